@@ -1,0 +1,50 @@
+/* str: see str.h. */
+#include "base/str.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+bool str_copy_n(char *dst, size_t size, const char *src, size_t len)
+{
+	size_t n = len < size ? len : size - 1;
+
+	if (n < len)
+		while (n > 0 && ((unsigned char)src[n] & 0xc0) == 0x80)
+			n--; /* never leave half a UTF-8 character behind */
+	memcpy(dst, src, n);
+	dst[n] = '\0';
+	return n == len;
+}
+
+bool str_copy(char *dst, size_t size, const char *src)
+{
+	src = or_empty(src);
+	return str_copy_n(dst, size, src, strlen(src));
+}
+
+bool str_append(char *dst, size_t size, const char *src)
+{
+	size_t have = strlen(dst);
+
+	return str_copy(dst + have, size - have, src);
+}
+
+bool str_eq(const char *a, const char *b)
+{
+	return strcmp(or_empty(a), or_empty(b)) == 0;
+}
+
+bool str_ieq(const char *a, const char *b)
+{
+	return strcasecmp(or_empty(a), or_empty(b)) == 0;
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(or_empty(s), prefix, strlen(prefix)) == 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * str: bounded strings. A string field is a plain char array inside its struct, so structs stay
+ * plain data that can be copied, stored and compared.
+ */
+#ifndef SEGUE_BASE_STR_H
+#define SEGUE_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Copies src (NULL counts as "") into dst of size bytes, always terminated; a longer src is cut
+ * at a UTF-8 boundary. Returns false if it was cut. */
+bool str_copy(char *dst, size_t size, const char *src);
+
+/* Same for a source that is not terminated. */
+bool str_copy_n(char *dst, size_t size, const char *src, size_t len);
+
+/* Appends; same promise as str_copy(). */
+bool str_append(char *dst, size_t size, const char *src);
+
+/* str_set(field, src): str_copy() into an array member. */
+#define str_set(field, src) str_copy((field), sizeof(field), (src))
+
+static inline bool str_empty(const char *s)
+{
+	return s == NULL || s[0] == '\0';
+}
+
+bool str_eq(const char *a, const char *b);      /* NULL equals "" */
+bool str_ieq(const char *a, const char *b);     /* ASCII case-insensitive */
+bool str_starts(const char *s, const char *prefix);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * action: everything the core can ask the adapters to do, as plain data. The runner carries the
+ * actions of a step out in order, after the step's facts are in the store; a failure comes back
+ * as an event, never as a return value.
+ */
+#ifndef SEGUE_CORE_ACTION_H
+#define SEGUE_CORE_ACTION_H
+
+#include "core/event.h"
+
+#define ACTION_LIST(X)                                                                             \
+	/* -- sip: initial INVITE ---------------------------------------------------------- */    \
+	X(ACT_DIAL, "DIAL")           /* send INVITE on the new leg; SDP from `from`, else late offer */\
+	X(ACT_PROGRESS, "PROGRESS")   /* 1xx to the caller, with SDP of `from` unless 0 */         \
+	X(ACT_ANSWER, "ANSWER")       /* 200 to the caller; SDP of `from` (answer, or our offer if the\
+					 INVITE had none); from 0: no SDP, 1xx carried it */       \
+	X(ACT_ACK, "ACK")             /* our late-offer INVITE got its offer in 2xx: ACK with SDP of \
+					 `from` as answer. Every other 2xx is ACKed by the adapter. */\
+	X(ACT_REJECT, "REJECT")       /* final non-2xx to the caller's INVITE */                   \
+	X(ACT_HANGUP, "HANGUP")       /* end the leg whatever its state: CANCEL, BYE, or 4xx       \
+					 with `status`; CLOSED follows. A 2xx that crosses a CANCEL \
+					 is ACKed by the adapter and reported as EV_ANSWER; the core\
+					 repeats HANGUP and the adapter sends BYE (R-004) */       \
+	/* -- sip: offer/answer inside the dialog ------------------------------------------ */    \
+	X(ACT_OFFER, "OFFER")         /* re-INVITE (UPDATE while early) with SDP of `from`, from 0:\
+					 what this leg was last given, with direction `dir` */     \
+	X(ACT_OFFER_ANSWER, "OFFER_ANSWER") /* answer the pending OFFER / OFFER_NONE with SDP of   \
+					 `from`; from 0: what this leg was last given */           \
+	X(ACT_OFFER_REJECT, "OFFER_REJECT") /* 488, 491, 500 (+ Retry-After); the adapter puts the \
+					 leg's remote SDP back to what it was before (R-013) */    \
+	X(ACT_INFO, "INFO")           /* pass the INFO kept under `ref` of leg `from` to `leg` and relay\
+					 its answer; leg 0: answer it 481/200 as fits */           \
+	/* -- sip: REFER and its subscription ----------------------------------------------- */   \
+	X(ACT_REFER_ACCEPT, "REFER_ACCEPT") /* 202 */                                              \
+	X(ACT_REFER_REJECT, "REFER_REJECT") /* `status` */                                         \
+	X(ACT_NOTIFY, "NOTIFY")       /* sipfrag `status` `text`; final: terminated;reason=noresource,\
+					 then EV_NOTIFY_DONE, always */                            \
+	/* -- commands ---------------------------------------------------------------------- */   \
+	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text */         \
+	/* -- runner ------------------------------------------------------------------------ */   \
+	X(ACT_TIMER, "TIMER")         /* (re)start the timer of (id, kind): ms from now; ms < 0 stops */\
+	X(ACT_LEG_FREE, "LEG_FREE")   /* the core forgot this leg; so must the adapter */          \
+	X(ACT_CALL_FREE, "CALL_FREE")
+ENUM_DECLARE(act, ACTION_LIST);
+
+/* How the rewriter treats direction in an SDP that is passed on. */
+#define SDP_DIR_LIST(X)                                                                            \
+	X(SDP_DIR_AS_IS, "as_is")       /* as the other party wrote it; an answer is clamped to what\
+					   the offer permits (RFC 3264 section 6.1, E-051a) */     \
+	X(SDP_DIR_INACTIVE, "inactive") /* the rest: force this on every active stream */          \
+	X(SDP_DIR_RECVONLY, "recvonly")                                                            \
+	X(SDP_DIR_SENDONLY, "sendonly")                                                            \
+	X(SDP_DIR_SENDRECV, "sendrecv")
+ENUM_DECLARE(sdp_dir, SDP_DIR_LIST);
+
+struct act_dial {
+	struct dest dest;
+	struct party caller;  /* who is presented to the target: the kept party, as a rule */
+	leg_id like;          /* pass this leg's headers by the header policy; Max-Forwards - 1 */
+	uint64_t cmd;         /* Referred-By and allowed Refer-To headers of this REFER; 0: none */
+	char referred_by[KEY_MAX]; /* user who transferred, when no REFER says so; "" if none */
+	bool recall;          /* Alert-Info, so the phone shows that a call comes back */
+};
+
+struct act_notify {
+	uint64_t cmd;
+	bool final;
+};
+
+struct act_timer {
+	uint64_t id; /* call_id or leg_id */
+	enum timer_kind kind;
+	uint32_t serial;
+	int64_t ms;
+};
+
+struct action {
+	enum act type;
+	leg_id leg;   /* on which leg */
+	leg_id from;  /* whose latest remote SDP (or INFO) is passed; 0: see the action */
+	call_id call;
+	enum sdp_dir dir;
+	uint16_t status;
+	uint16_t q850;         /* Reason header, 0: none */
+	uint32_t retry_after;  /* seconds, 0: none */
+	uint64_t cmd;          /* REFER_*, REPLY; `ref` of INFO */
+	char text[TEXT_MAX];   /* reason phrase or explanation, "" for the standard one */
+	union {
+		struct act_dial dial;
+		struct act_notify notify;
+		struct act_timer timer;
+	};
+};
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * core: the only door to call control.
+ *
+ * core_step() takes one event and appends actions and facts to `out`. It does no I/O, reads no
+ * clock, rolls no dice, calls no library: same events, same actions and facts, always. Adapters
+ * turn the world into events and carry the actions out; the simulator does the same with a world
+ * that it invents.
+ *
+ *	runner: event -> core_step() -> facts to the store (one transaction) -> actions, in order
+ */
+#ifndef SEGUE_CORE_CORE_H
+#define SEGUE_CORE_CORE_H
+
+#include "core/action.h"
+#include "core/config.h"
+#include "core/event.h"
+#include "core/fact.h"
+
+struct core;
+
+/* What a step produced. Owned by the caller, reused from step to step. */
+struct core_out {
+	struct action *actions;
+	unsigned nactions, actions_cap;
+	struct fact *facts;
+	unsigned nfacts, facts_cap;
+	leg_id leg; /* EV_INVITE: the new leg, ID_NONE when the core is full (answer 503) */
+};
+
+void core_out_init(struct core_out *out);
+void core_out_done(struct core_out *out);
+
+/* Creates an empty core. cfg is copied. Returns NULL without memory. */
+struct core *core_create(const struct core_config *cfg, unsigned node);
+void core_destroy(struct core *c);
+
+/* New policy from now on; running guards keep the times they were started with. */
+void core_reconfigure(struct core *c, const struct core_config *cfg);
+
+/* Takes one event. Empties out first. Events about unknown or freed ids do nothing, except that a
+ * request that needs an answer (OFFER, INFO, TRANSFER, commands) is answered 481 or 404. */
+void core_step(struct core *c, const struct event *ev, struct core_out *out);
+
+/* ---- looking in: the control socket, the panel, tests ---------------------------------- */
+
+#define VIEW_LEGS_MAX 24
+
+struct leg_view {
+	leg_id id;
+	const char *state, *role; /* names */
+	const char *oa;           /* offer/answer state, name */
+	bool outbound;
+	char user[USER_MAX];      /* "" for a peer's */
+	char peer[USER_MAX];
+	struct party party;
+	int64_t since;            /* monotonic ms of the last state change */
+};
+
+struct call_view {
+	call_id id;
+	uuid conv, xfer;          /* xfer nil: none is running */
+	const char *state;        /* name of the table state */
+	const char *kind;         /* inbound outbound internal */
+	char customer_number[NUM_MAX], customer_name[NAME_MAX_];
+	char with[USER_MAX];      /* who talks with the customer now, "" for nobody */
+	char target[USER_MAX];    /* of the running transfer */
+	int64_t started, since;   /* monotonic ms */
+	const char *interval;     /* talking, holding, held, ringing, limbo ... of `with` */
+	bool can_transfer, can_cancel, can_hangup;
+	const char *why_not;      /* reason if can_transfer is false, else NULL */
+	unsigned nlegs;
+	struct leg_view legs[VIEW_LEGS_MAX];
+};
+
+unsigned core_call_count(const struct core *c);
+/* Fills *v; false if there is no such call. */
+bool core_view(const struct core *c, call_id id, struct call_view *v);
+/* The next call after id in slot order (ID_NONE: the first); ID_NONE at the end. */
+call_id core_next_call(const struct core *c, call_id after);
+
+/* ---- snapshots -------------------------------------------------------------------------- */
+
+/* Writes the whole call as plain bytes into *buf (malloc'd, caller frees). 0, or ENOENT/ENOMEM. */
+int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len);
+/* Puts a call back under its old id. 0, EINVAL for bytes that are no snapshot of this version,
+ * EEXIST if the slot is taken. Timers are not part of it: the caller steps EV_TIMER or lets
+ * core_restored() say which guards to start. */
+int core_restore(struct core *c, const void *buf, size_t len);
+/* Emits the timers that the restored call needs into out. */
+void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out);
+
+/* Checks every invariant that can be seen from inside. Returns NULL, or what is wrong (static or
+ * in a buffer that lives until the next call). */
+const char *core_check(const struct core *c);
+
+/* ---- the table, for docs, graph and tests ------------------------------------------------ */
+
+struct table_row {
+	const char *state, *event, *next; /* next NULL: an IGNORE */
+	const char *actions;              /* verbs, blank separated; or the IGNORE's reason */
+	const char *why;                  /* the row's comment: E-id or sentence */
+	bool never;                       /* cannot happen by construction; asserted */
+	unsigned line;                    /* in transfer.tbl */
+};
+unsigned core_table_size(void);
+void core_table_row(unsigned i, struct table_row *row);
+/* How often row i was taken since the last reset, for the simulator's coverage. */
+uint64_t core_table_hits(unsigned i);
+void core_table_reset_hits(void);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * event: everything that can happen to segue, as plain data. With action.h and fact.h this is the
+ * program's whole boundary: adapters turn SIP messages, commands, timers and directory changes
+ * into these, core_step() turns these into actions and facts.
+ *
+ * Every event carries its time and 64 random bits; the core has no clock and no dice of its own.
+ */
+#ifndef SEGUE_CORE_EVENT_H
+#define SEGUE_CORE_EVENT_H
+
+#include "core/types.h"
+
+#define EVENT_LIST(X)                                                                              \
+	/* -- a leg's INVITE ------------------------------------------------------------- */      \
+	X(EV_INVITE, "INVITE")       /* new incoming call; core_step() returns its leg in out->leg */\
+	X(EV_PROGRESS, "PROGRESS")   /* 101..199 to our INVITE, with or without SDP */             \
+	X(EV_ANSWER, "ANSWER")       /* first 2xx to our INVITE on this leg, also while CLOSING */ \
+	X(EV_REJECT, "REJECT")       /* final non-2xx, timeout (408) or transport failure (503);     \
+					also the 487 that ends a cancelled INVITE */               \
+	X(EV_REDIRECT, "REDIRECT")   /* 3xx; the first usable contact is in the event (E-028) */   \
+	X(EV_CANCEL, "CANCEL")       /* caller gave up before our final answer */                  \
+	X(EV_ACK, "ACK")             /* ACK of our 2xx to the initial INVITE; may carry an answer */\
+	X(EV_NO_ACK, "NO_ACK")       /* none came in 64*T1 */                              \
+	/* -- inside the dialog ---------------------------------------------------------- */      \
+	X(EV_OFFER, "OFFER")         /* re-INVITE or UPDATE with an offer waits for our answer */  \
+	X(EV_OFFER_NONE, "OFFER_NONE") /* re-INVITE without SDP: wants an offer from us in the 2xx */\
+	X(EV_OFFER_WITHDRAWN, "OFFER_WITHDRAWN") /* that re-INVITE was cancelled, or its ACK with  \
+					the answer never came (E-045) */                           \
+	X(EV_OA_DONE, "OA_DONE")     /* our ACT_OFFER was answered, or the answer to an offer that we \
+					gave in a 2xx came with the ACK; status 200, or the failure (488, 491, 500 ..) */ \
+	X(EV_REFRESH, "REFRESH")     /* UPDATE or re-INVITE that changes nothing was answered by the \
+					adapter (E-055); for the log and liveness only */          \
+	X(EV_INFO, "INFO")           /* INFO to be passed across; request kept under `ref` */      \
+	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
+	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
+					transport lost */                                          \
+	X(EV_CLOSED, "CLOSED")       /* after ACT_HANGUP/ACT_REJECT/BYE/GONE: nothing more will come \
+					from this leg, its transactions are over */                \
+	/* -- transfer ------------------------------------------------------------------- */      \
+	X(EV_TRANSFER, "TRANSFER")   /* REFER on a leg, or a command on a call */                  \
+	X(EV_NOTIFY_DONE, "NOTIFY_DONE") /* the final NOTIFY has its answer (any), or never will */\
+	/* -- commands ------------------------------------------------------------------- */      \
+	X(EV_XFER_CANCEL, "XFER_CANCEL")                                                           \
+	X(EV_HANGUP, "HANGUP")                                                                     \
+	/* -- time ----------------------------------------------------------------------- */      \
+	X(EV_TIMER, "TIMER")                                                                       \
+	/* -- directory and registrations ------------------------------------------------- */     \
+	X(EV_DIR_USER, "DIR_USER")                                                                 \
+	X(EV_DIR_QUEUE, "DIR_QUEUE")                                                               \
+	X(EV_DIR_MEMBER, "DIR_MEMBER")                                                             \
+	X(EV_DIR_IVR, "DIR_IVR")                                                                   \
+	X(EV_CONTACTS, "CONTACTS")   /* the whole present set of a user's contacts */              \
+	X(EV_AUDIT, "AUDIT")         /* an adapter refused something that must be on record */
+ENUM_DECLARE(ev, EVENT_LIST);
+
+#define CONTACTS_MAX 8
+
+/* Guards: each transient state has one. Keyed by the call (leg number 0) or by a leg. */
+#define TIMER_LIST(X)                                                                              \
+	X(TIMER_STATE, "state")   /* the call's present state has lasted too long */               \
+	X(TIMER_PART, "part")     /* leg: final NOTIFY unanswered, then T_bye (E-003, E-005) */    \
+	X(TIMER_GLARE, "glare")   /* leg: repeat an offer that met 491 */                  \
+	X(TIMER_CLOSE, "close")   /* leg: CLOSED never came */
+ENUM_DECLARE(timer_kind, TIMER_LIST);
+
+struct ev_invite {
+	uint64_t handle;      /* adapter's own name for the leg, echoed in nothing; for its maps */
+	enum source_kind source;
+	char user[USER_MAX];  /* SOURCE_USER: the authenticated user */
+	char peer[USER_MAX];  /* SOURCE_PEER: the peer of the config */
+	struct party from;
+	char number[NUM_MAX]; /* user part of the Request-URI, unescaped */
+	char case_key[KEY_MAX]; /* X-Case-ID, only from a peer that is trusted for it; else "" */
+	char sip_call_id[TEXT_MAX]; /* for the ledger and the log */
+	struct sdp_note sdp;  /* OFFER, NONE (late offer) or BAD */
+	bool rel_required;    /* Require: 100rel: an SDP in a 1xx is final (RFC 3262 section 5) */
+	bool immediate;       /* this device wants NOTIFY 200 at once (E-011) */
+	bool may_refer;       /* REFER from this leg is allowed (users; peers by config: E-070) */
+};
+
+struct ev_progress {
+	uint16_t status;
+	struct sdp_note sdp; /* ANSWER only if sent reliably or as preview; OFFER never */
+	bool reliable;       /* the adapter has PRACKed it: the answer is final */
+};
+
+struct ev_answer {
+	uint16_t status;
+	struct sdp_note sdp; /* ANSWER; NONE if a reliable 1xx carried it; OFFER if we sent none */
+	bool immediate;
+};
+
+struct ev_reject { /* also EV_GONE and EV_BYE, where status may be 0 */
+	uint16_t status;
+	char text[TEXT_MAX];  /* reason phrase */
+	uint16_t q850;        /* from a Reason header, 0 if none (RFC 3326) */
+	char number[NUM_MAX]; /* EV_REDIRECT: user part of the contact */
+	bool own_host;        /* EV_REDIRECT: that contact is in one of our domains */
+};
+
+struct ev_offer { /* EV_OFFER, EV_OFFER_NONE, EV_OA_DONE, EV_ACK */
+	struct sdp_note sdp;
+	uint16_t status;   /* EV_OA_DONE: 200 or the failure */
+};
+
+struct ev_info {
+	uint64_t ref; /* the adapter's name for the pending INFO; passed back in ACT_INFO */
+};
+
+struct ev_transfer {
+	uint64_t cmd;         /* adapter's name for the REFER or command, echoed in every reply */
+	enum origin origin;
+	char asker[KEY_MAX];  /* user name, peer name or "ctl" */
+	char number[NUM_MAX]; /* user part of Refer-To, or what the command said */
+	bool own_host;        /* Refer-To host is one of our domains, a peer or a listener (E-064) */
+	bool no_sub;          /* Refer-Sub: false (E-076) */
+	bool immediate;       /* device class wants NOTIFY 200 at once (E-011) */
+	bool may_refer;       /* the sender may use REFER at all (E-070) */
+};
+
+struct ev_notify {
+	uint64_t cmd;
+	uint16_t status; /* of the NOTIFY; 0 if it timed out or could not be sent */
+};
+
+struct ev_command { /* EV_XFER_CANCEL, EV_HANGUP: on event.call */
+	uint64_t cmd;
+	enum origin origin;
+	char asker[KEY_MAX];
+};
+
+struct ev_timer {
+	enum timer_kind kind;
+	uint32_t serial; /* as given in ACT_TIMER: an older serial is stale and ignored */
+};
+
+/* One row of the directory as it stands now; gone = true removes it. */
+struct ev_dir_user {
+	bool gone;
+	char user[USER_MAX];
+	char number[NUM_MAX];
+	char name[NAME_MAX_];
+	bool enabled;
+	bool may_transfer;
+};
+
+struct ev_dir_queue {
+	bool gone;
+	char queue[USER_MAX];
+	char number[NUM_MAX];
+	char name[NAME_MAX_];
+};
+
+struct ev_dir_member {
+	bool gone;
+	char queue[USER_MAX];
+	char user[USER_MAX];
+};
+
+struct ev_dir_ivr {
+	bool gone;
+	char ivr[USER_MAX];
+	char number[NUM_MAX]; /* what callers and agents dial */
+	char peer[USER_MAX];  /* through whom it is reached */
+	char dial[NUM_MAX];   /* what the peer is sent */
+};
+
+struct ev_contacts {
+	char user[USER_MAX];
+	uint32_t n;
+	uint32_t contact[CONTACTS_MAX];
+};
+
+struct ev_audit {
+	char who[KEY_MAX];
+	char action[32]; /* register, invite, refer, ctl ... */
+	char object[NUM_MAX];
+	char why[TEXT_MAX];
+};
+
+struct event {
+	enum ev type;
+	int64_t now;   /* monotonic milliseconds, never going back */
+	int64_t wall;  /* UTC microseconds; read only when a conversation starts (E-125) */
+	uint64_t rnd;  /* random bits */
+	leg_id leg;    /* events of a leg; EV_TRANSFER by REFER */
+	call_id call;  /* commands and call timers; ignored where leg is set */
+	union {
+		struct ev_invite invite;
+		struct ev_progress progress;
+		struct ev_answer answer;
+		struct ev_reject reject;
+		struct ev_offer offer;
+		struct ev_info info;
+		struct ev_transfer transfer;
+		struct ev_notify notify;
+		struct ev_command command;
+		struct ev_timer timer;
+		struct ev_dir_user user;
+		struct ev_dir_queue queue;
+		struct ev_dir_member member;
+		struct ev_dir_ivr ivr;
+		struct ev_contacts contacts;
+		struct ev_audit audit;
+	};
+};
+
+#endif

@@ -1,0 +1,5 @@
+# core: pure call control. Links with base alone; the simulator proves it.
+noinst_LIBRARIES += libcore.a
+libcore_a_SOURCES = \
+	src/core/action.h src/core/config.h src/core/core.h src/core/event.h src/core/fact.h \
+	src/core/types.c src/core/types.h

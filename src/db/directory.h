@@ -1,0 +1,43 @@
+/*
+ * directory: users, queues, members and IVRs, read from PostgreSQL by a thread of its own and
+ * refreshed by LISTEN/NOTIFY. Each change arrives on the loop as a row that is new, changed or
+ * gone. The last good copy is kept in a file, so segued starts and routes while the database is
+ * away. Rows that make no sense are skipped with one log line that quotes them.
+ */
+#ifndef SEGUE_DB_DIRECTORY_H
+#define SEGUE_DB_DIRECTORY_H
+
+#include "core/event.h"
+
+/* A user with what the SIP side needs beyond the core's event. */
+struct directory_user {
+	struct ev_dir_user core;
+	char ha1_md5[33], ha1_sha256[65]; /* hex, "" not set */
+	char contact[256];                /* static contact URI, "" registers */
+};
+
+/* Called on the loop thread, from directory_dispatch(). */
+struct directory_hooks {
+	void *arg;
+	void (*user)(void *arg, const struct directory_user *row);
+	void (*queue)(void *arg, const struct ev_dir_queue *row);
+	void (*member)(void *arg, const struct ev_dir_member *row);
+	void (*ivr)(void *arg, const struct ev_dir_ivr *row);
+	void (*synced)(void *arg, int from_file); /* a whole copy has been delivered */
+};
+
+struct directory;
+
+/* Starts the thread; copy_path is the file of the last good copy ("" keeps none). 0 or errno. */
+int directory_start(const char *conninfo, const char *copy_path,
+	const struct directory_hooks *hooks, struct directory **out);
+/* Becomes readable when directory_dispatch() has something to deliver. */
+int directory_fd(const struct directory *d);
+void directory_dispatch(struct directory *d);
+/* Forces a full re-read soon (SIGHUP). */
+void directory_refresh(struct directory *d);
+/* NULL if connected, else why not. */
+const char *directory_trouble(const struct directory *d);
+void directory_stop(struct directory *d);
+
+#endif

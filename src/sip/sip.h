@@ -1,0 +1,123 @@
+/*
+ * sip: carries SIP for the core. It turns messages into events and carries actions out; it keeps
+ * handle maps, open transactions, dialog state and the last SDP texts, and decides nothing about
+ * calls.
+ *
+ *	network -> stack -> dialog, verbs (invite, offer, bye, refer ..) -> emit(event)
+ *	sip_act(action) -> verbs -> stack -> network
+ *
+ * One thread: everything here runs on the su_root loop of sip_loop().
+ */
+#ifndef SEGUE_SIP_SIP_H
+#define SEGUE_SIP_SIP_H
+
+#include "core/action.h"
+#include "core/event.h"
+
+#define SIP_LISTEN_MAX 8
+#define SIP_PEERS_MAX 64
+#define SIP_PEER_ADDRS_MAX 8
+#define SIP_DOMAINS_MAX 16
+#define SIP_DEVICES_MAX 32
+
+/* A PBX, trunk or IVR platform that is recognised by its address. */
+struct sip_peer {
+	char name[USER_MAX];
+	char address[SIP_PEER_ADDRS_MAX][128]; /* "host[:port][;transport=tcp]": where we send, in
+						* order (E-036); the first is preferred */
+	unsigned naddress;
+	char match[SIP_PEER_ADDRS_MAX][64]; /* source addresses or a.b.c.d/len, x::/len; when empty
+					     * the hosts of `address` */
+	unsigned nmatch;
+	char username[USER_MAX], password[128]; /* for 401/407 from it (E-035); "" none */
+	bool trusted;       /* P-Asserted-Identity and Privacy pass both ways (RFC 3325) */
+	bool trust_case_id; /* X-Case-ID from it is believed */
+	bool may_refer;     /* its REFER may move calls (E-070) */
+	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
+	unsigned failover_ms; /* no response at all for this long: next address */
+};
+
+/* Device classes by User-Agent prefix. */
+struct sip_device {
+	char user_agent[64]; /* prefix, case-insensitive */
+	bool immediate;      /* E-011 */
+};
+
+struct sip_config {
+	char listen[SIP_LISTEN_MAX][128]; /* "udp:127.0.0.1:5060", "tcp:[::1]:5060" */
+	unsigned nlisten;
+	char domains[SIP_DOMAINS_MAX][128]; /* hosts that are ours in Refer-To and To (E-064) */
+	unsigned ndomains;
+	char realm[128];       /* digest realm */
+	char user_agent[64];   /* Server and User-Agent */
+	struct sip_peer peers[SIP_PEERS_MAX];
+	unsigned npeers;
+	struct sip_device devices[SIP_DEVICES_MAX];
+	unsigned ndevices;
+	bool auth_refer;       /* challenge REFER from users (E-069, E-078) */
+	unsigned nonce_ms;     /* lifetime of a nonce */
+	unsigned expires_min_s, expires_max_s; /* REGISTER (RFC 3261 10.3), defaults 60 and 3600 */
+	unsigned session_expires_s; /* RFC 4028; 0: we ask for none */
+	unsigned min_se_s;     /* >= 90 */
+	unsigned t1_ms;        /* RFC 3261 T1, 500 */
+	unsigned udp_rmem;     /* receive buffer, bytes */
+};
+
+void sip_config_default(struct sip_config *cfg);
+
+/* A user as the SIP side needs to know it; see the users table. */
+struct sip_user {
+	char name[USER_MAX];
+	char number[NUM_MAX];
+	char display[NAME_MAX_];
+	char ha1_md5[33], ha1_sha256[65]; /* hex; "" not set: that algorithm cannot be used */
+	char contact[256]; /* static contact URI behind a PBX; "" registers */
+	bool enabled;
+};
+
+/* What sip asks of the rest of the program. */
+struct sip_hooks {
+	void *arg;
+	/* One event; type, leg/call and the union are set, the runner fills now, wall and rnd.
+	 * Never nested: while a step's actions are carried out further events are queued. For
+	 * EV_INVITE the runner calls sip_bind() before it carries out that step's actions. */
+	void (*emit)(void *arg, struct event *ev);
+	/* Fills *u and returns true if the user exists. Called per request; must be O(1). */
+	bool (*find_user)(void *arg, const char *name, struct sip_user *u);
+};
+
+struct sip;
+
+/* Opens the transports. Returns NULL after having logged what is wrong and where. */
+struct sip *sip_create(const struct sip_config *cfg, const struct sip_hooks *hooks);
+void sip_destroy(struct sip *s);
+
+/* New peers, devices, domains, timers; listeners stay. 0 or an errno (logged). */
+int sip_reconfigure(struct sip *s, const struct sip_config *cfg);
+
+/* The su_root_t* that everything runs on, for the runner's timers, fds and main loop. */
+void *sip_loop(struct sip *s);
+
+/* Ties the leg id of the core to the INVITE that was announced under handle. ID_NONE: the core is
+ * full, the INVITE is answered 503 with Retry-After. */
+void sip_bind(struct sip *s, uint64_t handle, leg_id leg);
+
+/* Carries out one action of the SIP kind; others (REPLY, TIMER, CALL_FREE) are not for sip. */
+void sip_act(struct sip *s, const struct action *a);
+
+/* The directory says that this user changed or is gone: static contacts are announced with
+ * EV_CONTACTS, bindings of a removed or disabled user are dropped. */
+void sip_user_changed(struct sip *s, const char *user);
+
+/* Turns logging of whole messages on or off for one call (id) or one peer (name, id 0). */
+int sip_trace(struct sip *s, call_id call, const char *peer, int on);
+
+/* The ladder of a call so far: one line per message ("17:02:11.123 17.2.1 <- INVITE sip:...");
+ * the newest 200 are kept. */
+void sip_ladder(struct sip *s, call_id call, void (*fn)(void *arg, const char *line), void *arg);
+
+/* Registered contacts for the control socket: user, contact URI, seconds left. */
+void sip_registrations(struct sip *s,
+	void (*fn)(void *arg, const char *user, const char *uri, int expires_s), void *arg);
+
+#endif
