@@ -49,7 +49,7 @@ void log_msg(enum log_level level, struct log_ref ref, const char *event, const 
 	__attribute__((format(printf, 4, 5)));
 
 /* Last lines about one call (the newest 64 of each call that is alive, from a bounded ring):
- * calls fn for each, oldest first. */
+ * calls fn for each, oldest first; fn must not log. */
 void log_each_of_call(call_id call, void (*fn)(void *arg, const char *line), void *arg);
 
 #endif
