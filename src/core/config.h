@@ -28,6 +28,14 @@ struct route {
 	bool transfer;           /* may also be the target of a transfer */
 };
 
+#define ROUTE_INDEX_CHARS 128
+
+/* For each first character the set of routes that can fit; see dialplan_index(). */
+struct route_index {
+	uint64_t of[ROUTE_INDEX_CHARS][ROUTES_MAX / 64];
+	unsigned nroute; /* as many routes were indexed; another count: not to be used */
+};
+
 #define FALLBACK_KIND_LIST(X)                                                                      \
 	X(FALLBACK_RECALL, "recall")     /* ring the transferor again */                           \
 	X(FALLBACK_USER, "user")         /* ring this user */                                      \
@@ -62,6 +70,7 @@ struct core_config {
 
 	struct route route[ROUTES_MAX];
 	unsigned nroute;
+	struct route_index route_index; /* derived from route[]: dialplan_index() */
 };
 
 /* Sensible defaults, no routes: every number is looked up in the directory. */

@@ -3,3 +3,7 @@ noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/action.h src/core/config.h src/core/core.h src/core/event.h src/core/fact.h \
 	src/core/types.c src/core/types.h
+libcore_a_SOURCES += \
+	src/core/dialplan.c src/core/dialplan.h \
+	src/core/graph.c src/core/graph.h
+libcore_a_SOURCES += src/core/fact.c
