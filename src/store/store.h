@@ -11,7 +11,9 @@
 
 struct store;
 
-/* Opens or creates the outbox in directory dir; size_mb bounds it on disk. 0 or an errno. */
+/* Opens or creates the outbox in directory dir (made if its parent exists); its size_mb on disk are
+ * reserved now. A file that is damaged beyond use is renamed, logged and replaced. 0 or an errno:
+ * EBUSY if another process has it open, ENOSPC if the disk has no room for it. */
 int store_open(const char *dir, unsigned size_mb, struct store **out);
 void store_close(struct store *s);
 
@@ -26,7 +28,8 @@ int store_append(struct store *s, const struct fact *facts, unsigned n, uint64_t
 int store_read(struct store *s, uint64_t after, unsigned max,
 	bool (*fn)(void *arg, uint64_t seq, const unsigned char *bytes, size_t len), void *arg);
 
-/* Removes everything up to and including seq. Loop thread only. */
+/* Removes everything up to and including upto, at most some thousands per call: what is left goes
+ * with the next call. Loop thread only. 0 or an errno. */
 int store_trim(struct store *s, uint64_t upto);
 
 /* First and last sequence number held (0, 0 when empty; last also counts what was trimmed). */

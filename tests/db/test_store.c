@@ -1,0 +1,377 @@
+/* store: nothing that was appended is lost or doubled: not by a trim, a full disk, kill -9, a second
+ * process or a reader in another thread. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "store/store.h"
+
+#define BATCH 3
+
+static char dir[64];
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/segue-store-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	return system(cmd);
+}
+
+static struct store *must_open(unsigned size_mb)
+{
+	struct store *s;
+
+	assert_int_equal(store_open(dir, size_mb, &s), 0);
+	return s;
+}
+
+/* Appends BATCH facts; each carries the sequence number that it must get. */
+static int append(struct store *s, uint64_t *last)
+{
+	struct fact f[BATCH];
+	uint64_t first, before;
+
+	store_range(s, &first, &before);
+	memset(f, 0, sizeof(f));
+	for (unsigned i = 0; i < BATCH; i++) {
+		f[i].type = FACT_AUDIT;
+		f[i].at = (int64_t)(before + 1 + i);
+		snprintf(f[i].audit.why, sizeof(f[i].audit.why), "number %llu",
+			(unsigned long long)f[i].at);
+	}
+	return store_append(s, f, BATCH, last);
+}
+
+/* What a reader has seen: must start at `next` and go up by one. */
+struct reader {
+	uint64_t next;
+	unsigned n;
+};
+
+static bool check_fact(void *arg, uint64_t seq, const unsigned char *bytes, size_t len)
+{
+	struct reader *r = arg;
+	struct fact f;
+
+	if (seq != r->next || !fact_decode(bytes, len, &f) || f.at != (int64_t)seq)
+		return false;
+	r->next++;
+	r->n++;
+	return true;
+}
+
+static void must_hold(struct store *s, uint64_t from, uint64_t to)
+{
+	struct reader r = {from, 0};
+	uint64_t first, last;
+
+	assert_int_equal(store_range(s, &first, &last), 0);
+	assert_int_equal(last, to);
+	assert_int_equal(store_read(s, from - 1, UINT32_MAX, check_fact, &r), to - from + 1);
+	assert_int_equal(r.n, to - from + 1);
+}
+
+static void test_append_and_read(void **state)
+{
+	struct store *s = must_open(4);
+	struct reader r = {5, 0};
+	uint64_t first, last;
+	uuid id, again;
+
+	store_range(s, &first, &last);
+	assert_int_equal(first, 0);
+	assert_int_equal(last, 0);
+	assert_int_equal(store_read(s, 0, 10, check_fact, &r), 0);
+	for (unsigned i = 1; i <= 10; i++) {
+		assert_int_equal(append(s, &last), 0);
+		assert_int_equal(last, i * BATCH);
+	}
+	must_hold(s, 1, 30);
+	assert_int_equal(store_read(s, 4, 7, check_fact, &r), 7);
+	assert_int_equal(r.next, 12);
+	assert_int_equal(store_append(s, NULL, 0, &last), 0);
+	assert_int_equal(last, 30);
+	store_identity(s, &id);
+	assert_false(uuid_is_nil(&id));
+	store_close(s);
+
+	s = must_open(4);
+	store_identity(s, &again);
+	assert_true(uuid_eq(&id, &again));
+	must_hold(s, 1, 30);
+	store_close(s);
+}
+
+static bool stop_at_once(void *arg, uint64_t seq, const unsigned char *bytes, size_t len)
+{
+	++*(int *)arg;
+	return false;
+}
+
+static void test_reader_stops(void **state)
+{
+	struct store *s = must_open(4);
+	uint64_t last;
+	int calls = 0;
+
+	append(s, &last);
+	assert_int_equal(store_read(s, 0, 10, stop_at_once, &calls), 1);
+	assert_int_equal(calls, 1);
+	store_close(s);
+}
+
+static void test_trim(void **state)
+{
+	struct store *s = must_open(4);
+	uint64_t first, last;
+
+	assert_int_equal(store_trim(s, 0), 0);
+	assert_int_equal(store_trim(s, 99), 0); /* nothing there */
+	for (unsigned i = 0; i < 4; i++)
+		append(s, &last);
+	assert_int_equal(store_trim(s, 5), 0);
+	must_hold(s, 6, 12);
+	store_range(s, &first, &last);
+	assert_int_equal(first, 6);
+	assert_int_equal(store_trim(s, 12), 0);
+	store_range(s, &first, &last);
+	assert_int_equal(first, 0);
+	assert_int_equal(last, 12);
+	store_close(s);
+
+	s = must_open(4); /* numbers are never given twice */
+	append(s, &last);
+	assert_int_equal(last, 15);
+	must_hold(s, 13, 15);
+	store_close(s);
+}
+
+/* A long backlog goes in several calls, each short. */
+static void test_trim_is_bounded(void **state)
+{
+	struct store *s = must_open(32);
+	uint64_t last = 0;
+	unsigned calls = 0;
+	struct reader r;
+
+	while (last < 20000)
+		append(s, &last);
+	do {
+		assert_int_equal(store_trim(s, last - 1), 0);
+		r = (struct reader){last, 0};
+		calls++;
+	} while (store_read(s, 0, 1, check_fact, &r) == 1 && r.n == 0 && calls < 100);
+	assert_in_range(calls, 3, 20);
+	must_hold(s, last, last);
+	store_close(s);
+}
+
+static void test_full(void **state)
+{
+	struct store *s = must_open(1);
+	uint64_t first, last, newest = 0, rounds = 0;
+	int rc;
+
+	while ((rc = append(s, &last)) == 0)
+		newest = last;
+	assert_int_equal(rc, ENOSPC);
+	assert_int_equal(last, newest);
+	assert_true(newest > 2000);
+	must_hold(s, 1, newest);
+	for (; rounds < 200; rounds++) { /* full again and again, and never stuck */
+		store_range(s, &first, &newest);
+		assert_int_equal(store_trim(s, first + 100 + newest % 977), 0);
+		assert_int_equal(append(s, &last), 0);
+		while (append(s, &last) == 0)
+			;
+	}
+	store_range(s, &first, &newest);
+	must_hold(s, first, newest);
+	store_close(s);
+}
+
+static void test_second_process_is_refused(void **state)
+{
+	struct store *s = must_open(1), *t;
+
+	assert_int_equal(store_open(dir, 1, &t), EBUSY);
+	assert_null(t);
+	store_close(s);
+	store_close(must_open(1));
+}
+
+static void test_bad_arguments(void **state)
+{
+	struct store *s;
+
+	assert_int_equal(store_open(dir, 0, &s), EINVAL);
+	assert_int_equal(store_open("/nonexistent/a/b", 1, &s), ENOENT);
+	assert_int_equal(store_open("/dev/null", 1, &s), ENOTDIR);
+	store_close(NULL);
+}
+
+static void test_damaged_file_is_set_aside(void **state)
+{
+	struct store *s = must_open(1);
+	char path[128], cmd[256];
+	uint64_t last;
+	uuid before, after;
+	FILE *f;
+
+	append(s, &last);
+	store_identity(s, &before);
+	store_close(s);
+	snprintf(path, sizeof(path), "%s/outbox.mdb", dir);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	for (unsigned i = 0; i < 8192; i++)
+		fputc('x', f);
+	fclose(f);
+	s = must_open(1);
+	store_identity(s, &after);
+	assert_false(uuid_eq(&before, &after));
+	append(s, &last);
+	assert_int_equal(last, BATCH);
+	store_close(s);
+	snprintf(cmd, sizeof(cmd), "test -s %s/outbox.mdb.bad-*", dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+/* ---- kill -9 ----------------------------------------------------------------------------- */
+
+/* Appends and trims until killed; says in *done up to where appends have returned. */
+static void child_main(_Atomic uint64_t *done)
+{
+	struct store *s;
+	uint64_t last;
+
+	if (store_open(dir, 4, &s))
+		_exit(1);
+	for (;;) {
+		if (append(s, &last))
+			_exit(2);
+		atomic_store(done, last);
+		if (last % 64 < BATCH && last > 300)
+			store_trim(s, last - 300);
+	}
+}
+
+static void test_kill(void **state)
+{
+	_Atomic uint64_t *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t first, last, before = 0;
+
+	assert_ptr_not_equal(done, MAP_FAILED);
+	for (unsigned round = 0; round < 15; round++) {
+		const struct timespec nap = {0, 1000000 + round * 777777};
+		struct store *s;
+		int status;
+		pid_t pid;
+
+		atomic_store(done, 0);
+		pid = fork();
+		if (pid == 0)
+			child_main(done);
+		while (atomic_load(done) == 0)
+			assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		nanosleep(&nap, NULL); /* somewhere in its work */
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+
+		s = must_open(4);
+		store_range(s, &first, &last);
+		assert_true(last >= atomic_load(done) && last > before);
+		assert_int_equal(last % BATCH, 0); /* steps are whole or not there */
+		must_hold(s, last > 300 ? last - 299 : 1, last);
+		assert_int_equal(append(s, &last), 0);
+		before = last;
+		store_close(s);
+	}
+	munmap((void *)done, sizeof(*done));
+}
+
+/* ---- two threads ------------------------------------------------------------------------- */
+
+#define THREAD_FACTS 30000
+
+struct shared {
+	struct store *s;
+	_Atomic uint64_t seen;
+	atomic_bool bad;
+};
+
+static void *reader_main(void *arg)
+{
+	struct shared *sh = arg;
+	struct reader r = {1, 0};
+
+	while (r.next <= THREAD_FACTS) {
+		unsigned had = r.n;
+		int n = store_read(sh->s, r.next - 1, 50, check_fact, &r);
+
+		if (n < 0 || r.n - had != (unsigned)n) {
+			atomic_store(&sh->bad, true);
+			break;
+		}
+		atomic_store(&sh->seen, r.next - 1);
+	}
+	return NULL;
+}
+
+static void test_two_threads(void **state)
+{
+	struct shared sh = {must_open(16)};
+	uint64_t last = 0;
+	pthread_t reader;
+
+	assert_int_equal(pthread_create(&reader, NULL, reader_main, &sh), 0);
+	while (last < THREAD_FACTS && !atomic_load(&sh.bad)) {
+		assert_int_equal(append(sh.s, &last), 0);
+		if (last % 100 < BATCH)
+			assert_int_equal(store_trim(sh.s, atomic_load(&sh.seen)), 0);
+	}
+	pthread_join(reader, NULL);
+	assert_false(atomic_load(&sh.bad));
+	store_close(sh.s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_append_and_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trim_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_second_process_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_arguments, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_file_is_set_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_threads, setup, teardown),
+	};
+
+	log_open(LOG_TARGET_NONE, LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
