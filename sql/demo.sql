@@ -1,0 +1,31 @@
+-- A directory to try segue with: three users, a queue and a voice menu. Apply it with psql, which
+-- must be given the passwords:
+--
+--	psql -v alice_password=... -v bob_password=... -v carol_password=... -f sql/demo.sql
+--
+-- Safe to apply again; passwords are then set anew.
+\set ON_ERROR_STOP on
+BEGIN;
+
+INSERT INTO segue.users (name, number, display_name, role) VALUES
+	('alice', '101', 'Alice', 'agent'),
+	('bob', '102', 'Bob', 'agent'),
+	('carol', '103', 'Carol', 'supervisor')
+ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO segue.queues (name, number, display_name) VALUES ('support', '200', 'Support')
+ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO segue.queue_members (queue, user_name) VALUES
+	('support', 'alice'), ('support', 'bob'), ('support', 'carol')
+ON CONFLICT DO NOTHING;
+
+INSERT INTO segue.ivrs (name, number, display_name, peer, dial) VALUES
+	('menu', '300', 'Main menu', 'pbx', '300')
+ON CONFLICT (name) DO NOTHING;
+
+SELECT segue.set_sip_password('alice', :'alice_password');
+SELECT segue.set_sip_password('bob', :'bob_password');
+SELECT segue.set_sip_password('carol', :'carol_password');
+
+COMMIT;
