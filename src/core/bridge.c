@@ -1,0 +1,410 @@
+/*
+ * bridge: who should hear whom. Rows say CONNECT or HOLD; this file alone turns that into offers
+ * and answers: it compares what each leg was given with what it should have, asks one side at a
+ * time, passes an offer of one side to the other, settles glare (RFC 3264, RFC 3261 section 14,
+ * RFC 3725) and says SETTLED when both have each other's newest session.
+ */
+#include "core/inner.h"
+
+/* Offers on our own account after one CONNECT. Two phones that answer every offer with something
+ * new would otherwise be asked for ever; after this many the last answers stand. */
+#define ROUNDS_MAX 6
+
+/* RFC 3261 section 14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, by 10 ms. */
+#define GLARE_OWNER_MS 2100
+#define GLARE_OWNER_STEPS 190
+#define GLARE_OTHER_STEPS 200
+
+bool dir_holds(enum dir d)
+{
+	return d == DIR_SENDONLY || d == DIR_INACTIVE;
+}
+
+static enum sdp_dir force_of(enum dir d)
+{
+	static const enum sdp_dir map[] = {
+		[DIR_INACTIVE] = SDP_DIR_INACTIVE,
+		[DIR_RECVONLY] = SDP_DIR_RECVONLY,
+		[DIR_SENDONLY] = SDP_DIR_SENDONLY,
+		[DIR_SENDRECV] = SDP_DIR_SENDRECV,
+	};
+
+	return map[d];
+}
+
+struct leg *bridge_peer(const struct call *k, const struct leg *l)
+{
+	const struct bridge *b = &k->bridge;
+
+	if (b->state != BRIDGE_SETTLED && b->state != BRIDGE_UNSETTLED)
+		return NULL;
+	if (l->id == b->a)
+		return call_leg(k, b->b);
+	return l->id == b->b ? call_leg(k, b->a) : NULL;
+}
+
+/* ---- what the rows say ------------------------------------------------------------------------ */
+
+void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b)
+{
+	(void)c;
+	k->bridge = (struct bridge){BRIDGE_UNSETTLED, 0, a->id, b->id};
+	a->reoffers = b->reoffers = 0;
+}
+
+void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
+{
+	(void)c;
+	k->bridge = (struct bridge){BRIDGE_HOLD, 0, a ? a->id : ID_NONE, b ? b->id : ID_NONE};
+}
+
+void bridge_none(struct call *k)
+{
+	k->bridge = (struct bridge){BRIDGE_NONE, 0, ID_NONE, ID_NONE};
+}
+
+/* The other side waits for an answer that would have come from a leg that is gone: it is given what
+ * it had (E-056). */
+static void answer_alone(struct core *c, struct leg *l)
+{
+	if (l->oa != OA_RECV && l->oa != OA_RECV_NONE)
+		return;
+	if (l->state != LEG_UP || l->given.rv == 0)
+		return;
+	act_add(c, ACT_OFFER_ANSWER, l->id);
+	if (l->oa == OA_RECV_NONE)
+		l->offered = l->given;
+	l->oa = l->oa == OA_RECV ? OA_IDLE : OA_GIVEN;
+}
+
+void bridge_forget(struct core *c, struct call *k, struct leg *l)
+{
+	struct bridge *b = &k->bridge;
+	struct leg *p = bridge_peer(k, l);
+
+	if (b->a == l->id)
+		b->a = ID_NONE;
+	if (b->b == l->id)
+		b->b = ID_NONE;
+	else if (p == NULL)
+		return;
+	if (b->state == BRIDGE_SETTLED || b->state == BRIDGE_UNSETTLED)
+		b->state = BRIDGE_NONE;
+	if (p)
+		answer_alone(c, p);
+}
+
+/* ---- offers from a party ------------------------------------------------------------------------ */
+
+static void reject_offer(struct core *c, struct leg *l, uint16_t status)
+{
+	struct action *a = act_add(c, ACT_OFFER_REJECT, l->id);
+
+	a->status = status;
+	if (status == 500)
+		a->retry_after = (uint32_t)(core_random(c) % 11); /* 0 to 10 s */
+}
+
+/* Puts a party's session back to what it was before the offer that failed. */
+static void roll_back(struct leg *l)
+{
+	if (l->oa == OA_RECV) {
+		l->rv = l->rv_prev;
+		l->will = l->will_prev;
+	}
+	l->oa = OA_IDLE;
+}
+
+/* The status that an offer meets when it comes at the wrong moment, 0 if it may be served
+ * (R-010, R-023, E-040, E-042). */
+static uint16_t glare_status(const struct leg *l, const struct leg *p)
+{
+	switch (l->oa) {
+	case OA_SENT:
+	case OA_GIVEN:
+	case OA_OWED:
+	case OA_ASKED:
+		return 491;
+	case OA_RECV:
+	case OA_RECV_NONE:
+		return 500;
+	default:
+		break;
+	}
+	if (p && p->state == LEG_UP && (p->oa == OA_RECV || p->oa == OA_RECV_NONE))
+		return 491; /* the other side's offer is on its way to this one */
+	return 0;
+}
+
+/* EV_OFFER, EV_OFFER_NONE: a party wants to change its session. */
+void bridge_offer(struct core *c, struct call *k, struct leg *l)
+{
+	const struct sdp_note *n = &c->ev->offer.sdp;
+	bool none = c->ev->type == EV_OFFER_NONE;
+	struct leg *p = bridge_peer(k, l);
+	uint16_t status = n->what == SDP_BAD ? 488 : glare_status(l, p);
+
+	if (l->state == LEG_CLOSING || l->state < LEG_ANSWERED)
+		status = l->outbound && l->state == LEG_RINGING && status == 0 ? 0 : 481;
+	if (status) {
+		reject_offer(c, l, status);
+		return;
+	}
+	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
+	l->oa = none ? OA_RECV_NONE : OA_RECV;
+	if (!none) {
+		l->rv_prev = l->rv;
+		l->will_prev = l->will;
+		l->rv = ++l->rv_top;
+		l->will = (uint8_t)n->dir;
+		l->image = n->image;
+	}
+	if (k->bridge.state == BRIDGE_SETTLED && p)
+		k->bridge.state = BRIDGE_UNSETTLED;
+	if (p)
+		return;
+	if (l->given.rv == 0) {
+		roll_back(l);
+		reject_offer(c, l, 500);
+		return;
+	}
+	act_add(c, ACT_OFFER_ANSWER, l->id);
+	l->offered = l->given;
+	l->oa = none ? OA_GIVEN : OA_IDLE;
+}
+
+/* EV_OFFER_WITHDRAWN: it thought better of it (E-045). Whoever was told already is told again. */
+void bridge_withdrawn(struct core *c, struct call *k, struct leg *l)
+{
+	(void)c;
+	(void)k;
+	if (l->oa == OA_RECV || l->oa == OA_RECV_NONE || l->oa == OA_GIVEN)
+		roll_back(l);
+}
+
+/* ---- answers to our offers ------------------------------------------------------------------------ */
+
+/* The answer holds although nothing that we know of asked for it: once more, then it stands
+ * (R-032, E-051). */
+static bool holds_without_reason(const struct leg *l, enum dir answer)
+{
+	return l->offered.mode == GIVEN_CONNECT && l->offered.told == DIR_SENDRECV &&
+	       answer != DIR_SENDRECV && !dir_holds(l->will) && l->reoffers == 0;
+}
+
+static void answered(struct core *c, struct call *k, struct leg *l, const struct sdp_note *n)
+{
+	struct leg *p = bridge_peer(k, l);
+	bool relayed = p && (p->oa == OA_RECV || p->oa == OA_OWED);
+
+	(void)c;
+	l->oa = OA_IDLE;
+	l->given = l->offered;
+	if (n->what == SDP_ANSWER && (l->rv == 0 || !n->same))
+		l->rv = ++l->rv_top;
+	l->image = n->image;
+	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
+		return;
+	if (!relayed && holds_without_reason(l, n->dir)) {
+		l->reoffers++;
+		l->given.rv = 0;
+		return;
+	}
+	l->will = (uint8_t)n->dir;
+}
+
+static int64_t glare_wait(struct core *c, const struct leg *l)
+{
+	uint64_t r = core_random(c);
+
+	if (l->outbound)
+		return GLARE_OWNER_MS + (int64_t)(r % (GLARE_OWNER_STEPS + 1)) * 10;
+	return (int64_t)(r % (GLARE_OTHER_STEPS + 1)) * 10;
+}
+
+/* Our offer failed and nobody waits for its answer: the session of that leg stays as it was. */
+static void own_offer_failed(struct core *c, struct call *k, struct leg *l, uint16_t status)
+{
+	if (status == 491) {
+		l->oa = OA_GLARE;
+		timer_start(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE], glare_wait(c, l));
+		return;
+	}
+	l->oa = OA_IDLE;
+	l->given = l->offered; /* asked and refused: not asked again */
+	if (k->bridge.state == BRIDGE_UNSETTLED) {
+		k->status = status;
+		call_post(k, JOIN_FAILED);
+	}
+}
+
+/* EV_OA_DONE. */
+void bridge_done(struct core *c, struct call *k, struct leg *l)
+{
+	const struct ev_offer *e = &c->ev->offer;
+	struct leg *p = bridge_peer(k, l);
+
+	if (l->oa != OA_SENT && l->oa != OA_GIVEN)
+		return;
+	if (e->status >= 200 && e->status < 300) {
+		answered(c, k, l, &e->sdp);
+		return;
+	}
+	if (p && p->oa == OA_RECV && p->state == LEG_UP && l->offered.rv == p->rv) {
+		/* Its offer was passed on and refused: it hears so, nothing has changed (E-047). */
+		l->oa = OA_IDLE;
+		roll_back(p);
+		reject_offer(c, p, e->status);
+		return;
+	}
+	own_offer_failed(c, k, l, e->status);
+}
+
+/* ---- the reconciler --------------------------------------------------------------------------------- */
+
+static bool has_newest(const struct leg *l, const struct leg *p)
+{
+	return l->given.from == p->id && l->given.rv == p->rv && l->given.mode == GIVEN_CONNECT;
+}
+
+static bool is_unanswered(const struct leg *l)
+{
+	return l->state == LEG_NEW || l->state == LEG_EARLY;
+}
+
+static void offer(struct core *c, struct leg *l, const struct leg *p, enum sdp_dir dir)
+{
+	struct action *a = act_add(c, ACT_OFFER, l->id);
+
+	a->from = p->id;
+	a->dir = dir;
+	l->oa = OA_SENT;
+	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
+}
+
+/* Gives l the session of p as the answer it waits for, or as the offer it asked for. */
+static void answer(struct core *c, struct leg *l, const struct leg *p)
+{
+	bool wants_offer = l->oa == OA_RECV_NONE;
+	bool initial = is_unanswered(l);
+	struct action *a = act_add(c, initial ? ACT_ANSWER : ACT_OFFER_ANSWER, l->id);
+
+	a->from = p->id;
+	a->status = 200;
+	a->dir = wants_offer ? force_of(p->will) : SDP_DIR_AS_IS;
+	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
+	l->oa = wants_offer ? OA_GIVEN : OA_IDLE;
+	if (!wants_offer)
+		l->given = l->offered;
+	if (initial)
+		leg_set_state(c, l, LEG_ANSWERED);
+}
+
+/* l waits for an answer (OA_RECV) or owes one (OA_OWED): p has to see l's offer first. */
+static bool serve_offer(struct core *c, struct leg *l, struct leg *p)
+{
+	struct action *a;
+
+	if (p->oa != OA_IDLE || p->rv == 0)
+		return false;
+	if (!has_newest(p, l)) {
+		if (p->state != LEG_UP)
+			return false;
+		offer(c, p, l, SDP_DIR_AS_IS);
+		return true;
+	}
+	if (l->oa == OA_RECV) {
+		answer(c, l, p);
+		return true;
+	}
+	a = act_add(c, ACT_ACK, l->id);
+	a->from = p->id;
+	l->oa = OA_IDLE;
+	l->given = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
+	return true;
+}
+
+/* l asked for an offer: p's own session, open as p itself wants it. */
+static bool serve_asking(struct core *c, struct leg *l, struct leg *p)
+{
+	if (p->rv == 0 || (p->oa != OA_IDLE && p->oa != OA_OWED))
+		return false;
+	answer(c, l, p);
+	return true;
+}
+
+/* l is at rest: does it have what it should? */
+static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, struct leg *p)
+{
+	if (is_unanswered(l)) { /* a reliable 1xx has settled its session: a bare 200 */
+		act_add(c, ACT_ANSWER, l->id)->status = 200;
+		leg_set_state(c, l, LEG_ANSWERED);
+		return true;
+	}
+	if (l->state != LEG_UP || p->oa != OA_IDLE || p->rv == 0 || has_newest(l, p))
+		return false;
+	if (k->bridge.rounds >= ROUNDS_MAX) {
+		l->given = (struct given){p->id, p->rv, l->given.told, GIVEN_CONNECT};
+		return true;
+	}
+	k->bridge.rounds++;
+	offer(c, l, p, force_of(p->will));
+	return true;
+}
+
+static bool reconcile(struct core *c, struct call *k, struct leg *l, struct leg *p)
+{
+	switch (l->oa) {
+	case OA_RECV:
+	case OA_OWED:
+		return serve_offer(c, l, p);
+	case OA_RECV_NONE:
+		return serve_asking(c, l, p);
+	case OA_IDLE:
+		return bring_up_to_date(c, k, l, p);
+	default:
+		return false; /* under way, or waiting out a glare */
+	}
+}
+
+/* Held by us: told so with the session it has. The row that holds it says for whom. */
+static bool hold(struct core *c, struct leg *l)
+{
+	struct action *a;
+
+	if (l == NULL || l->state != LEG_UP || l->oa != OA_IDLE || l->given.rv == 0 ||
+		l->given.mode == GIVEN_HOLD || dir_holds(l->given.told))
+		return false;
+	a = act_add(c, ACT_OFFER, l->id);
+	a->dir = SDP_DIR_SENDONLY;
+	l->oa = OA_SENT;
+	l->offered = l->given;
+	l->offered.mode = GIVEN_HOLD;
+	l->offered.told = DIR_SENDONLY;
+	return true;
+}
+
+static bool agree(const struct leg *a, const struct leg *b)
+{
+	return a->state == LEG_UP && b->state == LEG_UP && a->oa == OA_IDLE && b->oa == OA_IDLE &&
+	       has_newest(a, b) && has_newest(b, a);
+}
+
+bool bridge_run(struct core *c, struct call *k)
+{
+	struct bridge *b = &k->bridge;
+	struct leg *x = call_leg(k, b->a), *y = call_leg(k, b->b);
+
+	if (b->state == BRIDGE_HOLD)
+		return hold(c, x) || hold(c, y);
+	if ((b->state != BRIDGE_UNSETTLED && b->state != BRIDGE_SETTLED) || x == NULL || y == NULL)
+		return false;
+	if (reconcile(c, k, x, y) || reconcile(c, k, y, x))
+		return true;
+	if (agree(x, y) == (b->state == BRIDGE_SETTLED))
+		return false;
+	b->state = b->state == BRIDGE_SETTLED ? BRIDGE_UNSETTLED : BRIDGE_SETTLED;
+	if (b->state == BRIDGE_SETTLED)
+		call_post(k, SETTLED);
+	return false;
+}

@@ -1,0 +1,390 @@
+/*
+ * inner: what the files of core/ share among themselves. Nobody else includes it.
+ *
+ * A call holds legs (SIP dialogs seen from above), one bridge (who should hear whom), at most one
+ * running transfer (why that changes) and the open segments (what is on record about it). An event
+ * travels: core.c finds the call -> leg.c absorbs what is late or private to a dialog -> call.c
+ * turns the rest into a word of the table -> transfer.c looks the row up and runs its verbs ->
+ * bridge.c brings the media in line -> segment.c brings the intervals in line.
+ */
+#ifndef SEGUE_CORE_INNER_H
+#define SEGUE_CORE_INNER_H
+
+#include "core/core.h"
+#include "core/dialplan.h"
+
+#include <uthash.h>
+
+/* ---- states and words of the table -------------------------------------------------------- */
+
+#define CALL_STATE_LIST(X)                                                                         \
+	X(SETUP, "SETUP")           /* the caller waits, somebody is being rung */                 \
+	X(ANSWERING, "ANSWERING")   /* somebody answered; media with the caller is being agreed */ \
+	X(TALK, "TALK")             /* two parties are connected (one may hold the other) */       \
+	X(RING, "RING")             /* transfer: target rings, the transferor is still there */    \
+	X(JOIN, "JOIN")             /* transfer: target answered, media moves over to it */        \
+	X(RESUME, "RESUME")         /* transfer failed: the transferor may take the caller back */ \
+	X(ALONE, "ALONE")           /* nobody is with the kept party; somebody is rung for it */   \
+	X(ALONE_JOIN, "ALONE_JOIN") /* somebody answered for it; media moves over */               \
+	X(CHAIN, "CHAIN")           /* instant: which step of the fallback chain is next? */       \
+	X(END, "END")               /* over; the last dialogs are closing */
+ENUM_DECLARE(call_state, CALL_STATE_LIST);
+
+#define WORD_LIST(X)                                                                               \
+	X(T_PROGRESS, "target rings")                                                              \
+	X(T_ANSWER, "target answers")                                                              \
+	X(T_REFUSED, "target refuses")    /* the last of those being rung */                       \
+	X(T_GONE, "target hangs up")      /* after its answer, before the join */                  \
+	X(K_GONE, "kept party gone")                                                               \
+	X(O_GONE, "owner gone")                                                                    \
+	X(SETTLED, "media settled")                                                                \
+	X(JOIN_FAILED, "media refused")                                                            \
+	X(RESUMED, "owner takes back")                                                             \
+	X(GUARD, "guard expires")                                                                  \
+	X(XFER_REQ, "transfer asked")                                                              \
+	X(XFER_OK, "transfer admitted")                                                            \
+	X(XFER_CANCEL, "cancel asked")                                                             \
+	X(HANGUP_REQ, "hang-up asked")                                                             \
+	X(FB_RECALL, "chain says recall")                                                          \
+	X(FB_USER, "chain says user")                                                              \
+	X(FB_ANNOUNCE, "chain says announce")                                                      \
+	X(FB_END, "chain is at its end")
+ENUM_DECLARE(word, WORD_LIST);
+
+/* ---- legs --------------------------------------------------------------------------------- */
+
+#define LEG_STATE_LIST(X)                                                                          \
+	X(LEG_NEW, "new")             /* incoming, no more than 100 sent */                        \
+	X(LEG_EARLY, "early")         /* incoming, 18x sent */                                     \
+	X(LEG_ANSWERED, "answered")   /* incoming, 200 sent, ACK awaited */                        \
+	X(LEG_DIALING, "dialing")     /* outgoing, INVITE sent */                                  \
+	X(LEG_RINGING, "ringing")     /* outgoing, 1xx received */                                 \
+	X(LEG_UP, "up")                                                                            \
+	X(LEG_NOTIFYING, "notifying") /* released; its final NOTIFY is under way (E-005) */        \
+	X(LEG_PARTING, "parting")     /* released; its own BYE is awaited for T_bye (E-003) */     \
+	X(LEG_CLOSING, "closing")     /* BYE, CANCEL or final response is under way */
+ENUM_DECLARE(leg_state, LEG_STATE_LIST);
+
+#define ROLE_LIST(X)                                                                               \
+	X(ROLE_NONE, "none")                                                                       \
+	X(ROLE_KEPT, "kept")     /* who must not be lost: the caller, later the transferee */      \
+	X(ROLE_OWNER, "owner")   /* who talks with the kept party */                               \
+	X(ROLE_TARGET, "target") /* being rung, or answered and not yet joined */                  \
+	X(ROLE_PAST, "past")     /* released */
+ENUM_DECLARE(role, ROLE_LIST);
+
+/* Offer/answer of one leg, RFC 3264. "We" is segue. */
+#define OA_LIST(X)                                                                                 \
+	X(OA_IDLE, "idle")                                                                         \
+	X(OA_SENT, "sent")           /* our offer is out */                                        \
+	X(OA_GLARE, "glare")         /* our offer met 491; TIMER_GLARE runs */                     \
+	X(OA_RECV, "recv")           /* their offer waits for our answer */                        \
+	X(OA_RECV_NONE, "recv_none") /* they want an offer from us, in the 2xx */                  \
+	X(OA_GIVEN, "given")         /* we gave it; the answer comes with the ACK */               \
+	X(OA_ASKED, "asked")         /* our INVITE had no SDP: the offer comes with the 2xx */     \
+	X(OA_OWED, "owed")           /* it came; our answer goes out with the ACK */
+ENUM_DECLARE(oa, OA_LIST);
+
+/* Which SDP a leg has been given: whose, which version, and whether as a hold made by us. */
+struct given {
+	leg_id from;
+	uint16_t rv;
+	uint8_t told;  /* enum dir the leg was told */
+	uint8_t mode;  /* enum given_mode */
+};
+enum given_mode { GIVEN_CONNECT, GIVEN_HOLD };
+
+#define NO_SEG (-1)
+
+struct leg {
+	leg_id id;
+	uint8_t state;  /* enum leg_state */
+	uint8_t role;   /* enum role */
+	uint8_t oa;     /* enum oa */
+	uint8_t source; /* enum source_kind: a user's leg or a peer's */
+	uint8_t kind;   /* enum target_kind of the party: USER, IVR, EXTERNAL, VOICEMAIL */
+	uint8_t will;   /* enum dir: what this party itself wants */
+	uint8_t will_prev;
+	uint8_t reoffers; /* times we asked again because the answer held without reason (E-051) */
+	uint16_t rv, rv_prev, rv_top; /* version of its SDP: now, before the pending offer, newest */
+	struct given given, offered;  /* agreed; in flight */
+	bool outbound, rel_required, immediate, may_refer, image;
+	int8_t seg;     /* index into call->segs, NO_SEG */
+	uint16_t fail_status;
+	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
+	int64_t since;
+	uuid seg_id;    /* outlives the segment: a late answer is still recorded (E-016) */
+	char user[USER_MAX], peer[USER_MAX];
+	struct party party;
+};
+
+/* ---- segments ------------------------------------------------------------------------------ */
+
+#define INTERVAL_LIST(X)                                                                           \
+	X(IV_QUEUED, "queued")                                                                     \
+	X(IV_RINGING, "ringing")                                                                   \
+	X(IV_TALKING, "talking")                                                                   \
+	X(IV_HOLDING, "holding")                                                                   \
+	X(IV_HELD, "held")                                                                         \
+	X(IV_CONSULTING, "consulting")                                                             \
+	X(IV_CONFERENCE, "conference")                                                             \
+	X(IV_LIMBO, "limbo")                                                                       \
+	X(IV_WRAPUP, "wrapup")                                                                     \
+	X(IV_MENU, "menu") /* with an IVR or voicemail: nobody's talk */
+ENUM_DECLARE(interval, INTERVAL_LIST);
+
+#define IV_FREE 255
+
+struct segment {
+	uuid id, transfer_in;
+	uint8_t state;      /* enum interval */
+	uint8_t kind;       /* enum target_kind, for what the time with it means */
+	uint16_t n, nint;   /* sequence in the conversation; intervals closed */
+	int64_t opened, answered, since; /* monotonic ms; answered 0: not */
+	int64_t sum[interval_count_];
+	char who[USER_MAX];
+};
+
+/* ---- transfer ------------------------------------------------------------------------------ */
+
+#define SUB_LIST(X)                                                                                \
+	X(SUB_NONE, "none")     /* no subscription: a command, Refer-Sub: false, or it ended */    \
+	X(SUB_ACTIVE, "active")                                                                    \
+	X(SUB_FINAL, "final")   /* the final NOTIFY is under way */                                \
+	X(SUB_DONE, "done")     /* it was answered */
+ENUM_DECLARE(sub, SUB_LIST);
+
+#define STEP_LIST(X)                                                                               \
+	X(STEP_TARGET, "target")     /* the target that was asked for */                           \
+	X(STEP_RECALL, "recall")                                                                   \
+	X(STEP_USER, "user")                                                                       \
+	X(STEP_ANNOUNCE, "announcement")
+ENUM_DECLARE(step, STEP_LIST);
+
+enum mark { MARK_NONE, MARK_RINGING, MARK_ANSWERED };
+
+struct target {
+	uint8_t kind; /* enum target_kind */
+	bool may_transfer;
+	char name[USER_MAX];   /* user, queue, ivr or peer */
+	char number[NUM_MAX];  /* as asked */
+	char dial[NUM_MAX];    /* as sent, for peers */
+	char peer[USER_MAX];
+};
+
+struct xfer {
+	uuid id, prev;        /* nil: no row is open */
+	uint64_t cmd;         /* pending REFER; 0 for commands */
+	uint64_t reply;       /* pending command; 0 for REFER */
+	leg_id refer_leg;     /* where the REFER came from */
+	uint8_t origin;       /* enum origin */
+	uint8_t sub;          /* enum sub */
+	uint8_t step;         /* enum step */
+	uint8_t next_fallback; /* index into config.fallback */
+	uint8_t attempt;
+	uint8_t mark;         /* enum mark: how far the present attempt came */
+	uint16_t status;      /* why the last attempt failed; 0: nothing yet */
+	bool immediate, no_sub;
+	char asker[KEY_MAX];
+	char recall_user[USER_MAX];
+	uuid from_seg;
+	struct target target;
+};
+
+/* ---- bridge -------------------------------------------------------------------------------- */
+
+#define BRIDGE_LIST(X)                                                                             \
+	X(BRIDGE_NONE, "none")                                                                     \
+	X(BRIDGE_HOLD, "hold")             /* a (and b) are held by us */                          \
+	X(BRIDGE_UNSETTLED, "unsettled")   /* a and b should hear each other */                    \
+	X(BRIDGE_SETTLED, "settled")       /* they do */
+ENUM_DECLARE(bridge_state, BRIDGE_LIST);
+
+struct bridge {
+	uint8_t state; /* enum bridge_state */
+	uint8_t rounds; /* offers made on our own account since the last CONNECT */
+	leg_id a, b;
+};
+
+/* ---- call ---------------------------------------------------------------------------------- */
+
+#define CALL_KIND_LIST(X)                                                                          \
+	X(CALL_INBOUND, "inbound")                                                                 \
+	X(CALL_OUTBOUND, "outbound")                                                               \
+	X(CALL_INTERNAL, "internal")
+ENUM_DECLARE(call_kind, CALL_KIND_LIST);
+
+#define WORDS_MAX 16
+
+struct call {
+	call_id id;
+	uint8_t state; /* enum call_state */
+	uint8_t kind;  /* enum call_kind */
+	uint8_t open;  /* enum record: is the conversation row open? */
+	uint8_t acc_state; /* enum interval the conversation's time is booked under */
+	uint8_t redirects;
+	uint8_t word;   /* enum word: the one being carried out */
+	uint8_t nwords;
+	uint8_t words[WORDS_MAX]; /* internal events of this step, in order */
+	uint16_t legno;           /* last leg number given out */
+	uint16_t seq, nsegs_total, status;
+	uint16_t n_requested, n_failed, n_blind;
+	uint32_t timer; /* serial of TIMER_STATE, 0: none */
+	int64_t mono0, wall0; /* one time base for everything on record (E-125) */
+	int64_t since, acc_since;
+	int64_t acc[interval_count_], agent_talk;
+	uuid conv;
+	leg_id customer; /* the leg that has no segment; ID_NONE in internal calls */
+	leg_id request;  /* leg of the pending transfer request, during one step */
+	struct bridge bridge;
+	struct xfer xfer;
+	struct target target; /* of the set-up */
+	struct party from;
+	char source[USER_MAX], dialled[NUM_MAX];
+	char ended_by[16]; /* who ended it, for the record */
+	struct leg **legs; /* stable addresses within a step */
+	struct segment *segs; /* slots; IV_FREE in state marks an unused one */
+	uint16_t nlegs, legs_cap, nsegs, segs_cap;
+};
+enum record { RECORD_NONE, RECORD_OPEN, RECORD_CLOSED };
+
+/* ---- directory ------------------------------------------------------------------------------ */
+
+struct dir_user {
+	struct ev_dir_user row;
+	uint32_t ncontacts;
+	uint32_t contact[CONTACTS_MAX];
+	UT_hash_handle by_name, by_number;
+};
+
+struct dir_member {
+	char user[USER_MAX];
+	struct dir_member *next;
+};
+
+struct dir_queue {
+	struct ev_dir_queue row;
+	struct dir_member *members;
+	UT_hash_handle by_name, by_number;
+};
+
+struct dir_ivr {
+	struct ev_dir_ivr row;
+	UT_hash_handle by_name, by_number;
+};
+
+struct slot {
+	struct call *call;
+	uint32_t gen;
+	uint32_t next_free;
+};
+
+struct core {
+	struct core_config cfg;
+	unsigned node;
+	struct slot *slots;
+	uint32_t nslots, slots_cap, free_slot, live;
+	struct dir_user *users, *users_by_number;
+	struct dir_queue *queues, *queues_by_number;
+	struct dir_ivr *ivrs, *ivrs_by_number;
+	/* the step under way */
+	const struct event *ev;
+	struct core_out *out;
+	uint64_t rnd;
+	uint32_t serial;
+};
+
+/* core.c: the step's output */
+struct action *act_add(struct core *c, enum act type, leg_id leg);
+struct fact *fact_add(struct core *c, struct call *k, enum fact_type type);
+uint64_t core_random(struct core *c);
+uuid core_uuid(struct core *c, const struct call *k);
+int64_t call_stamp(const struct call *k, int64_t mono);
+void timer_start(struct core *c, uint64_t id, enum timer_kind kind, uint32_t *serial, int64_t ms);
+void timer_stop(struct core *c, uint64_t id, enum timer_kind kind, uint32_t *serial);
+
+/* call.c */
+struct call *call_new(struct core *c);
+struct call *call_find(const struct core *c, uint64_t id);
+void call_free(struct core *c, struct call *k);
+void call_free_memory(struct call *k);
+struct leg *call_leg(const struct call *k, leg_id id);
+struct leg *call_role(const struct call *k, enum role role);
+void call_post(struct call *k, enum word w);
+void call_run(struct core *c, struct call *k); /* words, bridge, segments until nothing moves */
+void call_invite(struct core *c);
+void call_set_state(struct core *c, struct call *k, enum call_state next);
+void call_command(struct core *c, struct call *k);
+
+/* leg.c */
+struct leg *leg_add(struct core *c, struct call *k);
+void leg_event(struct core *c, struct call *k, struct leg *l);
+void leg_set_state(struct core *c, struct leg *l, enum leg_state next);
+/* Ends a leg from our side. status: SIP cause for CANCEL/BYE's Reason or the final response;
+ * outcome and by: for its segment. A leg that is closing already is left alone. */
+void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *outcome,
+	const char *by);
+void leg_part(struct core *c, struct call *k, struct leg *l);
+bool leg_is_live(const struct leg *l);
+void leg_free(struct core *c, struct call *k, struct leg *l);
+
+/* bridge.c */
+void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b);
+void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b);
+void bridge_none(struct call *k);
+bool bridge_run(struct core *c, struct call *k); /* true if it did something */
+void bridge_offer(struct core *c, struct call *k, struct leg *l);
+void bridge_done(struct core *c, struct call *k, struct leg *l);
+void bridge_withdrawn(struct core *c, struct call *k, struct leg *l);
+void bridge_forget(struct core *c, struct call *k, struct leg *l);
+struct leg *bridge_peer(const struct call *k, const struct leg *l);
+bool dir_holds(enum dir d);
+
+/* transfer.c, verbs.c */
+void table_step(struct core *c, struct call *k, enum word w);
+void transfer_request(struct core *c, struct call *k, struct leg *l);
+bool table_admits(enum call_state state);
+const char *table_gap(void); /* NULL, or the first cell that is neither row, IGNORE nor NEVER */
+
+/* target.c */
+int target_resolve(struct core *c, const char *number, const char *source, struct target *t);
+void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
+
+/* policy.c */
+struct verdict {
+	uint16_t status;    /* 0: allowed */
+	const char *cause;  /* word of the ledger: not_permitted, self, already_party ... */
+	const char *text;   /* for people */
+};
+struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
+	const struct leg *kept, struct target *t);
+const char *cause_of_status(uint16_t status);
+
+/* segment.c */
+void record_open(struct core *c, struct call *k);
+void record_close(struct core *c, struct call *k, const char *by);
+void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in);
+void segment_answered(struct core *c, struct call *k, struct leg *l);
+void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
+	const char *by, uint16_t status, const uuid *transfer_out);
+void segment_sync(struct core *c, struct call *k);
+enum interval segment_state_of(const struct call *k, const struct leg *l);
+struct timeline_note {
+	const char *type, *actor;
+	const struct leg *leg; /* whose segment; may be NULL */
+	const char *key1, *value1, *key2, *value2;
+	enum origin via;
+};
+void timeline(struct core *c, struct call *k, const struct timeline_note *n);
+void audit(struct core *c, struct call *k, const char *who, enum origin via, const char *action,
+	const char *object, const char *result, const char *why);
+
+/* directory.c */
+void directory_event(struct core *c);
+void directory_free(struct core *c);
+struct dir_user *directory_user(const struct core *c, const char *name);
+struct dir_user *directory_user_by_number(const struct core *c, const char *number);
+struct dir_queue *directory_queue(const struct core *c, const char *name_or_number);
+struct dir_ivr *directory_ivr(const struct core *c, const char *name_or_number);
+
+#endif

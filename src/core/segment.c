@@ -1,0 +1,365 @@
+/*
+ * segment: what is on record about a conversation: one segment per visit of one participant, its
+ * time cut into contiguous intervals, and the timeline. Which interval a segment is in is a pure
+ * function of the call (segment_state_of), compared after every step; so the intervals are disjoint,
+ * without gaps, and every duration is a sum of them (records.md).
+ */
+#include "core/inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- timeline and audit ------------------------------------------------------------------------ */
+
+static bool is_headline(const char *type)
+{
+	return strncmp(type, "transfer_", 9) == 0 || strcmp(type, "conversation_started") == 0;
+}
+
+void timeline(struct core *c, struct call *k, const struct timeline_note *n)
+{
+	struct fact *f = fact_add(c, k, FACT_TIMELINE);
+
+	f->timeline.conv = k->conv;
+	f->timeline.seq = ++k->seq;
+	str_set(f->timeline.type, n->type);
+	str_set(f->timeline.actor, n->actor);
+	str_set(f->timeline.via, origin_name((int)n->via));
+	if (n->leg)
+		f->timeline.seg = n->leg->seg_id;
+	f->timeline.xfer = k->xfer.id;
+	f->timeline.headline = is_headline(n->type);
+	if (!str_empty(n->value1)) {
+		str_set(f->timeline.key1, n->key1);
+		str_set(f->timeline.value1, n->value1);
+	}
+	if (!str_empty(n->value2)) {
+		str_set(f->timeline.key2, n->key2);
+		str_set(f->timeline.value2, n->value2);
+	}
+}
+
+void audit(struct core *c, struct call *k, const char *who, enum origin via, const char *action,
+	const char *object, const char *result, const char *why)
+{
+	struct fact *f = fact_add(c, k, FACT_AUDIT);
+
+	str_set(f->audit.who, who);
+	str_set(f->audit.via, origin_name((int)via));
+	str_set(f->audit.action, action);
+	str_set(f->audit.object, object);
+	str_set(f->audit.result, result);
+	str_set(f->audit.why, why);
+	if (k)
+		f->audit.conv = k->conv;
+}
+
+/* ---- the conversation --------------------------------------------------------------------------- */
+
+static const char *customer_number(const struct call *k)
+{
+	return k->kind == CALL_OUTBOUND ? k->dialled : k->from.number;
+}
+
+void record_open(struct core *c, struct call *k)
+{
+	const struct ev_invite *e = &c->ev->invite;
+	struct fact *f = fact_add(c, k, FACT_CONVERSATION_OPENED);
+
+	k->open = RECORD_OPEN;
+	f->conversation_opened.conv = k->conv;
+	str_set(f->conversation_opened.kind, call_kind_name(k->kind));
+	if (k->kind != CALL_INTERNAL)
+		str_set(f->conversation_opened.customer_number, customer_number(k));
+	if (k->kind == CALL_INBOUND)
+		str_set(f->conversation_opened.customer_name, k->from.name);
+	str_set(f->conversation_opened.dialled, k->dialled);
+	str_set(f->conversation_opened.source, k->source);
+	str_set(f->conversation_opened.case_key, e->case_key);
+	str_set(f->conversation_opened.sip_call_id, e->sip_call_id);
+	id_str(k->id, f->conversation_opened.call);
+	timeline(c, k, &(struct timeline_note){.type = "conversation_started",
+		.actor = k->kind == CALL_INBOUND ? "customer" : k->source, .key1 = "from",
+		.value1 = k->from.number, .key2 = "to", .value2 = k->dialled});
+}
+
+/* Books the time since the last change under the present state of the conversation. */
+static void account(struct core *c, struct call *k, enum interval next)
+{
+	k->acc[k->acc_state] += c->ev->now - k->acc_since;
+	k->acc_since = c->ev->now;
+	k->acc_state = (uint8_t)next;
+}
+
+static const char *conversation_outcome(const struct call *k)
+{
+	if (k->acc[IV_TALKING] + k->acc[IV_HOLDING] + k->acc[IV_HELD] + k->acc[IV_MENU] > 0)
+		return "answered";
+	return str_eq(k->ended_by, "customer") || str_eq(k->ended_by, "agent") ? "abandoned" : "failed";
+}
+
+void record_close(struct core *c, struct call *k, const char *by)
+{
+	struct fact *f;
+
+	for (unsigned i = 0; i < k->nlegs; i++)
+		segment_close(c, k, k->legs[i], "completed", by, 0, NULL);
+	account(c, k, IV_LIMBO);
+	timeline(c, k, &(struct timeline_note){.type = "conversation_ended", .actor = by});
+	f = fact_add(c, k, FACT_CONVERSATION_CLOSED);
+	k->open = RECORD_CLOSED;
+	f->conversation_closed.conv = k->conv;
+	str_set(f->conversation_closed.ended_by, by);
+	str_set(f->conversation_closed.outcome, conversation_outcome(k));
+	f->conversation_closed.sip_cause = k->status;
+	f->conversation_closed.total_ms = c->ev->now - k->mono0;
+	f->conversation_closed.ring_ms = k->acc[IV_RINGING];
+	f->conversation_closed.wait_ms = k->acc[IV_QUEUED];
+	f->conversation_closed.talk_ms = k->acc[IV_TALKING] + k->acc[IV_CONFERENCE];
+	f->conversation_closed.agent_talk_ms = k->agent_talk;
+	f->conversation_closed.hold_ms = k->acc[IV_HOLDING];
+	f->conversation_closed.held_ms = k->acc[IV_HELD];
+	f->conversation_closed.consult_ms = k->acc[IV_CONSULTING];
+	f->conversation_closed.limbo_ms = k->acc[IV_LIMBO];
+	f->conversation_closed.ivr_ms = k->acc[IV_MENU];
+	f->conversation_closed.n_requested = k->n_requested;
+	f->conversation_closed.n_failed = k->n_failed;
+	f->conversation_closed.n_blind = k->n_blind;
+}
+
+/* ---- segments --------------------------------------------------------------------------------------- */
+
+static int segment_slot(struct call *k)
+{
+	for (int i = 0; i < k->nsegs; i++)
+		if (k->segs[i].state == IV_FREE)
+			return i;
+	if (k->nsegs == k->segs_cap) {
+		k->segs_cap = k->segs_cap ? (uint16_t)(k->segs_cap * 2) : 2;
+		k->segs = realloc(k->segs, k->segs_cap * sizeof(*k->segs));
+		if (k->segs == NULL)
+			abort();
+	}
+	return k->nsegs++;
+}
+
+static const char *segment_kind(const struct call *k, const struct leg *l)
+{
+	if (k->xfer.step == STEP_RECALL && l->role == ROLE_TARGET && !uuid_is_nil(&k->xfer.id))
+		return "recall";
+	switch (l->kind) {
+	case TARGET_IVR:
+		return "ivr";
+	case TARGET_VOICEMAIL:
+		return "voicemail";
+	case TARGET_USER:
+		return "agent";
+	default:
+		return "external";
+	}
+}
+
+static const char *who_is(const struct leg *l)
+{
+	return l->user[0] ? l->user : l->peer;
+}
+
+void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in)
+{
+	int i = segment_slot(k);
+	struct segment *s = &k->segs[i];
+	struct fact *f;
+
+	memset(s, 0, sizeof(*s));
+	s->id = core_uuid(c, k);
+	s->state = IV_RINGING;
+	s->kind = l->kind;
+	s->n = ++k->nsegs_total;
+	s->opened = s->since = c->ev->now;
+	if (transfer_in)
+		s->transfer_in = *transfer_in;
+	str_set(s->who, who_is(l));
+	l->seg = (int8_t)i;
+	l->seg_id = s->id;
+	f = fact_add(c, k, FACT_SEGMENT_OPENED);
+	f->segment_opened.seg = s->id;
+	f->segment_opened.conv = k->conv;
+	f->segment_opened.n = s->n;
+	str_set(f->segment_opened.kind, segment_kind(k, l));
+	str_set(f->segment_opened.who, s->who);
+	str_set(f->segment_opened.number, l->party.number);
+	f->segment_opened.transfer_in = s->transfer_in;
+	if (transfer_in)
+		f->segment_opened.prev = k->xfer.from_seg;
+	if (l->outbound)
+		timeline(c, k, &(struct timeline_note){.type = "offered", .leg = l, .actor = s->who,
+			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
+}
+
+/* l may be NULL, have no segment (the customer) or be answered already: then nothing happens. */
+void segment_answered(struct core *c, struct call *k, struct leg *l)
+{
+	struct segment *s = l && l->seg != NO_SEG ? &k->segs[l->seg] : NULL;
+
+	if (s == NULL || s->answered)
+		return;
+	s->answered = c->ev->now;
+	fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = s->id;
+}
+
+static void interval_end(struct core *c, struct call *k, struct segment *s)
+{
+	int64_t ms = c->ev->now - s->since;
+	struct fact *f;
+
+	if (ms > 0) {
+		f = fact_add(c, k, FACT_INTERVAL);
+		f->interval.seg = s->id;
+		f->interval.n = ++s->nint;
+		str_set(f->interval.state, interval_name(s->state));
+		f->interval.from = call_stamp(k, s->since);
+		f->interval.to = call_stamp(k, c->ev->now);
+		f->interval.ms = ms;
+		s->sum[s->state] += ms;
+	}
+	s->since = c->ev->now;
+}
+
+static bool shared(const struct call *k, const struct leg *l)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] != l && k->legs[i]->seg == l->seg)
+			return true;
+	return false;
+}
+
+/* Closes the leg's segment, unless another phone of the same person still rings or talks in it. */
+void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
+	const char *by, uint16_t status, const uuid *transfer_out)
+{
+	struct segment *s;
+	struct fact *f;
+	bool keep;
+
+	if (l->seg == NO_SEG)
+		return;
+	s = &k->segs[l->seg];
+	keep = shared(k, l);
+	l->seg = NO_SEG;
+	if (keep)
+		return;
+	interval_end(c, k, s);
+	f = fact_add(c, k, FACT_SEGMENT_CLOSED);
+	f->segment_closed.seg = s->id;
+	str_set(f->segment_closed.outcome, outcome);
+	f->segment_closed.sip_cause = status;
+	str_set(f->segment_closed.released_by, by);
+	if (transfer_out)
+		f->segment_closed.transfer_out = *transfer_out;
+	f->segment_closed.ring_ms = s->sum[IV_RINGING];
+	f->segment_closed.talk_ms = s->sum[IV_TALKING] + s->sum[IV_CONFERENCE];
+	f->segment_closed.hold_ms = s->sum[IV_HOLDING];
+	f->segment_closed.held_ms = s->sum[IV_HELD];
+	f->segment_closed.consult_ms = s->sum[IV_CONSULTING];
+	f->segment_closed.wait_ms = s->sum[IV_QUEUED];
+	f->segment_closed.limbo_ms = s->sum[IV_LIMBO];
+	f->segment_closed.acw_ms = s->sum[IV_WRAPUP];
+	k->agent_talk += s->sum[IV_TALKING] + s->sum[IV_CONFERENCE];
+	s->state = IV_FREE;
+}
+
+/* ---- which interval --------------------------------------------------------------------------------- */
+
+/* Two parties who are connected and agree: who of them holds? */
+static enum interval talk_state(const struct leg *l, const struct leg *p)
+{
+	if (l->kind == TARGET_IVR || l->kind == TARGET_VOICEMAIL)
+		return IV_MENU;
+	if (dir_holds(l->will))
+		return IV_HOLDING;
+	if (p && dir_holds(p->will))
+		return IV_HELD;
+	return IV_TALKING;
+}
+
+static enum interval pair_state(const struct call *k, const struct leg *l, enum interval now)
+{
+	if (k->bridge.state == BRIDGE_SETTLED)
+		return talk_state(l, bridge_peer(k, l));
+	if (k->bridge.state == BRIDGE_HOLD)
+		return IV_HOLDING;
+	return now == IV_RINGING ? IV_LIMBO : now; /* what it was, until media says otherwise */
+}
+
+enum interval segment_state_of(const struct call *k, const struct leg *l)
+{
+	enum interval now = k->segs[l->seg].state;
+	bool first = k->state == SETUP || k->state == ANSWERING;
+
+	if (l->role == ROLE_TARGET)
+		return l->state == LEG_UP ? IV_LIMBO : IV_RINGING;
+	if (first)
+		return IV_RINGING; /* the calling agent hears it ring */
+	if (k->state == ALONE || k->state == ALONE_JOIN)
+		return IV_LIMBO;
+	if (k->state == JOIN)
+		return IV_HOLDING; /* media is moving away from it */
+	return pair_state(k, l, now);
+}
+
+/* What the conversation's time is booked under: what the best-off participant is in. */
+static enum interval conversation_state(const struct call *k)
+{
+	static const enum interval order[] = {IV_TALKING, IV_CONFERENCE, IV_CONSULTING, IV_HELD,
+		IV_HOLDING, IV_MENU};
+
+	if (k->state == SETUP || k->state == ANSWERING)
+		return k->target.kind == TARGET_QUEUE ? IV_QUEUED : IV_RINGING;
+	for (unsigned o = 0; o < sizeof(order) / sizeof(order[0]); o++)
+		for (unsigned i = 0; i < k->nsegs; i++)
+			if (k->segs[i].state == order[o])
+				return order[o];
+	return IV_LIMBO;
+}
+
+static void hold_timeline(struct core *c, struct call *k, const struct leg *l, enum interval from,
+	enum interval to)
+{
+	const char *type = NULL;
+
+	if (from == IV_TALKING && (to == IV_HOLDING || to == IV_HELD))
+		type = "hold_on";
+	else if ((from == IV_HOLDING || from == IV_HELD) && to == IV_TALKING)
+		type = "hold_off";
+	if (type == NULL || k->state != TALK)
+		return;
+	timeline(c, k, &(struct timeline_note){.type = type, .leg = l,
+		.actor = to == IV_HELD || from == IV_HELD ? "customer" : who_is(l)});
+}
+
+static void sync_leg(struct core *c, struct call *k, struct leg *l)
+{
+	struct segment *s = &k->segs[l->seg];
+	enum interval want = segment_state_of(k, l), from = s->state;
+
+	if (want == from)
+		return;
+	interval_end(c, k, s);
+	s->state = (uint8_t)want;
+	hold_timeline(c, k, l, from, want);
+}
+
+/* After every step: cuts the intervals where the call has changed. */
+void segment_sync(struct core *c, struct call *k)
+{
+	enum interval want;
+
+	if (k->open != RECORD_OPEN || k->state == END)
+		return;
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->seg != NO_SEG && k->legs[i]->role != ROLE_PAST)
+			sync_leg(c, k, k->legs[i]);
+	want = conversation_state(k);
+	if (want != k->acc_state)
+		account(c, k, want);
+}

@@ -1,0 +1,285 @@
+/*
+ * snapshot: a call as plain bytes and back, and the checks that can be made from inside. The bytes
+ * are the call's structs one after the other behind a header that names their sizes, so a snapshot
+ * of another build is refused, not misread.
+ */
+#include "core/inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SNAPSHOT_MAGIC 0x73656701u /* "seg" and the version of this layout */
+
+struct header {
+	uint32_t magic, call_size, leg_size, seg_size;
+	uint32_t nlegs, nsegs;
+};
+
+static size_t snapshot_size(const struct call *k)
+{
+	return sizeof(struct header) + sizeof(*k) + k->nlegs * sizeof(struct leg) +
+	       k->nsegs * sizeof(struct segment);
+}
+
+int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len)
+{
+	const struct call *k = call_find(c, id);
+	struct header h = {SNAPSHOT_MAGIC, sizeof(struct call), sizeof(struct leg),
+		sizeof(struct segment), 0, 0};
+	unsigned char *p;
+
+	if (k == NULL)
+		return ENOENT;
+	*len = snapshot_size(k);
+	if ((*buf = p = malloc(*len)) == NULL)
+		return ENOMEM;
+	h.nlegs = k->nlegs;
+	h.nsegs = k->nsegs;
+	memcpy(p, &h, sizeof(h));
+	p += sizeof(h);
+	memcpy(p, k, sizeof(*k));
+	p += sizeof(*k);
+	for (unsigned i = 0; i < k->nlegs; i++, p += sizeof(struct leg))
+		memcpy(p, k->legs[i], sizeof(struct leg));
+	if (k->nsegs)
+		memcpy(p, k->segs, k->nsegs * sizeof(struct segment));
+	return 0;
+}
+
+/* ---- restore ------------------------------------------------------------------------------------ */
+
+static bool header_fits(const struct header *h, size_t len)
+{
+	return h->magic == SNAPSHOT_MAGIC && h->call_size == sizeof(struct call) &&
+	       h->leg_size == sizeof(struct leg) && h->seg_size == sizeof(struct segment) &&
+	       h->nlegs < UINT16_MAX && h->nsegs < UINT16_MAX &&
+	       len == sizeof(*h) + sizeof(struct call) + h->nlegs * sizeof(struct leg) +
+			       h->nsegs * sizeof(struct segment);
+}
+
+static void free_slots_rebuild(struct core *c)
+{
+	c->free_slot = UINT32_MAX;
+	for (uint32_t i = c->nslots; i-- > 0;)
+		if (c->slots[i].call == NULL) {
+			c->slots[i].next_free = c->free_slot;
+			c->free_slot = i;
+		}
+}
+
+/* Makes the very slot of id exist and empty. */
+static int claim_slot(struct core *c, call_id id)
+{
+	uint32_t want = id_slot(id), cap = c->slots_cap ? c->slots_cap : 64;
+	struct slot *s;
+
+	if (want < c->nslots && c->slots[want].call)
+		return EEXIST;
+	while (cap <= want)
+		cap *= 2;
+	if (cap > c->slots_cap) {
+		if ((s = realloc(c->slots, cap * sizeof(*s))) == NULL)
+			return ENOMEM;
+		c->slots = s;
+		c->slots_cap = cap;
+	}
+	for (; c->nslots <= want; c->nslots++)
+		c->slots[c->nslots] = (struct slot){NULL, 0, UINT32_MAX};
+	c->slots[want].gen = id_gen(id);
+	return 0;
+}
+
+static int fill_arrays(struct call *k, const struct header *h, const unsigned char *p)
+{
+	k->legs = calloc(h->nlegs ? h->nlegs : 1, sizeof(*k->legs));
+	k->segs = calloc(h->nsegs ? h->nsegs : 1, sizeof(*k->segs));
+	k->legs_cap = (uint16_t)(h->nlegs ? h->nlegs : 1);
+	k->segs_cap = (uint16_t)(h->nsegs ? h->nsegs : 1);
+	k->nlegs = 0;
+	k->nsegs = (uint16_t)h->nsegs;
+	if (k->legs == NULL || k->segs == NULL)
+		return ENOMEM;
+	for (; k->nlegs < h->nlegs; k->nlegs++, p += sizeof(struct leg)) {
+		if ((k->legs[k->nlegs] = malloc(sizeof(struct leg))) == NULL)
+			return ENOMEM;
+		memcpy(k->legs[k->nlegs], p, sizeof(struct leg));
+	}
+	memcpy(k->segs, p, h->nsegs * sizeof(struct segment));
+	return 0;
+}
+
+int core_restore(struct core *c, const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+	struct header h;
+	struct call *k;
+	int err;
+
+	if (len < sizeof(h))
+		return EINVAL;
+	memcpy(&h, p, sizeof(h));
+	if (!header_fits(&h, len))
+		return EINVAL;
+	if ((k = malloc(sizeof(*k))) == NULL)
+		return ENOMEM;
+	memcpy(k, p + sizeof(h), sizeof(*k));
+	if ((err = fill_arrays(k, &h, p + sizeof(h) + sizeof(*k))) == 0)
+		err = claim_slot(c, k->id);
+	if (err) {
+		call_free_memory(k);
+		return err;
+	}
+	c->slots[id_slot(k->id)].call = k;
+	c->live++;
+	free_slots_rebuild(c);
+	return 0;
+}
+
+/* How long a state may last from now on, for a guard that has to be started anew. */
+static int64_t guard_of(const struct core *c, const struct call *k)
+{
+	switch ((enum call_state)k->state) {
+	case SETUP:
+		return c->cfg.setup_ms;
+	case RING:
+		return c->cfg.ring_ms;
+	case ALONE:
+		return k->xfer.step == STEP_RECALL ? c->cfg.recall_ms : c->cfg.ring_ms;
+	case RESUME:
+		return c->cfg.resume_ms;
+	default:
+		return c->cfg.join_ms;
+	}
+}
+
+static int64_t leg_guard_of(const struct core *c, enum timer_kind kind, const struct leg *l)
+{
+	if (kind == TIMER_PART)
+		return l->state == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms;
+	return kind == TIMER_CLOSE ? c->cfg.close_ms : 2100;
+}
+
+void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out)
+{
+	struct event ev = {.type = EV_TIMER, .now = now, .call = id};
+	struct call *k = call_find(c, id);
+
+	out->nactions = out->nfacts = 0;
+	if (k == NULL)
+		return;
+	c->ev = &ev;
+	c->out = out;
+	if (k->timer)
+		timer_start(c, k->id, TIMER_STATE, &k->timer, guard_of(c, k));
+	for (unsigned i = 0; i < k->nlegs; i++)
+		for (int t = 0; t < timer_kind_count_; t++)
+			if (k->legs[i]->timer[t])
+				timer_start(c, k->legs[i]->id, (enum timer_kind)t, &k->legs[i]->timer[t],
+					leg_guard_of(c, (enum timer_kind)t, k->legs[i]));
+	c->ev = NULL;
+	c->out = NULL;
+}
+
+/* ---- invariants ------------------------------------------------------------------------------------ */
+
+static char complaint[160];
+
+static const char *complain(const struct call *k, const char *what)
+{
+	char id[ID_STRLEN];
+
+	snprintf(complaint, sizeof(complaint), "call %s in %s: %s", id_str(k->id, id),
+		call_state_name(k->state), what);
+	return complaint;
+}
+
+static unsigned count_role(const struct call *k, enum role role)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < k->nlegs; i++)
+		n += k->legs[i]->role == role;
+	return n;
+}
+
+static const char *check_roles(const struct call *k)
+{
+	unsigned nk = count_role(k, ROLE_KEPT), no = count_role(k, ROLE_OWNER);
+	unsigned nt = count_role(k, ROLE_TARGET);
+
+	if (k->state == CHAIN)
+		return complain(k, "an instant state outlived its step");
+	if (k->state == END)
+		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;
+	if (nk != 1)
+		return complain(k, "there must be exactly one kept party");
+	if ((k->state == TALK || k->state == RING || k->state == JOIN || k->state == RESUME) != (no == 1))
+		return complain(k, "owner and state disagree");
+	if ((k->state == TALK || k->state == RESUME) != (nt == 0))
+		return complain(k, "targets and state disagree");
+	return NULL;
+}
+
+static const char *check_timers(const struct call *k)
+{
+	bool transient = k->state != TALK && k->state != END;
+
+	if (transient != (k->timer != 0))
+		return complain(k, transient ? "no guard" : "a guard in a stable state");
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		const struct leg *l = k->legs[i];
+
+		if ((l->state == LEG_CLOSING) != (l->timer[TIMER_CLOSE] != 0))
+			return complain(k, "closing leg and its guard disagree");
+		if ((l->state == LEG_NOTIFYING || l->state == LEG_PARTING) !=
+			(l->timer[TIMER_PART] != 0))
+			return complain(k, "parting leg and its guard disagree");
+		if (l->oa == OA_GLARE && l->state != LEG_CLOSING && l->timer[TIMER_GLARE] == 0)
+			return complain(k, "glare without its timer");
+	}
+	return NULL;
+}
+
+static const char *check_bridge(const struct call *k)
+{
+	const struct leg *a = call_leg(k, k->bridge.a), *b = call_leg(k, k->bridge.b);
+
+	if (k->bridge.state == BRIDGE_NONE)
+		return NULL;
+	if ((a && !leg_is_live(a)) || (b && !leg_is_live(b)))
+		return complain(k, "somebody hears a dead leg");
+	if (k->bridge.state != BRIDGE_HOLD && (a == NULL || b == NULL))
+		return complain(k, "a bridge with one end");
+	return NULL;
+}
+
+static const char *check_segments(const struct call *k)
+{
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		const struct leg *l = k->legs[i];
+
+		if (l->role == ROLE_PAST && l->seg != NO_SEG)
+			return complain(k, "a released leg has an open segment");
+		if (l->seg != NO_SEG && (l->seg >= k->nsegs || k->segs[l->seg].state == IV_FREE))
+			return complain(k, "a leg points at a closed segment");
+	}
+	return NULL;
+}
+
+const char *core_check(const struct core *c)
+{
+	const char *why = NULL;
+
+	for (uint32_t i = 0; i < c->nslots && why == NULL; i++) {
+		const struct call *k = c->slots[i].call;
+
+		if (k == NULL)
+			continue;
+		if ((why = check_roles(k)) == NULL && (why = check_timers(k)) == NULL &&
+			(why = check_bridge(k)) == NULL)
+			why = check_segments(k);
+	}
+	return why;
+}

@@ -1,0 +1,206 @@
+/*
+ * target: turns a number into whom to ring, and rings them. The dial plan is asked first; a number
+ * that it does not know may be a user, a queue or an IVR of the directory.
+ */
+#include "core/inner.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int resolve_user(struct core *c, const char *key, struct target *t)
+{
+	struct dir_user *u = directory_user(c, key);
+
+	if (u == NULL)
+		u = directory_user_by_number(c, key);
+	if (u == NULL)
+		return ENOENT;
+	t->kind = TARGET_USER;
+	str_set(t->name, u->row.user);
+	str_set(t->dial, u->row.number[0] ? u->row.number : u->row.user);
+	return 0;
+}
+
+static int resolve_queue(struct core *c, const char *key, struct target *t)
+{
+	struct dir_queue *q = directory_queue(c, key);
+
+	if (q == NULL)
+		return ENOENT;
+	t->kind = TARGET_QUEUE;
+	str_set(t->name, q->row.queue);
+	str_set(t->dial, q->row.number);
+	return 0;
+}
+
+static int resolve_ivr(struct core *c, const char *key, struct target *t)
+{
+	struct dir_ivr *i = directory_ivr(c, key);
+
+	if (i == NULL)
+		return ENOENT;
+	t->kind = TARGET_IVR;
+	str_set(t->name, i->row.ivr);
+	str_set(t->peer, i->row.peer);
+	str_set(t->dial, i->row.dial[0] ? i->row.dial : i->row.number);
+	return 0;
+}
+
+static int resolve_directory(struct core *c, const char *key, struct target *t)
+{
+	if (resolve_user(c, key, t) == 0 || resolve_queue(c, key, t) == 0)
+		return 0;
+	return resolve_ivr(c, key, t);
+}
+
+static int resolve_route(struct core *c, const struct dialplan_result *r, struct target *t)
+{
+	const char *key = str_empty(r->target) ? r->number : r->target;
+
+	t->may_transfer = r->route->transfer;
+	switch (r->kind) {
+	case TARGET_USER:
+		return resolve_user(c, key, t);
+	case TARGET_QUEUE:
+		return resolve_queue(c, key, t);
+	case TARGET_IVR:
+		return resolve_ivr(c, key, t);
+	default:
+		t->kind = (uint8_t)r->kind;
+		str_set(t->name, r->target);
+		str_set(t->peer, r->target);
+		str_set(t->dial, r->number);
+		return 0;
+	}
+}
+
+/* Fills t for a number dialled from source (a peer's name or "users"). 0; ENOENT nobody has it;
+ * EACCES the dial plan refuses it; EINVAL no number. */
+int target_resolve(struct core *c, const char *number, const char *source, struct target *t)
+{
+	struct dialplan_result r;
+	int err;
+
+	memset(t, 0, sizeof(*t));
+	t->may_transfer = true;
+	str_set(t->number, number);
+	err = dialplan_match(&c->cfg, number, source, &r);
+	if (err == 0)
+		return resolve_route(c, &r, t);
+	if (err == ENOENT)
+		return resolve_directory(c, r.number, t);
+	return err == EACCES ? EACCES : EINVAL;
+}
+
+/* ---- ringing --------------------------------------------------------------------------------- */
+
+static enum target_kind leg_kind_of(const struct target *t)
+{
+	return t->kind == TARGET_QUEUE ? TARGET_USER : (enum target_kind)t->kind;
+}
+
+/* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
+static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
+{
+	struct leg *kept = call_role(k, ROLE_KEPT);
+	struct action *a = act_add(c, ACT_DIAL, l->id);
+
+	a->dial.dest = *dest;
+	if (kept) {
+		a->dial.caller = kept->party;
+		a->dial.like = kept->id;
+	}
+	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]) {
+		a->dial.cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
+		str_set(a->dial.referred_by, k->xfer.recall_user);
+		a->dial.recall = k->xfer.step == STEP_RECALL;
+	}
+	if (kept && kept->rv) {
+		a->from = kept->id;
+		l->oa = OA_SENT;
+		l->offered = (struct given){kept->id, kept->rv, kept->will, GIVEN_CONNECT};
+	} else {
+		l->oa = OA_ASKED;
+	}
+}
+
+static struct leg *add_target(struct core *c, struct call *k, enum target_kind kind)
+{
+	struct leg *l = leg_add(c, k);
+
+	l->outbound = true;
+	l->state = LEG_DIALING;
+	l->role = ROLE_TARGET;
+	l->kind = (uint8_t)kind;
+	return l;
+}
+
+/* Rings every contact of a user; they share one segment: one offer of one person. */
+static void dial_user(struct core *c, struct call *k, const char *user, const struct target *t)
+{
+	struct dir_user *u = directory_user(c, user);
+	struct leg *first = NULL;
+
+	if (u == NULL || !u->row.enabled)
+		return;
+	for (uint32_t i = 0; i < u->ncontacts; i++) {
+		struct dest d = {.kind = DEST_CONTACT, .contact = u->contact[i]};
+		struct leg *l = add_target(c, k, TARGET_USER);
+
+		l->source = SOURCE_USER;
+		l->may_refer = true;
+		str_set(l->user, u->row.user);
+		str_set(l->party.number, u->row.number);
+		str_set(l->party.name, u->row.name);
+		str_set(d.user, u->row.user);
+		str_set(d.number, t->kind == TARGET_USER ? t->dial : u->row.number);
+		if (first == NULL) {
+			first = l;
+			segment_open(c, k, l, &k->xfer.id);
+		} else {
+			l->seg = first->seg;
+			l->seg_id = first->seg_id;
+		}
+		dial(c, k, l, &d);
+	}
+}
+
+static void dial_peer(struct core *c, struct call *k, const struct target *t)
+{
+	struct dest d = {.kind = DEST_PEER};
+	struct leg *l = add_target(c, k, leg_kind_of(t));
+
+	l->source = SOURCE_PEER;
+	str_set(l->peer, t->peer);
+	str_set(l->party.number, t->number);
+	str_set(d.peer, t->peer);
+	str_set(d.number, t->dial);
+	if (k->customer == ID_NONE && k->kind == CALL_OUTBOUND)
+		k->customer = l->id;
+	else
+		segment_open(c, k, l, &k->xfer.id);
+	dial(c, k, l, &d);
+}
+
+/* Rings t for the kept party. Nobody to ring (not registered, disabled, an empty queue) is the same
+ * as being refused: 480. In a queue the user of leg `except` is left out (E-072). */
+void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except)
+{
+	struct leg *x = except ? call_leg(k, except) : NULL;
+	struct dir_queue *q;
+
+	if (t->kind == TARGET_USER) {
+		dial_user(c, k, t->name, t);
+	} else if (t->kind == TARGET_QUEUE) {
+		q = directory_queue(c, t->name);
+		for (struct dir_member *m = q ? q->members : NULL; m; m = m->next)
+			if (x == NULL || !str_eq(x->user, m->user))
+				dial_user(c, k, m->user, t);
+	} else {
+		dial_peer(c, k, t);
+	}
+	if (call_role(k, ROLE_TARGET) == NULL) {
+		k->status = 480;
+		call_post(k, T_REFUSED);
+	}
+}

@@ -1,0 +1,781 @@
+/*
+ * verbs: the hands of transfer.tbl. Each verb does one thing to the call of the step; the row says
+ * which, in which order and why. None of them looks at the call's state: that is the table's job.
+ */
+#include "core/verbs.h"
+
+#include <string.h>
+
+static struct leg *kept(const struct call *k)
+{
+	return call_role(k, ROLE_KEPT);
+}
+
+static struct leg *owner(const struct call *k)
+{
+	return call_role(k, ROLE_OWNER);
+}
+
+/* How a party that is dropped now ends, by what has happened. */
+struct ending {
+	const char *outcome, *by;
+};
+
+static struct ending ending_of(const struct call *k)
+{
+	switch ((enum word)k->word) {
+	case K_GONE:
+		return (struct ending){"cancelled_caller_left", "customer"};
+	case GUARD:
+		return (struct ending){"no_answer", "system"};
+	case XFER_CANCEL:
+		return (struct ending){"cancelled", "transferor"};
+	case HANGUP_REQ:
+		return (struct ending){"cancelled", "command"};
+	default:
+		return (struct ending){"failed", "system"};
+	}
+}
+
+/* The same for a party that was talking. */
+static struct ending farewell_of(const struct call *k)
+{
+	switch ((enum word)k->word) {
+	case K_GONE:
+	case O_GONE:
+		return (struct ending){"completed", k->ended_by};
+	case HANGUP_REQ:
+		return (struct ending){"completed", "command"};
+	case GUARD:
+		return (struct ending){"no_resume", "system"};
+	default:
+		return (struct ending){"failed", "system"};
+	}
+}
+
+/* ---- first call -------------------------------------------------------------------------------- */
+
+/* Early media goes back only if one phone alone rings: of several, nobody could say whose. */
+static void v_progress_kept(struct core *c, struct call *k)
+{
+	const struct ev_progress *e = &c->ev->progress;
+	struct leg *l = kept(k), *t = call_leg(k, c->ev->leg);
+	unsigned ringing = 0;
+	struct action *a;
+
+	for (unsigned i = 0; i < k->nlegs; i++)
+		ringing += k->legs[i]->role == ROLE_TARGET;
+	if (l == NULL || t == NULL || (l->state != LEG_NEW && l->state != LEG_EARLY))
+		return;
+	a = act_add(c, ACT_PROGRESS, l->id);
+	a->status = e->status;
+	leg_set_state(c, l, LEG_EARLY);
+	if (ringing != 1 || e->sdp.what != SDP_ANSWER || !e->sdp.usable)
+		return;
+	a->from = t->id;
+	if (l->rel_required && l->oa == OA_RECV) { /* sent reliably: this is the answer */
+		l->oa = OA_IDLE;
+		l->given = (struct given){t->id, t->rv, t->will, GIVEN_CONNECT};
+	}
+}
+
+/* ---- who is there --------------------------------------------------------------------------------- */
+
+static struct leg *answered_target(const struct call *k)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state == LEG_UP)
+			return k->legs[i];
+	return NULL;
+}
+
+static struct leg *ringing_target(const struct call *k)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state != LEG_UP)
+			return k->legs[i];
+	return NULL;
+}
+
+/* The first who answered stays; the others stop ringing and see no missed call (R-061, E-115). */
+static void v_win(struct core *c, struct call *k)
+{
+	struct leg *l;
+
+	while ((l = ringing_target(k)) != NULL) {
+		l->fail_status = 200;
+		leg_drop(c, k, l, 200, "answered_elsewhere", "system");
+	}
+}
+
+static void v_forget_xfer(struct core *c, struct call *k);
+
+static void assign_case(struct core *c, struct call *k, const struct leg *agent)
+{
+	struct fact *f;
+
+	if (k->kind == CALL_INTERNAL || str_empty(agent->user))
+		return;
+	f = fact_add(c, k, FACT_CASE_OWNER);
+	f->case_owner.conv = k->conv;
+	str_set(f->case_owner.user, agent->user);
+	timeline(c, k, &(struct timeline_note){.type = "case_assigned", .actor = agent->user,
+		.leg = agent, .key1 = "owner", .value1 = agent->user});
+}
+
+/* The target becomes the owner: they talk. The case follows whoever answered (M13). */
+static void v_promote(struct core *c, struct call *k)
+{
+	struct leg *t = answered_target(k), *agent = t;
+
+	if (t == NULL)
+		return;
+	t->role = ROLE_OWNER;
+	if (t->id == k->customer)
+		agent = kept(k);
+	segment_answered(c, k, kept(k));
+	timeline(c, k, &(struct timeline_note){.type = "answered", .leg = t,
+		.actor = t->user[0] ? t->user : t->party.number});
+	if (agent)
+		assign_case(c, k, agent);
+	v_forget_xfer(c, k);
+}
+
+static void v_drop_targets(struct core *c, struct call *k)
+{
+	struct ending e = ending_of(k);
+	struct leg *l;
+
+	while ((l = call_role(k, ROLE_TARGET)) != NULL) {
+		l->fail_status = k->status;
+		leg_drop(c, k, l, k->status ? k->status : 487, e.outcome, e.by);
+	}
+}
+
+/* An unanswered caller hears the reason as a final response, anybody else a BYE. */
+static void v_drop_kept(struct core *c, struct call *k)
+{
+	struct leg *l = kept(k);
+	struct ending e = farewell_of(k);
+	uint16_t status = k->word == O_GONE ? 0 : k->status;
+
+	if (l == NULL)
+		return;
+	if (status == 0 && (l->state == LEG_NEW || l->state == LEG_EARLY))
+		status = 480;
+	leg_drop(c, k, l, status, e.outcome, e.by);
+}
+
+static void v_drop_owner(struct core *c, struct call *k)
+{
+	struct ending e = farewell_of(k);
+	struct leg *l = owner(k);
+
+	if (l)
+		leg_drop(c, k, l, k->word == K_GONE ? 0 : k->status, e.outcome, e.by);
+}
+
+static void v_part_owner(struct core *c, struct call *k)
+{
+	struct leg *l = owner(k);
+
+	if (l)
+		leg_part(c, k, l);
+}
+
+static void v_stay(struct core *c, struct call *k)
+{
+	(void)c;
+	(void)k;
+}
+
+/* ---- who hears whom ---------------------------------------------------------------------------------- */
+
+static void v_connect_target(struct core *c, struct call *k)
+{
+	struct leg *l = kept(k), *t = answered_target(k);
+
+	if (l && t)
+		bridge_connect(c, k, l, t);
+}
+
+static void v_reconnect(struct core *c, struct call *k)
+{
+	struct leg *l = kept(k), *o = owner(k);
+
+	if (l && o)
+		bridge_connect(c, k, l, o);
+}
+
+static void v_hold_kept(struct core *c, struct call *k)
+{
+	bridge_hold(c, k, kept(k), NULL);
+}
+
+/* A click holds the caller while the target rings; a phone that sends REFER has held by itself. */
+static void v_hold_if_command(struct core *c, struct call *k)
+{
+	if (k->xfer.origin != ORIGIN_REFER)
+		bridge_hold(c, k, kept(k), owner(k));
+}
+
+/* ---- what the transferor is told ---------------------------------------------------------------------- */
+
+static void reply(struct core *c, uint64_t cmd, uint16_t status, const char *text)
+{
+	struct action *a = act_add(c, ACT_REPLY, ID_NONE);
+
+	a->cmd = cmd;
+	a->status = status;
+	str_set(a->text, text);
+}
+
+/* Refuses the transfer request of the step in the way that it was asked. */
+static void refuse(struct core *c, struct call *k, uint16_t refer_status, uint16_t cmd_status,
+	const char *cause, const char *text)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+	struct action *a;
+
+	if (e->origin == ORIGIN_REFER) {
+		a = act_add(c, ACT_REFER_REJECT, c->ev->leg);
+		a->cmd = e->cmd;
+		a->status = refer_status;
+		str_set(a->text, text);
+	} else {
+		reply(c, e->cmd, cmd_status, text);
+	}
+	audit(c, k, e->asker, e->origin, "transfer", e->number, "refused", cause);
+	if (k->open == RECORD_OPEN)
+		timeline(c, k, &(struct timeline_note){.type = "transfer_refused", .actor = e->asker,
+			.via = e->origin, .leg = call_leg(k, k->request), .key1 = "target",
+			.value1 = e->number, .key2 = "cause", .value2 = cause});
+}
+
+/* The sender of the request becomes the owner, the other side is kept: either may transfer. */
+static void take_roles(struct call *k, struct leg *transferor)
+{
+	struct leg *l = kept(k), *o = owner(k);
+
+	if (transferor != l || o == NULL)
+		return;
+	l->role = ROLE_OWNER;
+	o->role = ROLE_KEPT;
+}
+
+/* A request that policy refuses is a transfer too, with its outcome, in the ledger. */
+static void record_refusal(struct core *c, struct call *k, const struct leg *l,
+	const struct target *t, const struct verdict *v)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+	struct fact *f = fact_add(c, k, FACT_TRANSFER_OPENED);
+	uuid id = core_uuid(c, k);
+
+	f->transfer_opened.xfer = id;
+	f->transfer_opened.conv = k->conv;
+	str_set(f->transfer_opened.kind, "blind");
+	str_set(f->transfer_opened.via, origin_name(e->origin));
+	str_set(f->transfer_opened.asker, e->asker);
+	str_set(f->transfer_opened.target_kind, target_kind_name(t->kind));
+	str_set(f->transfer_opened.target, t->name);
+	str_set(f->transfer_opened.number, e->number);
+	f->transfer_opened.from_seg = l->seg_id;
+	f->transfer_opened.attempt = 1;
+	f = fact_add(c, k, FACT_TRANSFER_CLOSED);
+	f->transfer_closed.xfer = id;
+	str_set(f->transfer_closed.outcome, "failed");
+	str_set(f->transfer_closed.cause, v->cause);
+	f->transfer_closed.sip_status = v->status;
+	k->n_requested++;
+	k->n_failed++;
+}
+
+static void v_admit(struct core *c, struct call *k)
+{
+	struct leg *l = call_leg(k, k->request), *other;
+	struct target t = {.kind = TARGET_NONE};
+	struct verdict v;
+
+	other = l && l->role == ROLE_KEPT ? owner(k) : kept(k);
+	if (l == NULL || other == NULL) {
+		refuse(c, k, 481, 409, "no_party", "There is nobody to transfer");
+		return;
+	}
+	v = policy_transfer(c, k, l, other, &t);
+	if (v.status) {
+		record_refusal(c, k, l, &t, &v);
+		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
+		return;
+	}
+	take_roles(k, l);
+	k->xfer.target = t;
+	call_post(k, XFER_OK);
+}
+
+static void v_refuse_early(struct core *c, struct call *k)
+{
+	refuse(c, k, 403, 409, "not_connected", "The call is not answered yet");
+}
+
+static void v_refuse_busy(struct core *c, struct call *k)
+{
+	refuse(c, k, 491, 409, "transfer_running", "A transfer is running already");
+}
+
+static void v_refuse_ended(struct core *c, struct call *k)
+{
+	refuse(c, k, 481, 409, "ended", "The call has ended");
+}
+
+static void v_refuse_cancel(struct core *c, struct call *k)
+{
+	(void)k;
+	reply(c, c->ev->command.cmd, 409, "There is no transfer that could be cancelled now");
+}
+
+/* Answers a command that succeeded at once. Only commands have a reply waiting. */
+static void v_reply_done(struct core *c, struct call *k)
+{
+	(void)k;
+	reply(c, c->ev->command.cmd, 200, "Done");
+}
+
+static void mark_fact(struct core *c, struct call *k, const char *mark, const uuid *to)
+{
+	struct fact *f = fact_add(c, k, FACT_TRANSFER_MARKED);
+
+	f->transfer_marked.xfer = k->xfer.id;
+	str_set(f->transfer_marked.mark, mark);
+	if (to)
+		f->transfer_marked.to_seg = *to;
+}
+
+static void v_accept(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+	struct action *a;
+
+	if (x->origin == ORIGIN_REFER) {
+		a = act_add(c, ACT_REFER_ACCEPT, x->refer_leg);
+		a->cmd = x->cmd;
+		a->status = 202;
+		x->sub = x->no_sub ? SUB_NONE : SUB_ACTIVE;
+	} else {
+		char id[UUID_STRLEN];
+
+		reply(c, x->reply, 202, uuid_str(&x->id, id));
+	}
+	mark_fact(c, k, "accepted", NULL);
+}
+
+static void notify(struct core *c, struct call *k, uint16_t status, const char *text, enum sub after)
+{
+	struct action *a;
+
+	if (k->xfer.sub != SUB_ACTIVE)
+		return;
+	a = act_add(c, ACT_NOTIFY, k->xfer.refer_leg);
+	a->status = status;
+	a->cmd = k->xfer.cmd;
+	str_set(a->text, text);
+	a->notify.cmd = k->xfer.cmd;
+	a->notify.final = after == SUB_FINAL;
+	k->xfer.sub = (uint8_t)after;
+}
+
+/* Some phones keep the line until they hear 200: they hear it at once; the ledger keeps the truth
+ * (E-011). */
+static void v_tell_trying(struct core *c, struct call *k)
+{
+	notify(c, k, 100, "Trying", SUB_ACTIVE);
+	if (k->xfer.immediate)
+		notify(c, k, 200, "OK", SUB_FINAL);
+}
+
+static void v_tell_ringing(struct core *c, struct call *k)
+{
+	if (k->xfer.mark == MARK_NONE) /* once; NOTE_RINGING comes after this */
+		notify(c, k, 180, "Ringing", SUB_ACTIVE);
+}
+
+static void v_tell_ok(struct core *c, struct call *k)
+{
+	notify(c, k, 200, "OK", SUB_FINAL);
+}
+
+static void v_tell_failed(struct core *c, struct call *k)
+{
+	notify(c, k, k->status ? k->status : 480, "", SUB_FINAL);
+}
+
+/* ---- why it failed ------------------------------------------------------------------------------------- */
+
+static void v_set_no_answer(struct core *c, struct call *k)
+{
+	k->status = c->cfg.no_answer_status;
+}
+
+static void v_set_left(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 487;
+}
+
+static void v_set_cancelled(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 487;
+}
+
+static void v_set_unreachable(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 480;
+}
+
+static void v_set_internal(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 500;
+}
+
+/* ---- what is on record ------------------------------------------------------------------------------------ */
+
+static void transfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
+	const char *value2)
+{
+	const struct xfer *x = &k->xfer;
+	const char *who = x->step == STEP_TARGET ? x->asker : "segue";
+
+	timeline(c, k, &(struct timeline_note){.type = type, .actor = who,
+		.via = x->step == STEP_TARGET ? (enum origin)x->origin : ORIGIN_SYSTEM,
+		.key1 = "target", .value1 = x->target.name, .key2 = key2, .value2 = value2});
+}
+
+static void open_row(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+	struct fact *f;
+
+	x->id = core_uuid(c, k);
+	x->attempt++;
+	x->mark = MARK_NONE;
+	x->status = 0;
+	k->n_requested++;
+	f = fact_add(c, k, FACT_TRANSFER_OPENED);
+	f->transfer_opened.xfer = x->id;
+	f->transfer_opened.conv = k->conv;
+	str_set(f->transfer_opened.kind, "blind");
+	str_set(f->transfer_opened.via,
+		x->step == STEP_TARGET ? origin_name(x->origin) : origin_name(ORIGIN_SYSTEM));
+	str_set(f->transfer_opened.asker, x->asker);
+	str_set(f->transfer_opened.target_kind, target_kind_name(x->target.kind));
+	str_set(f->transfer_opened.target, x->target.name);
+	str_set(f->transfer_opened.number, x->target.number);
+	f->transfer_opened.from_seg = x->from_seg;
+	f->transfer_opened.attempt = x->attempt;
+	f->transfer_opened.prev = x->prev;
+	transfer_timeline(c, k, "transfer_requested", "number", x->target.number);
+}
+
+static void close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
+	const uuid *to, const uuid *next)
+{
+	struct xfer *x = &k->xfer;
+	struct fact *f;
+
+	if (uuid_is_nil(&x->id))
+		return;
+	f = fact_add(c, k, FACT_TRANSFER_CLOSED);
+	f->transfer_closed.xfer = x->id;
+	str_set(f->transfer_closed.outcome, outcome);
+	str_set(f->transfer_closed.cause, cause);
+	f->transfer_closed.sip_status = x->status;
+	if (to)
+		f->transfer_closed.to_seg = *to;
+	if (next)
+		f->transfer_closed.next = *next;
+	x->prev = x->id;
+}
+
+static void v_open_xfer(struct core *c, struct call *k)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+	struct xfer *x = &k->xfer;
+	struct leg *l = call_leg(k, k->request);
+	struct target t = x->target;
+	bool refer = e->origin == ORIGIN_REFER;
+
+	*x = (struct xfer){.origin = (uint8_t)e->origin, .step = STEP_TARGET, .target = t,
+		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
+		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
+		.immediate = e->immediate};
+	str_set(x->asker, e->asker);
+	if (l) {
+		str_set(x->recall_user, l->user);
+		x->from_seg = l->seg_id;
+		x->immediate = x->immediate || l->immediate;
+	}
+	open_row(c, k);
+}
+
+static void v_note_ringing(struct core *c, struct call *k)
+{
+	struct leg *t = call_leg(k, c->ev->leg);
+
+	if (k->xfer.mark != MARK_NONE || uuid_is_nil(&k->xfer.id) || k->xfer.step == STEP_RECALL)
+		return;
+	k->xfer.mark = MARK_RINGING;
+	mark_fact(c, k, "ringing", t ? &t->seg_id : NULL);
+	transfer_timeline(c, k, "transfer_target_ringing", NULL, NULL);
+}
+
+static void v_note_answered(struct core *c, struct call *k)
+{
+	struct leg *t = answered_target(k);
+
+	k->xfer.mark = MARK_ANSWERED;
+	if (!uuid_is_nil(&k->xfer.id) && k->xfer.step != STEP_RECALL)
+		mark_fact(c, k, "answered", t ? &t->seg_id : NULL);
+}
+
+static void forget(struct call *k)
+{
+	k->xfer.id = (uuid){{0}};
+}
+
+static void v_close_completed(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+	struct leg *t = answered_target(k);
+	bool recalled = x->step == STEP_RECALL && x->origin != ORIGIN_SYSTEM;
+
+	if (!recalled) {
+		x->status = 200;
+		mark_fact(c, k, "joined", t ? &t->seg_id : NULL);
+		k->n_blind++;
+	}
+	close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
+		t ? &t->seg_id : NULL, NULL);
+	transfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
+}
+
+static void v_close_failed(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+
+	if (x->step != STEP_RECALL || x->status == 0)
+		x->status = k->status;
+	if (!uuid_is_nil(&x->id)) {
+		k->n_failed++;
+		close_row(c, k, "failed", cause_of_status(x->status), NULL, NULL);
+		transfer_timeline(c, k, "transfer_failed", "cause", cause_of_status(x->status));
+	}
+	forget(k);
+}
+
+static void v_close_abandoned(struct core *c, struct call *k)
+{
+	if (!uuid_is_nil(&k->xfer.id)) {
+		k->xfer.status = 487;
+		close_row(c, k, "abandoned", "caller_left", NULL, NULL);
+		transfer_timeline(c, k, "transfer_abandoned", NULL, NULL);
+	}
+	forget(k);
+}
+
+static void v_close_cancelled(struct core *c, struct call *k)
+{
+	if (!uuid_is_nil(&k->xfer.id)) {
+		k->xfer.status = 487;
+		close_row(c, k, "cancelled", "", NULL, NULL);
+		transfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
+	}
+	forget(k);
+}
+
+/* Nothing of the transfer is left to decide; a NOTIFY under way is its leg's business. */
+static void v_forget_xfer(struct core *c, struct call *k)
+{
+	(void)c;
+	forget(k);
+	k->xfer.recall_user[0] = '\0';
+	k->xfer.refer_leg = ID_NONE;
+}
+
+/* ---- the fallback chain -------------------------------------------------------------------------------------- */
+
+static bool fallback_usable(struct core *c, const struct call *k, const struct fallback *f,
+	struct target *t)
+{
+	switch (f->kind) {
+	case FALLBACK_RECALL:
+		return directory_user(c, k->xfer.recall_user) != NULL;
+	case FALLBACK_USER:
+	case FALLBACK_ANNOUNCE:
+		return target_resolve(c, f->target, DIALPLAN_USERS, t) == 0;
+	default:
+		return true;
+	}
+}
+
+/* Says which step of the chain is next. A step that cannot be taken (no such user, nobody to
+ * recall) is passed over. */
+static void v_next_step(struct core *c, struct call *k)
+{
+	static const uint8_t word_of[] = {[FALLBACK_RECALL] = FB_RECALL, [FALLBACK_USER] = FB_USER,
+		[FALLBACK_ANNOUNCE] = FB_ANNOUNCE, [FALLBACK_HANGUP] = FB_END};
+	struct target t;
+
+	if (k->xfer.step != STEP_RECALL && k->status)
+		k->xfer.status = k->status;
+	while (k->xfer.next_fallback < c->cfg.nfallback) {
+		const struct fallback *f = &c->cfg.fallback[k->xfer.next_fallback++];
+
+		if (!fallback_usable(c, k, f, &t))
+			continue;
+		if (f->kind == FALLBACK_USER || f->kind == FALLBACK_ANNOUNCE)
+			k->xfer.target = t;
+		call_post(k, (enum word)word_of[f->kind]);
+		return;
+	}
+	call_post(k, FB_END);
+}
+
+/* A recall after the transfer's row was closed as failed is a transfer of its own, by the system;
+ * before that it is how this one ends: recalled. */
+static void v_open_recall(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+	struct dir_user *u = directory_user(c, x->recall_user);
+
+	x->step = STEP_RECALL;
+	memset(&x->target, 0, sizeof(x->target));
+	x->target.kind = TARGET_USER;
+	str_set(x->target.name, x->recall_user);
+	str_set(x->target.dial, u ? u->row.number : "");
+	str_set(x->target.number, x->target.dial);
+	if (!uuid_is_nil(&x->id))
+		return;
+	x->origin = ORIGIN_SYSTEM;
+	open_row(c, k);
+}
+
+static void v_fall_back(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+	bool announce = k->word == FB_ANNOUNCE;
+	const char *what = announce ? "announcement" : "user";
+	struct fact *f = NULL;
+	unsigned closed;
+
+	closed = c->out->nfacts;
+	if (!uuid_is_nil(&x->id)) {
+		close_row(c, k, "fell_back", what, NULL, NULL);
+		transfer_timeline(c, k, "transfer_fell_back", "to", x->target.name);
+	}
+	x->step = announce ? STEP_ANNOUNCE : STEP_USER;
+	x->origin = ORIGIN_SYSTEM;
+	open_row(c, k);
+	if (closed < c->out->nfacts)
+		f = &c->out->facts[closed];
+	if (f && f->type == FACT_TRANSFER_CLOSED)
+		f->transfer_closed.next = x->id;
+}
+
+/* ---- whom to ring ----------------------------------------------------------------------------------------------- */
+
+static void v_dial_target(struct core *c, struct call *k)
+{
+	struct leg *o = owner(k);
+
+	k->status = 0;
+	k->redirects = 0;
+	target_dial(c, k, &k->xfer.target, o ? o->id : ID_NONE);
+}
+
+static void v_dial_recall(struct core *c, struct call *k)
+{
+	k->status = 0;
+	target_dial(c, k, &k->xfer.target, ID_NONE);
+}
+
+/* ---- how long ------------------------------------------------------------------------------------------------------ */
+
+static void guard(struct core *c, struct call *k, int64_t ms)
+{
+	timer_start(c, k->id, TIMER_STATE, &k->timer, ms);
+}
+
+static void v_guard_join(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.join_ms);
+}
+
+static void v_guard_ring(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.ring_ms);
+}
+
+static void v_guard_recall(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.recall_ms);
+}
+
+static void v_guard_resume(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.resume_ms);
+}
+
+static void v_unguard(struct core *c, struct call *k)
+{
+	timer_stop(c, k->id, TIMER_STATE, &k->timer);
+}
+
+/* ---- the list ------------------------------------------------------------------------------------------------------- */
+
+void verb_run(struct core *c, struct call *k, enum verb v)
+{
+	static void (*const run[verb_count_])(struct core *, struct call *) = {
+		[PROGRESS_KEPT] = v_progress_kept, [WIN] = v_win, [PROMOTE] = v_promote,
+		[DROP_TARGETS] = v_drop_targets, [DROP_KEPT] = v_drop_kept,
+		[DROP_OWNER] = v_drop_owner, [PART_OWNER] = v_part_owner, [STAY] = v_stay,
+		[CONNECT_TARGET] = v_connect_target, [RECONNECT] = v_reconnect,
+		[HOLD_KEPT] = v_hold_kept, [HOLD_IF_COMMAND] = v_hold_if_command,
+		[ADMIT] = v_admit, [ACCEPT] = v_accept, [TELL_TRYING] = v_tell_trying,
+		[TELL_RINGING] = v_tell_ringing, [TELL_OK] = v_tell_ok,
+		[TELL_FAILED] = v_tell_failed, [REFUSE_EARLY] = v_refuse_early,
+		[REFUSE_BUSY] = v_refuse_busy, [REFUSE_ENDED] = v_refuse_ended,
+		[REFUSE_CANCEL] = v_refuse_cancel, [REPLY_DONE] = v_reply_done,
+		[SET_NO_ANSWER] = v_set_no_answer, [SET_LEFT] = v_set_left,
+		[SET_CANCELLED] = v_set_cancelled, [SET_UNREACHABLE] = v_set_unreachable,
+		[SET_INTERNAL] = v_set_internal, [OPEN_XFER] = v_open_xfer,
+		[OPEN_RECALL] = v_open_recall, [FALL_BACK] = v_fall_back,
+		[NOTE_RINGING] = v_note_ringing, [NOTE_ANSWERED] = v_note_answered,
+		[CLOSE_COMPLETED] = v_close_completed, [CLOSE_FAILED] = v_close_failed,
+		[CLOSE_ABANDONED] = v_close_abandoned, [CLOSE_CANCELLED] = v_close_cancelled,
+		[FORGET_XFER] = v_forget_xfer, [DIAL_TARGET] = v_dial_target,
+		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = v_next_step,
+		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring,
+		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
+		[UNGUARD] = v_unguard,
+	};
+
+	run[v](c, k);
+}
+
+/* ---- the request itself ------------------------------------------------------------------------------------------------ */
+
+/* EV_TRANSFER on leg l (NULL: the call has nobody to speak for). A leg that is not a party of the
+ * call any more is told so; anybody else is judged by the table and by policy. */
+void transfer_request(struct core *c, struct call *k, struct leg *l)
+{
+	bool party = l && (l->role == ROLE_KEPT || l->role == ROLE_OWNER);
+
+	k->request = l ? l->id : ID_NONE;
+	if (!party && c->ev->transfer.origin == ORIGIN_REFER) {
+		refuse(c, k, 481, 409, "no_party", "This dialog is not a party of the call");
+		return;
+	}
+	call_post(k, XFER_REQ);
+}

@@ -1,0 +1,35 @@
+/*
+ * verbs: what the rows of transfer.tbl can do. Each verb is one small function in verbs.c.
+ */
+#ifndef SEGUE_CORE_VERBS_H
+#define SEGUE_CORE_VERBS_H
+
+#include "core/inner.h"
+
+#define VERB_LIST(X)                                                                               \
+	/* first call */                                                                           \
+	X(PROGRESS_KEPT)                                                                           \
+	/* who is there */                                                                         \
+	X(WIN) X(PROMOTE) X(DROP_TARGETS) X(DROP_KEPT) X(DROP_OWNER) X(PART_OWNER) X(STAY)         \
+	/* who hears whom */                                                                       \
+	X(CONNECT_TARGET) X(RECONNECT) X(HOLD_KEPT) X(HOLD_IF_COMMAND)                             \
+	/* what the transferor is told */                                                          \
+	X(ADMIT) X(ACCEPT) X(TELL_TRYING) X(TELL_RINGING) X(TELL_OK) X(TELL_FAILED)                \
+	X(REFUSE_EARLY) X(REFUSE_BUSY) X(REFUSE_ENDED) X(REFUSE_CANCEL) X(REPLY_DONE)              \
+	/* why it failed */                                                                        \
+	X(SET_NO_ANSWER) X(SET_LEFT) X(SET_CANCELLED) X(SET_UNREACHABLE) X(SET_INTERNAL)           \
+	/* what is on record */                                                                    \
+	X(OPEN_XFER) X(OPEN_RECALL) X(FALL_BACK) X(NOTE_RINGING) X(NOTE_ANSWERED)                  \
+	X(CLOSE_COMPLETED) X(CLOSE_FAILED) X(CLOSE_ABANDONED) X(CLOSE_CANCELLED) X(FORGET_XFER)    \
+	/* whom to ring */                                                                         \
+	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
+	/* how long */                                                                             \
+	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_RECALL) X(GUARD_RESUME) X(UNGUARD)
+
+#define VERB_ENUM_(v) v,
+enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };
+#undef VERB_ENUM_
+
+void verb_run(struct core *c, struct call *k, enum verb v);
+
+#endif
