@@ -34,6 +34,7 @@ ENUM_DECLARE(source_kind, SOURCE_KIND_LIST);
 
 /* Who asked for something; records.md "asked_via". */
 #define ORIGIN_LIST(X)                                                                             \
+	X(ORIGIN_SIP, "sip") /* a party's own signalling: ringing, answering, hanging up */       \
 	X(ORIGIN_REFER, "sip_refer")                                                               \
 	X(ORIGIN_API, "api")                                                                       \
 	X(ORIGIN_PANEL, "panel")                                                                   \
