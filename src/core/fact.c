@@ -57,6 +57,9 @@ static const struct fact_field case_owner_fields[] = FIELDS_(FACT_CASE_OWNER_);
 #define CUR audit
 static const struct fact_field audit_fields[] = FIELDS_(FACT_AUDIT_);
 #undef CUR
+#define CUR started
+static const struct fact_field started_fields[] = FIELDS_(FACT_STARTED_);
+#undef CUR
 
 #define DESC_(id, name, member)                                                                    \
 	[id] = {name, sizeof(member##_fields) / sizeof(member##_fields[0]), member##_fields},

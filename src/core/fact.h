@@ -58,6 +58,12 @@
 	S(who, KEY_MAX) S(via, 12) S(action, 32) S(object, NUM_MAX) S(result, 16)                  \
 	S(why, TEXT_MAX) U(conv) U(xfer)
 
+/* segued of this node has started: what an earlier run left open (conversations, segments,
+ * transfers with an older fact) was cut off by a crash and is closed by the ledger at its last
+ * journalled time, estimated, outcome "internal" (records.md example 10, E-124). Written by the
+ * runner before its first event, so everything older in the outbox is on record before it. */
+#define FACT_STARTED_(U, S, I, M, T) I(node) S(version, 32)
+
 #define FACT_LIST(X)                                                                               \
 	X(FACT_CONVERSATION_OPENED, "conversation_opened", conversation_opened)                    \
 	X(FACT_CONVERSATION_CLOSED, "conversation_closed", conversation_closed)                    \
@@ -70,7 +76,8 @@
 	X(FACT_TRANSFER_CLOSED, "transfer_closed", transfer_closed)                                \
 	X(FACT_TIMELINE, "timeline", timeline)                                                     \
 	X(FACT_CASE_OWNER, "case_owner", case_owner)                                               \
-	X(FACT_AUDIT, "audit", audit)
+	X(FACT_AUDIT, "audit", audit)                                                              \
+	X(FACT_STARTED, "started", started)
 
 #define FACT_ENUM_(id, name, member) id,
 enum fact_type { FACT_LIST(FACT_ENUM_) fact_type_count_ };
@@ -91,6 +98,7 @@ struct fact_transfer_closed { FACT_TRANSFER_CLOSED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_timeline { FACT_TIMELINE_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_case_owner { FACT_CASE_OWNER_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_audit { FACT_AUDIT_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_started { FACT_STARTED_(FU_, FS_, FI_, FI_, FI_) };
 #undef FU_
 #undef FS_
 #undef FI_
