@@ -65,6 +65,7 @@ struct digest_creds {
 	enum digest_alg alg;
 	enum digest_qop qop;
 	uint32_t nc;
+	char nc_text[9];
 	char username[USER_MAX], realm[DIGEST_REALM_MAX], nonce[DIGEST_NONCE_MAX];
 	char uri[DIGEST_URI_MAX], cnonce[DIGEST_NONCE_MAX], response[DIGEST_HEX_MAX];
 };
@@ -75,8 +76,9 @@ enum digest_verdict digest_creds_parse(const struct digest_server *s, const char
 	struct digest_creds *c);
 
 /* Checks credentials. ha1: hex of the user's HA1 for c->alg; NULL or "" for an unknown user or one
- * without that hash: the same work is done, so timing tells nothing. body is used for auth-int.
- * The nonce counts as used only when all else is right. */
+ * without that hash: the same work is done, so timing tells nothing. body is used for auth-int. The
+ * Request-URI is not compared with c->uri, for proxies may change it; replays fail on nc. The nonce
+ * counts as used only when all else is right. */
 enum digest_verdict digest_check(struct digest_server *s, const struct digest_creds *c,
 	const char *ha1, const char *method, const void *body, size_t len, int64_t now);
 

@@ -1,2 +1,3 @@
 noinst_LIBRARIES += libsip.a
 libsip_a_SOURCES =
+include src/sip/text.mk

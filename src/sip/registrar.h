@@ -9,31 +9,31 @@
 #include "core/event.h"
 #include "sip/uri.h"
 
-#define REGISTRAR_PATH_MAX 1024
-#define REGISTRAR_SOURCE_MAX 96
+#define REGISTRAR_TEXT_MAX 1024 /* each string of a REGISTER that is kept */
 
 #define BINDING_KIND_LIST(X)                                                                       \
 	X(BINDING_REGISTERED, "registered")                                                        \
 	X(BINDING_STATIC, "static") /* from the directory: never expires */
 ENUM_DECLARE(binding_kind, BINDING_KIND_LIST);
 
-/* One contact of one user. Owned by the registrar; valid until its next change. */
+/* One contact of one user. Owned by the registrar, strings too; valid until its next change. No
+ * string is NULL. */
 struct binding {
 	uint32_t id;            /* the contact's number for the core: stable across refreshes, never
 				 * reused while segued runs, kept by save and load */
 	enum binding_kind kind;
-	char user[USER_MAX];
-	char uri[URI_MAX];      /* Contact URI as registered: Request-URI towards it */
-	char path[REGISTRAR_PATH_MAX]; /* Path values, comma separated: Route towards it; "" none */
-	char call_id[256];
+	const char *user;
+	const char *uri;        /* Contact URI as registered: Request-URI towards it */
+	const char *path;       /* Path values, comma separated: Route towards it; "" none */
+	const char *call_id;
 	uint32_t cseq;
-	char instance[URI_PARAM_MAX]; /* +sip.instance without quotes, "" none */
+	const char *instance;   /* +sip.instance without quotes, "" none */
 	uint32_t reg_id;        /* RFC 5626, 0 none */
 	uint16_t q;             /* thousandths; 1000 if not given */
-	char source[REGISTRAR_SOURCE_MAX]; /* as the caller gave it: where the REGISTER came from */
-	char user_agent[64];
+	const char *source;     /* as the caller gave it: where the REGISTER came from */
+	const char *user_agent;
 	int64_t expires;        /* monotonic ms; INT64_MAX for static */
-	int64_t updated;        /* monotonic ms of the last refresh */
+	uint64_t updated;       /* counts refreshes of all bindings: the higher, the newer */
 };
 
 struct registrar;
@@ -102,8 +102,8 @@ unsigned registrar_count(const struct registrar *r);
 void registrar_each(const struct registrar *r, void (*fn)(void *arg, const struct binding *b),
 	void *arg);
 
-/* Writes all registered bindings to a file: a new file, synced, renamed over path. wall: UTC
- * seconds. 0 or errno. */
+/* Writes all registered bindings to a file: a new file, synced, renamed over path. Waits for the
+ * disk. wall: UTC seconds. 0 or errno. */
 int registrar_save(const struct registrar *r, const char *path, int64_t now, int64_t wall);
 /* Reads such a file into an empty registrar, dropping what expired meanwhile; calls changed once
  * per user. A line that makes no sense is skipped and counted in *bad (may be NULL). 0 or errno

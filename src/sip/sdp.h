@@ -15,7 +15,8 @@
 
 #define SDP_MAX 16384      /* bytes; a longer body is refused */
 #define SDP_STREAMS_MAX 16 /* m-lines */
-#define SDP_LINES_MAX 1024
+#define SDP_LINES_MAX 512
+#define SDP_FORMATS_MAX 128 /* in one m-line */
 
 #define SDP_ERROR_LIST(X)                                                                          \
 	X(SDP_OK, "ok")                                                                            \
@@ -28,15 +29,14 @@
 	X(SDP_BAD_CONNECTION, "SDP has a bad c= line")                                             \
 	X(SDP_BAD_MEDIA, "SDP has a bad m= line")                                                  \
 	X(SDP_NO_CONNECTION, "an active stream has no c= line")                                    \
-	X(SDP_NO_MEDIA, "SDP has no m= line")                                                      \
-	X(SDP_MANY, "SDP has too many m= lines or lines")                                          \
-	X(SDP_MISMATCH, "answer does not have the m= lines of the offer")                          \
+	X(SDP_MANY, "SDP has too many lines, m= lines or formats")                                 \
+	X(SDP_MISMATCH, "no stream of the source fits the offer")                                  \
 	X(SDP_NO_ROOM, "rewritten SDP does not fit the buffer")
 ENUM_DECLARE(sdp_error, SDP_ERROR_LIST);
 
 /* One m= section; slices point into the scanned text. */
 struct sdp_stream {
-	struct slice text;    /* the section, from "m=" to before the next "m=" */
+	struct slice text;    /* what follows the m-line, to before the next m-line */
 	struct slice media, proto, formats;
 	uint32_t port, nports;
 	bool active;          /* port not 0, or a=bundle-only */
@@ -57,7 +57,9 @@ struct sdp {
 	struct sdp_stream stream[SDP_STREAMS_MAX];
 };
 
-/* Reads text (LF or CRLF). Never loops, never reads behind len. */
+/* Reads text (LF or CRLF). No m-line at all is no error (RFC 3264 section 5). An m-line with bytes
+ * outside of RFC 4566's token set is: such lines make other parsers loop for ever, so they must
+ * not even be passed on. */
 enum sdp_error sdp_scan(const char *text, size_t len, struct sdp *sdp);
 
 /* A format of a stream, for logs and tests: number i of `formats`, with its rtpmap ("PCMU/8000",
@@ -73,8 +75,11 @@ int sdp_format_at(const struct sdp_stream *s, unsigned i, struct sdp_format *f);
 void sdp_take_note(enum sdp_what what, const char *text, size_t len, const char *prev,
 	size_t prev_len, struct sdp_note *note);
 
-/* What we remember of the SDP side of one leg: plain data, part of its snapshot. Zero it, then
- * sdp_local_init(). */
+/* Two bodies say the same: line by line, o= version, line ends and blank lines aside. */
+int sdp_same(struct slice a, struct slice b);
+
+/* What we remember of the SDP side of one leg: plain data, part of its snapshot. To undo an offer
+ * that was refused, put an earlier copy back but keep `version` (R-013). */
 struct sdp_slot {
 	char media[16], proto[32];
 };
@@ -85,7 +90,8 @@ struct sdp_local {
 	unsigned nslots;    /* m-lines used so far on this leg, whoever offered them */
 	struct sdp_slot slot[SDP_STREAMS_MAX];
 };
-/* session: random or a clock; cut to 62 bits so that no peer overflows. */
+/* session: random or a clock; cut to 62 bits so that no peer overflows. address "" or none: the
+ * o= line says 0.0.0.0. */
 void sdp_local_init(struct sdp_local *me, uint64_t session, const char *address);
 
 #define SDP_ROLE_LIST(X)                                                                           \

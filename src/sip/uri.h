@@ -1,13 +1,14 @@
 /*
  * uri: SIP, SIPS and TEL URIs and the name-addr around them, read strictly and written so that no
- * other parser is surprised. What uri_parse() accepts holds no blank, quote, control byte or NUL,
- * not even an escaped one, and its host is a host: it is safe to print and safe for a library that
- * asserts on bad URLs.
+ * other parser is surprised. What uri_parse() accepts holds no blank, quote or control byte (nor an
+ * escaped control byte or NUL), its user part is UTF-8 and its host is a host: it is safe to print,
+ * to store, and to give to a library that asserts on bad URLs.
  */
 #ifndef SEGUE_SIP_URI_H
 #define SEGUE_SIP_URI_H
 
 #include "core/types.h"
+#include "sip/slice.h"
 
 #define URI_MAX 1024    /* a URI as text, with NUL; a longer one is refused */
 #define URI_HOST_MAX 128
@@ -39,19 +40,13 @@ ENUM_DECLARE(uri_scheme, URI_SCHEME_LIST);
 	X(URI_TRAILING, "something follows the URI")
 ENUM_DECLARE(uri_error, URI_ERROR_LIST);
 
-/* A piece of somebody else's text; valid as long as that text is. */
-struct slice {
-	const char *p;
-	size_t n;
-};
-
 struct uri {
 	enum uri_scheme scheme;
 	char user[NUM_MAX];      /* unescaped, without password and ;parameters; tel: the number
 				  * without visual separators; "" none */
 	char host[URI_HOST_MAX]; /* lower case, IPv6 in brackets; "" for tel */
 	uint16_t port;           /* 0: none given */
-	struct slice user_params; /* what followed ; in the user part, or a tel's parameters, raw */
+	struct slice userinfo;   /* all before the @ as written; tel: the number as written */
 	struct slice params;     /* raw, without the first ; */
 	struct slice headers;    /* raw, without the ? */
 };
@@ -60,7 +55,8 @@ struct uri {
 enum uri_error uri_parse(const char *text, size_t len, struct uri *u);
 enum uri_error uri_parse_str(const char *text, struct uri *u);
 
-/* Writes the URI with its parameters and without its headers. 0, or ENOSPC (buf is then ""). */
+/* Writes the URI as it was parsed, with parameters, without headers. 0, or ENOSPC (buf is "" then).
+ */
 int uri_print(const struct uri *u, char *buf, size_t size);
 
 /* Writes "sip:user@host:port;params", user escaped; user "" leaves it and @ out, port 0 and params
