@@ -1,1 +1,20 @@
-# tests/sip
+# The built daemon on the wire: scripted user agents (tests/lib/ua.py) and SIPp.
+sip_tests = \
+	tests/sip/test_call.py \
+	tests/sip/test_join.py \
+	tests/sip/test_ledger.py \
+	tests/sip/test_refer.py \
+	tests/sip/test_registrar.py \
+	tests/sip/test_setup.py \
+	tests/sip/test_sipp.py \
+	tests/sip/test_transfer.py \
+	tests/sip/test_trust.py
+TESTS += $(sip_tests)
+EXTRA_DIST += $(sip_tests) \
+	tests/lib/flows.py tests/lib/pg.py tests/lib/segued.py tests/lib/tap.py tests/lib/ua.py \
+	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
+	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
+	tests/sip/scenarios/target.xml
+EXTRA_DIST += contrib/check contrib/common.sh contrib/quickstart contrib/demo/alice.xml \
+	contrib/demo/bob.xml contrib/demo/check.sql contrib/demo/customer.xml \
+	contrib/demo/register.py contrib/demo/show.sql

@@ -1,0 +1,98 @@
+# common.sh: what quickstart and check share. Sourced, not run.
+# shellcheck shell=bash disable=SC2034 # who sources it uses what it defines
+
+# Packages to build segue, and to run it with a database of its own.
+BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-dev libpq-dev
+	libconfig-dev libjansson-dev liblmdb-dev libssl-dev uthash-dev libcmocka-dev python3)
+DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
+
+say() {
+	printf '%s\n' "$*"
+}
+
+# die MESSAGE ADVICE: ends with what went wrong and what to do about it.
+die() {
+	printf '\nFAILED: %s\n' "$1" >&2
+	printf '  what to do: %s\n' "$2" >&2
+	exit 1
+}
+
+# as_root COMMAND...: directly as root, else through sudo.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# missing_packages PACKAGE...: those of them that are not installed.
+missing_packages() {
+	local p
+	for p in "$@"; do
+		case "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" in
+		ii*) ;;
+		*) echo "$p" ;;
+		esac
+	done
+}
+
+# The server package would create and start a cluster for the whole system; segue brings its own.
+# A snippet says so to postgresql-common while we install, and is removed again.
+NO_CLUSTER=/etc/postgresql-common/createcluster.d/segue-install.conf
+
+no_system_cluster() {
+	printf 'create_main_cluster = false\n' | as_root tee "$NO_CLUSTER" >/dev/null
+}
+
+# install_packages LOG PACKAGE...: installs what is missing; output goes to LOG.
+install_packages() {
+	local log=$1 missing
+	shift
+	mapfile -t missing < <(missing_packages "$@")
+	if [ ${#missing[@]} = 0 ]; then
+		say "    all packages are installed"
+		return
+	fi
+	say "    installing: ${missing[*]}"
+	command -v apt-get >/dev/null || die "this is no Debian: there is no apt-get" \
+		"install by hand what corresponds to: ${missing[*]}"
+	if [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
+		die "packages are missing and sudo asks for a password" \
+			"run as root: apt-get install ${missing[*]}"
+	fi
+	apt_get "$log" update -q || die "apt-get update failed, see $log" \
+		"check the network and the package sources of this machine, then run this again"
+	case " ${missing[*]} " in
+	*" postgresql-15 "*)
+		apt_get "$log" install -y --no-install-recommends postgresql-common ||
+			die "installing postgresql-common failed, see $log" "read the end of $log"
+		no_system_cluster
+		;;
+	esac
+	local ok=0
+	apt_get "$log" install -y --no-install-recommends "${missing[@]}" || ok=1
+	as_root rm -f "$NO_CLUSTER"
+	[ $ok = 0 ] || die "apt-get install failed, see $log" \
+		"read the end of $log; 'apt-get -f install' often helps"
+}
+
+apt_get() {
+	local log=$1
+	shift
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 "$@" \
+		>>"$log" 2>&1
+}
+
+# prepare_source SRC LOG: makes configure if it is missing or older than what it is made from.
+prepare_source() {
+	local src=$1 log=$2
+	if [ -e "$src/configure" ] && [ -z "$(find "$src/configure.ac" "$src/Makefile.am" \
+		"$src"/src/*/local.mk "$src"/tests/*/local.mk -newer "$src/configure" \
+		2>/dev/null)" ]; then
+		say "    configure is up to date"
+		return
+	fi
+	(cd "$src" && autoreconf -fi) >>"$log" 2>&1 ||
+		die "autoreconf failed, see $log" "read the end of $log; is $src writable?"
+}

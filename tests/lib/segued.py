@@ -1,0 +1,433 @@
+"""segued: the built daemon on free ports, with a database, users and peers, for tests.
+
+    with segued.Lab() as lab:
+        c = lab.trunk(); a = lab.phone()        # a Ua on a peer's address, a registered Ua
+        ...
+        lab.ledger(call).segments               # rows, once the conversation is final
+
+Promise: everything lives in a temporary directory and on loopback; what was started is stopped by
+its pid; leaving the lab fails if the daemon crashed, complained to a sanitizer, ended with an
+error, or holds calls that no test owns.
+"""
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import flows
+import pg
+import tap
+import ua
+
+SRC = os.environ.get("SEGUE_SRC") or \
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SEGUE_BUILD", SRC)
+REALM = "segue.test"
+PEER_NET = "127.0.1."   # peers have an address each, since that is what they are known by
+STRANGER = "127.0.9.9"
+USERS, PEERS = 150, 60
+
+
+def program(name):
+    for d in (BUILD, os.path.join(BUILD, "src/app")):
+        path = os.path.join(d, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(f"{name} is not in {BUILD}: build it first (make)")
+
+
+def free_port(ip="127.0.0.1"):
+    """A port that is free on UDP and TCP."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    for _ in range(200):
+        with socket.socket(family, socket.SOCK_STREAM) as t, \
+                socket.socket(family, socket.SOCK_DGRAM) as u:
+            t.bind((ip, 0))
+            try:
+                u.bind((ip, t.getsockname()[1]))
+                return t.getsockname()[1]
+            except OSError:
+                continue
+    raise OSError("no free port")
+
+
+def quoted(values):
+    return ", ".join(f'"{v}"' for v in values)
+
+
+class Daemon:
+    """One run of segued with a config file."""
+
+    def __init__(self, dir, conf):
+        self.dir, self.conf = dir, conf
+        self.lines, self.cond = [], threading.Condition()
+        self.proc = None
+
+    def start(self):
+        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:exitcode=99",
+                   UBSAN_OPTIONS="print_stacktrace=1")
+        self.proc = subprocess.Popen([program("segued"), "-c", self.conf], cwd=self.dir, env=env,
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True, errors="replace")
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        with open(os.path.join(self.dir, "segued.log"), "a") as f:
+            for line in self.proc.stdout:
+                f.write(line)
+                f.flush()
+                with self.cond:
+                    self.lines.append(line.rstrip("\n"))
+                    self.cond.notify_all()
+
+    def log(self, pattern, since=0):
+        """The log lines that match."""
+        with self.cond:
+            return [x for x in self.lines[since:] if re.search(pattern, x)]
+
+    def wait_log(self, pattern, timeout=15, since=0):
+        """Waits for a log line; returns it."""
+        deadline = time.monotonic() + timeout
+        with self.cond:
+            while True:
+                for x in self.lines[since:]:
+                    if re.search(pattern, x):
+                        return x
+                left = deadline - time.monotonic()
+                if self.proc.poll() is not None:
+                    raise AssertionError("segued ended:\n" + "\n".join(self.lines[-40:]))
+                if left <= 0:
+                    raise AssertionError(f"no log line matches {pattern!r} in {timeout} s; the last "
+                                         "are:\n" + "\n".join(self.lines[-25:]))
+                self.cond.wait(min(left, 0.5))
+
+    def mark(self):
+        """A position in the log, for since=."""
+        with self.cond:
+            return len(self.lines)
+
+    def kill(self):
+        self.proc.send_signal(signal.SIGKILL)
+        self.proc.wait(10)
+        self.reader.join(10)
+
+    def stop(self, timeout=30):
+        """SIGTERM; fails unless it then ends by itself, with status 0 and no complaint."""
+        if self.proc is None:
+            return
+        if self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+        try:
+            rc = self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"segued did not end within {timeout} s of SIGTERM:\n"
+                                 + "\n".join(self.lines[-30:]))
+        self.reader.join(10)
+        bad = [i for i, x in enumerate(self.lines)
+               if re.search(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion", x)]
+        if bad or rc:
+            at = bad[0] if bad else max(0, len(self.lines) - 60)
+            raise AssertionError(f"segued ended with {rc}:\n" + "\n".join(self.lines[at:at + 60]))
+
+
+class Ledger:
+    """The rows of one conversation."""
+
+    def __init__(self, lab, conv):
+        self.conversation = conv
+        cid = conv["id"]
+        rows = lambda table, order: lab.rows(
+            f"select * from segue.{table} where conversation_id = '{cid}' order by {order}")
+        self.segments = rows("segments", "seq")
+        self.transfers = rows("transfers", "asked_at")
+        self.timeline = rows("timeline", "seq")
+        self.intervals = lab.rows(
+            "select i.* from segue.intervals i join segue.segments s on s.id = i.segment_id "
+            f"where s.conversation_id = '{cid}' order by s.seq, i.seq")
+
+    def types(self):
+        return [t["type"] for t in self.timeline]
+
+    def segment(self, who, n=0):
+        """The n-th segment of that user."""
+        found = [s for s in self.segments if s["who"] == who]
+        assert len(found) > n, f"no segment {n} of {who} in {self.segments}"
+        return found[n]
+
+    def __str__(self):
+        return json.dumps([self.conversation, self.segments, self.transfers,
+                           [(t["seq"], t["type"], t["actor"]) for t in self.timeline]], indent=1)
+
+
+class Lab:
+    """segued, PostgreSQL, users and peers."""
+
+    def __init__(self, conf="", cluster=None, t=None, peer_conf=None, sip="", routes="",
+                 fallback=None, users=USERS, peers=PEERS, ipv6=False):
+        self.conf_extra, self.sip_extra, self.routes = conf, sip, routes
+        self.timers = {"setup": 20000, "ring": 6000, "recall": 6000, "join": 6000,
+                       "resume": 3000, "bye": 500, "notify": 2000}
+        self.timers.update(t or {})
+        self.peer_conf = peer_conf or (lambda i: "")
+        self.fallback = fallback
+        self.cluster, self.own_cluster = cluster, False
+        self.nusers, self.npeers = users, peers
+        self.ipv6, self.domain = ipv6, REALM
+        self.lock = threading.Lock()
+        self.next_user = 0
+        self.agents = []
+
+    # -- life ------------------------------------------------------------------------------
+
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix="segue-lab-")
+        try:
+            self._database()
+            self.ip, self.port = "127.0.0.1", free_port()
+            self.port6 = free_port("::1") if self.ipv6 else 0
+            self.peers = [ua.Ua(f"peer{i:02d}", (self.ip, self.port), ip=f"{PEER_NET}{i + 1}",
+                                user=f"+4930{i:06d}", domain=REALM) for i in range(self.npeers)]
+            self.idle_peers = list(range(self.npeers))
+            self.conf = os.path.join(self.dir, "segue.conf")
+            with open(self.conf, "w") as f:
+                f.write(self.config())
+            self.daemon = Daemon(self.dir, self.conf)
+            self.daemon.start()
+            self.wait_ready()
+        except BaseException:
+            self.__exit__(None, None, None, quiet=True)
+            raise
+        return self
+
+    def __exit__(self, *exc, quiet=False):
+        try:
+            if getattr(self, "daemon", None):
+                self.daemon.stop()
+        except AssertionError:
+            if not quiet:
+                raise
+        finally:
+            for agent in self.agents + getattr(self, "peers", []):
+                agent.close()
+            if self.own_cluster:
+                self.cluster.remove()
+            keep = os.environ.get("SEGUE_TEST_KEEP")
+            if keep:
+                print(f"# kept: {self.dir}", flush=True)
+            else:
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _database(self):
+        if self.cluster is None:
+            self.cluster = pg.test_cluster()
+            self.own_cluster = self.cluster.made
+        self.db = pg.test_database(self.cluster)
+        self.conninfo = self.cluster.conninfo(self.db)
+        self.seguectl("db", "init", "--db", self.conninfo, "--sql", os.path.join(SRC, "sql"),
+                      config=False)
+        self._users()
+
+    def restart(self):
+        """A new daemon on the same config, ports and database."""
+        self.daemon = Daemon(self.dir, self.conf)
+        self.daemon.start()
+        self.wait_ready()
+
+    def wait_ready(self):
+        """Until it answers OPTIONS and knows the last of the users."""
+        probe = ua.Ua("probe", (self.ip, self.port), user=f"u{self.nusers - 1:03d}",
+                      password=f"pw-u{self.nusers - 1:03d}", domain=REALM)
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    if probe.register(expires=0, contacts=["*"], ok=range(200, 700),
+                                      timeout=0.3).status == 200:
+                        return
+                    time.sleep(0.05)
+                except AssertionError:
+                    pass
+                except OSError:
+                    time.sleep(0.05)
+                if self.daemon.proc.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError("segued is not ready:\n"
+                                         + "\n".join(self.daemon.lines[-40:]) + "\n"
+                                         + str(probe.ladder))
+        finally:
+            probe.close()
+
+    # -- config ----------------------------------------------------------------------------
+
+    def add_user(self, name, number, password=None, contact=None):
+        c = f"'{contact}'" if contact else "null"
+        self.sql(f"insert into segue.users (name, number, display_name, contact) values "
+                 f"('{name}', '{number}', 'User {name}', {c}); "
+                 f"select segue.set_sip_password('{name}', '{password or 'pw-' + name}')")
+
+    def _users(self):
+        """All users of the pool, in one go."""
+        self.sql(f"""
+            update segue.settings set value = '{REALM}' where key = 'realm';
+            insert into segue.users (name, number, display_name)
+                select format('u%s', to_char(i, 'FM000')), (2000 + i)::text, 'User ' || i
+                from generate_series(0, {self.nusers - 1}) i;
+            select count(segue.set_sip_password(name, 'pw-' || name)) from segue.users;""")
+
+    def _peer(self, i):
+        p, yes = self.peers[i], "true" if i % 2 == 0 else "false"
+        return (f'{{ name = "peer{i:02d}"; address = [ "{p.hostport}" ]; username = "login{i}"; '
+                f'password = "secret{i}"; trusted = {yes}; trust_case_id = {yes}; '
+                f'{self.peer_conf(i)} }}')
+
+    def _route(self, i):
+        return (f'{{ pattern = "9{i:02d}."; kind = "external"; target = "peer{i:02d}"; strip = 3; '
+                'transfer = true; }')
+
+    def config(self):
+        listen = [f"{t}:{self.ip}:{self.port}" for t in ("udp", "tcp")]
+        if self.ipv6:
+            listen += [f"{t}:[::1]:{self.port6}" for t in ("udp", "tcp")]
+        times = "".join(f'{k} = "{v}ms"; ' for k, v in self.timers.items() if k != "setup")
+        fallback = f"fallback = [ {quoted(self.fallback)} ];" if self.fallback else ""
+        join = lambda f: ",\n\t".join(f(i) for i in range(self.npeers))
+        return f"""
+sip: {{ listen = [ {quoted(listen)} ]; domains = [ "{REALM}" ]; realm = "{REALM}"; {self.sip_extra} }};
+call: {{ setup = "{self.timers['setup']}ms"; }};
+transfer: {{ {times} {fallback} }};
+ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_size = "256MB";
+\tdirectory_copy = "{self.dir}/directory"; linger = "20ms"; retry = "200ms"; }};
+control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; }};
+log: {{ level = "debug"; }};
+devices = ( {{ user_agent = "Impatient"; immediate = true; }} );
+peers = ({join(self._peer)});
+routes = ({self.routes}{join(self._route)});
+{self.conf_extra}
+"""
+
+    def outside(self, trunk, number):
+        """What to dial to reach that number through that peer."""
+        return f"9{trunk.index:02d}{number}"
+
+    # -- people ----------------------------------------------------------------------------
+
+    def refer_to(self, to):
+        """A Refer-To value for a number, or the value itself."""
+        return to if ":" in to else f"<sip:{to}@{REALM}>"
+
+    def _ladder(self):
+        """One per case, shown if the case fails."""
+        ladder = getattr(tap._local, "ladder", None)
+        if ladder is None or getattr(tap._local, "ladder_of", None) is not tap._local.notes:
+            ladder = tap._local.ladder = ua.Ladder()
+            tap._local.ladder_of = tap._local.notes
+            tap.note(lambda: f"{ladder}")
+            mark = self.daemon.mark()
+            tap.note(lambda: "\n".join(self.daemon.lines[mark:][:80]))
+        return ladder
+
+    def user(self, register=False, **kw):
+        """A phone of the next user, not registered."""
+        with self.lock:
+            i, self.next_user = self.next_user, self.next_user + 1
+        assert i < self.nusers - 1, "the lab needs more users"
+        name = f"u{i:03d}"
+        agent = ua.Ua(name, kw.pop("server", (self.ip, self.port)), user=name,
+                      password=f"pw-{name}", domain=REALM, ladder=self._ladder(), **kw)
+        agent.dial = str(2000 + i)
+        self.agents.append(agent)
+        tap.at_end(agent.close)
+        return agent
+
+    def device(self, other, **kw):
+        """Another phone of the same user."""
+        agent = ua.Ua(other.user + "b", (self.ip, self.port), user=other.user,
+                      password=other.password, domain=REALM, ladder=self._ladder(), **kw)
+        agent.dial = other.dial
+        self.agents.append(agent)
+        tap.at_end(agent.close)
+        return agent
+
+    def phone(self, **kw):
+        """A phone of the next user, registered."""
+        agent = self.user(**kw)
+        agent.register()
+        return agent
+
+    def trunk(self, trusted=None):
+        """A peer that no other running case has; trusted or not, if it matters."""
+        with self.lock:
+            i = next(i for i in self.idle_peers if trusted in (None, i % 2 == 0))
+            self.idle_peers.remove(i)
+        peer = self.peers[i]
+        peer.ladder, peer.index, peer.drop = self._ladder(), i, None
+        with peer.cond:
+            peer.box.clear()
+            peer.log.clear()
+        tap.at_end(lambda: self.idle_peers.append(i))
+        return peer
+
+    def stranger(self, **kw):
+        agent = ua.Ua("stranger", (self.ip, self.port), ip=STRANGER, domain=REALM,
+                      ladder=self._ladder(), **kw)
+        self.agents.append(agent)
+        return agent
+
+    # -- database and control ----------------------------------------------------------------
+
+    def sql(self, text):
+        return self.cluster.psql(text, self.db)
+
+    def rows(self, query):
+        """The rows of a query, as dicts."""
+        got = self.cluster.psql(f"select to_jsonb(q) from ({query}) q", self.db)
+        return [json.loads(r[0]) for r in got]
+
+    def conversation(self, call, timeout=8, final=True):
+        """The conversation row that this call (of a Ua) made or belongs to."""
+        cid = call if isinstance(call, str) else call.call_id
+        where = "and ended_at is not null" if final else ""
+        return flows.wait(f"call {cid} has a {'final ' if final else ''}row", lambda: self.rows(
+            f"select * from segue.conversations where sip_call_id = '{cid}' {where}"),
+            timeout)[0]
+
+    def ledger(self, call, timeout=8, final=True):
+        """All rows of the call's conversation; checks what must hold for every conversation."""
+        led = Ledger(self, self.conversation(call, timeout, final))
+        tap.note(lambda: str(led))
+        if final:
+            self.check(led)
+        return led
+
+    def check(self, led):
+        """INV-2, INV-3, gap-free timeline; and what segue.check_ledger() finds wrong."""
+        for s in led.segments:
+            mine = [i for i in led.intervals if i["segment_id"] == s["id"]]
+            for a, b in zip(mine, mine[1:]):
+                assert a["ended_at"] == b["started_at"], f"intervals not contiguous: {a} {b}"
+            talk = sum(i["duration_ms"] for i in mine if i["state"] in ("talking", "conference"))
+            assert talk == s["talk_ms"], f"talk_ms {s['talk_ms']} but intervals say {talk}"
+            assert s["ended_at"], f"segment still open: {s}"
+        for t in led.transfers:
+            assert t["outcome"], f"transfer without outcome: {t}"
+        seqs = [t["seq"] for t in led.timeline]
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs))), f"timeline has gaps: {seqs}"
+        wrong = self.rows("select * from segue.check_ledger()")
+        mine = [w for w in wrong if led.conversation["id"] in json.dumps(w)]
+        assert not mine, f"check_ledger: {mine}"
+
+    def seguectl(self, *args, config=True, ok=True):
+        """Runs seguectl; returns what it printed."""
+        cmd = [program("seguectl")] + (["-c", self.conf] if config else []) + list(args)
+        p = subprocess.run(cmd, capture_output=True, text=True, timeout=60)
+        if ok and p.returncode:
+            raise AssertionError(f"{' '.join(cmd)} ended with {p.returncode}:\n{p.stdout}{p.stderr}")
+        return p.stdout + p.stderr

@@ -1,0 +1,564 @@
+"""Blind transfer: who leaves when (E-001 .. E-019), and what the target does (E-025 .. E-037)."""
+import os
+import sys
+import time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import (end, final_notify, hears, is_final, joined, pick_up, refer, ring, sipfrag, talk,
+                   transfer, wait)
+from segued import Lab
+from ua import Sdp, challenge_params
+
+
+def transferring(lab, ringing=True):
+    """C talks with A, who asks for a transfer to B, whose phone rings. Returns C, A, B."""
+    c, a = talk(lab)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    if ringing:
+        b.reply(180)
+    return c, a, b
+
+
+def row(lab, c):
+    """The one transfer of the call, once all is final."""
+    led = lab.ledger(c)
+    assert len(led.transfers) == 1, led.transfers
+    return led.transfers[0], led
+
+
+@tap.case("a blind transfer: 202, NOTIFY 100, B answers, joined, NOTIFY 200, A is released; rows")
+def blind(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    r = refer(lab, a, target.number)
+    assert r.get("Event").startswith("refer"), r.get("Event")
+    b = target.incoming()
+    assert c.ua.user in b.invite.get("From"), b.invite.get("From")
+    assert agent.user in b.invite.get("Referred-By"), b.invite.get("Referred-By")
+    assert b.invite.sdp and b.invite.sdp.port() == c.sdp.port, str(b.invite)
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    final_notify(a, 200)
+    a.expect("BYE")
+    assert not c.ended
+    end(c, b)
+    t, led = row(lab, c)
+    assert t["outcome"] == "completed" and t["kind"] == "blind", t
+    assert t["asked_via"] == "sip_refer" and t["asker"] == agent.user, t
+    assert t["target"] == target.user and t["target_kind"] == "user", t
+    assert [s["who"] for s in led.segments] == [agent.user, target.user], led
+    assert all(s["talk_ms"] > 0 for s in led.segments), led
+    assert t["from_segment_id"] == led.segments[0]["id"], t
+    assert t["to_segment_id"] == led.segments[1]["id"], t
+    case = lab.rows(f"select * from segue.cases where id = '{led.conversation['case_id']}'")[0]
+    assert case["owner"] == target.user, case
+    for x in ("transfer_requested", "transfer_completed", "case_assigned", "customer_left"):
+        assert x in led.types(), led.types()
+    assert led.conversation["n_blind"] == 1 and led.conversation["n_requested"] == 1
+
+
+@tap.case("an outbound call is transferred too")
+def outbound(lab):
+    agent, trunk, target = lab.phone(), lab.trunk(), lab.phone()
+    a, c = ring(agent, lab.outside(trunk, "555"), trunk)
+    pick_up(a, c)
+    b = transfer(lab, c, a, target)
+    end(c, b)
+    t, led = row(lab, a)
+    assert t["outcome"] == "completed", t
+    assert led.conversation["kind"] == "outbound"
+
+
+@tap.case("E-001 A hangs up before B answers: B rings on, joins C, no NOTIFY into the ended usage")
+def e001(lab):
+    c, a, b = transferring(lab)
+    a.hangup()
+    c.expect_none("BYE", 0.3)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    end(c, b)
+    t, led = row(lab, c)
+    assert t["outcome"] == "completed", t
+    assert led.conversation["limbo_ms"] > 0, led.conversation
+    assert led.segments[0]["released_by"], led.segments[0]
+
+
+@tap.case("E-002 as E-001, then B refuses: A is recalled by a new INVITE")
+def e002(lab):
+    c, a, b = transferring(lab)
+    a.hangup()
+    b.reply(486)
+    again = a.ua.incoming()
+    assert again.call_id != a.call_id
+    again.reply(180)
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+    led = lab.ledger(c)
+    assert led.transfers[0]["outcome"] in ("recalled", "failed", "fell_back"), led.transfers
+    assert led.segments[-1]["who"] == a.ua.user and led.segments[-1]["talk_ms"] > 0, led
+
+
+@tap.case("E-002 the whole chain fails: C is told by BYE, not left in silence")
+def e002_chain(lab):
+    c, a, b = transferring(lab)
+    a.hangup()
+    b.reply(486)
+    a.ua.incoming().reply(486)
+    c.expect("BYE", timeout=15)
+    led = lab.ledger(c)
+    assert led.conversation["n_failed"] >= 1, led.conversation
+
+
+@tap.case("E-003 A never sends BYE: it gets one, T_bye after its answer to the final NOTIFY")
+def e003(lab):
+    c, a, b = transferring(lab)
+    b.answer()
+    final_notify(a, 200)
+    t0 = time.monotonic()
+    a.expect("BYE")
+    assert time.monotonic() - t0 > 0.3, "the BYE did not wait T_bye"
+    end(c, b)
+
+
+@tap.case("E-004 A's BYE and ours cross: 200 both ways, one release")
+def e004(lab):
+    c, a, b = transferring(lab)
+    a.manual = {"BYE"}
+    b.answer()
+    final_notify(a, 200)
+    bye = a.expect("BYE")
+    a.bye()
+    a.expect((200, 481), method="BYE")
+    a.reply(200, req=bye)
+    end(c, b)
+    t, led = row(lab, c)
+    assert t["outcome"] == "completed" and len(led.segments) == 2, led
+
+
+@tap.case("E-005 our BYE to A waits for the answer to the final NOTIFY")
+def e005(lab):
+    c, a, b = transferring(lab)
+    a.manual = {"NOTIFY"}
+    b.answer()
+    n = a.expect("NOTIFY", where=is_final)
+    a.expect_none("BYE", 0.8)
+    a.reply(200, req=n)
+    a.expect("BYE")
+    end(c, b)
+
+
+@tap.case("E-005 the final NOTIFY is never answered: BYE all the same, after the cap")
+def e005_cap(lab):
+    c, a, b = transferring(lab)
+    a.manual = {"NOTIFY"}
+    b.answer()
+    a.expect("NOTIFY", where=is_final)
+    a.expect("BYE", timeout=8)
+    end(c, b)
+
+
+@tap.case("E-006 A answers NOTIFY with 481: the transfer goes on")
+def e006(lab):
+    c, a = talk(lab)
+    a.manual = {"NOTIFY"}
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number))
+    a.expect(202, method="REFER")
+    a.reply(481, req=a.expect("NOTIFY"))
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    a.expect_none("NOTIFY", 0.2)
+    end(c, b)
+    assert row(lab, c)[0]["outcome"] == "completed"
+
+
+@tap.case("E-007 A sends BYE right after the first NOTIFY")
+def e007(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number))
+    a.expect("NOTIFY")
+    a.hangup()
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    end(c, b)
+
+
+@tap.case("E-008 after a failed transfer A un-holds and talks with C again")
+def e008(lab):
+    c, a = talk(lab)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    target = lab.phone()
+    refer(lab, a, target.number)
+    target.incoming().reply(486)
+    final_notify(a, 486)
+    ok = a.reinvite(a.sdp.copy(dir="sendrecv"))
+    assert ok.sdp.dir() == "sendrecv", ok.sdp.short()
+    joined(c, a)
+    end(c, a)
+    t, led = row(lab, c)
+    assert t["outcome"] == "failed" and t["cause"] == "busy", t
+    assert led.segment(a.ua.user)["hold_ms"] > 0
+
+
+@tap.case("E-009 after a failed transfer A does nothing for T_resume: the fallback chain runs")
+def e009(lab):
+    c, a = talk(lab)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    target = lab.phone()
+    refer(lab, a, target.number)
+    target.incoming().reply(486)
+    final_notify(a, 486)
+    m = wait("A is rung again, or released",
+             lambda: a.ua.holds("INVITE") or a.ended or c.ended, timeout=8)
+    assert m
+
+
+@tap.case("E-010 A is lost in mid-transfer (481 to a NOTIFY, then silence): as E-001")
+def e010(lab):
+    c, a, b = transferring(lab)
+    a.manual = {"NOTIFY", "BYE"}
+    a.ua.drop = lambda m: True
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    end(c, b)
+    assert row(lab, c)[0]["outcome"] == "completed"
+
+
+@tap.case("E-011 a device that wants NOTIFY 200 at once gets it; the ledger says the truth")
+def e011(lab):
+    agent = lab.user()
+    agent.register(headers=[("User-Agent", "Impatient 1.0")])
+    target = lab.phone()
+    c = lab.trunk().invite(agent.number)
+    a = agent.incoming()
+    a.reply(180)
+    a.reply(200, a.fitting(a.invite.sdp), headers=[("User-Agent", "Impatient 1.0")])
+    c.expect(200, method="INVITE")
+    c.ack()
+    a.expect("ACK")
+    a.refer(lab.refer_to(target.number), headers=[("User-Agent", "Impatient 1.0")])
+    a.expect(202, method="REFER")
+    final_notify(a, 200, timeout=3)
+    b = target.incoming()
+    b.reply(486)
+    if not a.ended:
+        wait("somebody took care of C", lambda: a.ended or c.ended or a.ua.holds("INVITE"), 10)
+    led = lab.ledger(c, final=False)
+    wait("the row says failed", lambda: lab.rows(
+        f"select 1 from segue.transfers where conversation_id = '{led.conversation['id']}' and "
+        "outcome in ('failed', 'recalled', 'fell_back')"), 8)
+
+
+@tap.case("E-015 C hangs up while B rings: CANCEL within 100 ms, NOTIFY 487, A released, abandoned")
+def e015(lab):
+    c, a, b = transferring(lab)
+    t0 = time.monotonic()
+    c.hangup()
+    b.expect("CANCEL")
+    assert time.monotonic() - t0 < 0.5
+    final_notify(a, 487)
+    a.expect("BYE")
+    t, led = row(lab, c)
+    assert t["outcome"] == "abandoned", t
+    assert led.segment(b.ua.user)["talk_ms"] == 0
+
+
+@tap.case("E-016 B's 200 crosses that CANCEL: ACK and BYE, nobody talked")
+def e016(lab):
+    c, a, b = transferring(lab)
+    b.manual = {"CANCEL"}
+    c.hangup()
+    req = b.expect("CANCEL")
+    b.answer()
+    b.reply(200, req=req)
+    b.expect("ACK")
+    b.expect("BYE")
+    t, led = row(lab, c)
+    assert t["outcome"] == "abandoned", t
+    assert led.segment(b.ua.user)["talk_ms"] == 0, led
+
+
+@tap.case("E-019 C's BYE comes between B's 200 and the end of the join: B gets BYE")
+def e019(lab):
+    c, a, b = transferring(lab)
+    c.manual = {"INVITE"}
+    b.answer()
+    req = c.expect("INVITE")
+    c.bye()
+    c.expect(200, method="BYE")
+    c.reply(487, req=req)
+    b.expect("BYE")
+    t, led = row(lab, c)
+    assert t["outcome"] in ("abandoned", "abandoned_at_join"), t
+    assert led.segment(b.ua.user)["talk_ms"] == 0
+
+
+# ---- the target refuses, is silent, or misbehaves ------------------------------------------
+
+
+def refusal(status, outcome_cause):
+    def run(lab):
+        c, a, b = transferring(lab)
+        b.reply(status)
+        final_notify(a, status)
+        assert not c.ended and not a.ended
+        a.expect_none("BYE", 0.2)
+        end(c, a)
+        t, led = row(lab, c)
+        assert t["outcome"] == "failed" and t["cause"] == outcome_cause, t
+        assert t["sip_status"] == status, t
+        s = led.segment(b.ua.user)
+        assert s["talk_ms"] == 0 and s["ring_ms"] >= 0, s
+    return run
+
+
+for _status, _cause in ((486, "busy"), (600, "busy"), (603, "declined"), (480, "unreachable"),
+                        (404, "invalid_target"), (408, "no_answer"), (500, "internal"),
+                        (503, "unreachable")):
+    tap.case(f"E-025 B answers {_status}: NOTIFY says so, A and C talk on, cause {_cause}")(
+        refusal(_status, _cause))
+
+
+@tap.case("E-026 B never answers: CANCEL, NOTIFY 408 or 480, A keeps C")
+def e026(lab):
+    c, a, b = transferring(lab)
+    b.expect("CANCEL", timeout=12)
+    assert final_notify(a) in (408, 480)
+    end(c, a)
+    t, _ = row(lab, c)
+    assert t["outcome"] == "failed" and t["cause"] == "no_answer", t
+
+
+@tap.case("E-026 E-016 B times out and its 200 crosses the CANCEL: ACK, BYE, never joined")
+def e026_race(lab):
+    c, a, b = transferring(lab)
+    b.manual = {"CANCEL"}
+    req = b.expect("CANCEL", timeout=12)
+    b.answer()
+    b.reply(200, req=req)
+    b.expect("ACK")
+    b.expect("BYE")
+    assert final_notify(a) in (408, 480)
+    end(c, a)
+    assert lab.ledger(c).segment(b.ua.user)["talk_ms"] == 0
+
+
+@tap.case("E-027 B times out and answers late while A is being recalled: ACK, BYE, never joined")
+def e027(lab):
+    c, a, b = transferring(lab)
+    a.hangup()
+    b.manual = {"CANCEL"}
+    req = b.expect("CANCEL", timeout=12)
+    again = a.ua.incoming()
+    again.reply(180)
+    b.answer()
+    b.reply(200, req=req)
+    b.expect("ACK")
+    b.expect("BYE")
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+
+
+@tap.case("E-028 the target redirects to an own number: followed")
+def e028(lab):
+    c, a, b = transferring(lab, ringing=False)
+    other = lab.phone()
+    b.reply(302, headers=[("Contact", f"<sip:{other.number}@{lab.domain}>")], contact=False)
+    d = other.incoming()
+    d.reply(180)
+    d.answer()
+    d.expect("ACK")
+    joined(c, d)
+    final_notify(a, 200)
+    end(c, d)
+
+
+@tap.case("E-028 the target redirects to a stranger: failed, A keeps C")
+def e028_foreign(lab):
+    c, a, b = transferring(lab, ringing=False)
+    b.reply(302, headers=[("Contact", "<sip:x@evil.example>")], contact=False)
+    assert final_notify(a) >= 300
+    end(c, a)
+    assert row(lab, c)[0]["outcome"] == "failed"
+
+
+@tap.case("E-029 B forks below a proxy: two 200, the second ACKed and BYEd, one final NOTIFY")
+def e029(lab):
+    c, a, b = transferring(lab)
+    b.reply(180, tag="fork2")
+    b.answer()
+    b.reply(200, Sdp(), tag="fork2")
+    b.expect("ACK")
+    wait("the second got BYE", lambda: [m for m in b.box if m.method == "BYE" and
+                                        m.to_tag == "fork2"])
+    final_notify(a, 200)
+    a.expect_none("NOTIFY", 0.3)
+    b.ended = False
+    end(c, b)
+
+
+@tap.case("E-029 B has two phones: both ring, the first wins")
+def e029_two(lab):
+    c, a = talk(lab)
+    one = lab.phone()
+    two = lab.device(one)
+    two.register()
+    refer(lab, a, one.number)
+    b1, b2 = one.incoming(), two.incoming()
+    b1.reply(180)
+    b2.reply(180)
+    b2.answer()
+    b2.expect("ACK")
+    b1.expect("CANCEL")
+    joined(c, b2)
+    final_notify(a, 200)
+    a.expect_none("NOTIFY", 0.2)
+    end(c, b2)
+
+
+@tap.case("E-030 B sends 183 with SDP, then 200 with another: the 200's counts")
+def e030(lab):
+    c, a, b = transferring(lab, ringing=False)
+    b.reply(183, Sdp())
+    b.reply(180)
+    final = Sdp()
+    b.answer(final)
+    b.expect("ACK")
+    joined(c, b)
+    assert c.remote_sdp.port() == final.port
+    end(c, b)
+
+
+@tap.case("E-031 B holds with UPDATE before it answers: still joined sendrecv after the 200")
+def e031(lab):
+    c, a, b = transferring(lab, ringing=False)
+    b.reply(183, Sdp(), headers=[("Require", "100rel"), ("RSeq", "5")])
+    b.expect("PRACK")
+    b.update(b.sdp.copy(dir="sendonly"))
+    b.expect((200, 491, 500), method="UPDATE")
+    b.reply(200)
+    b.expect("ACK")
+    b.reinvite(b.sdp.copy(dir="sendrecv"))
+    joined(c, b)
+    final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-032 B answers and hangs up before the join is done: A has C again, or the chain")
+def e032(lab):
+    c, a, b = transferring(lab)
+    c.manual = {"INVITE"}
+    b.answer()
+    b.expect("ACK")
+    req = c.expect("INVITE")
+    b.bye()
+    b.expect(200, method="BYE")
+    c.manual = set()
+    c.reply(200, c.fitting(req.sdp), req=req)
+    assert final_notify(a) >= 400
+    assert not c.ended
+    hears(c, a)
+    end(c, a)
+    assert row(lab, c)[0]["outcome"] == "failed"
+
+
+@tap.case("E-033 B answers without SDP: failed, A and C are restored")
+def e033_none(lab):
+    c, a, b = transferring(lab)
+    b.reply(200)
+    b.expect("ACK")
+    b.expect("BYE")
+    assert final_notify(a) >= 400
+    assert not c.ended and not a.ended
+    end(c, a)
+    assert row(lab, c)[0]["outcome"] == "failed"
+
+
+@tap.case("E-033 B answers with port 0: media_incompatible")
+def e033_port(lab):
+    c, a, b = transferring(lab)
+    b.answer(Sdp(port=0))
+    b.expect("ACK")
+    b.expect("BYE")
+    assert final_notify(a) in (488, 606, 415)
+    end(c, a)
+    t, _ = row(lab, c)
+    assert t["outcome"] == "failed" and t["cause"] == "media_incompatible", t
+
+
+@tap.case("E-034 B answers 183 reliably, then 200 without SDP: PRACKed and joined")
+def e034(lab):
+    c, a, b = transferring(lab, ringing=False)
+    b.reply(183, Sdp(), headers=[("Require", "100rel"), ("RSeq", "5")])
+    b.expect("PRACK")
+    b.reply(200)
+    b.expect("ACK")
+    joined(c, b)
+    final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-035 the target is behind a trunk that challenges: answered, joined")
+def e035(lab):
+    c, a = talk(lab)
+    trunk = lab.trunk()
+    a.refer(lab.refer_to(lab.outside(trunk, "777")))
+    a.expect((202, 603, 403), method="REFER")
+    b = trunk.incoming()
+    b.manual = {"INVITE"}
+    b.reply(407, headers=[("Proxy-Authenticate", 'Digest realm="c", nonce="n1", algorithm=MD5')])
+    b.expect("ACK")
+    b.invite = b.expect("INVITE")
+    assert challenge_params(b.invite.get("Proxy-Authorization"))["username"] == f"login{trunk.index}"
+    b.manual = set()
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-036 B's phone is dead (ICMP or silence): failed within T_ring")
+def e036(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    target.close()
+    refer(lab, a, target.number)
+    assert final_notify(a, timeout=12) in (408, 480, 503)
+    end(c, a)
+    assert row(lab, c)[0]["outcome"] == "failed"
+
+
+@tap.case("B is not registered: refused in the NOTIFY, A keeps C")
+def unregistered(lab):
+    c, a = talk(lab)
+    target = lab.user()
+    a.refer(lab.refer_to(target.number))
+    r = a.expect(range(200, 700), method="REFER")
+    if r.status < 300:
+        assert final_notify(a) in (404, 480)
+    assert not c.ended
+    end(c, a)
+
+
+if __name__ == "__main__":
+    tap.main(lambda: Lab(t={"setup": 8000, "ring": 4000}), jobs=8)
