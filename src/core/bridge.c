@@ -20,7 +20,7 @@ bool dir_holds(enum dir d)
 	return d == DIR_SENDONLY || d == DIR_INACTIVE;
 }
 
-static enum sdp_dir force_of(enum dir d)
+enum sdp_dir dir_forced(enum dir d)
 {
 	static const enum sdp_dir map[] = {
 		[DIR_INACTIVE] = SDP_DIR_INACTIVE,
@@ -291,7 +291,7 @@ static void answer(struct core *c, struct leg *l, const struct leg *p)
 
 	a->from = p->id;
 	a->status = 200;
-	a->dir = wants_offer ? force_of(p->will) : SDP_DIR_AS_IS;
+	a->dir = wants_offer ? dir_forced(p->will) : SDP_DIR_AS_IS;
 	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
 	l->oa = wants_offer ? OA_GIVEN : OA_IDLE;
 	if (!wants_offer)
@@ -348,7 +348,7 @@ static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, stru
 		return true;
 	}
 	k->bridge.rounds++;
-	offer(c, l, p, force_of(p->will));
+	offer(c, l, p, dir_forced(p->will));
 	return true;
 }
 

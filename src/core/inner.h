@@ -339,6 +339,7 @@ void bridge_withdrawn(struct core *c, struct call *k, struct leg *l);
 void bridge_forget(struct core *c, struct call *k, struct leg *l);
 struct leg *bridge_peer(const struct call *k, const struct leg *l);
 bool dir_holds(enum dir d);
+enum sdp_dir dir_forced(enum dir d);
 
 /* transfer.c, verbs.c */
 void table_step(struct core *c, struct call *k, enum word w);
@@ -365,6 +366,7 @@ void record_open(struct core *c, struct call *k);
 void record_close(struct core *c, struct call *k, const char *by);
 void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in);
 void segment_answered(struct core *c, struct call *k, struct leg *l);
+void segment_answered_late(struct core *c, struct call *k, struct leg *l);
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out);
 void segment_sync(struct core *c, struct call *k);

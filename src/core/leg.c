@@ -216,6 +216,12 @@ static void note_remote(struct leg *l, const struct sdp_note *n)
 	l->image = n->image;
 }
 
+/* What a party wants itself can be read from its answer only if it was free to choose. */
+static void note_will(struct leg *l, const struct sdp_note *n)
+{
+	l->will = (uint8_t)(l->offered.told == DIR_SENDRECV ? n->dir : DIR_SENDRECV);
+}
+
 static void on_progress(struct core *c, struct call *k, struct leg *l)
 {
 	const struct ev_progress *e = &c->ev->progress;
@@ -228,7 +234,7 @@ static void on_progress(struct core *c, struct call *k, struct leg *l)
 		if (e->reliable && l->oa == OA_SENT) {
 			l->oa = OA_IDLE;
 			l->given = l->offered;
-			l->will = (uint8_t)e->sdp.dir;
+			note_will(l, &e->sdp);
 		}
 	}
 	if (l->role == ROLE_TARGET)
@@ -247,7 +253,7 @@ static bool take_answer(struct leg *l, const struct sdp_note *n)
 			l->given = l->offered;
 			l->oa = OA_IDLE;
 		}
-		l->will = (uint8_t)n->dir;
+		note_will(l, n);
 		return true;
 	case SDP_OFFER:
 		if (!n->usable || l->oa != OA_ASKED)
@@ -273,8 +279,8 @@ static bool take_answer(struct leg *l, const struct sdp_note *n)
 /* Its 200 crossed our CANCEL: it is on record, and hung up (E-016, E-027, E-029). */
 static void late_answer(struct core *c, struct call *k, struct leg *l)
 {
-	if (!uuid_is_nil(&l->seg_id) && k->customer != l->id)
-		fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = l->seg_id;
+	if (k->customer != l->id)
+		segment_answered_late(c, k, l);
 	act_add(c, ACT_HANGUP, l->id)->status = l->fail_status ? l->fail_status : 487;
 }
 

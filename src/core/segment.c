@@ -196,6 +196,14 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
 }
 
+/* A person answers once, whichever phones were rung: the others no longer speak for the segment. */
+static void answered_by(struct call *k, const struct leg *l)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] != l && uuid_eq(&k->legs[i]->seg_id, &l->seg_id))
+			k->legs[i]->seg_id = (uuid){{0}};
+}
+
 /* l may be NULL, have no segment (the customer) or be answered already: then nothing happens. */
 void segment_answered(struct core *c, struct call *k, struct leg *l)
 {
@@ -205,6 +213,17 @@ void segment_answered(struct core *c, struct call *k, struct leg *l)
 		return;
 	s->answered = c->ev->now;
 	fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = s->id;
+	answered_by(k, l);
+}
+
+/* The leg's 200 came after its segment was closed: it was answered, and nobody talked (E-016). */
+void segment_answered_late(struct core *c, struct call *k, struct leg *l)
+{
+	if (uuid_is_nil(&l->seg_id))
+		return;
+	fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = l->seg_id;
+	answered_by(k, l);
+	l->seg_id = (uuid){{0}};
 }
 
 static void interval_end(struct core *c, struct call *k, struct segment *s)

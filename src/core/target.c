@@ -117,6 +117,7 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	}
 	if (kept && kept->rv) {
 		a->from = kept->id;
+		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */
 		l->oa = OA_SENT;
 		l->offered = (struct given){kept->id, kept->rv, kept->will, GIVEN_CONNECT};
 	} else {

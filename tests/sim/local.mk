@@ -1,1 +1,23 @@
-# tests/sim
+# tests/sim: the simulator. Links core and base alone, which proves that the core is pure.
+SIM_WATCHERS = \
+	tests/sim/books.c tests/sim/books.h \
+	tests/sim/contract.c tests/sim/contract.h \
+	tests/sim/judge.c tests/sim/judge.h \
+	tests/sim/print.c tests/sim/print.h \
+	tests/sim/sim.c tests/sim/sim.h
+
+check_PROGRAMS += tests/sim/sim
+TESTS += tests/sim/sim
+tests_sim_sim_SOURCES = $(SIM_WATCHERS) \
+	tests/sim/main.c \
+	tests/sim/mutate.c tests/sim/mutate.h \
+	tests/sim/replay.c tests/sim/replay.h \
+	tests/sim/rng.h \
+	tests/sim/world.c tests/sim/world.h
+tests_sim_sim_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_sim_sim_LDADD = libcore.a libbase.a
+
+SOAK_EVENTS = 50000000
+.PHONY: soak-sim
+soak-sim: tests/sim/sim
+	tests/sim/sim --fresh --events $(SOAK_EVENTS)

@@ -1,0 +1,948 @@
+/* contract: see contract.h. */
+#include "sim/contract.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A final NOTIFY that is not answered in this time is given up (E-005). */
+#define NOTIFY_CAP_MS 4000
+
+void contract_init(struct contract *ct)
+{
+	memset(ct, 0, sizeof(*ct));
+}
+
+void contract_done(struct contract *ct)
+{
+	struct ct_leg *l, *lt;
+	struct ct_call *k, *kt;
+	struct ct_req *r, *rt;
+
+	HASH_ITER(hh, ct->legs, l, lt) {
+		HASH_DEL(ct->legs, l);
+		free(l);
+	}
+	HASH_ITER(hh, ct->calls, k, kt) {
+		HASH_DEL(ct->calls, k);
+		free(k);
+	}
+	HASH_ITER(hh, ct->reqs, r, rt) {
+		HASH_DEL(ct->reqs, r);
+		free(r);
+	}
+	contract_init(ct);
+}
+
+void contract_fail(struct contract *ct, const char *rule, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ct->failed)
+		return;
+	ct->failed = true;
+	str_set(ct->rule, rule);
+	va_start(ap, fmt);
+	vsnprintf(ct->text, sizeof(ct->text), fmt, ap);
+	va_end(ap);
+}
+
+struct ct_leg *contract_leg(struct contract *ct, leg_id id)
+{
+	struct ct_leg *l;
+
+	HASH_FIND(hh, ct->legs, &id, sizeof(id), l);
+	return l;
+}
+
+struct ct_call *contract_call(struct contract *ct, call_id id)
+{
+	struct ct_call *k;
+
+	id = id_call(id);
+	HASH_FIND(hh, ct->calls, &id, sizeof(id), k);
+	return k;
+}
+
+struct ct_req *contract_req(struct contract *ct, uint64_t cmd)
+{
+	struct ct_req *r;
+
+	HASH_FIND(hh, ct->reqs, &cmd, sizeof(cmd), r);
+	return r;
+}
+
+static void *must_alloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static struct ct_leg *leg_new(struct contract *ct, leg_id id)
+{
+	struct ct_leg *l = must_alloc(sizeof(*l));
+	struct ct_call *k = contract_call(ct, id);
+	call_id cid = id_call(id);
+
+	l->id = id;
+	l->since = ct->now;
+	HASH_ADD(hh, ct->legs, id, sizeof(l->id), l);
+	if (k == NULL) {
+		k = must_alloc(sizeof(*k));
+		k->id = cid;
+		k->born = ct->now;
+		HASH_ADD(hh, ct->calls, id, sizeof(k->id), k);
+	}
+	k->nlegs++;
+	return l;
+}
+
+static struct ct_req *req_new(struct contract *ct, uint64_t cmd, enum ct_req_kind kind, leg_id leg)
+{
+	struct ct_req *r = must_alloc(sizeof(*r));
+
+	r->cmd = cmd;
+	r->kind = kind;
+	r->leg = leg;
+	HASH_ADD(hh, ct->reqs, cmd, sizeof(r->cmd), r);
+	return r;
+}
+
+/* ---- directions ----------------------------------------------------------------------------- */
+
+enum { SENDS = 1, RECVS = 2 };
+
+static int dir_bits(enum dir d)
+{
+	return (d == DIR_SENDONLY || d == DIR_SENDRECV ? SENDS : 0) |
+	       (d == DIR_RECVONLY || d == DIR_SENDRECV ? RECVS : 0);
+}
+
+static enum dir dir_of_bits(int bits)
+{
+	static const enum dir dirs[] = {DIR_INACTIVE, DIR_SENDONLY, DIR_RECVONLY, DIR_SENDRECV};
+
+	return dirs[bits];
+}
+
+enum dir dir_reverse(enum dir d)
+{
+	int b = dir_bits(d);
+
+	return dir_of_bits((b & SENDS ? RECVS : 0) | (b & RECVS ? SENDS : 0));
+}
+
+enum dir dir_and(enum dir a, enum dir b)
+{
+	return dir_of_bits(dir_bits(a) & dir_bits(b));
+}
+
+/* ---- which events can come ------------------------------------------------------------------- */
+
+static bool in_dialog(const struct ct_leg *l)
+{
+	return l->state == CT_UP || l->state == CT_ANSWERED;
+}
+
+static bool offer_pending(const struct ct_leg *l)
+{
+	return l->offer_in || l->none_in || l->ack_due || l->owes_ack;
+}
+
+/* An early UPDATE needs an answered offer (RFC 3311 section 5.1). */
+static bool may_offer(const struct ct_leg *l)
+{
+	if (offer_pending(l) || (l->state == CT_ANSWERED && l->late))
+		return false;
+	return in_dialog(l) || (l->state == CT_DIALING && l->sdp_in_1xx);
+}
+
+static bool allows_leg(struct contract *ct, const struct event *ev)
+{
+	struct ct_leg *l = contract_leg(ct, ev->leg);
+	struct ct_req *r;
+
+	if (l == NULL)
+		return ev->type == EV_TRANSFER;
+	switch (ev->type) {
+	case EV_PROGRESS:
+		return l->state == CT_DIALING;
+	case EV_ANSWER:
+		return l->state == CT_DIALING || (l->state == CT_ENDING && l->cancelling);
+	case EV_REJECT:
+	case EV_REDIRECT:
+		return l->state == CT_DIALING || (l->state == CT_ENDING && l->cancelling);
+	case EV_CANCEL:
+		return l->state == CT_INCOMING;
+	case EV_ACK:
+	case EV_NO_ACK:
+		return l->state == CT_ANSWERED && !l->must_hang_up;
+	case EV_OFFER:
+	case EV_OFFER_NONE:
+		return may_offer(l);
+	case EV_OFFER_WITHDRAWN:
+		return l->offer_in || l->none_in || l->ack_due;
+	case EV_OA_DONE:
+		return (l->offer_out || l->ack_due) && l->state != CT_CLOSED;
+	case EV_REFRESH:
+	case EV_INFO:
+		return in_dialog(l);
+	case EV_BYE:
+		return in_dialog(l) || (l->state == CT_ENDING && l->ever_up && !l->peer_ended);
+	case EV_GONE:
+		return in_dialog(l);
+	case EV_CLOSED:
+		return l->state == CT_ENDING && !l->crossed;
+	case EV_NOTIFY_DONE:
+		r = contract_req(ct, ev->notify.cmd);
+		return r != NULL && r->final && !r->notified;
+	case EV_TRANSFER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool timer_is_due(struct contract *ct, const struct event *ev)
+{
+	struct ct_leg *l = contract_leg(ct, ev->leg);
+	struct ct_call *k = contract_call(ct, ev->call);
+	const struct ct_timer *t = NULL;
+
+	if (l != NULL)
+		t = &l->timer[ev->timer.kind];
+	else if (ev->leg == ID_NONE && k != NULL && ev->timer.kind == TIMER_STATE)
+		t = &k->timer;
+	if (t == NULL || !t->armed || t->serial != ev->timer.serial)
+		return true; /* a stale one can always arrive */
+	return t->due <= ev->now;
+}
+
+bool contract_allows(struct contract *ct, const struct event *ev)
+{
+	switch (ev->type) {
+	case EV_INVITE:
+	case EV_XFER_CANCEL:
+	case EV_HANGUP:
+	case EV_DIR_USER:
+	case EV_DIR_QUEUE:
+	case EV_DIR_MEMBER:
+	case EV_DIR_IVR:
+	case EV_CONTACTS:
+	case EV_AUDIT:
+		return true;
+	case EV_TIMER:
+		return timer_is_due(ct, ev);
+	case EV_TRANSFER:
+		return ev->transfer.origin != ORIGIN_REFER || allows_leg(ct, ev);
+	default:
+		return allows_leg(ct, ev);
+	}
+}
+
+/* ---- events ----------------------------------------------------------------------------------- */
+
+static void leg_ends(struct contract *ct, struct ct_leg *l)
+{
+	l->state = CT_ENDING;
+	l->peer_ended = true;
+	l->since = ct->now;
+}
+
+/* The leg's own SDP is now this. Answering a hold with its reverse is no hold of one's own. */
+static void leg_says(struct ct_leg *l, const struct sdp_note *sdp)
+{
+	bool forced = sdp->what == SDP_ANSWER && sdp->dir == dir_reverse(l->offered.dir);
+
+	if (sdp->what != SDP_OFFER && sdp->what != SDP_ANSWER)
+		return;
+	l->dir_prev = l->dir;
+	l->ver_prev = l->ver;
+	l->intent_prev = l->intent;
+	l->dir = sdp->dir;
+	l->intent = forced ? DIR_SENDRECV : sdp->dir;
+	if (!sdp->same || l->ver == 0)
+		l->ver = ++l->ver_top;
+}
+
+static void leg_unsays(struct ct_leg *l)
+{
+	l->ver = l->ver_prev;
+	l->dir = l->dir_prev;
+	l->intent = l->intent_prev;
+}
+
+static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
+{
+	struct ct_leg *l;
+
+	if (id == ID_NONE)
+		return;
+	if (contract_leg(ct, id) != NULL) {
+		contract_fail(ct, "leg-id-reused", "INVITE got the id of a leg that lives");
+		return;
+	}
+	l = leg_new(ct, id);
+	l->state = CT_INCOMING;
+	l->late = ev->invite.sdp.what == SDP_NONE;
+	l->rel_required = ev->invite.rel_required;
+	leg_says(l, &ev->invite.sdp);
+}
+
+static void ev_answer(struct contract *ct, const struct event *ev, struct ct_leg *l)
+{
+	if (l->state == CT_ENDING) { /* crossed our CANCEL */
+		l->cancelling = false;
+		l->crossed = true;
+		l->hangup_sent = false;
+		l->ever_up = true;
+		return;
+	}
+	l->state = CT_UP;
+	l->ever_up = true;
+	l->since = ct->now;
+	leg_says(l, &ev->answer.sdp);
+	if (l->late)
+		l->owes_ack = true;
+	else
+		l->given = l->offered;
+	l->offer_out = false;
+}
+
+static void ev_oa_done(struct contract *ct, const struct event *ev, struct ct_leg *l)
+{
+	bool good = ev->offer.status >= 200 && ev->offer.status < 300;
+
+	l->offer_out = l->ack_due = false;
+	l->oa_failed = !good;
+	if (!good)
+		return;
+	leg_says(l, &ev->offer.sdp);
+	l->given = l->offered;
+}
+
+static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l)
+{
+	switch (ev->type) {
+	case EV_PROGRESS:
+		if (ev->progress.sdp.what == SDP_ANSWER && ev->progress.sdp.usable)
+			leg_says(l, &ev->progress.sdp);
+		if (ev->progress.sdp.what == SDP_ANSWER && ev->progress.reliable && !l->late) {
+			l->sdp_in_1xx = true;
+			l->given = l->offered;
+		}
+		break;
+	case EV_ANSWER:
+		ev_answer(ct, ev, l);
+		break;
+	case EV_CANCEL:
+		l->must_reject = true;
+		break;
+	case EV_REJECT:
+	case EV_REDIRECT:
+	case EV_GONE:
+		leg_ends(ct, l);
+		l->cancelling = false;
+		break;
+	case EV_BYE:
+		if (l->state == CT_ENDING)
+			l->peer_ended = true;
+		else
+			leg_ends(ct, l);
+		break;
+	case EV_ACK:
+		l->state = CT_UP;
+		leg_says(l, &ev->offer.sdp);
+		if (ev->offer.sdp.what == SDP_ANSWER)
+			l->given = l->offered;
+		l->since = ct->now;
+		break;
+	case EV_NO_ACK:
+		l->must_hang_up = true;
+		break;
+	case EV_OFFER:
+		l->offer_in = true;
+		leg_says(l, &ev->offer.sdp);
+		break;
+	case EV_OFFER_NONE:
+		l->none_in = true;
+		l->ver_prev = l->ver;
+		l->dir_prev = l->dir;
+		l->intent_prev = l->intent;
+		break;
+	case EV_OFFER_WITHDRAWN:
+		l->offer_in = l->none_in = l->ack_due = false;
+		leg_unsays(l);
+		break;
+	case EV_OA_DONE:
+		ev_oa_done(ct, ev, l);
+		break;
+	case EV_CLOSED:
+		l->state = CT_CLOSED;
+		l->closed_at = ct->now;
+		break;
+	default:
+		break;
+	}
+}
+
+static void ev_timer(struct contract *ct, const struct event *ev)
+{
+	struct ct_leg *l = contract_leg(ct, ev->leg);
+	struct ct_call *k = contract_call(ct, ev->call);
+	struct ct_timer *t = NULL;
+
+	if (l != NULL)
+		t = &l->timer[ev->timer.kind];
+	else if (ev->leg == ID_NONE && k != NULL && ev->timer.kind == TIMER_STATE)
+		t = &k->timer;
+	if (t == NULL || t->serial != ev->timer.serial)
+		return;
+	t->armed = false;
+	if (l == NULL)
+		return;
+	if (ev->timer.kind == TIMER_CLOSE && l->state == CT_ENDING)
+		l->state = CT_CLOSED;
+}
+
+static void take_event(struct contract *ct, const struct event *ev, leg_id new_leg)
+{
+	struct ct_leg *l = contract_leg(ct, ev->leg);
+	struct ct_call *k;
+	struct ct_req *r;
+
+	ct->now = ev->now;
+	switch (ev->type) {
+	case EV_INVITE:
+		ev_invite(ct, ev, new_leg);
+		break;
+	case EV_TRANSFER:
+		r = req_new(ct, ev->transfer.cmd,
+			ev->transfer.origin == ORIGIN_REFER ? CT_REFER : CT_COMMAND, ev->leg);
+		r->no_sub = ev->transfer.no_sub;
+		break;
+	case EV_XFER_CANCEL:
+	case EV_HANGUP:
+		req_new(ct, ev->command.cmd, CT_COMMAND, ev->leg);
+		k = contract_call(ct, ev->call);
+		if (k != NULL && ev->type == EV_HANGUP)
+			k->commanded = true;
+		break;
+	case EV_INFO:
+		req_new(ct, ev->info.ref, CT_INFO, ev->leg);
+		break;
+	case EV_NOTIFY_DONE:
+		contract_req(ct, ev->notify.cmd)->notified = true;
+		break;
+	case EV_TIMER:
+		ev_timer(ct, ev);
+		break;
+	default:
+		if (l != NULL)
+			ev_leg(ct, ev, l);
+		break;
+	}
+}
+
+/* ---- actions ------------------------------------------------------------------------------------ */
+
+static void leg_fail(struct contract *ct, const struct action *a, const char *rule, const char *why)
+{
+	char id[ID_STRLEN];
+
+	contract_fail(ct, rule, "%s on leg %s: %s", act_name(a->type), id_str(a->leg, id), why);
+}
+
+/* Resolves the SDP an action passes; false after a complaint. `offer` is false for an answer,
+ * which may not say more than the offer permits (RFC 3264 section 6.1). */
+static bool sdp_passed(struct contract *ct, const struct action *a, struct ct_leg *l, bool offer,
+	struct ct_sdp *out)
+{
+	static const enum dir forced[] = {[SDP_DIR_INACTIVE] = DIR_INACTIVE,
+		[SDP_DIR_RECVONLY] = DIR_RECVONLY, [SDP_DIR_SENDONLY] = DIR_SENDONLY,
+		[SDP_DIR_SENDRECV] = DIR_SENDRECV};
+	struct ct_leg *from;
+
+	*out = l->given;
+	if (a->from != ID_NONE) {
+		from = contract_leg(ct, a->from);
+		if (from == NULL || from->ver == 0) {
+			leg_fail(ct, a, "sdp-of-nobody",
+				from == NULL ? "`from` is no living leg" : "`from` has no SDP");
+			return false;
+		}
+		if (from == l) {
+			leg_fail(ct, a, "sdp-echo", "is passed its own SDP");
+			return false;
+		}
+		*out = (struct ct_sdp){from->id, from->ver, from->dir};
+	}
+	if (a->dir != SDP_DIR_AS_IS)
+		out->dir = forced[a->dir];
+	if (!offer)
+		out->dir = dir_and(out->dir, dir_reverse(l->dir));
+	return true;
+}
+
+static void act_dial(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l;
+
+	if (contract_call(ct, a->leg) == NULL) {
+		leg_fail(ct, a, "dial-without-call", "there is no such call");
+		return;
+	}
+	if (contract_leg(ct, a->leg) != NULL) {
+		leg_fail(ct, a, "leg-id-reused", "this leg exists");
+		return;
+	}
+	if (a->dial.like != ID_NONE && contract_leg(ct, a->dial.like) == NULL) {
+		leg_fail(ct, a, "dial-like-nobody", "`like` is no living leg");
+		return;
+	}
+	if (a->dial.dest.kind == DEST_PEER && a->dial.dest.number[0] == '\0') {
+		leg_fail(ct, a, "dial-no-number", "no number for the peer");
+		return;
+	}
+	l = leg_new(ct, a->leg);
+	l->outbound = true;
+	l->state = CT_DIALING;
+	l->late = a->from == ID_NONE;
+	l->intent = DIR_SENDRECV;
+	l->dest = a->dial.dest;
+	if (!l->late && sdp_passed(ct, a, l, true, &l->offered))
+		return;
+}
+
+static void act_progress(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (l->state != CT_INCOMING)
+		leg_fail(ct, a, "progress-state", "the INVITE has its final response");
+	else if (a->status < 101 || a->status > 199)
+		leg_fail(ct, a, "progress-status", "not a provisional status");
+	else if (a->from != ID_NONE && sdp_passed(ct, a, l, false, &l->offered))
+		l->sdp_in_1xx = l->rel_required; /* else it is but a preview */
+}
+
+static void act_answer(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (l->state != CT_INCOMING)
+		leg_fail(ct, a, "answer-twice", "the INVITE has its final response");
+	else if (a->from == ID_NONE && !l->sdp_in_1xx)
+		leg_fail(ct, a, "answer-no-sdp", "no SDP, and no 1xx carried it");
+	if (ct->failed)
+		return;
+	l->state = CT_ANSWERED;
+	l->ever_up = true;
+	l->since = ct->now;
+	if (a->from != ID_NONE && !sdp_passed(ct, a, l, l->late, &l->offered))
+		return;
+	if (!l->late)
+		l->given = l->offered;
+}
+
+static void act_ack(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (!l->owes_ack) {
+		leg_fail(ct, a, "ack-twice", "no late offer waits for its ACK");
+		return;
+	}
+	if (a->from == ID_NONE)
+		leg_fail(ct, a, "ack-no-sdp", "needs the answer to the late offer");
+	else if (sdp_passed(ct, a, l, false, &l->given))
+		l->owes_ack = false;
+}
+
+static void act_reject(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (l->state != CT_INCOMING) {
+		leg_fail(ct, a, "reject-state", "the INVITE has its final response");
+		return;
+	}
+	if (a->status < 300 || a->status > 699) {
+		leg_fail(ct, a, "reject-status", "not a final failure status");
+		return;
+	}
+	l->state = CT_ENDING;
+	l->hangup_sent = true;
+	l->must_reject = false;
+	l->since = ct->now;
+}
+
+/* The transferor's dialog carries the refer subscription: its final NOTIFY goes first, and is
+ * answered or given up (E-005, R-045). */
+static void check_subscription(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	struct ct_call *k = contract_call(ct, l->id);
+	struct ct_req *r = l->refer ? contract_req(ct, l->refer) : NULL;
+
+	if (r == NULL || r->no_sub || l->must_hang_up || !in_dialog(l))
+		return;
+	if (!r->final && !(k && k->commanded))
+		leg_fail(ct, a, "hangup-before-final-notify", "its REFER has had no final NOTIFY");
+	else if (r->final && !r->notified && ct->now - r->final_at < NOTIFY_CAP_MS &&
+		 !(k && k->commanded))
+		leg_fail(ct, a, "hangup-before-notify-done", "its final NOTIFY is unanswered");
+}
+
+static void act_hangup(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (l->hangup_sent && !l->crossed) {
+		leg_fail(ct, a, "hangup-twice", "was told already");
+		return;
+	}
+	if (l->state == CT_CLOSED || (l->state == CT_ENDING && !l->crossed)) {
+		leg_fail(ct, a, "hangup-ended", "has ended by itself");
+		return;
+	}
+	check_subscription(ct, a, l);
+	l->cancelling = l->state == CT_DIALING;
+	l->crossed = l->must_hang_up = false;
+	l->hangup_sent = true;
+	l->state = CT_ENDING;
+	l->since = ct->now;
+}
+
+static void act_offer(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (l->offer_out)
+		leg_fail(ct, a, "offer-twice", "our offer is unanswered");
+	else if (offer_pending(l))
+		leg_fail(ct, a, "offer-glare", "their offer is unanswered (RFC 3261 14.1)");
+	else if (!(l->state == CT_UP || (l->state == CT_DIALING && l->sdp_in_1xx)))
+		leg_fail(ct, a, "offer-state", "is not up");
+	else if (a->from == ID_NONE && l->given.from == ID_NONE)
+		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
+	else if (sdp_passed(ct, a, l, true, &l->offered))
+		l->offer_out = true;
+}
+
+static void act_offer_answer(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	bool gives = l->none_in;
+
+	if (!l->offer_in && !l->none_in) {
+		leg_fail(ct, a, "offer-answer-twice", "no offer waits");
+		return;
+	}
+	if (a->from == ID_NONE && l->given.from == ID_NONE && !gives)
+		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
+	if (!sdp_passed(ct, a, l, gives, gives ? &l->offered : &l->given))
+		return;
+	l->offer_in = l->none_in = false;
+	l->ack_due = gives;
+}
+
+static void act_offer_reject(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	if (!l->offer_in && !l->none_in) {
+		leg_fail(ct, a, "offer-answer-twice", "no offer waits");
+		return;
+	}
+	if (a->status < 300 || a->status > 699)
+		leg_fail(ct, a, "offer-reject-status", "not a final failure status");
+	l->offer_in = l->none_in = false;
+	leg_unsays(l);
+}
+
+static void act_info(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->cmd);
+
+	if (r == NULL || r->kind != CT_INFO)
+		leg_fail(ct, a, "info-unknown", "no INFO has this ref");
+	else if (r->answered)
+		leg_fail(ct, a, "info-twice", "was answered already");
+	else
+		r->answered = true;
+}
+
+static void act_refer(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->cmd);
+	struct ct_leg *l;
+
+	if (r == NULL || r->kind != CT_REFER) {
+		leg_fail(ct, a, "refer-unknown", "no REFER has this cmd");
+		return;
+	}
+	if (r->answered) {
+		leg_fail(ct, a, "refer-answered-twice", "was answered already");
+		return;
+	}
+	r->answered = true;
+	r->accepted = a->type == ACT_REFER_ACCEPT;
+	l = contract_leg(ct, r->leg);
+	if (!r->accepted && (a->status < 300 || a->status > 699))
+		leg_fail(ct, a, "refer-status", "not a final failure status");
+	if (r->accepted && (l == NULL || !in_dialog(l)))
+		leg_fail(ct, a, "refer-accepted-dead", "its dialog is over");
+	else if (r->accepted)
+		l->refer = r->cmd;
+}
+
+static void act_notify(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->notify.cmd);
+	struct ct_leg *l = contract_leg(ct, a->leg);
+
+	if (r == NULL || r->kind != CT_REFER || !r->accepted)
+		leg_fail(ct, a, "notify-unknown", "no accepted REFER has this cmd");
+	else if (r->no_sub)
+		leg_fail(ct, a, "notify-no-sub", "Refer-Sub was false (E-076)");
+	else if (r->final)
+		leg_fail(ct, a, "notify-after-final", "the final NOTIFY was sent");
+	else if (r->leg != a->leg || l == NULL || !in_dialog(l))
+		leg_fail(ct, a, "notify-dead", "not the dialog of the REFER, or it is over (E-001)");
+	else if (a->status < 100 || a->status > 699 || (a->status < 200 && a->notify.final))
+		leg_fail(ct, a, "notify-status", "sipfrag status and finality disagree");
+	else if (a->notify.final) {
+		r->final = true;
+		r->final_at = ct->now;
+	}
+}
+
+static void act_reply(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->cmd);
+
+	if (r == NULL || r->kind != CT_COMMAND)
+		leg_fail(ct, a, "reply-unknown", "no command has this cmd");
+	else if (r->answered)
+		leg_fail(ct, a, "reply-twice", "was answered already");
+	else if (a->status < 200)
+		leg_fail(ct, a, "reply-status", "not a final status");
+	else
+		r->answered = true;
+}
+
+static void act_timer(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->timer.id);
+	struct ct_call *k = contract_call(ct, a->timer.id);
+	struct ct_timer *t = NULL;
+
+	if (id_legno(a->timer.id) != 0 && l != NULL)
+		t = &l->timer[a->timer.kind];
+	else if (id_legno(a->timer.id) == 0 && k != NULL && a->timer.kind == TIMER_STATE)
+		t = &k->timer;
+	if (t == NULL) {
+		leg_fail(ct, a, "timer-of-nobody", "no such leg or call");
+		return;
+	}
+	t->armed = a->timer.ms >= 0;
+	t->serial = a->timer.serial;
+	t->due = ct->now + a->timer.ms;
+}
+
+/* An INFO or REFER of a leg that is gone needs no answer any more. */
+static void act_leg_free(struct contract *ct, const struct action *a, struct ct_leg *l)
+{
+	struct ct_call *k = contract_call(ct, l->id);
+
+	if (l->state != CT_CLOSED) {
+		leg_fail(ct, a, "leg-dropped", "is not closed");
+		return;
+	}
+	k->nlegs--;
+	k->empty_since = ct->now;
+	HASH_DEL(ct->legs, l);
+	free(l);
+}
+
+static void act_call_free(struct contract *ct, const struct action *a)
+{
+	struct ct_call *k = contract_call(ct, a->call);
+
+	if (k == NULL || k->nlegs > 0) {
+		contract_fail(ct, "call-free", k == NULL ? "CALL_FREE of an unknown call"
+							  : "CALL_FREE with legs alive");
+		return;
+	}
+	HASH_DEL(ct->calls, k);
+	free(k);
+}
+
+/* An OFFER_REJECT or REFER_REJECT about a leg that was freed before is the polite answer to a late
+ * request, and all there is to it. */
+static void act_on_leg(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->leg);
+
+	if (l == NULL) {
+		leg_fail(ct, a, "leg-unknown", "no such leg, or it was freed");
+		return;
+	}
+	switch (a->type) {
+	case ACT_PROGRESS:
+		act_progress(ct, a, l);
+		break;
+	case ACT_ANSWER:
+		act_answer(ct, a, l);
+		break;
+	case ACT_ACK:
+		act_ack(ct, a, l);
+		break;
+	case ACT_REJECT:
+		act_reject(ct, a, l);
+		break;
+	case ACT_HANGUP:
+		act_hangup(ct, a, l);
+		break;
+	case ACT_OFFER:
+		act_offer(ct, a, l);
+		break;
+	case ACT_OFFER_ANSWER:
+		act_offer_answer(ct, a, l);
+		break;
+	case ACT_OFFER_REJECT:
+		act_offer_reject(ct, a, l);
+		break;
+	case ACT_LEG_FREE:
+		act_leg_free(ct, a, l);
+		break;
+	default:
+		leg_fail(ct, a, "action-unknown", "no such action");
+		break;
+	}
+}
+
+static void take_action(struct contract *ct, const struct action *a)
+{
+	switch (a->type) {
+	case ACT_DIAL:
+		act_dial(ct, a);
+		break;
+	case ACT_INFO:
+		act_info(ct, a);
+		break;
+	case ACT_REFER_ACCEPT:
+	case ACT_REFER_REJECT:
+		act_refer(ct, a);
+		break;
+	case ACT_NOTIFY:
+		act_notify(ct, a);
+		break;
+	case ACT_REPLY:
+		act_reply(ct, a);
+		break;
+	case ACT_TIMER:
+		act_timer(ct, a);
+		break;
+	case ACT_CALL_FREE:
+		act_call_free(ct, a);
+		break;
+	default:
+		act_on_leg(ct, a);
+		break;
+	}
+}
+
+/* ---- after a step -------------------------------------------------------------------------------- */
+
+/* What the event demanded was done in the same step. */
+static void check_demands(struct contract *ct, const struct event *ev)
+{
+	struct ct_leg *l = contract_leg(ct, ev->leg);
+	struct ct_req *r = NULL;
+
+	if (ev->type == EV_TRANSFER)
+		r = contract_req(ct, ev->transfer.cmd);
+	else if (ev->type == EV_XFER_CANCEL || ev->type == EV_HANGUP)
+		r = contract_req(ct, ev->command.cmd);
+	else if (ev->type == EV_INFO)
+		r = contract_req(ct, ev->info.ref);
+	if (r != NULL && !r->answered)
+		contract_fail(ct, "request-unanswered", "%s got no answer in its step",
+			ev_name(ev->type));
+	if (l == NULL)
+		return;
+	if (l->crossed)
+		contract_fail(ct, "late-answer-kept",
+			"the 2xx that crossed our CANCEL was not hung up (R-004)");
+	if (l->must_hang_up)
+		contract_fail(ct, "no-ack-kept", "a leg without ACK was not hung up (R-008)");
+	if (l->must_reject)
+		contract_fail(ct, "cancel-ignored", "a cancelled INVITE was not answered (R-003)");
+	if (l->state == CT_CLOSED && ev->type == EV_CLOSED)
+		contract_fail(ct, "leg-not-freed", "CLOSED came and the leg was not freed");
+}
+
+static bool is_guarded(const struct ct_leg *l)
+{
+	return l->state != CT_ENDING || l->timer[TIMER_CLOSE].armed;
+}
+
+void contract_step(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	struct ct_leg *l;
+
+	take_event(ct, ev, out->leg);
+	for (unsigned i = 0; i < out->nactions && !ct->failed; i++)
+		take_action(ct, &out->actions[i]);
+	if (ct->failed)
+		return;
+	check_demands(ct, ev);
+	for (unsigned i = 0; i < out->nactions && !ct->failed; i++) {
+		l = contract_leg(ct, out->actions[i].leg);
+		if (l != NULL && !is_guarded(l))
+			contract_fail(ct, "close-unguarded", "a closing leg has no guard");
+	}
+	l = contract_leg(ct, ev->leg);
+	if (l != NULL && !is_guarded(l))
+		contract_fail(ct, "close-unguarded", "a leg that ended has no guard");
+}
+
+/* ---- timers ---------------------------------------------------------------------------------------- */
+
+static void sooner(const struct ct_timer *t, uint64_t id, enum timer_kind kind, int64_t *best,
+	struct event *ev)
+{
+	if (!t->armed || t->due > *best || (t->due == *best && ev->type == EV_TIMER))
+		return;
+	*best = t->due;
+	ev->type = EV_TIMER;
+	ev->leg = id_legno(id) != 0 ? id : ID_NONE;
+	ev->call = id_call(id);
+	ev->timer = (struct ev_timer){.kind = kind, .serial = t->serial};
+}
+
+bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev)
+{
+	struct ct_leg *l, *lt;
+	struct ct_call *k, *kt;
+	int64_t best = until;
+
+	ev->type = EV_AUDIT;
+	HASH_ITER(hh, ct->calls, k, kt)
+		sooner(&k->timer, k->id, TIMER_STATE, &best, ev);
+	HASH_ITER(hh, ct->legs, l, lt)
+		for (int i = 0; i < (int)timer_kind_count_; i++)
+			sooner(&l->timer[i], l->id, (enum timer_kind)i, &best, ev);
+	if (ev->type != EV_TIMER)
+		return false;
+	ev->now = best;
+	return true;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+void contract_end(struct contract *ct)
+{
+	struct ct_req *r, *rt;
+	char id[ID_STRLEN];
+
+	if (ct->legs != NULL)
+		contract_fail(ct, "leg-left", "leg %s is still there (INV-1)",
+			id_str(ct->legs->id, id));
+	if (ct->calls != NULL)
+		contract_fail(ct, "call-left", "call %s is still there (INV-1)",
+			id_str(ct->calls->id, id));
+	HASH_ITER(hh, ct->reqs, r, rt)
+		if (!r->answered)
+			contract_fail(ct, "request-unanswered", "request %llu was never answered",
+				(unsigned long long)r->cmd);
+}

@@ -1,0 +1,132 @@
+/*
+ * contract: what the core and the adapters promise each other (core/event.h, core/action.h,
+ * sip/sip.h), as a machine. It follows every event and action and says which events an adapter
+ * could send now, and which actions of the core break the promise. It knows nothing of how the
+ * core works, so it judges a simulated step, a scenario and a recorded file alike.
+ */
+#ifndef SEGUE_SIM_CONTRACT_H
+#define SEGUE_SIM_CONTRACT_H
+
+#include <uthash.h>
+
+#include "core/core.h"
+
+#define CT_RULE_MAX 48
+#define CT_TEXT_MAX 400
+
+/* A leg as the SIP adapter sees it. */
+enum ct_leg_state {
+	CT_INCOMING, /* INVITE received, no final response sent */
+	CT_ANSWERED, /* 2xx sent, no ACK yet */
+	CT_DIALING,  /* INVITE sent, no final response yet */
+	CT_UP,
+	CT_ENDING,   /* something ended it; CLOSED is to come */
+	CT_CLOSED
+};
+
+struct ct_sdp { /* what a leg was given: whose SDP, in which version and direction */
+	leg_id from;
+	uint32_t ver;
+	enum dir dir;
+};
+
+struct ct_timer {
+	bool armed;
+	uint32_t serial;
+	int64_t due;
+};
+
+struct ct_leg {
+	leg_id id;
+	enum ct_leg_state state;
+	bool outbound;
+	bool ever_up;
+	bool cancelling;  /* HANGUP went to an INVITE that has no final response */
+	bool crossed;     /* its 2xx crossed that CANCEL: HANGUP must be repeated */
+	bool hangup_sent; /* HANGUP or REJECT by the core */
+	bool peer_ended;  /* BYE, CANCEL, GONE, final response: not the core's doing */
+	bool must_hang_up; /* NO_ACK: the core has to end it */
+	bool must_reject;  /* CANCEL: the core has to answer 487 */
+	bool rel_required; /* its SDP in a 1xx is final (RFC 3262 section 5) */
+	bool late;        /* INVITE without SDP */
+	bool owes_ack;    /* our INVITE was late: ACT_ACK is due */
+	bool sdp_in_1xx;  /* a reliable 1xx carried the answer */
+	bool offer_in;    /* OFFER waits for our answer */
+	bool none_in;     /* OFFER_NONE does */
+	bool offer_out;   /* our OFFER waits for OA_DONE */
+	bool oa_failed;   /* the last exchange was refused */
+	bool parted;      /* let go by the table; only its BYE is awaited */
+	bool ack_due;     /* we offered in a 2xx: answer comes with OA_DONE */
+	uint32_t ver, ver_prev, ver_top; /* its own SDP: now, before a pending offer, newest */
+	enum dir dir, dir_prev;          /* direction it wrote */
+	enum dir intent, intent_prev;    /* what it wants itself: sendrecv unless it holds */
+	struct ct_sdp given, offered;    /* agreed; in flight */
+	uint64_t refer;                  /* cmd of the newest REFER accepted on it, 0: none */
+	struct ct_timer timer[timer_kind_count_];
+	int64_t since, closed_at;
+	struct dest dest;
+	UT_hash_handle hh;
+};
+
+enum ct_req_kind { CT_REFER, CT_COMMAND, CT_INFO };
+
+struct ct_req { /* somebody waits for an answer */
+	uint64_t cmd;
+	enum ct_req_kind kind;
+	leg_id leg;
+	bool answered, accepted, no_sub;
+	bool final;      /* the final NOTIFY was sent */
+	bool notified;   /* NOTIFY_DONE came */
+	int64_t final_at;
+	UT_hash_handle hh;
+};
+
+struct ct_call {
+	call_id id;
+	struct ct_timer timer; /* TIMER_STATE */
+	bool commanded;        /* HANGUP by command */
+	unsigned nlegs;        /* not yet freed */
+	int64_t born, empty_since;
+	UT_hash_handle hh;
+};
+
+struct contract {
+	struct ct_leg *legs;
+	struct ct_call *calls;
+	struct ct_req *reqs;
+	int64_t now;
+	int64_t restored_at; /* guards began anew */
+	bool failed;
+	char rule[CT_RULE_MAX]; /* which promise was broken, one word with dashes */
+	char text[CT_TEXT_MAX]; /* how */
+};
+
+void contract_init(struct contract *ct);
+void contract_done(struct contract *ct);
+
+/* Could an adapter send this event now? */
+bool contract_allows(struct contract *ct, const struct event *ev);
+
+/* Takes in the event and what the core made of it. Sets ct->failed on a broken promise. */
+void contract_step(struct contract *ct, const struct event *ev, const struct core_out *out);
+
+/* After everything is over: nothing may be left behind. */
+void contract_end(struct contract *ct);
+
+struct ct_leg *contract_leg(struct contract *ct, leg_id id);
+struct ct_call *contract_call(struct contract *ct, call_id id);
+struct ct_req *contract_req(struct contract *ct, uint64_t cmd);
+
+/* The armed timer that is due first, up to `until`: fills *ev with its EV_TIMER and returns true.
+ * The event's wall and rnd stay as they are. */
+bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev);
+
+/* Records a broken promise, unless one is recorded already. */
+void contract_fail(struct contract *ct, const char *rule, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What a leg may answer to what it was given (RFC 3264 section 6.1): the reverse of d. */
+enum dir dir_reverse(enum dir d);
+enum dir dir_and(enum dir a, enum dir b);
+
+#endif

@@ -1,0 +1,223 @@
+/* judge: see judge.h. */
+#include "sim/judge.h"
+
+#include <stdio.h>
+
+/* Longer than any guard plus the exchange it guards, ms. */
+#define TRANSIENT_MAX_MS 130000
+
+/* ---- actions ---------------------------------------------------------------------------------- */
+
+/* Did this event end the leg, or does its sender want it to end? */
+static bool ends_leg(const struct event *ev, leg_id leg)
+{
+	if (ev->leg != leg)
+		return false;
+	return ev->type == EV_BYE || ev->type == EV_GONE || ev->type == EV_NO_ACK ||
+	       ev->type == EV_CLOSED || ev->type == EV_REJECT || ev->type == EV_OA_DONE ||
+	       ev->type == EV_CANCEL || ev->type == EV_ACK || ev->type == EV_ANSWER;
+}
+
+static bool hangs_up(const struct core_out *out, leg_id leg)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if ((out->actions[i].type == ACT_HANGUP || out->actions[i].type == ACT_REJECT) &&
+			out->actions[i].leg == leg)
+			return true;
+	return false;
+}
+
+static bool dials_in_call(const struct core_out *out, call_id call)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_DIAL && id_call(out->actions[i].leg) == call)
+			return true;
+	return false;
+}
+
+/* A leg that was answered, was not let go by a final NOTIFY, and is not ending. */
+static bool still_there(struct contract *ct, const struct ct_leg *l)
+{
+	struct ct_req *r = l->refer ? contract_req(ct, l->refer) : NULL;
+
+	return (l->state == CT_UP || l->state == CT_ANSWERED) && !(r != NULL && r->final) &&
+	       !l->parted;
+}
+
+/* The first leg of a call is its caller. If the core ends it, it must have been over: the caller
+ * itself left, or everybody it could talk to did. */
+static void check_caller_kept(struct contract *ct, const struct event *ev,
+	const struct core_out *out, const struct action *a)
+{
+	call_id call = id_call(a->leg);
+	struct ct_call *k = contract_call(ct, call);
+	struct ct_leg *l, *lt, *caller = contract_leg(ct, a->leg);
+	char id[ID_STRLEN];
+
+	if (caller == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
+		!still_there(ct, caller) || ev->type == EV_HANGUP)
+		return;
+	HASH_ITER(hh, ct->legs, l, lt) {
+		if (id_call(l->id) != call || l == caller || !still_there(ct, l))
+			continue;
+		if (ends_leg(ev, l->id) || hangs_up(out, l->id) || l->outbound == false)
+			continue;
+		contract_fail(ct, "caller-dropped", "leg %s was hung up while somebody else "
+			"of the call was still on the phone", id_str(a->leg, id));
+	}
+	if (dials_in_call(out, call))
+		contract_fail(ct, "caller-dropped",
+			"leg %s was hung up while somebody was being dialled for it",
+			id_str(a->leg, id));
+}
+
+/* Make before break: whoever asked for a transfer and is still there is not hung up while that
+ * transfer runs, unless the other party left or a command ends the call. */
+static void check_transferor_kept(struct contract *ct, struct books *books, const struct event *ev,
+	const struct core_out *out, const struct action *a)
+{
+	struct ct_call *k = contract_call(ct, a->leg);
+	struct ct_leg *l = contract_leg(ct, a->leg);
+	struct bk_conv *c, *cc;
+	char id[ID_STRLEN];
+
+	if (l == NULL || l->refer == 0 || k == NULL || k->commanded || !still_there(ct, l) ||
+		ends_leg(ev, a->leg))
+		return;
+	HASH_ITER(hh, books->convs, c, cc)
+		if (c->call == id_call(a->leg) && c->closed == 0 && c->open_xfers != 0)
+			contract_fail(ct, "break-before-make",
+				"leg %s was hung up while its transfer runs", id_str(a->leg, id));
+	(void)out;
+}
+
+void judge_actions(struct contract *ct, struct books *books, const struct event *ev,
+	const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++) {
+		const struct action *a = &out->actions[i];
+
+		if (a->type != ACT_HANGUP)
+			continue;
+		if (id_legno(a->leg) == 1)
+			check_caller_kept(ct, ev, out, a);
+		check_transferor_kept(ct, books, ev, out, a);
+	}
+}
+
+/* ---- the call as it stands ---------------------------------------------------------------------- */
+
+static const struct leg_view *with_role(const struct call_view *v, const char *role)
+{
+	for (unsigned i = 0; i < v->nlegs; i++)
+		if (strcmp(v->legs[i].role, role) == 0)
+			return &v->legs[i];
+	return NULL;
+}
+
+/* No exchange runs on the leg, and its last one succeeded. */
+static bool is_quiet(const struct ct_leg *l, const struct leg_view *v)
+{
+	return l->state == CT_UP && !l->offer_in && !l->none_in && !l->offer_out && !l->ack_due &&
+	       !l->owes_ack && !l->timer[TIMER_GLARE].armed && !l->oa_failed &&
+	       strcmp(v->oa, "idle") == 0;
+}
+
+static void check_hears(struct contract *ct, const struct ct_leg *ear, const struct ct_leg *mouth)
+{
+	char a[ID_STRLEN], b[ID_STRLEN];
+
+	id_str(ear->id, a);
+	id_str(mouth->id, b);
+	if (ear->given.from != mouth->id)
+		contract_fail(ct, "wrong-media", "leg %s should hear %s and was given another's SDP",
+			a, b);
+	else if (ear->given.ver != mouth->ver)
+		contract_fail(ct, "stale-media", "leg %s was given version %u of %s, whose SDP is %u",
+			a, ear->given.ver, b, mouth->ver);
+}
+
+static void check_directions(struct contract *ct, const struct ct_leg *a, const struct ct_leg *b)
+{
+	char id[ID_STRLEN];
+
+	if (a->intent != DIR_SENDRECV || b->intent != DIR_SENDRECV)
+		return;
+	if (a->given.dir != DIR_SENDRECV || a->dir != DIR_SENDRECV)
+		contract_fail(ct, "stuck-on-hold",
+			"nobody holds, and leg %s was told %s and says %s", id_str(a->id, id),
+			dir_name(a->given.dir), dir_name(a->dir));
+}
+
+static void check_talk(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
+	struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL;
+	struct ct_leg *b = owner ? contract_leg(ct, owner->id) : NULL;
+	char id[ID_STRLEN];
+
+	if (a == NULL || b == NULL || a->state >= CT_ENDING || b->state >= CT_ENDING) {
+		contract_fail(ct, "dead-line", "call %s is in TALK without two living parties",
+			id_str(v->id, id));
+		return;
+	}
+	if (!is_quiet(a, kept) || !is_quiet(b, owner))
+		return;
+	check_hears(ct, a, b);
+	check_hears(ct, b, a);
+	check_directions(ct, a, b);
+	check_directions(ct, b, a);
+}
+
+static bool is_transient(const char *state)
+{
+	return strcmp(state, "TALK") != 0 && strcmp(state, "END") != 0;
+}
+
+static void check_guard(struct contract *ct, const struct call_view *v)
+{
+	struct ct_call *k = contract_call(ct, v->id);
+	int64_t since = v->since > ct->restored_at ? v->since : ct->restored_at;
+	char id[ID_STRLEN];
+
+	id_str(v->id, id);
+	if (!is_transient(v->state))
+		return;
+	if (k != NULL && !k->timer.armed)
+		contract_fail(ct, "state-unguarded", "call %s is in %s and no guard runs", id,
+			v->state);
+	if (ct->now - since > TRANSIENT_MAX_MS)
+		contract_fail(ct, "state-outlives-guard", "call %s is in %s for %lld ms", id,
+			v->state, (long long)(ct->now - since));
+}
+
+/* Adapter and core must agree about which dialogs are over. */
+static void check_legs(struct contract *ct, const struct call_view *v)
+{
+	char id[ID_STRLEN];
+
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		const struct leg_view *lv = &v->legs[i];
+		struct ct_leg *l = contract_leg(ct, lv->id);
+
+		if (l == NULL)
+			contract_fail(ct, "leg-ghost", "the core shows leg %s, which was freed",
+				id_str(lv->id, id));
+		else if ((l->state >= CT_ENDING) != (strcmp(lv->state, "closing") == 0))
+			contract_fail(ct, "leg-state", "leg %s is %s in the core, and its dialog %s",
+				id_str(lv->id, id), lv->state,
+				l->state >= CT_ENDING ? "is over" : "lives");
+		else if (strcmp(lv->state, "parting") == 0 || strcmp(lv->state, "notifying") == 0)
+			l->parted = true;
+	}
+}
+
+void judge_call(struct contract *ct, const struct call_view *v)
+{
+	if (strcmp(v->state, "CHAIN") == 0)
+		contract_fail(ct, "instant-state", "a step ended in CHAIN");
+	check_legs(ct, v);
+	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
+		check_talk(ct, v);
+	check_guard(ct, v);
+}

@@ -1,0 +1,353 @@
+/* sim: see sim.h. */
+#include "sim/sim.h"
+
+#include <assert.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/judge.h"
+#include "sim/print.h"
+
+/* FNV-1a over what the core said, so that two runs can be compared. */
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+#define HASH_PRIME UINT64_C(0x100000001b3)
+
+void sim_init(struct sim *s, const struct core_config *cfg)
+{
+	memset(s, 0, sizeof(*s));
+	s->cfg = *cfg;
+	s->core = core_create(cfg, 0);
+	if (s->core == NULL)
+		abort();
+	s->hash = HASH_START;
+	core_out_init(&s->out);
+	contract_init(&s->ct);
+	books_init(&s->books);
+}
+
+void sim_done(struct sim *s)
+{
+	core_destroy(s->core);
+	core_out_done(&s->out);
+	contract_done(&s->ct);
+	books_done(&s->books);
+}
+
+void sim_fail(struct sim *s, const char *rule, const char *text)
+{
+	if (s->failed)
+		return;
+	s->failed = true;
+	str_set(s->rule, rule);
+	str_set(s->text, text);
+}
+
+static void hash_bytes(struct sim *s, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		s->hash = (s->hash ^ p[i]) * HASH_PRIME;
+}
+
+static void hash_action(struct sim *s, const struct action *a)
+{
+	uint64_t plain[] = {a->type, a->leg, a->from, a->call, a->dir, a->status, a->q850,
+		a->retry_after, a->cmd};
+
+	hash_bytes(s, plain, sizeof(plain));
+	hash_bytes(s, a->text, strlen(a->text));
+	if (a->type == ACT_DIAL)
+		hash_bytes(s, a->dial.dest.number, strlen(a->dial.dest.number));
+	if (a->type == ACT_TIMER)
+		hash_bytes(s, &a->timer.ms, sizeof(a->timer.ms));
+}
+
+static void hash_output(struct sim *s)
+{
+	unsigned char buf[FACT_ENCODED_MAX];
+
+	for (unsigned i = 0; i < s->out.nactions; i++)
+		hash_action(s, &s->out.actions[i]);
+	for (unsigned i = 0; i < s->out.nfacts; i++)
+		hash_bytes(s, buf, fact_encode(&s->out.facts[i], buf));
+}
+
+/* ---- recording ------------------------------------------------------------------------------- */
+
+static void record(struct sim *s, const struct event *ev)
+{
+	struct sim_record *r = s->record;
+	struct sim_item *item;
+
+	if (r == NULL)
+		return;
+	if (r->n == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 256;
+		r->items = realloc(r->items, r->cap * sizeof(*r->items));
+		if (r->items == NULL)
+			abort();
+	}
+	item = &r->items[r->n++];
+	item->kind = ev ? SIM_EVENT : SIM_SNAPSHOT;
+	if (ev != NULL)
+		item->ev = *ev;
+	else
+		item->ev = (struct event){.now = s->ct.now};
+}
+
+void sim_record_free(struct sim_record *r)
+{
+	free(r->items);
+	*r = (struct sim_record){0};
+}
+
+static bool same_dir_row(const struct event *a, const struct event *b)
+{
+	if (a->type != b->type)
+		return false;
+	switch (a->type) {
+	case EV_DIR_USER:
+		return strcmp(a->user.user, b->user.user) == 0;
+	case EV_DIR_QUEUE:
+		return strcmp(a->queue.queue, b->queue.queue) == 0;
+	case EV_DIR_MEMBER:
+		return strcmp(a->member.queue, b->member.queue) == 0 &&
+		       strcmp(a->member.user, b->member.user) == 0;
+	case EV_DIR_IVR:
+		return strcmp(a->ivr.ivr, b->ivr.ivr) == 0;
+	default:
+		return strcmp(a->contacts.user, b->contacts.user) == 0;
+	}
+}
+
+/* Keeps the newest row of the directory for a core that starts later. */
+static void note_directory(struct sim *s, const struct event *ev)
+{
+	unsigned i = 0;
+
+	if (ev->type < EV_DIR_USER || ev->type > EV_CONTACTS)
+		return;
+	while (i < s->ndir && !same_dir_row(&s->dir[i], ev))
+		i++;
+	if (i == SIM_DIR_MAX)
+		abort();
+	s->dir[i] = *ev;
+	if (i == s->ndir)
+		s->ndir++;
+}
+
+/* ---- a step ------------------------------------------------------------------------------------ */
+
+static void look_at_call(struct sim *s, const struct event *ev)
+{
+	call_id call = s->out.leg != ID_NONE ? s->out.leg : ev->leg != ID_NONE ? ev->leg : ev->call;
+	struct call_view v;
+
+	if (call == ID_NONE || !core_view(s->core, id_call(call), &v))
+		return;
+	judge_call(&s->ct, &v);
+	books_compare(&s->books, &v);
+}
+
+static void collect_failures(struct sim *s)
+{
+	const char *broken = core_check(s->core);
+
+	if (s->ct.failed)
+		sim_fail(s, s->ct.rule, s->ct.text);
+	if (s->books.failed)
+		sim_fail(s, s->books.rule, s->books.text);
+	if (broken != NULL)
+		sim_fail(s, "core-check", broken);
+}
+
+/* A failed assertion inside the core is a finding like any other: it must not end the run before
+ * the seed is printed and the events are shrunk. */
+static struct {
+	bool armed;
+	jmp_buf back;
+	char text[BK_TEXT_MAX];
+} guard;
+
+void __assert_fail(const char *expr, const char *file, unsigned line, const char *func)
+{
+	const char *base = strrchr(file, '/');
+
+	snprintf(guard.text, sizeof(guard.text), "%s:%u %s(): %s", base ? base + 1 : file, line, func,
+		expr);
+	if (guard.armed)
+		longjmp(guard.back, 1);
+	fprintf(stderr, "assertion failed: %s\n", guard.text);
+	abort();
+}
+
+/* false if the core failed one of its assertions; it is not to be used any more then. */
+static bool guarded_step(struct sim *s, const struct event *ev)
+{
+	if (setjmp(guard.back) != 0) {
+		guard.armed = false;
+		sim_fail(s, "assertion", guard.text);
+		return false;
+	}
+	guard.armed = true;
+	core_step(s->core, ev, &s->out);
+	guard.armed = false;
+	return true;
+}
+
+bool sim_step(struct sim *s, const struct event *ev)
+{
+	if (s->failed || !contract_allows(&s->ct, ev))
+		return false;
+	record(s, ev);
+	note_directory(s, ev);
+	s->steps++;
+	if (!guarded_step(s, ev))
+		return true;
+	if (s->record != NULL && ev->type == EV_INVITE)
+		s->record->items[s->record->n - 1].ev.leg = s->out.leg; /* for replay() */
+	if (s->mutator != NULL && !s->mutated)
+		s->mutator(s, ev, &s->out);
+	hash_output(s);
+	books_step(&s->books, &s->out);
+	judge_actions(&s->ct, &s->books, ev, &s->out);
+	if (!s->ct.failed)
+		contract_step(&s->ct, ev, &s->out);
+	if (!s->ct.failed && !s->books.failed)
+		look_at_call(s, ev);
+	collect_failures(s);
+	return true;
+}
+
+void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg)
+{
+	struct event ev = {0};
+
+	while (!s->failed && contract_next_timer(&s->ct, until, &ev)) {
+		struct sim_record *keep = s->record;
+
+		ev.wall = SIM_WALL0 + ev.now * 1000;
+		ev.rnd = (uint64_t)ev.now * HASH_PRIME ^ ev.timer.serial;
+		s->record = NULL; /* timers follow from the rest */
+		sim_step(s, &ev);
+		s->record = keep;
+		if (fn != NULL)
+			fn(arg, &ev);
+	}
+}
+
+/* ---- snapshots ----------------------------------------------------------------------------------- */
+
+struct saved {
+	call_id id;
+	void *bytes;
+	size_t len;
+};
+
+static struct saved *save_all(struct sim *s, unsigned *n)
+{
+	unsigned count = core_call_count(s->core);
+	struct saved *all = calloc(count + 1, sizeof(*all));
+
+	if (all == NULL)
+		abort();
+	*n = 0;
+	for (call_id id = core_next_call(s->core, ID_NONE); id != ID_NONE && *n < count;
+		id = core_next_call(s->core, id)) {
+		struct saved *one = &all[*n];
+
+		one->id = id;
+		if (core_snapshot(s->core, id, &one->bytes, &one->len) != 0)
+			sim_fail(s, "snapshot-refused", "core_snapshot() of a live call failed");
+		else
+			++*n;
+	}
+	if (*n != count)
+		sim_fail(s, "snapshot-lost", "core_next_call() does not show every call");
+	return all;
+}
+
+static void new_core(struct sim *s)
+{
+	struct core_out out;
+
+	core_destroy(s->core);
+	s->core = core_create(&s->cfg, 0);
+	if (s->core == NULL)
+		abort();
+	core_out_init(&out);
+	for (unsigned i = 0; i < s->ndir; i++)
+		core_step(s->core, &s->dir[i], &out);
+	core_out_done(&out);
+}
+
+static void forget_timers(struct sim *s, int64_t now)
+{
+	struct ct_leg *l, *lt;
+	struct ct_call *k, *kt;
+
+	s->ct.restored_at = now;
+	HASH_ITER(hh, s->ct.legs, l, lt)
+		memset(l->timer, 0, sizeof(l->timer));
+	HASH_ITER(hh, s->ct.calls, k, kt)
+		memset(&k->timer, 0, sizeof(k->timer));
+}
+
+static void restore_one(struct sim *s, const struct saved *one, int64_t now)
+{
+	struct event nothing = {.type = EV_AUDIT, .now = now};
+	struct call_view v;
+
+	if (core_restore(s->core, one->bytes, one->len) != 0) {
+		sim_fail(s, "restore-refused", "core_restore() of a snapshot failed");
+		return;
+	}
+	s->out.nactions = s->out.nfacts = 0;
+	s->out.leg = ID_NONE;
+	core_restored(s->core, one->id, now, &s->out);
+	books_step(&s->books, &s->out);
+	contract_step(&s->ct, &nothing, &s->out);
+	if (core_view(s->core, one->id, &v)) {
+		judge_call(&s->ct, &v);
+		books_compare(&s->books, &v);
+	} else {
+		sim_fail(s, "restore-lost", "a restored call is not there");
+	}
+}
+
+void sim_snapshot(struct sim *s, int64_t now)
+{
+	struct saved *all;
+	unsigned n;
+
+	if (s->failed)
+		return;
+	record(s, NULL);
+	all = save_all(s, &n);
+	new_core(s);
+	forget_timers(s, now);
+	for (unsigned i = 0; i < n; i++) {
+		if (!s->failed)
+			restore_one(s, &all[i], now);
+		free(all[i].bytes);
+	}
+	free(all);
+	collect_failures(s);
+}
+
+void sim_end(struct sim *s)
+{
+	struct event ev = {0};
+
+	if (s->failed)
+		return;
+	if (core_call_count(s->core) != 0)
+		sim_fail(s, "call-left", "core_call_count() is not 0 after everybody left (INV-1)");
+	contract_end(&s->ct);
+	books_end(&s->books);
+	if (contract_next_timer(&s->ct, INT64_MAX, &ev))
+		sim_fail(s, "timer-left", "a timer still runs after everybody left (INV-1)");
+	collect_failures(s);
+}

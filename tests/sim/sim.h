@@ -1,0 +1,73 @@
+/*
+ * sim: one core under test with everything that watches it. A step takes an event in, lets the
+ * core work, and asks each watcher:
+ *
+ *	contract  what core and adapters promise each other
+ *	books     what the facts add up to
+ *	judge     what people on the phone are owed
+ *	core_check() and core_view()
+ *
+ * sim knows no random world: world.c invents one, replay.c plays a recording, tests/trace plays a
+ * written scenario.
+ */
+#ifndef SEGUE_SIM_SIM_H
+#define SEGUE_SIM_SIM_H
+
+#include "sim/books.h"
+#include "sim/contract.h"
+
+#define SIM_WALL0 INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
+#define SIM_DIR_MAX 32
+
+struct sim;
+
+/* Tampers with the core's output before the watchers see it; for the test of the watchers. */
+typedef void sim_mutator(struct sim *s, const struct event *ev, struct core_out *out);
+
+/* What was done, so that it can be done again. */
+struct sim_item {
+	enum { SIM_EVENT, SIM_SNAPSHOT } kind;
+	struct event ev;
+};
+
+struct sim_record {
+	struct sim_item *items;
+	unsigned n, cap;
+};
+
+struct sim {
+	struct core *core;
+	struct core_config cfg;
+	struct core_out out;
+	struct contract ct;
+	struct books books;
+	uint64_t steps, hash;
+	struct event dir[SIM_DIR_MAX]; /* the directory as last told, for a new core */
+	unsigned ndir;
+	struct sim_record *record;     /* NULL: not recorded */
+	sim_mutator *mutator;
+	bool mutated;
+	bool failed;
+	char rule[CT_RULE_MAX], text[BK_TEXT_MAX];
+};
+
+/* Creates the core. Both are for the caller to undo with sim_done(). */
+void sim_init(struct sim *s, const struct core_config *cfg);
+void sim_done(struct sim *s);
+
+/* One event. Returns false if no adapter could send it now (nothing happens), or after a failure. */
+bool sim_step(struct sim *s, const struct event *ev);
+
+/* Snapshots every call, starts a new core and puts the calls back. */
+void sim_snapshot(struct sim *s, int64_t now);
+
+/* Fires the timers that are due up to and including `until`; after each, calls fn. */
+void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg);
+
+/* Everything must be over now. */
+void sim_end(struct sim *s);
+
+void sim_fail(struct sim *s, const char *rule, const char *text);
+void sim_record_free(struct sim_record *r);
+
+#endif

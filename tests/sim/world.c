@@ -1,0 +1,1070 @@
+/* world: see world.h. */
+#include "sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/dialplan.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+#define CALLS_MAX 10        /* at once */
+#define T1_64_MS 32000      /* 64*T1: a SIP transaction gives up */
+#define SILENCE_MS (T1_64_MS + 5000) /* INV-1: then nothing may remain */
+
+/* What somebody is going to do. */
+enum todo_kind {
+	DO_INVITE, DO_PROGRESS, DO_RELIABLE, DO_EARLY_UPDATE, DO_ANSWER, DO_REJECT, DO_REDIRECT,
+	DO_CANCEL, DO_ACK, DO_NO_ACK, DO_BYE, DO_GONE, DO_CLOSED, DO_HOLD, DO_UNHOLD, DO_OFFER,
+	DO_OFFER_NONE, DO_WITHDRAW, DO_OA_DONE, DO_REFRESH, DO_INFO, DO_REFER, DO_NOTIFY_DONE,
+	DO_COMMAND, DO_DIRECTORY, DO_STRAY, DO_SNAPSHOT
+};
+
+struct todo {
+	int64_t at;
+	uint32_t seq;
+	enum todo_kind kind;
+	leg_id leg;
+	uint64_t arg; /* status, or the cmd of a NOTIFY */
+};
+
+/* A phone, or whatever answers at the far end of a leg. */
+struct phone {
+	leg_id id;
+	bool is_user;
+	bool living;     /* its talk was planned */
+	enum dir wants;  /* sendrecv, or how it holds */
+	char user[USER_MAX];
+	UT_hash_handle hh;
+};
+
+struct world {
+	struct sim sim;
+	struct rng rng;
+	int64_t now, skew_us;
+	struct todo *heap;
+	unsigned nheap, heap_cap;
+	uint32_t seq, contact;
+	uint64_t cmd;
+	struct phone *phones;
+	leg_id graves[16]; /* legs that are no more, for late events */
+	unsigned ngraves;
+	bool quiet;        /* nobody begins anything any more */
+};
+
+/* ---- the agenda: a binary heap by time --------------------------------------------------------- */
+
+static bool earlier(const struct todo *a, const struct todo *b)
+{
+	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+}
+
+static void heap_up(struct world *w, unsigned i)
+{
+	while (i > 0 && earlier(&w->heap[i], &w->heap[(i - 1) / 2])) {
+		struct todo t = w->heap[i];
+
+		w->heap[i] = w->heap[(i - 1) / 2];
+		w->heap[(i - 1) / 2] = t;
+		i = (i - 1) / 2;
+	}
+}
+
+static void heap_down(struct world *w)
+{
+	for (unsigned i = 0;;) {
+		unsigned c = 2 * i + 1;
+		struct todo t;
+
+		if (c + 1 < w->nheap && earlier(&w->heap[c + 1], &w->heap[c]))
+			c++;
+		if (c >= w->nheap || !earlier(&w->heap[c], &w->heap[i]))
+			return;
+		t = w->heap[i];
+		w->heap[i] = w->heap[c];
+		w->heap[c] = t;
+		i = c;
+	}
+}
+
+static void plan_arg(struct world *w, int64_t in, enum todo_kind kind, leg_id leg, uint64_t arg)
+{
+	if (w->nheap == w->heap_cap) {
+		w->heap_cap = w->heap_cap ? w->heap_cap * 2 : 256;
+		w->heap = realloc(w->heap, w->heap_cap * sizeof(*w->heap));
+		if (w->heap == NULL)
+			abort();
+	}
+	w->heap[w->nheap++] = (struct todo){w->now + in, w->seq++, kind, leg, arg};
+	heap_up(w, w->nheap - 1);
+}
+
+static void plan(struct world *w, int64_t in, enum todo_kind kind, leg_id leg)
+{
+	plan_arg(w, in, kind, leg, 0);
+}
+
+static struct todo next_todo(struct world *w)
+{
+	struct todo t = w->heap[0];
+
+	w->heap[0] = w->heap[--w->nheap];
+	heap_down(w);
+	return t;
+}
+
+static bool chance(struct world *w, unsigned percent)
+{
+	return rng_chance(&w->rng, percent);
+}
+
+static int64_t range(struct world *w, int64_t from, int64_t to)
+{
+	return rng_range(&w->rng, from, to);
+}
+
+static int64_t network(struct world *w)
+{
+	return range(w, 1, 60);
+}
+
+/* ---- who there is ---------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *number;
+	unsigned phones;
+	bool enabled, may_transfer;
+} users[] = {
+	{"alice", "201", 1, true, true}, {"bob", "202", 2, true, true},
+	{"carol", "203", 1, true, true}, {"dave", "204", 3, true, true},
+	{"erin", "205", 1, true, false}, {"frank", "206", 1, false, true},
+	{"grace", "207", 0, true, true},
+};
+
+static const char *const numbers[] = {"201", "202", "203", "204", "205", "206", "207", "300",
+	"301", "400", "0891234", "0441234", "0900666", "999", "", "+49 (89) 123", "500", "bob"};
+
+static const char *any_number(struct world *w)
+{
+	return numbers[rng_below(&w->rng, COUNT(numbers))];
+}
+
+static const char *good_number(struct world *w)
+{
+	static const char *const good[] = {"201", "202", "203", "204", "300", "400", "0891234"};
+
+	return good[rng_below(&w->rng, COUNT(good))];
+}
+
+static const char *some_number(struct world *w)
+{
+	return chance(w, 75) ? good_number(w) : any_number(w);
+}
+
+static const struct route routes[] = {
+	{.pattern = "0900.", .kind = TARGET_NONE},
+	{.pattern = "044.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1, .prefix = "+49",
+		.source = DIALPLAN_USERS},
+	{.pattern = "0.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1, .prefix = "+49",
+		.transfer = true},
+	{.pattern = "500", .kind = TARGET_VOICEMAIL, .target = "pbx", .transfer = true},
+};
+
+void world_config(uint64_t seed, struct core_config *cfg)
+{
+	struct rng r = {seed ^ UINT64_C(0xc0ffee)};
+	static const struct fallback chains[][3] = {
+		{{FALLBACK_RECALL, ""}, {FALLBACK_USER, "carol"}, {FALLBACK_ANNOUNCE, "0777"}},
+		{{FALLBACK_RECALL, ""}, {FALLBACK_HANGUP, ""}, {FALLBACK_HANGUP, ""}},
+		{{FALLBACK_USER, "grace"}, {FALLBACK_RECALL, ""}, {FALLBACK_USER, "dave"}},
+		{{FALLBACK_ANNOUNCE, "0777"}, {FALLBACK_RECALL, ""}, {FALLBACK_HANGUP, ""}},
+	};
+	unsigned chain = rng_below(&r, COUNT(chains));
+
+	core_config_default(cfg);
+	cfg->nfallback = rng_below(&r, 4);
+	for (unsigned i = 0; i < cfg->nfallback; i++)
+		cfg->fallback[i] = chains[chain][i];
+	cfg->refer_foreign = rng_chance(&r, 30);
+	cfg->redirect = rng_chance(&r, 80);
+	cfg->redirect_max = rng_below(&r, 6);
+	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
+	if (rng_chance(&r, 30))
+		cfg->join_ms = 1500; /* so that joins do time out */
+	memcpy(cfg->route, routes, sizeof(routes));
+	cfg->nroute = COUNT(routes);
+}
+
+/* ---- phones -------------------------------------------------------------------------------------------- */
+
+static struct phone *phone_of(struct world *w, leg_id id)
+{
+	struct phone *p;
+
+	HASH_FIND(hh, w->phones, &id, sizeof(id), p);
+	return p;
+}
+
+static struct phone *phone_new(struct world *w, leg_id id, const char *user)
+{
+	struct phone *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		abort();
+	p->id = id;
+	p->is_user = user[0] != '\0';
+	p->wants = DIR_SENDRECV;
+	str_set(p->user, user);
+	HASH_ADD(hh, w->phones, id, sizeof(p->id), p);
+	return p;
+}
+
+static void phone_free(struct world *w, leg_id id)
+{
+	struct phone *p = phone_of(w, id);
+
+	if (p != NULL) {
+		HASH_DEL(w->phones, p);
+		free(p);
+	}
+	w->graves[w->ngraves++ % COUNT(w->graves)] = id;
+}
+
+/* What the phone writes: as an offer what it wants, as an answer what `heard` leaves of that. */
+static struct sdp_note note(struct world *w, struct phone *p, enum sdp_what what, enum dir heard)
+{
+	struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+	struct sdp_note n = {.what = what, .usable = true, .dir = p->wants};
+
+	if (what == SDP_ANSWER)
+		n.dir = dir_and(p->wants, dir_reverse(heard));
+	if (what == SDP_ANSWER && chance(w, 2))
+		n.dir = dir_and(n.dir, DIR_RECVONLY); /* holds without reason (E-051) */
+	n.same = l != NULL && l->ver != 0 && n.dir == l->dir && !chance(w, 4); /* or moved: NAT */
+	n.image = chance(w, 1);
+	return n;
+}
+
+/* ---- sending events --------------------------------------------------------------------------------------- */
+
+static void react(struct world *w, const struct event *ev);
+
+static bool send(struct world *w, struct event *ev)
+{
+	ev->now = w->now;
+	ev->wall = SIM_WALL0 + w->now * 1000 + w->skew_us;
+	ev->rnd = rng_next(&w->rng);
+	if (!sim_step(&w->sim, ev))
+		return false;
+	if (!w->sim.failed)
+		react(w, ev);
+	return true;
+}
+
+static void on_timer(void *arg, const struct event *ev)
+{
+	struct world *w = arg;
+
+	w->now = ev->now;
+	if (!w->sim.failed)
+		react(w, ev);
+}
+
+static bool send_simple(struct world *w, enum ev type, leg_id leg)
+{
+	struct event ev = {.type = type, .leg = leg};
+
+	return send(w, &ev);
+}
+
+/* ---- directory ------------------------------------------------------------------------------------------------ */
+
+static void tell_user(struct world *w, unsigned i, bool gone)
+{
+	struct event ev = {.type = EV_DIR_USER};
+
+	ev.user.gone = gone;
+	ev.user.enabled = users[i].enabled;
+	ev.user.may_transfer = users[i].may_transfer;
+	str_set(ev.user.user, users[i].name);
+	str_set(ev.user.number, users[i].number);
+	str_set(ev.user.name, users[i].name);
+	send(w, &ev);
+}
+
+static void tell_contacts(struct world *w, unsigned i, unsigned n)
+{
+	struct event ev = {.type = EV_CONTACTS};
+
+	str_set(ev.contacts.user, users[i].name);
+	ev.contacts.n = n;
+	for (unsigned k = 0; k < n; k++)
+		ev.contacts.contact[k] = ++w->contact;
+	send(w, &ev);
+}
+
+static void tell_queue(struct world *w, const char *queue, const char *number)
+{
+	struct event ev = {.type = EV_DIR_QUEUE};
+
+	str_set(ev.queue.queue, queue);
+	str_set(ev.queue.number, number);
+	str_set(ev.queue.name, queue);
+	send(w, &ev);
+}
+
+static void tell_member(struct world *w, const char *queue, const char *user, bool gone)
+{
+	struct event ev = {.type = EV_DIR_MEMBER};
+
+	str_set(ev.member.queue, queue);
+	str_set(ev.member.user, user);
+	ev.member.gone = gone;
+	send(w, &ev);
+}
+
+static void tell_all(struct world *w)
+{
+	struct event ivr = {.type = EV_DIR_IVR};
+
+	for (unsigned i = 0; i < COUNT(users); i++) {
+		tell_user(w, i, false);
+		tell_contacts(w, i, users[i].phones);
+	}
+	tell_queue(w, "support", "300");
+	tell_member(w, "support", "bob", false);
+	tell_member(w, "support", "carol", false);
+	tell_queue(w, "empty", "301");
+	str_set(ivr.ivr.ivr, "menu");
+	str_set(ivr.ivr.number, "400");
+	str_set(ivr.ivr.peer, "pbx");
+	str_set(ivr.ivr.dial, "7400");
+	send(w, &ivr);
+}
+
+static void change_directory(struct world *w)
+{
+	unsigned i = rng_below(&w->rng, COUNT(users));
+	struct event ev = {.type = EV_AUDIT};
+
+	switch (rng_below(&w->rng, 5)) {
+	case 0:
+		tell_user(w, i, chance(w, 20));
+		break;
+	case 1:
+		tell_member(w, "support", users[i].name, chance(w, 50));
+		break;
+	case 2:
+		str_set(ev.audit.who, "192.0.2.9");
+		str_set(ev.audit.action, "invite");
+		str_set(ev.audit.why, "unknown address");
+		send(w, &ev);
+		break;
+	default:
+		tell_contacts(w, i, rng_below(&w->rng, users[i].phones + 2));
+		break;
+	}
+}
+
+/* ---- calls ---------------------------------------------------------------------------------------------------------- */
+
+static void fill_source(struct world *w, struct ev_invite *i)
+{
+	unsigned u = rng_below(&w->rng, COUNT(users));
+
+	if (chance(w, 70)) {
+		i->source = SOURCE_PEER;
+		str_set(i->peer, chance(w, 80) ? "trunk" : "pbx");
+		snprintf(i->from.number, sizeof(i->from.number), "+4989%u",
+			rng_below(&w->rng, 1000));
+		i->from.anonymous = chance(w, 5);
+		i->may_refer = chance(w, 20);
+	} else {
+		i->source = SOURCE_USER;
+		str_set(i->user, users[u].name);
+		str_set(i->from.number, users[u].number);
+		i->may_refer = true;
+	}
+}
+
+static void do_invite(struct world *w)
+{
+	struct event ev = {.type = EV_INVITE};
+	struct phone p = {.wants = DIR_SENDRECV}; /* not on the line yet */
+	unsigned kind = rng_below(&w->rng, 100);
+	struct phone *mine;
+
+	plan(w, range(w, 100, 4000), DO_INVITE, ID_NONE);
+	if (core_call_count(w->sim.core) >= CALLS_MAX)
+		return;
+	fill_source(w, &ev.invite);
+	str_set(ev.invite.number, some_number(w));
+	ev.invite.immediate = chance(w, 10);
+	ev.invite.rel_required = chance(w, 10);
+	ev.invite.handle = ++w->cmd;
+	snprintf(ev.invite.sip_call_id, sizeof(ev.invite.sip_call_id), "c%llu",
+		(unsigned long long)w->cmd);
+	if (kind < 85)
+		ev.invite.sdp = note(w, &p, SDP_OFFER, DIR_SENDRECV);
+	else if (kind < 96)
+		ev.invite.sdp.what = SDP_NONE;
+	else if (kind < 98)
+		ev.invite.sdp.what = SDP_BAD;
+	else
+		ev.invite.sdp = (struct sdp_note){.what = SDP_OFFER, .dir = DIR_SENDRECV};
+	send(w, &ev);
+	if (w->sim.failed || w->sim.out.leg == ID_NONE)
+		return;
+	mine = phone_new(w, w->sim.out.leg, ev.invite.user);
+	if (contract_leg(&w->sim.ct, mine->id)->state == CT_ENDING)
+		plan(w, network(w), DO_CLOSED, mine->id);
+	if (chance(w, 12))
+		plan(w, range(w, 1, 15000), DO_CANCEL, mine->id);
+}
+
+static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488, 606, 415, 484,
+	403, 410, 401, 407, 420, 482, 483};
+
+/* What somebody who is being rung will do. */
+static void plan_ringing(struct world *w, leg_id leg)
+{
+	unsigned kind = rng_below(&w->rng, 100);
+	int64_t ring = range(w, 20, 9000);
+
+	if (chance(w, 80))
+		plan_arg(w, range(w, 1, 200), DO_PROGRESS, leg, chance(w, 20) ? 183 : 180);
+	if (chance(w, 10))
+		plan(w, range(w, 100, 300), DO_RELIABLE, leg);
+	if (kind < 62) {
+		plan(w, ring, DO_ANSWER, leg);
+	} else if (kind < 80) {
+		plan_arg(w, chance(w, 50) ? network(w) : ring, DO_REJECT, leg,
+			refusals[rng_below(&w->rng, COUNT(refusals))]);
+	} else if (kind < 85) {
+		plan(w, network(w), DO_REDIRECT, leg);
+	} else if (kind < 90) {
+		plan_arg(w, T1_64_MS, DO_REJECT, leg, 408);
+	} /* else it rings on until somebody stops it */
+	if (chance(w, 4))
+		plan(w, range(w, 300, 2000), DO_EARLY_UPDATE, leg);
+}
+
+static enum todo_kind any_command(struct world *w, uint64_t *arg)
+{
+	unsigned kind = rng_below(&w->rng, 100);
+
+	*arg = kind < 65 ? EV_TRANSFER : kind < 90 ? EV_XFER_CANCEL : EV_HANGUP;
+	return DO_COMMAND;
+}
+
+static void plan_commands(struct world *w, leg_id leg)
+{
+	uint64_t arg;
+
+	while (chance(w, 22)) {
+		enum todo_kind kind = any_command(w, &arg);
+
+		plan_arg(w, range(w, 0, 12000), kind, leg, arg);
+	}
+}
+
+/* What somebody who is connected will do. */
+static void plan_talk(struct world *w, struct phone *p)
+{
+	if (p->living)
+		return;
+	p->living = true;
+	plan(w, chance(w, 5) ? range(w, 0, 50) : range(w, 500, 40000), DO_BYE, p->id);
+	if (chance(w, p->is_user ? 60 : 8)) {
+		int64_t at = range(w, 50, 10000);
+
+		if (chance(w, 60))
+			plan(w, at - range(w, 0, 50), DO_HOLD, p->id);
+		plan(w, at, DO_REFER, p->id);
+		if (chance(w, 15))
+			plan(w, at + range(w, 0, 2000), DO_REFER, p->id);
+	}
+	if (chance(w, 25)) {
+		int64_t at = range(w, 50, 10000);
+
+		plan(w, at, DO_HOLD, p->id);
+		plan(w, at + range(w, 1, 8000), DO_UNHOLD, p->id);
+	}
+	if (chance(w, 15))
+		plan(w, range(w, 0, 9000), DO_OFFER, p->id);
+	if (chance(w, 8))
+		plan(w, range(w, 0, 9000), DO_OFFER_NONE, p->id);
+	if (chance(w, 8))
+		plan(w, range(w, 0, 9000), DO_INFO, p->id);
+	if (chance(w, 8))
+		plan(w, range(w, 0, 9000), DO_REFRESH, p->id);
+	if (chance(w, 3))
+		plan(w, range(w, 0, 20000), DO_GONE, p->id);
+	plan_commands(w, p->id);
+}
+
+/* ---- one thing that somebody does --------------------------------------------------------------------------- */
+
+static enum dir heard_by(struct world *w, leg_id leg)
+{
+	struct ct_leg *l = contract_leg(&w->sim.ct, leg);
+
+	return l ? l->offered.dir : DIR_SENDRECV;
+}
+
+static void do_progress(struct world *w, struct phone *p, const struct todo *t)
+{
+	struct event ev = {.type = EV_PROGRESS, .leg = p->id};
+	struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+
+	ev.progress.status = (uint16_t)t->arg;
+	if (t->arg == 183 && !l->late && l->state == CT_DIALING)
+		ev.progress.sdp = note(w, p, SDP_ANSWER, heard_by(w, p->id));
+	send(w, &ev);
+}
+
+static void do_reliable(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_PROGRESS, .leg = p->id};
+	struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+
+	if (l->late || l->sdp_in_1xx || l->state != CT_DIALING)
+		return;
+	ev.progress.status = 183;
+	ev.progress.reliable = true;
+	ev.progress.sdp = note(w, p, SDP_ANSWER, heard_by(w, p->id));
+	send(w, &ev);
+}
+
+/* The body of a 2xx to our INVITE, sometimes a useless one (E-033). */
+static struct sdp_note answer_body(struct world *w, struct phone *p, const struct ct_leg *l)
+{
+	unsigned kind = rng_below(&w->rng, 100);
+
+	if (l->sdp_in_1xx && kind < 80)
+		return (struct sdp_note){.what = SDP_NONE};
+	if (kind < 2)
+		return (struct sdp_note){.what = SDP_NONE};
+	if (kind < 4)
+		return (struct sdp_note){.what = SDP_BAD};
+	if (kind < 6)
+		return (struct sdp_note){.what = l->late ? SDP_OFFER : SDP_ANSWER,
+			.dir = DIR_SENDRECV};
+	return note(w, p, l->late ? SDP_OFFER : SDP_ANSWER, heard_by(w, p->id));
+}
+
+static void do_answer(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_ANSWER, .leg = p->id};
+	struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+
+	if (l->state != CT_DIALING && !l->cancelling)
+		return;
+	ev.answer.status = chance(w, 97) ? 200 : 202;
+	ev.answer.immediate = chance(w, 10);
+	ev.answer.sdp = answer_body(w, p, l);
+	if (!send(w, &ev) || w->sim.failed)
+		return;
+	l = contract_leg(&w->sim.ct, p->id);
+	if (l == NULL)
+		return;
+	if (l->state == CT_UP)
+		plan_talk(w, p);
+	if (chance(w, 3))
+		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
+}
+
+static void do_end(struct world *w, const struct todo *t, enum ev type)
+{
+	struct event ev = {.type = type, .leg = t->leg};
+
+	ev.reject.status = (uint16_t)t->arg;
+	if (type == EV_REDIRECT) {
+		ev.reject.status = 302;
+		ev.reject.own_host = chance(w, 80);
+		str_set(ev.reject.number, any_number(w));
+	}
+	if (type == EV_GONE)
+		ev.reject.status = chance(w, 50) ? 481 : 408;
+	send(w, &ev);
+}
+
+/* After whatever ended a leg its transactions finish, now or never. */
+static void plan_close(struct world *w, leg_id leg)
+{
+	if (chance(w, 96))
+		plan(w, network(w), DO_CLOSED, leg);
+	else if (chance(w, 70))
+		plan(w, T1_64_MS, DO_CLOSED, leg);
+}
+
+static void do_offer(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_OFFER, .leg = p->id};
+
+	ev.offer.sdp = note(w, p, SDP_OFFER, DIR_SENDRECV);
+	if (!send(w, &ev)) {
+		if (!w->quiet && contract_leg(&w->sim.ct, p->id) != NULL)
+			plan(w, range(w, 100, 2000), DO_OFFER, p->id);
+		return;
+	}
+	if (chance(w, 6))
+		plan(w, network(w), DO_WITHDRAW, p->id);
+}
+
+static void do_hold(struct world *w, struct phone *p, enum todo_kind kind)
+{
+	p->wants = kind == DO_UNHOLD ? DIR_SENDRECV : chance(w, 70) ? DIR_SENDONLY : DIR_INACTIVE;
+	do_offer(w, p);
+}
+
+static const uint16_t oa_failures[] = {488, 491, 500, 503, 606, 491, 491, 481, 408};
+
+static void do_oa_done(struct world *w, struct phone *p, const struct todo *t)
+{
+	struct event ev = {.type = EV_OA_DONE, .leg = p->id};
+
+	ev.offer.status = (uint16_t)t->arg;
+	if (t->arg == 200) {
+		ev.offer.sdp = note(w, p, SDP_ANSWER, heard_by(w, p->id));
+		ev.offer.sdp.usable = chance(w, 98);
+	}
+	send(w, &ev);
+	if (t->arg == 481 || t->arg == 408)
+		plan(w, 0, DO_GONE, p->id);
+}
+
+static void do_refer(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_TRANSFER, .leg = p->id};
+
+	ev.transfer.cmd = ++w->cmd;
+	ev.transfer.origin = ORIGIN_REFER;
+	str_set(ev.transfer.asker, p->is_user ? p->user : "trunk");
+	str_set(ev.transfer.number, some_number(w));
+	ev.transfer.own_host = chance(w, 93);
+	ev.transfer.no_sub = chance(w, 8);
+	ev.transfer.immediate = chance(w, 8);
+	ev.transfer.may_refer = p->is_user || chance(w, 30);
+	send(w, &ev);
+}
+
+static void do_command(struct world *w, const struct todo *t)
+{
+	struct event ev = {.type = (enum ev)t->arg, .call = id_call(t->leg)};
+
+	if (ev.type == EV_TRANSFER) {
+		ev.transfer.cmd = ++w->cmd;
+		ev.transfer.origin = ORIGIN_CTL;
+		str_set(ev.transfer.asker, "ctl");
+		str_set(ev.transfer.number, some_number(w));
+		ev.transfer.own_host = ev.transfer.may_refer = true;
+		if (chance(w, 60))
+			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_XFER_CANCEL);
+	} else {
+		ev.command.cmd = ++w->cmd;
+		ev.command.origin = ORIGIN_CTL;
+		str_set(ev.command.asker, "ctl");
+	}
+	send(w, &ev);
+}
+
+static void do_info(struct world *w, leg_id leg)
+{
+	struct event ev = {.type = EV_INFO, .leg = leg};
+
+	ev.info.ref = ++w->cmd;
+	send(w, &ev);
+}
+
+static void do_notify_done(struct world *w, const struct todo *t)
+{
+	struct event ev = {.type = EV_NOTIFY_DONE, .leg = t->leg};
+
+	if (contract_leg(&w->sim.ct, t->leg) == NULL)
+		return;
+	ev.notify.cmd = t->arg;
+	ev.notify.status = chance(w, 85) ? 200 : chance(w, 70) ? 481 : 0;
+	send(w, &ev);
+}
+
+/* Events about legs that are no more, and timers that were stopped a moment ago. */
+static void do_stray(struct world *w)
+{
+	leg_id leg = w->graves[rng_below(&w->rng, COUNT(w->graves))];
+	struct event ev = {.type = EV_TIMER};
+
+	plan(w, range(w, 500, 9000), DO_STRAY, ID_NONE);
+	if (leg == ID_NONE)
+		return;
+	ev.leg = chance(w, 50) ? leg : ID_NONE;
+	ev.call = id_call(leg);
+	ev.timer.kind = (enum timer_kind)rng_below(&w->rng, timer_kind_count_);
+	ev.timer.serial = rng_below(&w->rng, 1000);
+	switch (rng_below(&w->rng, 4)) {
+	case 0:
+		do_command(w, &(struct todo){.leg = leg, .arg = EV_HANGUP});
+		break;
+	case 1:
+		ev.type = EV_TRANSFER;
+		ev.leg = leg;
+		ev.transfer = (struct ev_transfer){.cmd = ++w->cmd, .origin = ORIGIN_REFER};
+		send(w, &ev);
+		break;
+	default:
+		send(w, &ev);
+		break;
+	}
+}
+
+static void do_dialog(struct world *w, struct phone *p, const struct todo *t)
+{
+	struct event ev = {.type = EV_ACK, .leg = t->leg};
+	struct ct_leg *l = contract_leg(&w->sim.ct, t->leg);
+
+	switch (t->kind) {
+	case DO_PROGRESS:
+		do_progress(w, p, t);
+		break;
+	case DO_RELIABLE:
+		do_reliable(w, p);
+		break;
+	case DO_ANSWER:
+		do_answer(w, p);
+		break;
+	case DO_ACK:
+		if (l->late && l->state == CT_ANSWERED && chance(w, 97))
+			ev.offer.sdp = note(w, p, SDP_ANSWER, heard_by(w, t->leg));
+		if (send(w, &ev) && !w->sim.failed && phone_of(w, t->leg) == p)
+			plan_talk(w, p);
+		break;
+	case DO_HOLD:
+	case DO_UNHOLD:
+		do_hold(w, p, t->kind);
+		break;
+	case DO_OFFER:
+	case DO_EARLY_UPDATE:
+		do_offer(w, p);
+		break;
+	case DO_OFFER_NONE:
+		send_simple(w, EV_OFFER_NONE, t->leg);
+		break;
+	case DO_OA_DONE:
+		do_oa_done(w, p, t);
+		break;
+	case DO_REFER:
+		do_refer(w, p);
+		break;
+	default:
+		break;
+	}
+}
+
+static void do_todo(struct world *w, const struct todo *t)
+{
+	struct phone *p = t->leg != ID_NONE ? phone_of(w, t->leg) : NULL;
+
+	if (t->leg != ID_NONE && p == NULL && t->kind != DO_COMMAND)
+		return; /* the adapter knows no such leg any more */
+	switch (t->kind) {
+	case DO_INVITE:
+		do_invite(w);
+		break;
+	case DO_REJECT:
+		do_end(w, t, EV_REJECT);
+		break;
+	case DO_REDIRECT:
+		do_end(w, t, EV_REDIRECT);
+		break;
+	case DO_BYE:
+		do_end(w, t, EV_BYE);
+		break;
+	case DO_GONE:
+		do_end(w, t, EV_GONE);
+		break;
+	case DO_CANCEL:
+		send_simple(w, EV_CANCEL, t->leg);
+		break;
+	case DO_NO_ACK:
+		send_simple(w, EV_NO_ACK, t->leg);
+		break;
+	case DO_CLOSED:
+		send_simple(w, EV_CLOSED, t->leg);
+		break;
+	case DO_WITHDRAW:
+		send_simple(w, EV_OFFER_WITHDRAWN, t->leg);
+		break;
+	case DO_REFRESH:
+		send_simple(w, EV_REFRESH, t->leg);
+		break;
+	case DO_INFO:
+		do_info(w, t->leg);
+		break;
+	case DO_NOTIFY_DONE:
+		do_notify_done(w, t);
+		break;
+	case DO_COMMAND:
+		do_command(w, t);
+		break;
+	case DO_DIRECTORY:
+		plan(w, range(w, 1000, 20000), DO_DIRECTORY, ID_NONE);
+		change_directory(w);
+		break;
+	case DO_STRAY:
+		do_stray(w);
+		break;
+	case DO_SNAPSHOT:
+		plan(w, range(w, 2000, 60000), DO_SNAPSHOT, ID_NONE);
+		sim_snapshot(&w->sim, w->now);
+		w->skew_us = range(w, -3600, 3600) * 1000000; /* the clock may jump (E-125) */
+		break;
+	default:
+		do_dialog(w, p, t);
+		break;
+	}
+}
+
+/* ---- how the network answers ---------------------------------------------------------------------------------- */
+
+static void after_hangup(struct world *w, leg_id leg)
+{
+	struct ct_leg *l = contract_leg(&w->sim.ct, leg);
+
+	if (l == NULL || l->state != CT_ENDING)
+		return;
+	if (!l->cancelling) {
+		if (l->ever_up && chance(w, 5))
+			plan(w, 0, DO_BYE, leg); /* they cross (E-004) */
+		plan_close(w, leg);
+		return;
+	}
+	if (chance(w, 12)) {
+		plan(w, network(w), DO_ANSWER, leg); /* 200 crosses CANCEL */
+		return;
+	}
+	plan_arg(w, network(w), DO_REJECT, leg, 487);
+}
+
+static void after_offer(struct world *w, leg_id leg)
+{
+	uint16_t failure = oa_failures[rng_below(&w->rng, COUNT(oa_failures))];
+
+	if (chance(w, 4))
+		plan(w, 0, DO_OFFER, leg); /* glare (E-040, E-042) */
+	if (chance(w, 90))
+		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
+	else if (chance(w, 95))
+		plan_arg(w, network(w), DO_OA_DONE, leg, failure);
+	else
+		plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
+}
+
+static void after_offer_answer(struct world *w, leg_id leg)
+{
+	struct ct_leg *l = contract_leg(&w->sim.ct, leg);
+
+	if (l == NULL || !l->ack_due)
+		return;
+	if (chance(w, 90))
+		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
+	else
+		plan(w, T1_64_MS, DO_WITHDRAW, leg);
+}
+
+static void after_final_notify(struct world *w, const struct action *a)
+{
+	int64_t in = network(w);
+
+	if (chance(w, 95))
+		plan_arg(w, in, DO_NOTIFY_DONE, a->leg, a->notify.cmd);
+	else
+		plan_arg(w, T1_64_MS, DO_NOTIFY_DONE, a->leg, a->notify.cmd);
+	if (a->status < 300 && chance(w, 60))
+		plan(w, range(w, 0, 1500), DO_BYE, a->leg);
+	if (a->status >= 300 && chance(w, 60))
+		plan(w, range(w, 0, 1500), DO_UNHOLD, a->leg);
+	if (a->status >= 300 && chance(w, 25))
+		plan(w, range(w, 0, 1500), DO_REFER, a->leg); /* again (E-079) */
+}
+
+static void after_answer(struct world *w, leg_id leg)
+{
+	if (chance(w, 3))
+		plan(w, network(w), DO_CANCEL, leg); /* too late: changes nothing */
+	if (chance(w, 3))
+		plan(w, 0, DO_BYE, leg);
+	if (chance(w, 3))
+		plan(w, 0, DO_OFFER, leg);
+	if (chance(w, 97))
+		plan(w, network(w), DO_ACK, leg);
+	else
+		plan(w, T1_64_MS, DO_NO_ACK, leg);
+}
+
+static void react_action(struct world *w, const struct action *a)
+{
+	switch (a->type) {
+	case ACT_DIAL:
+		phone_new(w, a->leg, a->dial.dest.user);
+		plan_ringing(w, a->leg);
+		break;
+	case ACT_ANSWER:
+		after_answer(w, a->leg);
+		break;
+	case ACT_REJECT:
+		plan_close(w, a->leg);
+		break;
+	case ACT_HANGUP:
+		after_hangup(w, a->leg);
+		break;
+	case ACT_OFFER:
+		after_offer(w, a->leg);
+		break;
+	case ACT_OFFER_ANSWER:
+		after_offer_answer(w, a->leg);
+		break;
+	case ACT_OFFER_REJECT:
+		if (a->status == 491 && chance(w, 80))
+			plan(w, range(w, 0, 2000), DO_OFFER, a->leg);
+		break;
+	case ACT_REFER_ACCEPT:
+		if (chance(w, 25))
+			plan(w, range(w, 0, 400), DO_BYE, a->leg); /* E-001 */
+		if (chance(w, 12))
+			plan_arg(w, range(w, 0, 6000), DO_COMMAND, a->leg, EV_XFER_CANCEL);
+		break;
+	case ACT_NOTIFY:
+		if (a->notify.final)
+			after_final_notify(w, a);
+		else if (chance(w, 4))
+			plan(w, 0, DO_BYE, a->leg); /* E-007 */
+		break;
+	case ACT_LEG_FREE:
+		phone_free(w, a->leg);
+		break;
+	default:
+		break;
+	}
+}
+
+static void react(struct world *w, const struct event *ev)
+{
+	const struct core_out *out = &w->sim.out;
+	struct ct_leg *l = contract_leg(&w->sim.ct, ev->leg);
+	bool ended = l != NULL && l->state == CT_ENDING && l->peer_ended && !l->hangup_sent;
+
+	if (ended && ev->type != EV_CLOSED && ev->type != EV_OA_DONE && ev->type != EV_NOTIFY_DONE &&
+		ev->type != EV_TRANSFER && ev->type != EV_TIMER)
+		plan_close(w, ev->leg);
+	if (l != NULL && ev->type == EV_REJECT && l->state == CT_ENDING && l->hangup_sent)
+		plan_close(w, ev->leg);
+	for (unsigned i = 0; i < out->nactions; i++) {
+		if (out->actions[i].type == ACT_REJECT && ev->type == EV_INVITE)
+			continue; /* do_invite() knows the leg only afterwards */
+		react_action(w, &out->actions[i]);
+	}
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------ */
+
+struct world *world_create(uint64_t seed, sim_mutator *mutator, struct sim_record *record)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct core_config cfg;
+
+	if (w == NULL)
+		abort();
+	w->rng.state = seed;
+	world_config(seed, &cfg);
+	sim_init(&w->sim, &cfg);
+	w->sim.mutator = mutator;
+	w->sim.record = record;
+	return w;
+}
+
+void world_destroy(struct world *w)
+{
+	struct phone *p, *pt;
+
+	HASH_ITER(hh, w->phones, p, pt) {
+		HASH_DEL(w->phones, p);
+		free(p);
+	}
+	sim_done(&w->sim);
+	free(w->heap);
+	free(w);
+}
+
+/* The next thing that happens, be it a timer or somebody's intention. */
+static void live(struct world *w)
+{
+	struct todo t = next_todo(w);
+
+	sim_timers(&w->sim, t.at, on_timer, w);
+	if (w->sim.failed)
+		return;
+	if (w->nheap > 0 && earlier(&w->heap[0], &t)) { /* a timer's doing came first */
+		w->heap[w->nheap++] = t;
+		heap_up(w, w->nheap - 1);
+		return;
+	}
+	w->now = t.at;
+	do_todo(w, &t);
+}
+
+/* Every phone is switched off at once: what is up is lost, what rings times out, and nobody begins
+ * anything. */
+static void everybody_leaves(struct world *w)
+{
+	struct ct_leg *l, *lt;
+	leg_id ids[512];
+	unsigned n = 0;
+
+	w->quiet = true;
+	w->nheap = 0;
+	HASH_ITER(hh, w->sim.ct.legs, l, lt)
+		if (n < COUNT(ids))
+			ids[n++] = l->id;
+	for (unsigned i = 0; i < n && !w->sim.failed; i++) {
+		if (send_simple(w, EV_GONE, ids[i]) || send_simple(w, EV_CANCEL, ids[i]))
+			continue;
+		plan_arg(w, 0, DO_REJECT, ids[i], 408);
+		plan(w, 1, DO_CLOSED, ids[i]);
+	}
+}
+
+/* While all is quiet, whatever is dialled does not answer and whatever is asked is lost. */
+static void silence(struct world *w)
+{
+	int64_t end = w->now + SILENCE_MS;
+	struct event none = {0};
+
+	while (!w->sim.failed && w->now < end &&
+		(w->nheap > 0 || contract_next_timer(&w->sim.ct, INT64_MAX, &none))) {
+		if (w->nheap > 0 && (w->heap[0].kind == DO_REJECT || w->heap[0].kind == DO_CLOSED ||
+					    w->heap[0].kind == DO_ACK)) {
+			live(w);
+		} else if (w->nheap > 0) {
+			next_todo(w);
+		} else {
+			sim_timers(&w->sim, none.now, on_timer, w);
+			w->now = none.now;
+		}
+	}
+}
+
+struct sim *world_run(struct world *w, uint64_t steps)
+{
+	tell_all(w);
+	plan(w, 0, DO_INVITE, ID_NONE);
+	plan(w, 500, DO_STRAY, ID_NONE);
+	plan(w, 5000, DO_DIRECTORY, ID_NONE);
+	plan(w, range(w, 1000, 30000), DO_SNAPSHOT, ID_NONE);
+	while (!w->sim.failed && w->sim.steps < steps && w->nheap > 0)
+		live(w);
+	if (!w->sim.failed)
+		everybody_leaves(w);
+	silence(w);
+	sim_end(&w->sim);
+	return &w->sim;
+}
