@@ -1,7 +1,33 @@
-# app: where the layers meet. The only one that sees libconfig and jansson.
+# app: where the layers meet. The only one that sees libconfig and jansson; loop.c alone sees the
+# event loop of the SIP library.
 noinst_LIBRARIES += libapp.a
 libapp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIGLIB_CFLAGS) $(JANSSON_CFLAGS) $(SOFIA_CFLAGS)
 libapp_a_SOURCES = \
+	src/app/commands.c \
 	src/app/config.c src/app/config.h \
 	src/app/config_print.c \
-	src/app/options.c src/app/options.h
+	src/app/control.c src/app/control.h src/app/control_internal.h \
+	src/app/ctl.c src/app/ctl.h \
+	src/app/files.c src/app/files.h \
+	src/app/ledger.c src/app/ledger.h \
+	src/app/loop.c src/app/loop.h \
+	src/app/options.c src/app/options.h \
+	src/app/people.c src/app/people.h \
+	src/app/recorder.c src/app/recorder.h \
+	src/app/runner.c src/app/runner.h \
+	src/app/story.c src/app/story.h \
+	src/app/timers.c src/app/timers.h
+
+app_paths = -DSEGUE_CONF='"$(sysconfdir)/segue/segue.conf"' -DSEGUE_SQL='"$(pkgdatadir)/sql"'
+
+sbin_PROGRAMS += segued
+segued_SOURCES = src/app/main.c
+segued_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths)
+segued_LDADD = libapp.a libsip.a libdb.a libstore.a libcore.a libbase.a \
+	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) -lpthread
+
+bin_PROGRAMS += seguectl
+seguectl_SOURCES = src/app/seguectl.c
+seguectl_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths) $(JANSSON_CFLAGS)
+seguectl_LDADD = libapp.a libdb.a libcore.a libbase.a \
+	$(PQ_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) -lpthread

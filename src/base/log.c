@@ -349,6 +349,19 @@ void log_kv(enum log_level level, struct log_ref ref, const char *event, ...)
 	finish(level, &ref, &l);
 }
 
+void log_pairs(enum log_level level, struct log_ref ref, const char *event,
+	const char *const *pairs, unsigned n)
+{
+	struct line l;
+
+	if (level < log_min())
+		return;
+	put_head(&l, level, &ref, event);
+	for (unsigned i = 0; i + 1 < n; i += 2)
+		put_pair(&l, pairs[i], pairs[i + 1]);
+	finish(level, &ref, &l);
+}
+
 void log_msg(enum log_level level, struct log_ref ref, const char *event, const char *fmt, ...)
 {
 	char msg[LINE_MAX_];

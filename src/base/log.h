@@ -44,6 +44,10 @@ enum log_level log_min(void);
 void log_kv(enum log_level level, struct log_ref ref, const char *event, ...)
 	__attribute__((sentinel));
 
+/* Same with the pairs in an array: key, value, key, value; n counts both. */
+void log_pairs(enum log_level level, struct log_ref ref, const char *event,
+	const char *const *pairs, unsigned n);
+
 /* Same with one printf-formatted "msg" value. */
 void log_msg(enum log_level level, struct log_ref ref, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

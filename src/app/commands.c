@@ -1,0 +1,478 @@
+/*
+ * commands: what can be asked over the control socket. Each command reads its arguments from the
+ * request, looks or acts, and answers; wrong arguments are quoted back with what was expected.
+ */
+#include "app/control_internal.h"
+
+#include "app/story.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <time.h>
+
+#define CALLS_SHOWN 1000
+
+/* ---- building answers ---------------------------------------------------------------------- */
+
+/* Text from the network need not be UTF-8; JSON must be. */
+static json_t *text_json(const char *text)
+{
+	json_t *j = json_string(text ? text : "");
+	char copy[2048];
+
+	if (j != NULL)
+		return j;
+	str_set(copy, text);
+	for (char *s = copy; *s != '\0'; s++)
+		if ((unsigned char)*s >= 0x80)
+			*s = '?';
+	return json_string(copy);
+}
+
+static void put(json_t *o, const char *key, const char *text)
+{
+	json_object_set_new(o, key, text_json(text));
+}
+
+static void put_int(json_t *o, const char *key, int64_t v)
+{
+	json_object_set_new(o, key, json_integer(v));
+}
+
+static void put_bool(json_t *o, const char *key, bool v)
+{
+	json_object_set_new(o, key, json_boolean(v));
+}
+
+static void put_id(json_t *o, const char *key, uint64_t id)
+{
+	char buf[ID_STRLEN];
+
+	put(o, key, id == ID_NONE ? "" : id_str(id, buf));
+}
+
+static void put_uuid(json_t *o, const char *key, const uuid *u)
+{
+	char buf[UUID_STRLEN];
+
+	put(o, key, uuid_is_nil(u) ? "" : uuid_str(u, buf));
+}
+
+static json_t *fine(void)
+{
+	json_t *o = json_object();
+
+	put_bool(o, "ok", true);
+	return o;
+}
+
+static void add_line(void *arg, const char *line)
+{
+	json_array_append_new(arg, text_json(line));
+}
+
+/* ---- reading requests ---------------------------------------------------------------------- */
+
+/* A text argument; NULL after having failed the request. */
+static const char *arg_text(struct conn *c, json_t *req, const char *key, const char *expected)
+{
+	json_t *v = json_object_get(req, key);
+
+	if (json_is_string(v) && json_string_length(v) > 0)
+		return json_string_value(v);
+	conn_fail(c, "%s \"%s\": expected %s", v ? "bad" : "missing", key, expected);
+	return NULL;
+}
+
+/* The id of a call that lives; ID_NONE after having failed the request. */
+static call_id arg_call(struct conn *c, json_t *req, struct call_view *view)
+{
+	const char *text = arg_text(c, req, "call", "the id of a call such as 17.2");
+	uint64_t id;
+
+	if (text == NULL)
+		return ID_NONE;
+	if (!id_parse(text, &id)) {
+		conn_fail(c, "call `%s': expected the id of a call such as 17.2", text);
+		return ID_NONE;
+	}
+	if (!core_view(runner_core(conn_parts(c)->runner), id_call(id), view)) {
+		conn_fail(c, "no call %s: it has ended or never was; `seguectl calls` shows those that "
+			     "live", text);
+		return ID_NONE;
+	}
+	return id_call(id);
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+static json_t *leg_json(const struct leg_view *l, int64_t now)
+{
+	json_t *o = json_object();
+
+	put_id(o, "leg", l->id);
+	put(o, "state", l->state);
+	put(o, "role", l->role);
+	put(o, "offer_answer", l->oa);
+	put(o, "direction", l->outbound ? "out" : "in");
+	put(o, "user", l->user);
+	put(o, "peer", l->peer);
+	put(o, "number", l->party.number);
+	put(o, "name", l->party.name);
+	put_int(o, "since_ms", now - l->since);
+	return o;
+}
+
+static json_t *call_json(const struct call_view *v, int64_t now)
+{
+	json_t *o = json_object();
+
+	put_id(o, "call", v->id);
+	put_uuid(o, "conversation", &v->conv);
+	put_uuid(o, "transfer", &v->xfer);
+	put(o, "state", v->state);
+	put(o, "kind", v->kind);
+	put(o, "customer_number", v->customer_number);
+	put(o, "customer_name", v->customer_name);
+	put(o, "with", v->with);
+	put(o, "target", v->target);
+	put(o, "interval", v->interval);
+	put_int(o, "duration_ms", now - v->started);
+	put_int(o, "since_ms", now - v->since);
+	put_bool(o, "can_transfer", v->can_transfer);
+	put_bool(o, "can_cancel", v->can_cancel);
+	put_bool(o, "can_hangup", v->can_hangup);
+	put(o, "why_not", v->why_not);
+	return o;
+}
+
+static void cmd_calls(struct conn *c, json_t *req)
+{
+	struct core *core = runner_core(conn_parts(c)->runner);
+	json_t *o = fine(), *list = json_array();
+	int64_t now = loop_now_ms();
+	struct call_view v;
+	call_id id = core_next_call(core, ID_NONE);
+
+	for (unsigned n = 0; id != ID_NONE && n < CALLS_SHOWN; id = core_next_call(core, id))
+		if (core_view(core, id, &v)) {
+			json_array_append_new(list, call_json(&v, now));
+			n++;
+		}
+	put_int(o, "total", core_call_count(core));
+	json_object_set_new(o, "calls", list);
+	conn_answer(c, o);
+}
+
+static void add_sentence(void *arg, int64_t at, const char *text)
+{
+	json_t *o = json_object();
+	time_t s = (time_t)(at / 1000000);
+	char stamp[16];
+	struct tm tm;
+
+	localtime_r(&s, &tm);
+	strftime(stamp, sizeof(stamp), "%H:%M:%S", &tm);
+	put(o, "at", stamp);
+	put(o, "text", text);
+	json_array_append_new(arg, o);
+}
+
+static void cmd_call(struct conn *c, json_t *req)
+{
+	struct control_parts *parts = conn_parts(c);
+	json_t *o, *legs = json_array(), *log = json_array(), *ladder = json_array(),
+		   *story = json_array();
+	int64_t now = loop_now_ms();
+	struct call_view v;
+	call_id id = arg_call(c, req, &v);
+
+	if (id == ID_NONE) {
+		json_decref(legs);
+		json_decref(log);
+		json_decref(ladder);
+		json_decref(story);
+		return;
+	}
+	o = fine();
+	for (unsigned i = 0; i < v.nlegs; i++)
+		json_array_append_new(legs, leg_json(&v.legs[i], now));
+	log_each_of_call(id, add_line, log);
+	sip_ladder(runner_sip(parts->runner), id, add_line, ladder);
+	story_each(runner_story(parts->runner), id, add_sentence, story);
+	json_object_set_new(o, "call", call_json(&v, now));
+	json_object_set_new(o, "legs", legs);
+	json_object_set_new(o, "log", log);
+	json_object_set_new(o, "ladder", ladder);
+	json_object_set_new(o, "story", story);
+	conn_answer(c, o);
+}
+
+static void add_registration(void *arg, const char *user, const char *uri, int expires_s)
+{
+	json_t *o = json_object();
+
+	put(o, "user", user);
+	put(o, "contact", uri);
+	put_int(o, "expires_s", expires_s);
+	json_array_append_new(arg, o);
+}
+
+static void cmd_registrations(struct conn *c, json_t *req)
+{
+	json_t *o = fine(), *list = json_array();
+
+	sip_registrations(runner_sip(conn_parts(c)->runner), add_registration, list);
+	json_object_set_new(o, "registrations", list);
+	conn_answer(c, o);
+}
+
+static json_t *ledger_json(struct ledger *l)
+{
+	struct ledger_status st;
+	json_t *o = json_object();
+
+	ledger_status(l, &st);
+	put_bool(o, "shipping", st.shipping);
+	put_bool(o, "connected", st.shipper.connected);
+	put_int(o, "waiting", (int64_t)st.waiting);
+	put_int(o, "appended", (int64_t)st.appended);
+	put_int(o, "lost", (int64_t)st.lost);
+	put_int(o, "shipped", (int64_t)st.shipper.facts);
+	put_int(o, "batches", (int64_t)st.shipper.batches);
+	put_int(o, "failures", (int64_t)st.shipper.failures);
+	put_int(o, "last_ok_ms", st.shipper.last_ok_ms ? loop_now_ms() - st.shipper.last_ok_ms : -1);
+	put(o, "last_error", st.shipper.connected ? "" : st.shipper.last_error);
+	return o;
+}
+
+static json_t *people_json(const struct people *p)
+{
+	struct people_status st;
+	json_t *o = json_object();
+
+	people_status(p, &st);
+	put_bool(o, "configured", st.configured);
+	put_bool(o, "synced", st.synced);
+	put(o, "from", !st.synced ? "" : st.from_file ? "file" : "database");
+	put_int(o, "users", st.users);
+	put(o, "trouble", st.trouble);
+	return o;
+}
+
+static void cmd_status(struct conn *c, json_t *req)
+{
+	struct control_parts *parts = conn_parts(c);
+	struct runner_stats st;
+	json_t *o = fine();
+
+	runner_stats(parts->runner, &st);
+	put_int(o, "calls", st.calls);
+	put_int(o, "invites", (int64_t)st.invites);
+	put_int(o, "refused_while_stopping", (int64_t)st.refused);
+	put_int(o, "events", (int64_t)st.events);
+	put_int(o, "actions", (int64_t)st.actions);
+	put_int(o, "facts", (int64_t)st.facts);
+	put_int(o, "guards", st.timers);
+	put_int(o, "longest_queue", st.queued_max);
+	put_int(o, "recorded", (int64_t)recorder_total(parts->recorder));
+	json_object_set_new(o, "ledger", ledger_json(parts->ledger));
+	json_object_set_new(o, "directory", people_json(parts->people));
+	conn_answer(c, o);
+}
+
+/* ---- acting -------------------------------------------------------------------------------- */
+
+static void on_reply(void *arg, int status, const char *text)
+{
+	struct conn *c = arg;
+	json_t *o = json_object();
+
+	put_bool(o, "ok", status < 300);
+	put_int(o, "status", status);
+	put(o, status < 300 ? "text" : "error", text);
+	conn_answer(c, o);
+}
+
+/* The leg of a request, ID_NONE if it names none. False after having failed the request. */
+static bool arg_leg(struct conn *c, json_t *req, call_id call, leg_id *leg)
+{
+	const char *text;
+	uint64_t id;
+
+	*leg = ID_NONE;
+	if (json_object_get(req, "leg") == NULL)
+		return true;
+	text = arg_text(c, req, "leg", "the id of a leg such as 17.2.3");
+	if (text == NULL)
+		return false;
+	if (id_parse(text, &id) && id_legno(id) != 0 && id_call(id) == call) {
+		*leg = id;
+		return true;
+	}
+	conn_fail(c, "leg `%s': expected a leg of that call", text);
+	return false;
+}
+
+static void cmd_transfer(struct conn *c, json_t *req)
+{
+	const char *number;
+	struct event ev = {.type = EV_TRANSFER,
+		.transfer = {.origin = ORIGIN_CTL,
+			.asker = "ctl",
+			.own_host = true,
+			.may_refer = true}};
+	struct call_view v;
+
+	ev.call = arg_call(c, req, &v);
+	if (ev.call == ID_NONE || !arg_leg(c, req, ev.call, &ev.leg))
+		return;
+	number = arg_text(c, req, "number", "the number to transfer to");
+	if (number == NULL)
+		return;
+	if (!str_set(ev.transfer.number, number)) {
+		conn_fail(c, "number `%s': expected at most %d characters", number, NUM_MAX - 1);
+		return;
+	}
+	runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+}
+
+static void command_on_call(struct conn *c, json_t *req, enum ev type)
+{
+	struct event ev = {.type = type, .command = {.origin = ORIGIN_CTL, .asker = "ctl"}};
+	struct call_view v;
+
+	ev.call = arg_call(c, req, &v);
+	if (ev.call != ID_NONE)
+		runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+}
+
+static void cmd_cancel(struct conn *c, json_t *req)
+{
+	command_on_call(c, req, EV_XFER_CANCEL);
+}
+
+static void cmd_hangup(struct conn *c, json_t *req)
+{
+	command_on_call(c, req, EV_HANGUP);
+}
+
+static void cmd_trace(struct conn *c, json_t *req)
+{
+	struct sip *sip = runner_sip(conn_parts(c)->runner);
+	json_t *on = json_object_get(req, "on");
+	const char *peer = NULL;
+	call_id id = ID_NONE;
+	struct call_view v;
+	int rc;
+
+	if (!json_is_boolean(on)) {
+		conn_fail(c, "%s \"on\": expected true or false", on ? "bad" : "missing");
+		return;
+	}
+	if (json_object_get(req, "peer") != NULL)
+		peer = arg_text(c, req, "peer", "the name of a peer");
+	else
+		id = arg_call(c, req, &v);
+	if (peer == NULL && id == ID_NONE)
+		return;
+	rc = sip_trace(sip, id, peer, json_is_true(on));
+	if (rc == ENOENT && peer != NULL)
+		conn_fail(c, "no peer `%s': expected the name of one in the configuration", peer);
+	else if (rc)
+		conn_fail(c, "trace: %s", strerror(rc));
+	else
+		conn_answer(c, fine());
+}
+
+static void cmd_reload(struct conn *c, json_t *req)
+{
+	struct control_parts *parts = conn_parts(c);
+	json_t *notes = json_array(), *o = json_object();
+	int rc = parts->reload(parts->reload_arg, add_line, notes);
+
+	put_bool(o, "ok", rc == 0);
+	if (rc)
+		put(o, "error", "the configuration has problems; the old one stays");
+	json_object_set_new(o, "notes", notes);
+	conn_answer(c, o);
+}
+
+static void cmd_recorder(struct conn *c, json_t *req)
+{
+	const char *path = arg_text(c, req, "file", "the absolute path of a new file");
+	json_t *o;
+	int rc;
+
+	if (path == NULL)
+		return;
+	if (path[0] != '/') {
+		conn_fail(c, "file `%s': expected an absolute path", path);
+		return;
+	}
+	rc = recorder_dump(conn_parts(c)->recorder, path);
+	if (rc) {
+		conn_fail(c, "%s: segued cannot write it: %s", path, strerror(rc));
+		return;
+	}
+	o = fine();
+	put_int(o, "recorded", (int64_t)recorder_total(conn_parts(c)->recorder));
+	conn_answer(c, o);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *name;
+	void (*run)(struct conn *c, json_t *req);
+} commands[] = {
+	{"calls", cmd_calls},
+	{"call", cmd_call},
+	{"transfer", cmd_transfer},
+	{"cancel", cmd_cancel},
+	{"hangup", cmd_hangup},
+	{"trace", cmd_trace},
+	{"registrations", cmd_registrations},
+	{"status", cmd_status},
+	{"reload", cmd_reload},
+	{"recorder", cmd_recorder},
+};
+
+static void unknown_command(struct conn *c, const char *name)
+{
+	char names[256] = "";
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		str_append(names, sizeof(names), i ? ", " : "");
+		str_append(names, sizeof(names), commands[i].name);
+	}
+	conn_fail(c, "no command `%.40s': expected one of %s", name, names);
+}
+
+static void dispatch(struct conn *c, json_t *req)
+{
+	const char *name = arg_text(c, req, "cmd", "the name of a command");
+
+	if (name == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (str_eq(commands[i].name, name)) {
+			commands[i].run(c, req);
+			return;
+		}
+	unknown_command(c, name);
+}
+
+void command_run(struct conn *c, const char *line, size_t len)
+{
+	json_error_t err;
+	json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err);
+
+	if (req == NULL)
+		conn_fail(c, "not a JSON object: %s (at byte %d)", err.text, err.position);
+	else if (!json_is_object(req))
+		conn_fail(c, "not a JSON object: expected {\"cmd\": ...}");
+	else
+		dispatch(c, req);
+	json_decref(req);
+}

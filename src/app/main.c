@@ -1,0 +1,344 @@
+/*
+ * segued: the daemon. start() is the tour: every part in the order in which each needs the ones
+ * before it; stop() goes the same way back.
+ */
+#include <config.h>
+
+#include "app/config.h"
+#include "app/control.h"
+#include "app/ledger.h"
+#include "app/loop.h"
+#include "app/people.h"
+#include "app/recorder.h"
+#include "app/runner.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#ifndef SEGUE_CONF
+#define SEGUE_CONF "/etc/segue/segue.conf"
+#endif
+
+struct daemon {
+	const char *path; /* of the configuration */
+	struct app_config *cfg;
+	struct ledger *ledger;
+	struct core *core;
+	struct recorder *recorder;
+	struct runner *runner;
+	struct people *people;
+	struct sip *sip;
+	struct loop *loop;
+	struct control *control;
+	int signals;
+	struct loop_watch *signal_watch;
+	bool stopping;
+};
+
+/* ---- reload -------------------------------------------------------------------------------- */
+
+struct notes {
+	config_problem_fn *fn; /* may be NULL */
+	void *arg;
+};
+
+static void log_problem(void *arg, const char *line)
+{
+	struct notes *n = arg;
+
+	log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "config_problem", "msg", line, NULL);
+	if (n->fn != NULL)
+		n->fn(n->arg, line);
+}
+
+static void note_restart(void *arg, const char *path)
+{
+	struct notes *n = arg;
+	char line[160];
+
+	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "config_needs_restart", "option", path, NULL);
+	snprintf(line, sizeof(line), "%s takes effect at the next start", path);
+	if (n->fn != NULL)
+		n->fn(n->arg, line);
+}
+
+static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
+{
+	struct daemon *d = arg;
+	struct notes notes = {fn, fn_arg};
+	struct app_config *cfg;
+	int rc = config_load(d->path, log_problem, &notes, &cfg);
+
+	if (rc) {
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "reload_refused", "file", d->path, NULL);
+		return rc;
+	}
+	config_keep_fixed(cfg, d->cfg, note_restart, &notes);
+	free(d->cfg);
+	d->cfg = cfg;
+	log_open(cfg->log_target, cfg->log_level);
+	core_reconfigure(d->core, &cfg->core);
+	recorder_reconfigure(d->recorder, &cfg->core);
+	rc = sip_reconfigure(d->sip, &cfg->sip);
+	people_refresh(d->people);
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "reloaded", "file", d->path, NULL);
+	return rc;
+}
+
+/* ---- signals ------------------------------------------------------------------------------- */
+
+static void on_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	loop_stop(d->loop);
+}
+
+static void on_signal(void *arg, int events)
+{
+	struct daemon *d = arg;
+	struct signalfd_siginfo si;
+
+	if (read(d->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	if (si.ssi_signo == SIGHUP) {
+		reload(d, NULL, NULL);
+		return;
+	}
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "stopping", "signal",
+		strsignal((int)si.ssi_signo), NULL);
+	if (d->stopping)
+		loop_stop(d->loop); /* asked twice: at once */
+	d->stopping = true;
+	runner_drain(d->runner, d->cfg->drain_ms, on_drained, d);
+}
+
+/* Before any thread is made, so that all of them leave the signals to the loop. */
+static int signals_open(struct daemon *d)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signals < 0 ? errno : 0;
+}
+
+static int signals_watch(struct daemon *d)
+{
+	d->signal_watch = loop_watch(d->loop, d->signals, LOOP_IN, on_signal, d);
+	return d->signal_watch ? 0 : ENOMEM;
+}
+
+/* ---- start and stop ------------------------------------------------------------------------ */
+
+static int core_open(struct daemon *d)
+{
+	d->core = core_create(&d->cfg->core, d->cfg->node);
+	d->recorder = recorder_create(d->cfg->recorder_events, &d->cfg->core, d->cfg->node);
+	if (d->core == NULL || d->recorder == NULL)
+		return ENOMEM;
+	if (d->cfg->recorder_file[0] != '\0')
+		recorder_dump_on_crash(d->recorder, d->cfg->recorder_file);
+	return 0;
+}
+
+static int runner_open(struct daemon *d)
+{
+	d->runner = runner_create(d->core, d->ledger, d->recorder);
+	d->people = d->runner ? people_create(d->runner) : NULL;
+	return d->people ? 0 : ENOMEM;
+}
+
+/* While the daemon stops, SIP may still have something to say when nobody listens any more. */
+static void on_emit(void *arg, struct event *ev)
+{
+	struct daemon *d = arg;
+
+	if (d->runner != NULL)
+		runner_emit(d->runner, ev);
+}
+
+static bool on_find_user(void *arg, const char *name, struct sip_user *u)
+{
+	struct daemon *d = arg;
+
+	return d->people != NULL && people_find(d->people, name, u);
+}
+
+static int sip_open(struct daemon *d)
+{
+	struct sip_hooks hooks = {.arg = d, .emit = on_emit, .find_user = on_find_user};
+
+	d->sip = sip_create(&d->cfg->sip, &hooks);
+	d->loop = d->sip ? loop_create(sip_loop(d->sip)) : NULL;
+	if (d->loop == NULL)
+		return EADDRNOTAVAIL; /* what exactly was logged by sip */
+	return runner_start(d->runner, d->loop, d->sip);
+}
+
+static int control_start(struct daemon *d)
+{
+	struct control_parts parts = {.loop = d->loop,
+		.runner = d->runner,
+		.ledger = d->ledger,
+		.people = d->people,
+		.recorder = d->recorder,
+		.reload = reload,
+		.reload_arg = d};
+
+	return control_open(d->cfg, &parts, &d->control);
+}
+
+static int start(struct daemon *d)
+{
+	int rc;
+
+	log_open(d->cfg->log_target, d->cfg->log_level);
+	(void)((rc = signals_open(d)) ||
+	       (rc = ledger_open(d->cfg, &d->ledger)) ||
+	       (rc = core_open(d)) ||
+	       (rc = runner_open(d)) ||
+	       (rc = sip_open(d)) ||
+	       (rc = signals_watch(d)) ||
+	       (rc = ledger_start(d->ledger, d->cfg, d->loop)) ||
+	       (rc = people_start(d->people, d->cfg, d->loop)) ||
+	       (rc = control_start(d)));
+	return rc;
+}
+
+static void stop(struct daemon *d)
+{
+	control_close(d->control);
+	people_destroy(d->people);
+	d->people = NULL;
+	ledger_close(d->ledger, d->cfg->ship_grace_ms);
+	loop_unwatch(d->signal_watch);
+	runner_destroy(d->runner);
+	d->runner = NULL;
+	loop_destroy(d->loop);
+	if (d->sip != NULL)
+		sip_destroy(d->sip);
+	if (d->core != NULL)
+		core_destroy(d->core);
+	recorder_destroy(d->recorder);
+	if (d->signals >= 0)
+		close(d->signals);
+	free(d->cfg);
+}
+
+static int run(const char *path, struct app_config *cfg)
+{
+	struct daemon d = {.path = path, .cfg = cfg, .signals = -1};
+	int rc = start(&d);
+
+	if (rc) {
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "not_started", "why", strerror(rc), NULL);
+	} else {
+		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "started", "version", PACKAGE_VERSION,
+			"config", path, "listen", cfg->sip.listen[0], "control", cfg->socket, NULL);
+		loop_run(d.loop);
+		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "stopped", NULL);
+	}
+	stop(&d);
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- command line -------------------------------------------------------------------------- */
+
+static const char usage[] =
+	"usage: segued [-c FILE]           run in the foreground\n"
+	"       segued [-c FILE] --check   tell everything that is wrong in the configuration\n"
+	"\n"
+	"  -c, --config FILE   configuration (default " SEGUE_CONF ")\n"
+	"      --check         exit 0 if the configuration is good, 1 if not\n"
+	"      --print-config  every option with its default and meaning, as a configuration\n"
+	"      --print-man     the same as the manual page segue.conf(5)\n"
+	"      --print-markdown  the same as docs/options.md\n"
+	"      --version\n"
+	"  -h, --help\n"
+	"\n"
+	"Signals: HUP reads the configuration again; TERM and INT hang up the live calls, ship the\n"
+	"ledger and end. See segued(8), segue.conf(5), seguectl(1).\n";
+
+enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_MAN, OPT_PRINT_MARKDOWN, OPT_VERSION };
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
+	{"print-man", no_argument, NULL, OPT_PRINT_MAN},
+	{"print-markdown", no_argument, NULL, OPT_PRINT_MARKDOWN},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, 'h'},
+	{NULL},
+};
+
+static void print_problem(void *arg, const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+static int print_and_exit(int what)
+{
+	switch (what) {
+	case OPT_PRINT_CONFIG:
+		config_print_conf(stdout);
+		break;
+	case OPT_PRINT_MAN:
+		config_print_man(stdout);
+		break;
+	case OPT_PRINT_MARKDOWN:
+		config_print_markdown(stdout);
+		break;
+	case OPT_VERSION:
+		printf("segued %s\n", PACKAGE_VERSION);
+		break;
+	default:
+		fputs(usage, stdout);
+	}
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = SEGUE_CONF;
+	struct app_config *cfg;
+	bool check = false;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1)
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case OPT_CHECK:
+			check = true;
+			break;
+		case '?':
+			fprintf(stderr, "segued --help shows what can be said\n");
+			return 2;
+		default:
+			return print_and_exit(opt);
+		}
+	if (optind < argc) {
+		fprintf(stderr, "segued: `%s': expected options only, see segued --help\n", argv[optind]);
+		return 2;
+	}
+	if (config_load(path, print_problem, NULL, &cfg))
+		return EXIT_FAILURE;
+	if (!check)
+		return run(path, cfg);
+	printf("%s is good: %u listeners, %u peers, %u routes\n", path, cfg->sip.nlisten,
+		cfg->sip.npeers, cfg->core.nroute);
+	free(cfg);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,188 @@
+/* people: see people.h. */
+#include "app/people.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <uthash.h>
+
+struct person {
+	struct sip_user user;
+	UT_hash_handle hh;
+};
+
+struct people {
+	struct runner *runner;
+	struct directory *directory;
+	struct loop_watch *watch;
+	struct person *by_name;
+	bool synced, from_file;
+};
+
+struct people *people_create(struct runner *runner)
+{
+	struct people *p = calloc(1, sizeof(*p));
+
+	if (p != NULL)
+		p->runner = runner;
+	return p;
+}
+
+static struct person *find(const struct people *p, const char *name)
+{
+	struct person *x;
+
+	HASH_FIND_STR(p->by_name, name, x);
+	return x;
+}
+
+bool people_find(const struct people *p, const char *name, struct sip_user *u)
+{
+	struct person *x = find(p, name);
+
+	if (x != NULL)
+		*u = x->user;
+	return x != NULL;
+}
+
+static void forget(struct people *p, const char *name)
+{
+	struct person *x = find(p, name);
+
+	if (x == NULL)
+		return;
+	HASH_DEL(p->by_name, x);
+	free(x);
+}
+
+static void keep(struct people *p, const struct directory_user *row)
+{
+	struct person *x = find(p, row->core.user);
+
+	if (x == NULL) {
+		x = calloc(1, sizeof(*x));
+		if (x == NULL)
+			return;
+		str_set(x->user.name, row->core.user);
+		HASH_ADD_STR(p->by_name, user.name, x);
+	}
+	str_set(x->user.number, row->core.number);
+	str_set(x->user.display, row->core.name);
+	str_set(x->user.ha1_md5, row->ha1_md5);
+	str_set(x->user.ha1_sha256, row->ha1_sha256);
+	str_set(x->user.contact, row->contact);
+	x->user.enabled = row->core.enabled;
+}
+
+static void on_user(void *arg, const struct directory_user *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_USER, .user = row->core};
+
+	if (row->core.gone)
+		forget(p, row->core.user);
+	else
+		keep(p, row);
+	runner_emit(p->runner, &ev);
+	sip_user_changed(runner_sip(p->runner), row->core.user);
+}
+
+static void on_queue(void *arg, const struct ev_dir_queue *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_QUEUE, .queue = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
+static void on_member(void *arg, const struct ev_dir_member *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_MEMBER, .member = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
+static void on_ivr(void *arg, const struct ev_dir_ivr *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_IVR, .ivr = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
+static void on_synced(void *arg, int from_file)
+{
+	struct people *p = arg;
+	char n[16];
+
+	p->synced = true;
+	p->from_file = from_file != 0;
+	snprintf(n, sizeof(n), "%u", HASH_COUNT(p->by_name));
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "directory_read", "from",
+		from_file ? "file" : "database", "users", n, NULL);
+}
+
+static void on_readable(void *arg, int events)
+{
+	struct people *p = arg;
+
+	directory_dispatch(p->directory);
+}
+
+int people_start(struct people *p, const struct app_config *cfg, struct loop *loop)
+{
+	struct directory_hooks hooks = {.arg = p,
+		.user = on_user,
+		.queue = on_queue,
+		.member = on_member,
+		.ivr = on_ivr,
+		.synced = on_synced};
+	int rc;
+
+	if (cfg->shipper.conninfo[0] == '\0')
+		return 0; /* told by the ledger */
+	rc = directory_start(cfg->shipper.conninfo, cfg->directory_copy, &hooks, &p->directory);
+	if (rc == 0) {
+		p->watch = loop_watch(loop, directory_fd(p->directory), LOOP_IN, on_readable, p);
+		rc = p->watch ? 0 : ENOMEM;
+	}
+	if (rc)
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "directory_not_started", "why",
+			strerror(rc), NULL);
+	return rc;
+}
+
+void people_refresh(struct people *p)
+{
+	if (p->directory != NULL)
+		directory_refresh(p->directory);
+}
+
+void people_destroy(struct people *p)
+{
+	struct person *x, *next;
+
+	if (p == NULL)
+		return;
+	loop_unwatch(p->watch);
+	if (p->directory != NULL)
+		directory_stop(p->directory);
+	HASH_ITER(hh, p->by_name, x, next)
+	{
+		HASH_DEL(p->by_name, x);
+		free(x);
+	}
+	free(p);
+}
+
+void people_status(const struct people *p, struct people_status *out)
+{
+	*out = (struct people_status){
+		.configured = p->directory != NULL,
+		.from_file = p->from_file,
+		.synced = p->synced,
+		.users = HASH_COUNT(p->by_name),
+		.trouble = p->directory ? directory_trouble(p->directory) : NULL,
+	};
+}

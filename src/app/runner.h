@@ -1,0 +1,51 @@
+/*
+ * runner: the one place where the world meets the core. It takes events from every side, one at a
+ * time, and for each:
+ *
+ *	give it its time and random bits -> recorder -> core_step()
+ *	-> facts to the ledger -> facts to the log -> actions, in order
+ *
+ * Events that come up while actions are carried out wait in a queue: steps are never nested.
+ */
+#ifndef SEGUE_APP_RUNNER_H
+#define SEGUE_APP_RUNNER_H
+
+#include "app/ledger.h"
+#include "app/loop.h"
+#include "app/recorder.h"
+#include "core/core.h"
+#include "sip/sip.h"
+
+struct runner;
+struct story;
+
+struct runner_stats {
+	uint64_t events, facts, actions, invites, refused; /* refused: INVITEs while draining */
+	unsigned calls, timers, queued_max;
+};
+
+/* core, ledger and recorder stay the caller's and must outlive the runner. NULL without memory. */
+struct runner *runner_create(struct core *core, struct ledger *ledger, struct recorder *recorder);
+/* Ties the loop and the SIP side to it, after which events may come. 0 or an errno (logged). */
+int runner_start(struct runner *r, struct loop *loop, struct sip *sip);
+void runner_destroy(struct runner *r);
+
+/* One event; type, leg or call, and the union are set. */
+void runner_emit(struct runner *r, const struct event *ev);
+
+/* One command (EV_TRANSFER, EV_XFER_CANCEL, EV_HANGUP): fn is called exactly once, with the core's
+ * answer, unless runner_forget(arg) comes before it. Fills the command's cmd. */
+typedef void runner_reply_fn(void *arg, int status, const char *text);
+void runner_command(struct runner *r, struct event *ev, runner_reply_fn *fn, void *arg);
+void runner_forget(struct runner *r, void *arg);
+
+/* Refuses new calls with 503 and hangs up those that live; done is called once, when they are gone
+ * or after grace_ms. */
+void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), void *arg);
+
+struct core *runner_core(struct runner *r);
+struct sip *runner_sip(struct runner *r);
+struct story *runner_story(struct runner *r);
+void runner_stats(const struct runner *r, struct runner_stats *out);
+
+#endif
