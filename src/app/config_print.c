@@ -81,6 +81,11 @@ static void conf_option(FILE *out, const struct option *o, const char *lead)
 	put_lines(out, comment, about);
 	if (o->def[0] == '\0' && !(o->flags & OPT_REQUIRED))
 		fprintf(out, "%sDefault: %s.\n", comment, o->list_max ? "none" : "\"\"");
+	if (o->def[0] != '\0' && o->example != NULL && section_find(o->section)->list_max == 0) {
+		fprintf(out, "%sExample: ", comment);
+		put_value(out, o, o->example);
+		fputc('\n', out);
+	}
 }
 
 static void conf_group(FILE *out, const struct section *sec)

@@ -31,3 +31,15 @@ seguectl_SOURCES = src/app/seguectl.c
 seguectl_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths) $(JANSSON_CFLAGS)
 seguectl_LDADD = libapp.a libdb.a libcore.a libbase.a \
 	$(PQ_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) -lpthread
+
+dist_man_MANS += man/segued.8 man/seguectl.1 man/segue.conf.5
+exampledir = $(docdir)
+dist_example_DATA = conf/segue.conf
+EXTRA_DIST += docs/options.md
+
+# Files that are printed from the table of options; tests/app compares them.
+regenerate-app: segued
+	./segued --print-config > $(srcdir)/conf/segue.conf
+	./segued --print-man > $(srcdir)/man/segue.conf.5
+	./segued --print-markdown > $(srcdir)/docs/options.md
+.PHONY: regenerate-app

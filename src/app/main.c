@@ -155,7 +155,10 @@ static int runner_open(struct daemon *d)
 {
 	d->runner = runner_create(d->core, d->ledger, d->recorder);
 	d->people = d->runner ? people_create(d->runner) : NULL;
-	return d->people ? 0 : ENOMEM;
+	if (d->people == NULL)
+		return ENOMEM;
+	runner_announce(d->runner, d->cfg->node, PACKAGE_VERSION);
+	return 0;
 }
 
 /* While the daemon stops, SIP may still have something to say when nobody listens any more. */

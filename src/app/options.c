@@ -97,7 +97,7 @@ const struct option options[] = {
 		.unit = 1, .def = "20s",
 		.meaning = "A transferor who is called back after a failed transfer rings this long."},
 	{"transfer", "join", OPT_TIME, OPT_RELOAD, AT(core.join_ms), RANGE(500, 2 * MINUTE),
-		.unit = 1, .def = "10s",
+		.unit = 1, .def = "34s",
 		.meaning = "From the target's answer until both parties' media is joined, else the transfer failed."},
 	{"transfer", "resume", OPT_TIME, OPT_RELOAD, AT(core.resume_ms), RANGE(SEC, 10 * MINUTE),
 		.unit = 1, .def = "32s",
@@ -110,7 +110,7 @@ const struct option options[] = {
 		.unit = 1, .def = "4s",
 		.meaning = "The final NOTIFY has this long to be answered before the leg is hung up."},
 	{"transfer", "no_answer_status", OPT_INT, OPT_RELOAD, AT(core.no_answer_status),
-		RANGE(400, 699), .unit = 1, .def = "480",
+		RANGE(400, 699), .unit = 1, .def = "408",
 		.meaning = "SIP status that tells the transferor the target did not answer: 408 or 480."},
 	{"transfer", "foreign", OPT_BOOL, OPT_RELOAD, AT(core.refer_foreign), .def = "false",
 		.meaning = "Take the number out of a Refer-To that names a foreign host; false refuses it."},
@@ -119,7 +119,7 @@ const struct option options[] = {
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),
 		.unit = 1, .def = "5", .meaning = "Redirections followed for one target."},
 	{"transfer", "fallback", OPT_FALLBACK, OPT_RELOAD,
-		LIST_AT(core.fallback, core.nfallback, FALLBACK_MAX), .def = "recall hangup",
+		LIST_AT(core.fallback, core.nfallback, FALLBACK_MAX), .def = "recall",
 		.example = "recall user:bob announce:300 hangup",
 		.meaning = "What is tried, in order, for a caller whose transfer failed and whose transferor\n"
 			   "has left: \"recall\" rings the transferor again, \"user:NAME\" rings that user,\n"

@@ -328,6 +328,14 @@ static void on_timer(void *arg, int events)
 	arm(r);
 }
 
+void runner_announce(struct runner *r, unsigned node, const char *version)
+{
+	struct fact f = {.type = FACT_STARTED, .at = loop_wall_us(), .started = {.node = node}};
+
+	str_set(f.started.version, version);
+	ledger_append(r->ledger, &f, 1);
+}
+
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip)
 {
 	r->loop = loop;

@@ -26,6 +26,9 @@ struct runner_stats {
 
 /* core, ledger and recorder stay the caller's and must outlive the runner. NULL without memory. */
 struct runner *runner_create(struct core *core, struct ledger *ledger, struct recorder *recorder);
+/* Puts on record that this run begins: what an earlier one left open was cut off (E-124). To be
+ * called before the first event. */
+void runner_announce(struct runner *r, unsigned node, const char *version);
 /* Ties the loop and the SIP side to it, after which events may come. 0 or an errno (logged). */
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip);
 void runner_destroy(struct runner *r);
