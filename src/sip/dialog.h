@@ -1,0 +1,56 @@
+/*
+ * dialog: the identity of one SIP dialog as we keep it (RFC 3261 section 12): Call-ID, tags, CSeq
+ * of both directions, route set, remote target, our Contact. It builds requests inside the dialog
+ * and knows nothing of calls. One INVITE usage and the refer usages share it (RFC 5057).
+ */
+#ifndef SEGUE_SIP_DIALOG_H
+#define SEGUE_SIP_DIALOG_H
+
+#include "sip/stack.h"
+
+#define DIALOG_TAG_MAX 20
+
+struct dialog {
+	su_home_t home[1];       /* owns what the pointers below point to */
+	char tag[DIALOG_TAG_MAX]; /* local tag, unique in this process; the key of the dialog map */
+	sip_call_id_t *call_id;
+	sip_from_t *local;       /* as From of our requests, tag included */
+	sip_to_t *remote;        /* as To of our requests; the tag once it is known */
+	sip_route_t *route;      /* route set in the order of our requests */
+	sip_contact_t *target;   /* remote target; NULL until a Contact was seen */
+	sip_contact_t *contact;  /* ours */
+	uint32_t cseq;           /* of our last request */
+	uint32_t remote_cseq;    /* of their last request; 0: none yet */
+	uint32_t invite_cseq;    /* of our last INVITE, for its ACK */
+	struct stack_dest next;  /* fixed next hop (a phone's own flow, a peer's address), or "" */
+};
+
+/* A dialog that starts with their INVITE; the response needs d->tag. flow: send our requests back
+ * where this came from (phones behind NAT), unless a route set says otherwise. 0 or ENOMEM. */
+int dialog_init_uas(
+	struct dialog *d, struct stack *s, const sip_t *invite, const struct stack_dest *flow);
+
+/* A dialog that starts with our INVITE. from, to: header values, valid. next: fixed next hop of later
+ * requests, or empty. 0, EINVAL or ENOMEM. */
+int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const char *from,
+	const char *to, const struct stack_dest *next);
+void dialog_done(struct dialog *d);
+
+/* Takes remote tag, route set and target from a 101..299 response to our first INVITE: the early
+ * or confirmed dialog that it belongs to. */
+void dialog_take_response(struct dialog *d, const sip_t *response);
+/* Target refresh (RFC 3261 section 12.2): from an accepted (re-)INVITE or UPDATE, or its 2xx. */
+void dialog_take_target(struct dialog *d, const sip_t *sip);
+/* Is this in-dialog request of the dialog's peer? Compares Call-ID and the remote tag. */
+bool dialog_matches(const struct dialog *d, const sip_t *request);
+
+/* A new request inside the dialog with Request-URI, Route, From, To, Call-ID, CSeq, Max-Forwards;
+ * ACK takes the CSeq of the last INVITE. NULL without memory or target. */
+msg_t *dialog_request(
+	struct dialog *d, struct stack *s, sip_method_t method, const char *method_name);
+/* Where requests of the dialog are sent: the first Route, a phone's own flow, or the target. */
+void dialog_dest(const struct dialog *d, struct stack_dest *dest);
+/* The same request once more under a new CSeq: after 401, 422, or to another address. */
+msg_t *dialog_repeat(struct dialog *d, msg_t *sent);
+
+#endif

@@ -1,0 +1,325 @@
+/* leg: what sip/ keeps of one dialog that the core knows; its life, its events, its SDP texts. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sofia-sip/sip_header.h>
+
+#include "sip/internal.h"
+
+ENUM_DEFINE(sip_leg_state, SIP_LEG_STATE_LIST)
+ENUM_DEFINE(sip_oa, SIP_OA_LIST)
+ENUM_DEFINE(sip_refresher, SIP_REFRESHER_LIST)
+ENUM_DEFINE(sip_queued, SIP_QUEUED_LIST)
+
+/* ---- text -------------------------------------------------------------------------------- */
+
+int text_set(struct text *t, const char *p, size_t n)
+{
+	char *copy = malloc(n + 1);
+
+	if (copy == NULL)
+		return ENOMEM;
+	memcpy(copy, p, n);
+	copy[n] = '\0';
+	free(t->p);
+	t->p = copy;
+	t->n = n;
+	return 0;
+}
+
+void text_clear(struct text *t)
+{
+	free(t->p);
+	t->p = NULL;
+	t->n = 0;
+}
+
+void text_move(struct text *to, struct text *from)
+{
+	free(to->p);
+	*to = *from;
+	from->p = NULL;
+	from->n = 0;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+struct sip_leg *sip_leg_new(struct sip *s, enum leg_side side)
+{
+	struct sip_leg *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->sip = s;
+	l->side = side;
+	l->state = side == SIDE_UAS ? SIDE_INCOMING : SIDE_CALLING;
+	l->min_se = s->cfg.min_se_s;
+	su_home_init(l->dialog.home);
+	snprintf(l->dialog.tag, sizeof(l->dialog.tag), "s%016llx",
+		(unsigned long long)sip_random(s));
+	return l;
+}
+
+void sip_leg_index(struct sip_leg *l)
+{
+	HASH_ADD(hh_tag, l->sip->by_tag, dialog.tag, strlen(l->dialog.tag), l);
+}
+
+int sip_leg_bind(struct sip_leg *l, leg_id id)
+{
+	l->id = id;
+	l->call = sip_call_get(l->sip, id_call(id));
+	if (l->call == NULL)
+		return ENOMEM;
+	HASH_ADD(hh_id, l->sip->by_id, id, sizeof(l->id), l);
+	return 0;
+}
+
+struct sip_leg *sip_leg_find(struct sip *s, leg_id id)
+{
+	struct sip_leg *l;
+
+	HASH_FIND(hh_id, s->by_id, &id, sizeof(id), l);
+	return l;
+}
+
+struct sip_leg *sip_leg_by_tag(struct sip *s, const char *tag)
+{
+	struct sip_leg *l;
+
+	HASH_FIND(hh_tag, s->by_tag, tag, strlen(tag), l);
+	return l;
+}
+
+int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d)
+{
+	const char *proto, *hostport = stack_local(l->sip->stack, d, &proto);
+	char uri[160], host[STACK_HOST_MAX];
+	const char *colon;
+
+	if (hostport == NULL)
+		return EHOSTUNREACH;
+	snprintf(uri, sizeof(uri), "<sip:%s@%s%s>", l->dialog.tag, hostport,
+		strcmp(proto, "tcp") == 0 ? ";transport=tcp" : "");
+	l->dialog.contact = sip_contact_make(l->dialog.home, uri);
+	if (l->dialog.contact == NULL)
+		return ENOMEM;
+	colon = strrchr(hostport, ':');
+	if (hostport[0] == '[')
+		str_copy_n(host, sizeof(host), hostport + 1, (size_t)(colon - hostport) - 2);
+	else
+		str_copy_n(host, sizeof(host), hostport, (size_t)(colon - hostport));
+	sdp_local_init(&l->local, sip_random(l->sip), host);
+	return 0;
+}
+
+static void leg_unindex(struct sip_leg *l)
+{
+	struct sip *s = l->sip;
+
+	if (l->hh_id.tbl != NULL) {
+		HASH_DELETE(hh_id, s->by_id, l);
+		l->hh_id.tbl = NULL;
+	}
+	if (l->hh_tag.tbl != NULL) {
+		HASH_DELETE(hh_tag, s->by_tag, l);
+		l->hh_tag.tbl = NULL;
+	}
+	if (l->hh_handle.tbl != NULL) {
+		HASH_DELETE(hh_handle, s->by_handle, l);
+		l->hh_handle.tbl = NULL;
+	}
+}
+
+void sip_leg_drop(struct sip_leg *l)
+{
+	leg_unindex(l);
+	session_timer_stop(l);
+	if (l->failover != NULL)
+		su_timer_destroy(l->failover);
+	while (l->requests != NULL)
+		request_forget(l->requests);
+	offer_abandon(l);
+	info_abandon(l);
+	refer_abandon(l);
+	if (l->invite != NULL)
+		stack_server_bind(l->invite, NULL), stack_server_release(l->invite);
+	if (l->ack != NULL)
+		stack_client_release(l->ack);
+	text_clear(&l->remote);
+	text_clear(&l->remote_was);
+	text_clear(&l->given);
+	text_clear(&l->given_was);
+	text_clear(&l->headers);
+	if (l->call != NULL)
+		sip_call_put(l->sip, l->call);
+	dialog_done(&l->dialog);
+	free(l);
+}
+
+void sip_leg_bury(struct sip *s)
+{
+	while (s->dead != NULL) {
+		struct sip_leg *l = s->dead;
+
+		s->dead = l->next_dead;
+		sip_leg_drop(l);
+	}
+}
+
+/* Unreachable from now on; memory goes at the end of the turn. */
+static void leg_die(struct sip_leg *l)
+{
+	leg_unindex(l);
+	l->next_dead = l->sip->dead;
+	l->sip->dead = l;
+}
+
+void sip_leg_release(struct sip_leg *l)
+{
+	static const struct action nothing;
+
+	if (l->life == LEG_FREED)
+		return;
+	l->life = LEG_FREED;
+	if (l->state == SIDE_OVER)
+		leg_die(l);
+	else if (l->state == SIDE_ENDING)
+		sip_leg_check(l);
+	else
+		bye_hangup(l, &nothing);
+}
+
+void sip_leg_check(struct sip_leg *l)
+{
+	if (l->state != SIDE_ENDING || l->requests != NULL || l->invite != NULL ||
+		l->reinvite != NULL)
+		return;
+	l->state = SIDE_OVER;
+	sip_emit_simple(l, EV_CLOSED, 0, NULL);
+	if (l->life == LEG_FREED)
+		leg_die(l);
+}
+
+void sip_leg_end(struct sip_leg *l)
+{
+	if (l->state == SIDE_OVER)
+		return;
+	l->state = SIDE_ENDING;
+	l->queued = QUEUED_NOTHING;
+	session_timer_stop(l);
+	offer_abandon(l);
+	info_abandon(l);
+	if (l->ack != NULL)
+		stack_client_release(l->ack), l->ack = NULL;
+	sip_leg_check(l);
+}
+
+void sip_leg_gone(struct sip_leg *l, uint16_t status, const char *text)
+{
+	if (l->state == SIDE_ENDING || l->state == SIDE_OVER)
+		return;
+	l->state = SIDE_ENDING;
+	sip_emit_simple(l, EV_GONE, status, text);
+	sip_leg_end(l);
+}
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+void sip_emit(struct sip_leg *l, struct event *ev)
+{
+	if (l->id == ID_NONE || l->life == LEG_FREED)
+		return;
+	ev->leg = l->id;
+	ev->call = id_call(l->id);
+	l->sip->hooks.emit(l->sip->hooks.arg, ev);
+}
+
+void sip_emit_simple(struct sip_leg *l, enum ev type, uint16_t status, const char *text)
+{
+	struct event ev = {.type = type};
+
+	if (type == EV_OA_DONE)
+		ev.offer.status = status;
+	else
+		ev.reject.status = status, str_set(ev.reject.text, text);
+	sip_emit(l, &ev);
+}
+
+/* ---- session descriptions ---------------------------------------------------------------- */
+
+int sip_leg_sdp_of(const sip_t *sip, struct slice *sdp)
+{
+	const sip_content_type_t *c = sip->sip_content_type;
+	char type[512];
+
+	if (sip->sip_payload == NULL || sip->sip_payload->pl_len == 0)
+		return 0;
+	type[0] = '\0';
+	if (c != NULL && sip_header_field_e(type, sizeof(type), (sip_header_t *)c, 0) >=
+				 (issize_t)sizeof(type))
+		return 0;
+	return sdp_in_body(type, sip->sip_payload->pl_data, sip->sip_payload->pl_len, sdp);
+}
+
+void sip_leg_take_sdp(
+	struct sip_leg *l, const sip_t *sip, enum sdp_what what, struct sdp_note *note)
+{
+	struct slice sdp;
+
+	memset(note, 0, sizeof(*note));
+	note->what = SDP_NONE;
+	if (!sip_leg_sdp_of(sip, &sdp))
+		return;
+	sdp_take_note(what, sdp.p, sdp.n, l->remote.p, l->remote.n, note);
+	if (note->what == SDP_BAD || note->what == SDP_NONE)
+		return;
+	if (what == SDP_OFFER)
+		text_move(&l->remote_was, &l->remote);
+	if (text_set(&l->remote, sdp.p, sdp.n) != 0)
+		note->what = SDP_BAD;
+}
+
+void sip_leg_rollback(struct sip_leg *l)
+{
+	if (l->oa == OA_RECEIVED)
+		text_move(&l->remote, &l->remote_was);
+	else if (l->given_was.p != NULL)
+		text_move(&l->given, &l->given_was);
+}
+
+void sip_leg_commit(struct sip_leg *l)
+{
+	text_clear(&l->remote_was);
+	text_clear(&l->given_was);
+}
+
+const char *sip_leg_make_sdp(
+	struct sip_leg *l, enum sdp_role role, leg_id from, enum sdp_dir dir, size_t *len)
+{
+	static char body[SDP_MAX];
+	struct sip_leg *f = from != ID_NONE ? sip_leg_find(l->sip, from) : NULL;
+	const struct text *source = f != NULL && f->remote.n > 0 ? &f->remote : &l->given;
+	struct sdp_job job = {.role = role, .dir = dir};
+	enum sdp_error err;
+
+	if (source->n == 0)
+		return NULL;
+	job.source = (struct slice){source->p, source->n};
+	job.last = (struct slice){l->given.p, l->given.n};
+	if (role == SDP_ROLE_ANSWER)
+		job.offer = (struct slice){l->remote.p, l->remote.n};
+	err = sdp_rewrite(&l->local, &job, body, sizeof(body), len);
+	if (err != SDP_OK)
+		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "sdp_rewrite", "role",
+			sdp_role_name(role), "why", sdp_error_name(err), NULL);
+	if (err != SDP_OK && err != SDP_MISMATCH)
+		return NULL;
+	if (role == SDP_ROLE_OFFER)
+		text_move(&l->given_was, &l->given);
+	return text_set(&l->given, body, *len) == 0 ? body : NULL;
+}

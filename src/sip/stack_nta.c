@@ -1,0 +1,427 @@
+/* stack on sofia-sip's NTA: the only file that knows it. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stack;
+#define NTA_AGENT_MAGIC_T struct stack
+#define NTA_LEG_MAGIC_T struct stack
+#define NTA_OUTGOING_MAGIC_T struct stack_client_sink
+#define NTA_INCOMING_MAGIC_T struct stack_server_sink
+#define NTA_RELIABLE_MAGIC_T void
+
+#include "sip/stack.h"
+
+#include <sofia-sip/hostdomain.h>
+#include <sofia-sip/msg_addr.h>
+#include <sofia-sip/nta.h>
+#include <sofia-sip/nta_tport.h>
+#include <sofia-sip/sip_status.h>
+#include <sofia-sip/sip_tag.h>
+#include <sofia-sip/sip_util.h>
+#include <sofia-sip/tport.h>
+#include <sofia-sip/tport_tag.h>
+
+#include "base/log.h"
+#include "base/str.h"
+
+#define LISTEN_MAX 16
+#define MESSAGE_MAX 65536
+
+struct listener {
+	char proto[8];
+	char host[STACK_HOST_MAX]; /* bare; IPv6 without brackets */
+	char hostport[STACK_HOST_MAX + 10];
+	char ident[STACK_HOST_MAX + 10]; /* shared by UDP and TCP of one address */
+	unsigned port;
+	int family;
+	bool loopback;
+};
+
+struct stack {
+	nta_agent_t *agent;
+	nta_leg_t *leg; /* the default leg: every new request comes here */
+	struct stack_hooks hooks;
+	struct listener listener[LISTEN_MAX];
+	unsigned nlistener;
+};
+
+static nta_incoming_t *irq_of(struct stack_server *t)
+{
+	return (nta_incoming_t *)t;
+}
+
+static nta_outgoing_t *orq_of(struct stack_client *t)
+{
+	return (nta_outgoing_t *)t;
+}
+
+/* ---- listeners -------------------------------------------------------------------------- */
+
+static bool host_is_loopback(const char *host)
+{
+	return str_starts(host, "127.") || str_eq(host, "::1") || str_ieq(host, "localhost");
+}
+
+static int host_family(const char *host)
+{
+	return strchr(host, ':') != NULL ? AF_INET6 : AF_INET;
+}
+
+/* "udp:127.0.0.1:5060" -> l. */
+static bool listener_parse(const char *text, struct listener *l)
+{
+	const char *host = strchr(text, ':'), *port = strrchr(text, ':');
+	size_t n;
+	char *end;
+
+	if (host == NULL || port == host || (size_t)(host - text) >= sizeof(l->proto))
+		return false;
+	str_copy_n(l->proto, sizeof(l->proto), text, (size_t)(host - text));
+	if (strcmp(l->proto, "udp") != 0 && strcmp(l->proto, "tcp") != 0)
+		return false;
+	host++;
+	n = (size_t)(port - host);
+	if (n >= 2 && host[0] == '[' && host[n - 1] == ']')
+		host++, n -= 2;
+	if (n == 0 || n >= sizeof(l->host))
+		return false;
+	str_copy_n(l->host, sizeof(l->host), host, n);
+	l->port = (unsigned)strtoul(port + 1, &end, 10);
+	if (*end != '\0' || end == port + 1 || l->port == 0 || l->port > 65535)
+		return false;
+	l->family = host_family(l->host);
+	l->loopback = host_is_loopback(l->host);
+	snprintf(l->hostport, sizeof(l->hostport), l->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+		l->host, l->port);
+	str_set(l->ident, l->hostport);
+	return true;
+}
+
+/* A listener on every address is announced under the first address that sofia found. */
+static void listener_learn_host(struct stack *s, struct listener *l)
+{
+	tport_t *tp;
+	const tp_name_t *n;
+
+	if (strcmp(l->host, "0.0.0.0") != 0 && strcmp(l->host, "::") != 0)
+		return;
+	for (tp = tport_primaries(nta_agent_tports(s->agent)); tp != NULL; tp = tport_next(tp)) {
+		n = tport_name(tp);
+		if (n->tpn_ident == NULL || strcmp(n->tpn_ident, l->ident) != 0)
+			continue;
+		snprintf(l->hostport, sizeof(l->hostport), "%s:%s", n->tpn_host, n->tpn_port);
+		return;
+	}
+}
+
+static int listener_open(struct stack *s, const char *text, const struct stack_config *cfg)
+{
+	struct listener *l = &s->listener[s->nlistener];
+	char uri[160];
+
+	if (s->nlistener >= LISTEN_MAX || !listener_parse(text, l)) {
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_bad", "value", text, "expected",
+			"udp:ADDRESS:PORT or tcp:ADDRESS:PORT", NULL);
+		return EINVAL;
+	}
+	snprintf(uri, sizeof(uri), "sip:%s;transport=%s", l->hostport, l->proto);
+	if (nta_agent_add_tport(s->agent, (url_string_t *)uri, TPTAG_IDENT(l->ident),
+		    TPTAG_UDP_RMEM(cfg->udp_rmem), TPTAG_SERVER(1), TAG_END()) < 0) {
+		int err = su_errno();
+
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_failed", "value", text,
+			"error", su_strerror(err), NULL);
+		return err != 0 ? err : EADDRNOTAVAIL;
+	}
+	listener_learn_host(s, l);
+	s->nlistener++;
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "listening", "on", text, NULL);
+	return 0;
+}
+
+/* Protocol, host and family that a next hop wants. */
+static void dest_wants(const char *uri, char *proto, size_t size, char *host, size_t hsize)
+{
+	su_home_t home[1] = {SU_HOME_INIT(home)};
+	url_t *u;
+
+	str_copy(proto, size, "udp");
+	host[0] = '\0';
+	u = url_make(home, uri);
+	if (u != NULL) {
+		const char *h = u->url_host != NULL ? u->url_host : "";
+		size_t n = strlen(h);
+
+		url_param(u->url_params, "transport", proto, (isize_t)size);
+		if (n >= 2 && h[0] == '[')
+			str_copy_n(host, hsize, h + 1, n - 2);
+		else
+			str_copy(host, hsize, h);
+	}
+	su_home_deinit(home);
+}
+
+static const struct listener *listener_for(const struct stack *s, const struct stack_dest *d)
+{
+	char proto[8], host[256];
+	const struct listener *best = NULL;
+	int best_score = 0;
+
+	if (d->listener >= 0 && (unsigned)d->listener < s->nlistener)
+		return &s->listener[d->listener];
+	dest_wants(d->uri, proto, sizeof(proto), host, sizeof(host));
+	for (unsigned i = 0; i < s->nlistener; i++) {
+		const struct listener *l = &s->listener[i];
+		int score;
+
+		if (l->family != host_family(host))
+			continue;
+		score = 1 + (strcasecmp(l->proto, proto) == 0 ? 2 : 0) +
+			(l->loopback == host_is_loopback(host) ? 1 : 0);
+		if (score > best_score)
+			best = l, best_score = score;
+	}
+	return best;
+}
+
+const char *stack_local(const struct stack *s, const struct stack_dest *d, const char **proto)
+{
+	const struct listener *l = listener_for(s, d);
+
+	if (l == NULL)
+		return NULL;
+	*proto = l->proto;
+	return l->hostport;
+}
+
+bool stack_is_local(const struct stack *s, const char *host, unsigned port)
+{
+	size_t n = strlen(host);
+	char bare[STACK_HOST_MAX];
+
+	if (n >= 2 && host[0] == '[')
+		str_copy_n(bare, sizeof(bare), host + 1, n - 2);
+	else
+		str_set(bare, host);
+	for (unsigned i = 0; i < s->nlistener; i++)
+		if (strcasecmp(s->listener[i].host, bare) == 0 &&
+			(port == 0 || port == s->listener[i].port))
+			return true;
+	return false;
+}
+
+/* ---- server transactions ------------------------------------------------------------------ */
+
+static int on_request(struct stack *s, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip)
+{
+	if (sip->sip_request->rq_method == sip_method_ack)
+		nta_incoming_destroy(irq); /* of a 2xx that is long forgotten */
+	else
+		s->hooks.request(s->hooks.arg, (struct stack_server *)irq, sip);
+	return 0;
+}
+
+static int on_ack_cancel(struct stack_server_sink *sink, nta_incoming_t *irq, const sip_t *sip)
+{
+	struct stack_server *t = (struct stack_server *)irq;
+
+	if (sip == NULL)
+		sink->ops->silence(sink, t);
+	else if (sip->sip_request->rq_method == sip_method_cancel)
+		sink->ops->cancel(sink, t, sip);
+	else if (sip->sip_request->rq_method == sip_method_ack && nta_incoming_status(irq) < 300)
+		sink->ops->ack(sink, t, sip);
+	return 0;
+}
+
+static int on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *sip)
+{
+	nta_reliable_destroy(rel);
+	return prack != NULL ? 200 : 0;
+}
+
+static int listener_of(struct stack *s, tport_t *tp)
+{
+	const tp_name_t *n = tp != NULL ? tport_name(tport_parent(tp)) : NULL;
+
+	if (n == NULL || n->tpn_ident == NULL)
+		return -1;
+	for (unsigned i = 0; i < s->nlistener; i++)
+		if (strcmp(s->listener[i].ident, n->tpn_ident) == 0 &&
+			strcasecmp(s->listener[i].proto, n->tpn_proto) == 0)
+			return (int)i;
+	return -1;
+}
+
+void stack_server_source(struct stack *s, struct stack_server *t, struct stack_addr *from)
+{
+	msg_t *msg = nta_incoming_getrequest(irq_of(t));
+	tport_t *tp = nta_incoming_transport(s->agent, irq_of(t), msg);
+	su_sockaddr_t *su = msg_addr(msg);
+
+	memset(from, 0, sizeof(*from));
+	from->listener = listener_of(s, tp);
+	str_set(from->proto, from->listener >= 0 ? s->listener[from->listener].proto : "udp");
+	su_inet_ntop(su->su_family, SU_ADDR(su), from->host, sizeof(from->host));
+	from->port = ntohs(su->su_port);
+	tport_unref(tp);
+	msg_destroy(msg);
+}
+
+msg_t *stack_server_message(struct stack_server *t)
+{
+	return nta_incoming_getrequest(irq_of(t));
+}
+
+void stack_server_tag(struct stack_server *t, const char *tag)
+{
+	nta_incoming_tag(irq_of(t), tag);
+}
+
+void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink)
+{
+	nta_incoming_bind(irq_of(t), sink != NULL ? on_ack_cancel : NULL, sink);
+}
+
+msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
+{
+	if (phrase == NULL || phrase[0] == '\0')
+		phrase = sip_status_phrase(status);
+	if (phrase == NULL)
+		phrase = "Status";
+	return nta_incoming_create_response(irq_of(t), status, phrase);
+}
+
+void stack_reply(struct stack_server *t, msg_t *response)
+{
+	nta_incoming_mreply(irq_of(t), response);
+}
+
+int stack_reply_reliable(struct stack_server *t, msg_t *response)
+{
+	return nta_reliable_mreply(irq_of(t), on_prack, NULL, response) != NULL ? 0 : EPROTO;
+}
+
+void stack_server_release(struct stack_server *t)
+{
+	nta_incoming_destroy(irq_of(t));
+}
+
+/* ---- client transactions ------------------------------------------------------------------ */
+
+static int on_response(struct stack_client_sink *sink, nta_outgoing_t *orq, const sip_t *sip)
+{
+	if (sip != NULL)
+		sink->response(sink, (struct stack_client *)orq, sip);
+	return 0;
+}
+
+msg_t *stack_request(struct stack *s)
+{
+	return nta_msg_create(s->agent, 0);
+}
+
+static nta_outgoing_t *send_msg(struct stack *s, msg_t *msg, const struct stack_dest *d,
+	nta_response_f *fn, struct stack_client_sink *sink)
+{
+	const struct listener *l = listener_for(s, d);
+	const char *ident = l != NULL ? l->ident : NULL;
+	url_t *route = NULL;
+	nta_outgoing_t *orq;
+
+	if (d->uri[0] != '\0') {
+		route = url_make(msg_home(msg), d->uri);
+		if (route == NULL || route->url_host == NULL || route->url_host[0] == '\0') {
+			msg_destroy(msg);
+			return NULL;
+		}
+	}
+	orq = nta_outgoing_mcreate(s->agent, fn, sink, (url_string_t *)route, msg,
+		TAG_IF(ident != NULL, TPTAG_IDENT(ident)), TAG_END());
+	if (orq == NULL)
+		msg_destroy(msg);
+	return orq;
+}
+
+struct stack_client *stack_send(
+	struct stack *s, msg_t *request, const struct stack_dest *d, struct stack_client_sink *sink)
+{
+	return (struct stack_client *)send_msg(s, request, d, on_response, sink);
+}
+
+struct stack_client *stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
+{
+	return (struct stack_client *)send_msg(s, ack, d, NULL, NULL);
+}
+
+void stack_cancel(struct stack_client *t, const char *reason)
+{
+	nta_outgoing_tcancel(orq_of(t), NULL, NULL,
+		TAG_IF(reason != NULL && reason[0] != '\0', SIPTAG_REASON_STR(reason)), TAG_END());
+}
+
+msg_t *stack_client_message(struct stack_client *t)
+{
+	return nta_outgoing_getresponse(orq_of(t));
+}
+
+msg_t *stack_client_request(struct stack_client *t)
+{
+	return nta_outgoing_getrequest(orq_of(t));
+}
+
+void stack_client_release(struct stack_client *t)
+{
+	nta_outgoing_destroy(orq_of(t));
+}
+
+bool stack_is_internal(const sip_t *sip)
+{
+	return nta_sip_is_internal((sip_t *)sip) != 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+struct stack *stack_create(
+	su_root_t *root, const struct stack_config *cfg, const struct stack_hooks *hooks)
+{
+	struct stack *s = calloc(1, sizeof(*s));
+	unsigned t1 = cfg->t1_ms != 0 ? cfg->t1_ms : 500;
+
+	if (s == NULL)
+		return NULL;
+	s->hooks = *hooks;
+	s->agent = nta_agent_create(root, (url_string_t *)-1, NULL, s, NTATAG_UA(1),
+		NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1), NTATAG_CLIENT_RPORT(1),
+		NTATAG_CANCEL_487(0), NTATAG_PASS_100(1), NTATAG_TIMEOUT_408(1),
+		NTATAG_SIP_T1(t1), NTATAG_SIP_T1X64(64 * t1), NTATAG_PRELOAD(2048),
+		NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_SIPFLAGS(MSG_FLG_EXTRACT_COPY), TAG_END());
+	if (s->agent == NULL) {
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "stack_failed", "error",
+			su_strerror(su_errno()), NULL);
+		free(s);
+		return NULL;
+	}
+	s->leg = nta_leg_tcreate(s->agent, on_request, s, NTATAG_NO_DIALOG(1), TAG_END());
+	if (s->leg == NULL)
+		goto fail;
+	for (unsigned i = 0; i < cfg->nlisten; i++)
+		if (listener_open(s, cfg->listen[i], cfg) != 0)
+			goto fail;
+	return s;
+fail:
+	stack_destroy(s);
+	return NULL;
+}
+
+void stack_destroy(struct stack *s)
+{
+	if (s == NULL)
+		return;
+	nta_agent_destroy(s->agent);
+	free(s);
+}

@@ -1,0 +1,238 @@
+/* trace: the ladder of every call (one line per message) and, when asked for, whole messages in
+ * the log, with credentials masked. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sofia-sip/sip_header.h>
+
+#include "sip/internal.h"
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+struct sip_call *sip_call_get(struct sip *s, call_id id)
+{
+	struct sip_call *c;
+
+	HASH_FIND(hh, s->calls, &id, sizeof(id), c);
+	if (c == NULL) {
+		c = calloc(1, sizeof(*c));
+		if (c == NULL)
+			return NULL;
+		c->id = id;
+		HASH_ADD(hh, s->calls, id, sizeof(c->id), c);
+	}
+	c->nlegs++;
+	return c;
+}
+
+void sip_call_put(struct sip *s, struct sip_call *c)
+{
+	if (--c->nlegs > 0)
+		return;
+	HASH_DELETE(hh, s->calls, c);
+	free(c->ladder);
+	free(c);
+}
+
+/* ---- ladder ------------------------------------------------------------------------------- */
+
+static struct ladder_entry *ladder_slot(struct sip_call *c)
+{
+	struct ladder_entry *grown;
+	unsigned cap;
+
+	if (c->n == LADDER_MAX) {
+		struct ladder_entry *e = &c->ladder[c->first];
+
+		c->first = (c->first + 1) % LADDER_MAX;
+		return e;
+	}
+	if (c->n == c->cap) {
+		cap = c->cap == 0 ? 16 : c->cap * 2 > LADDER_MAX ? LADDER_MAX : c->cap * 2;
+		grown = realloc(c->ladder, cap * sizeof(*grown));
+		if (grown == NULL)
+			return NULL;
+		c->ladder = grown;
+		c->cap = cap;
+	}
+	return &c->ladder[c->n++];
+}
+
+static void ladder_add(struct sip_leg *l, char dir, const char *text)
+{
+	struct ladder_entry *e = l->call != NULL ? ladder_slot(l->call) : NULL;
+	struct timespec ts;
+
+	if (e == NULL)
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	e->wall = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	e->legno = (uint16_t)id_legno(l->id);
+	e->dir = dir;
+	str_set(e->text, text);
+}
+
+/* "INVITE sip:bob@host +SDP", "200 OK (INVITE) +SDP" */
+static void describe(const sip_t *sip, char *buf, size_t size)
+{
+	char uri[64];
+	const char *sdp = sip->sip_payload != NULL && sip->sip_payload->pl_len > 0 ? " +body" : "";
+
+	if (sip->sip_status != NULL) {
+		snprintf(buf, size, "%d %.24s (%s)%s", sip->sip_status->st_status,
+			sip->sip_status->st_phrase != NULL ? sip->sip_status->st_phrase : "",
+			sip->sip_cseq != NULL ? sip->sip_cseq->cs_method_name : "?", sdp);
+		return;
+	}
+	snprintf(uri, sizeof(uri), "%.30s@%.30s",
+		sip->sip_request->rq_url->url_user != NULL ? sip->sip_request->rq_url->url_user : "",
+		sip->sip_request->rq_url->url_host != NULL ? sip->sip_request->rq_url->url_host
+							   : "");
+	snprintf(buf, size, "%s %s%s", sip->sip_request->rq_method_name, uri, sdp);
+}
+
+/* ---- whole messages ------------------------------------------------------------------------ */
+
+static bool is_traced(const struct sip *s, const struct sip_leg *l)
+{
+	if (l == NULL)
+		return false;
+	if (l->call != NULL && l->call->traced)
+		return true;
+	for (unsigned i = 0; l->peer[0] != '\0' && i < s->cfg.npeers; i++)
+		if (strcmp(s->cfg.peers[i].name, l->peer) == 0)
+			return s->peer_traced[i] != 0;
+	return false;
+}
+
+/* Hides what follows the scheme in Authorization headers. */
+static void mask(char *text)
+{
+	char *line = text;
+
+	while (line != NULL && *line != '\0') {
+		char *end = strstr(line, "\r\n");
+		char *colon = strchr(line, ':');
+
+		if (colon != NULL && (end == NULL || colon < end) &&
+			(strncasecmp(line, "Authorization", 13) == 0 ||
+				strncasecmp(line, "Proxy-Authorization", 19) == 0))
+			for (char *p = colon + 1; *p != '\0' && p != end; p++)
+				*p = '*';
+		line = end != NULL ? end + 2 : NULL;
+	}
+}
+
+static void log_message(struct sip_leg *l, const char *dir, msg_t *msg)
+{
+	size_t len = 0;
+	char *text;
+
+	if (msg == NULL)
+		return;
+	text = msg_as_string(msg_home(msg), msg, NULL, 0, &len);
+	if (text == NULL)
+		return;
+	mask(text);
+	log_kv(LOG_LEVEL_INFO, (struct log_ref){l->id}, "sip_message", "dir", dir, "text", text,
+		NULL);
+	su_free(msg_home(msg), text);
+}
+
+/* ---- what the verbs call ------------------------------------------------------------------- */
+
+void trace_request_in(struct sip *s, struct sip_leg *l, struct stack_server *t, const sip_t *sip)
+{
+	char text[160];
+
+	if (l == NULL)
+		return;
+	describe(sip, text, sizeof(text));
+	ladder_add(l, '<', text);
+	if (t != NULL && is_traced(s, l)) {
+		msg_t *msg = stack_server_message(t);
+
+		log_message(l, "in", msg);
+		msg_destroy(msg);
+	}
+}
+
+void trace_text_out(struct sip *s, struct sip_leg *l, const char *text)
+{
+	ladder_add(l, '>', text);
+}
+
+void trace_message_out(struct sip *s, struct sip_leg *l, msg_t *msg)
+{
+	char text[160];
+
+	if (l == NULL)
+		return;
+	describe(sip_object(msg), text, sizeof(text));
+	ladder_add(l, '>', text);
+	if (is_traced(s, l))
+		log_message(l, "out", msg);
+}
+
+void trace_response_in(struct sip_leg *l, struct stack_client *t, const sip_t *sip)
+{
+	char text[160];
+
+	describe(sip, text, sizeof(text));
+	if (stack_is_internal(sip))
+		str_append(text, sizeof(text), " no answer");
+	ladder_add(l, '<', text);
+	if (is_traced(l->sip, l)) {
+		msg_t *msg = stack_client_message(t);
+
+		log_message(l, "in", msg);
+		if (msg != NULL)
+			msg_destroy(msg);
+	}
+}
+
+/* ---- public ------------------------------------------------------------------------------- */
+
+int sip_trace(struct sip *s, call_id call, const char *peer, int on)
+{
+	struct sip_call *c;
+
+	if (call != ID_NONE) {
+		HASH_FIND(hh, s->calls, &call, sizeof(call), c);
+		if (c == NULL)
+			return ENOENT;
+		c->traced = on;
+		return 0;
+	}
+	for (unsigned i = 0; i < s->cfg.npeers; i++)
+		if (str_eq(s->cfg.peers[i].name, peer)) {
+			s->peer_traced[i] = on != 0;
+			return 0;
+		}
+	return ENOENT;
+}
+
+void sip_ladder(struct sip *s, call_id call, void (*fn)(void *arg, const char *line), void *arg)
+{
+	struct sip_call *c;
+
+	HASH_FIND(hh, s->calls, &call, sizeof(call), c);
+	for (unsigned i = 0; c != NULL && i < c->n; i++) {
+		const struct ladder_entry *e = &c->ladder[(c->first + i) % LADDER_MAX];
+		time_t sec = (time_t)(e->wall / 1000000);
+		char line[160], id[ID_STRLEN];
+		struct tm tm;
+
+		gmtime_r(&sec, &tm);
+		snprintf(line, sizeof(line), "%02d:%02d:%02d.%03d %s %s %s", tm.tm_hour, tm.tm_min,
+			tm.tm_sec, (int)(e->wall / 1000 % 1000),
+			id_str(id_make_leg(call, e->legno), id), e->dir == '<' ? "<-" : "->",
+			e->text);
+		fn(arg, line);
+	}
+}
