@@ -1,0 +1,158 @@
+"""traffic: SIPp as customer, callee, agent and target, with a watcher on the wire."""
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHER_CPUS, SUT_IP,
+                     TARGET_IP, TARGETS, free_port, tool)
+
+
+class Failed(Exception):
+    """Calls failed, so that no figure of this run means anything."""
+
+
+def percentile(values, p):
+    s = sorted(values)
+    return s[min(len(s) - 1, int(len(s) * p / 100))] if s else float("nan")
+
+
+class Traffic:
+    def __init__(self, dir):
+        self.dir = dir
+        self.ports = {"caller": free_port(CALLER_IP), "callee": free_port(CALLEE_IP),
+                      "agent": free_port(AGENT_IP), "target": free_port(TARGET_IP)}
+        self.watcher = tool("watch", dir)
+        for name, users in (("callees", CALLEES), ("agents", AGENTS), ("targets", TARGETS)):
+            with open(os.path.join(dir, name), "w") as f:
+                f.write("SEQUENTIAL\n" + "".join(f"{n};\n" for n in users))
+        self.sipp = shutil.which("sipp")
+        if not self.sipp:
+            raise RuntimeError("sipp is missing: install the package sip-tester")
+
+    def _sipp(self, scenario, ip, port, *args):
+        """A SIPp in the background; its statistics go to a file."""
+        name = f"{scenario}-{port}"
+        stats = os.path.join(self.dir, name + ".csv")
+        if os.path.exists(stats):
+            os.unlink(stats)
+        with open(os.path.join(self.dir, name + ".out"), "wb") as out:
+            p = subprocess.Popen(
+                [self.sipp, "-sf", os.path.join(HERE, f"{scenario}.xml"), "-i", ip, "-p", str(port),
+                 "-nostdin", "-buff_size", "4194304", "-trace_stat", "-stf", stats,
+                 "-fd", "1", "-trace_err", "-error_file", os.path.join(self.dir, name + ".err"),
+                 *args],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.dir,
+                env=dict(os.environ, TERM="dumb"),
+                preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CPUS))
+        p.stats, p.errors = stats, os.path.join(self.dir, name + ".err")
+        return p
+
+    def _caller(self, sut, scenario, numbers, rate, calls, hold):
+        return self._sipp(scenario, CALLER_IP, self.ports["caller"], "-inf",
+                          os.path.join(self.dir, numbers), "-r", str(rate), "-m", str(calls),
+                          "-l", str(calls), "-d", str(int(hold * 1000)),
+                          f"{SUT_IP}:{sut.port}")
+
+    def _callee(self, scenario, role, ip, sut, *args):
+        return self._sipp(scenario, ip, self.ports[role], *args, f"{SUT_IP}:{sut.port}")
+
+    @staticmethod
+    def _end(p):
+        if p.poll() is None:
+            p.send_signal(signal.SIGKILL)
+        p.wait()
+
+    @staticmethod
+    def _last(p):
+        """The last line of its statistics."""
+        try:
+            with open(p.stats) as f:
+                return list(csv.DictReader(f, delimiter=";"))[-1]
+        except (FileNotFoundError, IndexError):
+            raise Failed("SIPp left no statistics")
+
+    def _judge(self, p, calls):
+        """Retransmissions of the caller; raises Failed unless all calls went well."""
+        if p.poll() is None:
+            self._end(p)
+        last = self._last(p)
+        ok, bad = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
+        if bad or ok != calls:
+            why = ""
+            if os.path.exists(p.errors):
+                with open(p.errors, errors="replace") as f:
+                    why = f.read()[:1500]
+            raise Failed(f"{ok} of {calls} calls succeeded, {bad} failed. {why}")
+        return int(last["Retransmissions(C)"])
+
+    def _latency(self, p):
+        """What the watcher saw: {"invite": [seconds], "refer": [seconds]}."""
+        p.terminate()
+        out = p.communicate(timeout=20)[0]
+        seen = {"invite": [], "refer": []}
+        for line in out.splitlines():
+            kind, value = line.split()
+            if kind in seen:
+                seen[kind].append(int(value) / 1e9)
+        return seen
+
+    def run(self, sut, rate, seconds, hold=1.0, transfer=False, patience=60):
+        """calls at that rate for so long; returns what was seen, raises Failed."""
+        calls = int(rate * seconds)
+        helpers = []
+        watch = subprocess.Popen(
+            [self.watcher, str(sut.port), str(self.ports["callee"]), str(self.ports["target"])],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CPUS))
+        try:
+            if transfer:
+                helpers = [self._callee("agent", "agent", AGENT_IP, sut, "-inf",
+                                        os.path.join(self.dir, "targets")),
+                           self._callee("callee", "target", TARGET_IP, sut)]
+                time.sleep(0.3)
+                caller = self._caller(sut, "customer", "agents", rate, calls, hold)
+            else:
+                helpers = [self._callee("callee", "callee", CALLEE_IP, sut)]
+                time.sleep(0.3)
+                caller = self._caller(sut, "caller", "callees", rate, calls, hold)
+            t0 = time.monotonic()
+            try:
+                caller.wait(seconds + hold + patience)
+            except subprocess.TimeoutExpired:
+                pass
+            took = time.monotonic() - t0
+            return {"calls": calls, "took": took, "retrans": self._judge(caller, calls),
+                    "latency": self._latency(watch)}
+        finally:
+            for p in helpers + [caller] if "caller" in locals() else helpers:
+                self._end(p)
+            if watch.poll() is None:
+                watch.kill()
+            watch.wait()
+
+    def wait_ready(self, sut, patience=30):
+        """Until a call goes through: the directory is loaded, too."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self.run(sut, 1, 1, hold=0.05, patience=3)
+            except Failed as e:
+                if time.monotonic() > deadline:
+                    raise Failed(f"{sut.name} takes no calls: {e}\n{sut.tail()}")
+
+    def hold_calls(self, sut, rate, calls, hold):
+        """Starts calls that last for `hold` seconds; returns when all are up: (caller, callee)."""
+        callee = self._callee("callee", "callee", CALLEE_IP, sut)
+        time.sleep(0.3)
+        caller = self._caller(sut, "caller", "callees", rate, calls, hold)
+        time.sleep(calls / rate)
+        deadline = time.monotonic() + 15
+        while int(self._last(caller)["TotalCallCreated"]) < calls:
+            if time.monotonic() > deadline or caller.poll() is not None:
+                raise Failed("the calls did not come up")
+            time.sleep(0.5)
+        time.sleep(1)
+        return caller, callee
