@@ -8,3 +8,9 @@ TESTS += tests/app/test_parts
 tests_app_test_parts_SOURCES = tests/app/test_parts.c
 tests_app_test_parts_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_app_test_parts_LDADD = libapp.a libcore.a libbase.a $(CMOCKA_LIBS) -lpthread
+check_PROGRAMS += tests/app/test_runner
+TESTS += tests/app/test_runner
+tests_app_test_runner_SOURCES = tests/app/test_runner.c
+tests_app_test_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) $(SOFIA_CFLAGS)
+tests_app_test_runner_LDADD = libapp.a libstore.a libcore.a libbase.a $(CMOCKA_LIBS) $(SOFIA_LIBS) \
+	$(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) -lpthread
