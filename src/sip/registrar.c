@@ -234,7 +234,7 @@ static uint16_t read_q(const char *text)
 static uint32_t wished_expiry(const struct registrar *r, const struct plan *plan,
 	const struct wish *w)
 {
-	char text[16];
+	char text[32];
 	uint32_t s;
 
 	if (uri_param(w->addr.params, "expires", text, sizeof(text)) && read_seconds(text, &s))
@@ -252,7 +252,7 @@ static int read_wish(struct registrar *r, struct plan *plan, struct slice elemen
 	const char **why)
 {
 	struct wish *w = &plan->wish[plan->n];
-	char text[16];
+	char text[32];
 	uint32_t s;
 
 	if (addr_parse(element.p, element.n, &w->addr) || w->addr.uri.scheme == URI_TEL) {

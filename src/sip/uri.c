@@ -233,7 +233,7 @@ int uri_host_valid(const char *host, size_t len)
 {
 	struct in6_addr addr;
 
-	if (len == 0 || len >= URI_HOST_MAX)
+	if (len == 0 || len >= URI_HOST_MAX || memchr(host, '\0', len))
 		return 0;
 	if (host[0] == '[')
 		return host[len - 1] == ']' && is_ipv6(host + 1, len - 2, &addr);

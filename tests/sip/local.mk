@@ -1,6 +1,8 @@
 # The built daemon on the wire: scripted user agents (tests/lib/ua.py) and SIPp.
+include tests/sip/unit.mk
 sip_tests = \
 	tests/sip/test_call.py \
+	tests/sip/test_ctl.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
 	tests/sip/test_refer.py \
