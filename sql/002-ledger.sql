@@ -60,6 +60,7 @@ CREATE TABLE segue.cases (
 	closed_at       timestamptz,
 	outbox_id       integer NOT NULL,
 	fact_id         bigint NOT NULL,
+	owner_outbox_id integer,
 	owner_fact_id   bigint,
 	CONSTRAINT cases_case_key_unique UNIQUE (case_key),
 	CONSTRAINT cases_origin_valid CHECK (origin IN ('segue', 'external')),
@@ -81,9 +82,10 @@ COMMENT ON COLUMN segue.cases.owner_since IS 'When that user answered';
 COMMENT ON COLUMN segue.cases.opened_at IS 'Start of its first conversation';
 COMMENT ON COLUMN segue.cases.closed_at IS
 	'Set by the CRM or by hand: the next call of the number opens a new case. NULL: open';
-COMMENT ON COLUMN segue.cases.outbox_id IS 'Outbox of the facts behind this row';
+COMMENT ON COLUMN segue.cases.outbox_id IS 'Outbox of the fact that opened the case';
 COMMENT ON COLUMN segue.cases.fact_id IS 'Fact that opened the case';
-COMMENT ON COLUMN segue.cases.owner_fact_id IS 'Fact that made the owner';
+COMMENT ON COLUMN segue.cases.owner_outbox_id IS 'Outbox of the fact that made the owner';
+COMMENT ON COLUMN segue.cases.owner_fact_id IS 'That fact';
 
 CREATE TABLE segue.conversations (
 	id              uuid PRIMARY KEY,

@@ -161,21 +161,22 @@ SELECT c.id, 'total is start to end', format('total %s, from %s to %s', c.total_
 	FROM conv c WHERE c.ended_at - c.started_at <> c.total_ms * interval '1 ms'
 UNION ALL
 SELECT c.id, 'agent_talk_ms is the sum over segments', format('%s, segments %s', c.agent_talk_ms, t.talk)
-	FROM conv c, LATERAL (SELECT coalesce(sum(s.talk_ms), 0) AS talk FROM seg s
-		WHERE s.conversation_id = c.id
-		AND s.kind IN ('agent', 'recall', 'external', 'consult')) t
-	WHERE c.ended_at IS NOT NULL AND c.agent_talk_ms <> t.talk
+	FROM conv c LEFT JOIN (SELECT s.conversation_id, sum(s.talk_ms) AS talk FROM seg s
+		WHERE s.kind IN ('agent', 'recall', 'external', 'consult') GROUP BY 1) t
+		ON t.conversation_id = c.id
+	WHERE c.ended_at IS NOT NULL AND c.agent_talk_ms <> coalesce(t.talk, 0)
 UNION ALL
 SELECT c.id, 'talk_ms is at most agent_talk_ms', format('%s, %s', c.talk_ms, c.agent_talk_ms)
 	FROM conv c WHERE c.talk_ms > c.agent_talk_ms
 UNION ALL
 SELECT c.id, 'transfers are counted right', format('blind %s consult %s semi %s', c.n_blind, c.n_consult, c.n_semi)
-	FROM conv c, LATERAL (SELECT count(*) FILTER (WHERE x.kind = 'blind') AS blind,
+	FROM conv c LEFT JOIN (SELECT x.conversation_id,
+		count(*) FILTER (WHERE x.kind = 'blind') AS blind,
 		count(*) FILTER (WHERE x.kind = 'consult') AS consult,
 		count(*) FILTER (WHERE x.kind = 'semi') AS semi
-		FROM xfer x WHERE x.conversation_id = c.id AND x.outcome = 'completed') n
-	WHERE c.ended_at IS NOT NULL
-	AND (c.n_blind, c.n_consult, c.n_semi) IS DISTINCT FROM (n.blind, n.consult, n.semi)
+		FROM xfer x WHERE x.outcome = 'completed' GROUP BY 1) n ON n.conversation_id = c.id
+	WHERE c.ended_at IS NOT NULL AND (c.n_blind, c.n_consult, c.n_semi) IS DISTINCT FROM
+		(coalesce(n.blind, 0), coalesce(n.consult, 0), coalesce(n.semi, 0))
 -- transfers
 UNION ALL
 SELECT c.id, 'every transfer has an outcome', format('transfer %s', x.id)
@@ -183,11 +184,11 @@ SELECT c.id, 'every transfer has an outcome', format('transfer %s', x.id)
 	WHERE c.ended_at IS NOT NULL AND x.outcome IS NULL
 UNION ALL
 SELECT x.conversation_id, 'transfers name segments of their conversation', format('transfer %s', x.id)
-	FROM xfer x WHERE x.outcome IS NOT NULL AND (
-		(x.from_segment_id IS NOT NULL AND NOT EXISTS (SELECT FROM seg s
-			WHERE s.id = x.from_segment_id AND s.conversation_id = x.conversation_id))
-		OR (x.to_segment_id IS NOT NULL AND NOT EXISTS (SELECT FROM seg s
-			WHERE s.id = x.to_segment_id AND s.conversation_id = x.conversation_id))
+	FROM xfer x
+	LEFT JOIN seg a ON a.id = x.from_segment_id AND a.conversation_id = x.conversation_id
+	LEFT JOIN seg b ON b.id = x.to_segment_id AND b.conversation_id = x.conversation_id
+	WHERE x.outcome IS NOT NULL AND ((x.from_segment_id IS NOT NULL AND a.id IS NULL)
+		OR (x.to_segment_id IS NOT NULL AND b.id IS NULL)
 		OR (x.outcome = 'completed' AND x.to_segment_id IS NULL))
 UNION ALL
 SELECT x.conversation_id, 'a completed transfer was joined', format('transfer %s', x.id)

@@ -18,8 +18,8 @@ struct shipper_source {
 };
 
 struct shipper_config {
-	char conninfo[512];
-	unsigned batch;     /* facts per transaction at most, default 500 */
+	char conninfo[512]; /* libpq connection string */
+	unsigned batch;     /* facts per transaction at most, default 1000 */
 	unsigned linger_ms; /* waits this long for a batch to fill, default 50 */
 	unsigned retry_ms;  /* between attempts to reach the database, default 1000 */
 };
@@ -28,6 +28,7 @@ struct shipper_status {
 	bool connected;
 	uint64_t shipped;     /* sequence number known to be in the tables */
 	uint64_t facts, batches, failures;
+	uint64_t rejected;    /* facts that the database refused, now in segue.rejected_facts */
 	int64_t last_ok_ms;   /* monotonic ms of the last commit, 0 never */
 	char last_error[256];
 };
