@@ -200,9 +200,10 @@ void sip_leg_check(struct sip_leg *l)
 		l->reinvite != NULL)
 		return;
 	l->state = SIDE_OVER;
-	sip_emit_simple(l, EV_CLOSED, 0, NULL);
 	if (l->life == LEG_FREED)
 		leg_die(l);
+	else
+		sip_emit_simple(l, EV_CLOSED, 0, NULL); /* its step may free the leg */
 }
 
 void sip_leg_end(struct sip_leg *l)
