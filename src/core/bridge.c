@@ -6,7 +6,7 @@
  */
 #include "core/inner.h"
 
-/* Offers on our own account after one CONNECT. Two phones that answer every offer with something
+/* Offers on our own account until media are settled. Two phones that answer every offer with something
  * new would otherwise be asked for ever; after this many the last answers stand. */
 #define ROUNDS_MAX 6
 
@@ -262,9 +262,11 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 
 /* ---- the reconciler --------------------------------------------------------------------------------- */
 
+/* l was given what p said last, in the direction that p wants. */
 static bool has_newest(const struct leg *l, const struct leg *p)
 {
-	return l->given.from == p->id && l->given.rv == p->rv && l->given.mode == GIVEN_CONNECT;
+	return l->given.from == p->id && l->given.rv == p->rv && l->given.told == p->will &&
+	       l->given.mode == GIVEN_CONNECT;
 }
 
 static bool is_unanswered(const struct leg *l)
@@ -344,7 +346,7 @@ static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, stru
 	if (l->state != LEG_UP || p->oa != OA_IDLE || p->rv == 0 || has_newest(l, p))
 		return false;
 	if (k->bridge.rounds >= ROUNDS_MAX) {
-		l->given = (struct given){p->id, p->rv, l->given.told, GIVEN_CONNECT};
+		l->given = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
 		return true;
 	}
 	k->bridge.rounds++;
@@ -404,7 +406,9 @@ bool bridge_run(struct core *c, struct call *k)
 	if (agree(x, y) == (b->state == BRIDGE_SETTLED))
 		return false;
 	b->state = b->state == BRIDGE_SETTLED ? BRIDGE_UNSETTLED : BRIDGE_SETTLED;
-	if (b->state == BRIDGE_SETTLED)
+	if (b->state == BRIDGE_SETTLED) {
+		b->rounds = 0;
 		call_post(k, SETTLED);
+	}
 	return false;
 }

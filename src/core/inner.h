@@ -111,6 +111,7 @@ struct leg {
 	bool outbound, rel_required, immediate, may_refer, image;
 	int8_t seg;     /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
+	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
 	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
 	int64_t since;
 	uuid seg_id;    /* outlives the segment: a late answer is still recorded (E-016) */

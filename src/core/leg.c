@@ -76,6 +76,22 @@ static void refuse_pending_offer(struct core *c, struct leg *l)
 	l->oa = OA_IDLE;
 }
 
+/* Out of the conversation, and its dialog lives on for a moment. */
+static void let_go(struct core *c, struct call *k, struct leg *l)
+{
+	enum leg_state next = l->notify ? LEG_NOTIFYING : LEG_PARTING;
+
+	refuse_pending_offer(c, l);
+	l->role = ROLE_PAST;
+	bridge_forget(c, k, l);
+	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
+	if (l->oa == OA_GLARE)
+		l->oa = OA_IDLE;
+	leg_set_state(c, l, next);
+	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART],
+		next == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms);
+}
+
 void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *outcome,
 	const char *by)
 {
@@ -84,6 +100,10 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 	if (l->state == LEG_CLOSING)
 		return;
 	segment_close(c, k, l, outcome, by, status, NULL);
+	if (l->state == LEG_UP && l->notify) {
+		let_go(c, k, l); /* no BYE overtakes the final NOTIFY (E-005, R-045) */
+		return;
+	}
 	refuse_pending_offer(c, l);
 	a = act_add(c, l->state == LEG_NEW || l->state == LEG_EARLY ? ACT_REJECT : ACT_HANGUP, l->id);
 	a->status = status;
@@ -95,21 +115,14 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 void leg_part(struct core *c, struct call *k, struct leg *l)
 {
 	const struct xfer *x = &k->xfer;
-	enum leg_state next = x->sub == SUB_FINAL ? LEG_NOTIFYING : LEG_PARTING;
-	bool moved = k->word == SETTLED;
+	bool moved = k->word == SETTLED; /* otherwise the call ended while the target rang */
 
 	segment_close(c, k, l, moved ? "transferred" : "completed",
 		moved ? "transfer" : k->ended_by, 0, moved ? &x->id : NULL);
-	if (x->refer_leg != l->id) {
+	if (x->refer_leg == l->id)
+		let_go(c, k, l);
+	else
 		leg_drop(c, k, l, moved ? 200 : 0, "", "");
-		return;
-	}
-	refuse_pending_offer(c, l);
-	l->role = ROLE_PAST;
-	bridge_forget(c, k, l);
-	leg_set_state(c, l, next);
-	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART],
-		next == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms);
 }
 
 /* ---- those being rung ------------------------------------------------------------------------------- */
@@ -333,7 +346,7 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 		str_set(k->ended_by, party_word(k, l));
 	if (k->xfer.refer_leg == l->id)
 		k->xfer.sub = SUB_NONE; /* no NOTIFY into a usage that ended (E-001) */
-	if (l->id == k->customer)
+	if (l->id == k->customer && role != ROLE_PAST)
 		timeline(c, k, &(struct timeline_note){.type = "customer_left", .actor = "customer"});
 	closing(c, k, l);
 	if (role != ROLE_PAST && role != ROLE_NONE)
@@ -393,7 +406,9 @@ static void on_notify_done(struct core *c, struct call *k, struct leg *l)
 {
 	if (k->xfer.cmd == c->ev->notify.cmd && k->xfer.sub == SUB_FINAL)
 		k->xfer.sub = SUB_DONE;
-	if (l->state != LEG_NOTIFYING)
+	if (l->notify == c->ev->notify.cmd)
+		l->notify = 0;
+	if (l->state != LEG_NOTIFYING || l->notify)
 		return;
 	leg_set_state(c, l, LEG_PARTING);
 	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART], c->cfg.bye_ms);

@@ -64,7 +64,8 @@ struct sdp_note {
 	enum sdp_what what;
 	enum dir dir;  /* of the first active audio stream, else of the first active stream */
 	bool same;     /* says nothing that the leg's previous SDP did not say (o= version aside). For
-			* an answer also true if it merely picks from what was said before. */
+			* an answer also true if it merely picks from what was said before, or differs
+			* in direction alone: that is in `dir`. */
 	bool usable;   /* at least one stream has a port (false: port 0 everywhere, E-033) */
 	bool image;    /* an active m=image stream: a fax is running (E-053) */
 };

@@ -75,7 +75,7 @@ static void v_progress_kept(struct core *c, struct call *k)
 	a->from = t->id;
 	if (l->rel_required && l->oa == OA_RECV) { /* sent reliably: this is the answer */
 		l->oa = OA_IDLE;
-		l->given = (struct given){t->id, t->rv, t->will, GIVEN_CONNECT};
+		l->given = (struct given){t->id, t->rv, (uint8_t)e->sdp.dir, GIVEN_CONNECT};
 	}
 }
 
@@ -370,6 +370,7 @@ static void v_accept(struct core *c, struct call *k)
 
 static void notify(struct core *c, struct call *k, uint16_t status, const char *text, enum sub after)
 {
+	struct leg *l = call_leg(k, k->xfer.refer_leg);
 	struct action *a;
 
 	if (k->xfer.sub != SUB_ACTIVE)
@@ -381,6 +382,8 @@ static void notify(struct core *c, struct call *k, uint16_t status, const char *
 	a->notify.cmd = k->xfer.cmd;
 	a->notify.final = after == SUB_FINAL;
 	k->xfer.sub = (uint8_t)after;
+	if (after == SUB_FINAL && l)
+		l->notify = k->xfer.cmd;
 }
 
 /* Some phones keep the line until they hear 200: they hear it at once; the ledger keeps the truth

@@ -252,10 +252,13 @@ static void leg_ends(struct contract *ct, struct ct_leg *l)
 	l->since = ct->now;
 }
 
-/* The leg's own SDP is now this. Answering a hold with its reverse is no hold of one's own. */
+/* The leg's own SDP is now this. An answer that only takes what it was left with says nothing about
+ * what its party wants. */
 static void leg_says(struct ct_leg *l, const struct sdp_note *sdp)
 {
-	bool forced = sdp->what == SDP_ANSWER && sdp->dir == dir_reverse(l->offered.dir);
+	bool forced = sdp->what == SDP_ANSWER &&
+		      sdp->dir == dir_and(l->intent, dir_reverse(l->offered.dir)) &&
+		      l->offered.dir != DIR_SENDRECV;
 
 	if (sdp->what != SDP_OFFER && sdp->what != SDP_ANSWER)
 		return;
@@ -263,7 +266,7 @@ static void leg_says(struct ct_leg *l, const struct sdp_note *sdp)
 	l->ver_prev = l->ver;
 	l->intent_prev = l->intent;
 	l->dir = sdp->dir;
-	l->intent = forced ? DIR_SENDRECV : sdp->dir;
+	l->intent = forced ? l->intent : sdp->dir;
 	if (!sdp->same || l->ver == 0)
 		l->ver = ++l->ver_top;
 }
@@ -281,8 +284,8 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 
 	if (id == ID_NONE)
 		return;
-	if (contract_leg(ct, id) != NULL) {
-		contract_fail(ct, "leg-id-reused", "INVITE got the id of a leg that lives");
+	if (contract_call(ct, id) != NULL) {
+		contract_fail(ct, "call-id-reused", "INVITE got the id of a call that lives");
 		return;
 	}
 	l = leg_new(ct, id);

@@ -86,6 +86,7 @@ struct ct_call {
 	struct ct_timer timer; /* TIMER_STATE */
 	bool commanded;        /* HANGUP by command */
 	unsigned nlegs;        /* not yet freed */
+	leg_id kept;           /* who must not be lost, as the core last showed it */
 	int64_t born, empty_since;
 	UT_hash_handle hh;
 };

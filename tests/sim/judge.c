@@ -44,29 +44,29 @@ static bool still_there(struct contract *ct, const struct ct_leg *l)
 	       !l->parted;
 }
 
-/* The first leg of a call is its caller. If the core ends it, it must have been over: the caller
+/* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the party
  * itself left, or everybody it could talk to did. */
-static void check_caller_kept(struct contract *ct, const struct event *ev,
+static void check_kept_kept(struct contract *ct, const struct event *ev,
 	const struct core_out *out, const struct action *a)
 {
 	call_id call = id_call(a->leg);
 	struct ct_call *k = contract_call(ct, call);
-	struct ct_leg *l, *lt, *caller = contract_leg(ct, a->leg);
+	struct ct_leg *l, *lt, *kept = contract_leg(ct, a->leg);
 	char id[ID_STRLEN];
 
-	if (caller == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
-		!still_there(ct, caller) || ev->type == EV_HANGUP)
+	if (kept == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
+		!still_there(ct, kept) || ev->type == EV_HANGUP)
 		return;
 	HASH_ITER(hh, ct->legs, l, lt) {
-		if (id_call(l->id) != call || l == caller || !still_there(ct, l))
+		if (id_call(l->id) != call || l == kept || !still_there(ct, l))
 			continue;
-		if (ends_leg(ev, l->id) || hangs_up(out, l->id) || l->outbound == false)
+		if (ends_leg(ev, l->id) || hangs_up(out, l->id))
 			continue;
-		contract_fail(ct, "caller-dropped", "leg %s was hung up while somebody else "
+		contract_fail(ct, "kept-dropped", "leg %s was hung up while somebody else "
 			"of the call was still on the phone", id_str(a->leg, id));
 	}
 	if (dials_in_call(out, call))
-		contract_fail(ct, "caller-dropped",
+		contract_fail(ct, "kept-dropped",
 			"leg %s was hung up while somebody was being dialled for it",
 			id_str(a->leg, id));
 }
@@ -96,11 +96,13 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 {
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
+		struct ct_call *k;
 
 		if (a->type != ACT_HANGUP)
 			continue;
-		if (id_legno(a->leg) == 1)
-			check_caller_kept(ct, ev, out, a);
+		k = contract_call(ct, a->leg);
+		if (k != NULL && k->kept == a->leg)
+			check_kept_kept(ct, ev, out, a);
 		check_transferor_kept(ct, books, ev, out, a);
 	}
 }
@@ -191,7 +193,45 @@ static void check_guard(struct contract *ct, const struct call_view *v)
 			v->state, (long long)(ct->now - since));
 }
 
-/* Adapter and core must agree about which dialogs are over. */
+/* What a state of the core's leg means for its dialog. */
+static enum ct_leg_state dialog_of(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum ct_leg_state dialog;
+	} map[] = {{"new", CT_INCOMING}, {"early", CT_INCOMING}, {"answered", CT_ANSWERED},
+		{"dialing", CT_DIALING}, {"ringing", CT_DIALING}, {"up", CT_UP},
+		{"notifying", CT_UP}, {"parting", CT_UP}};
+
+	for (unsigned i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (strcmp(map[i].state, state) == 0)
+			return map[i].dialog;
+	return CT_ENDING;
+}
+
+/* Adapter and core must agree about each dialog and the exchange on it. */
+static void check_leg(struct contract *ct, const struct ct_leg *l, const struct leg_view *v)
+{
+	static const char *const dialogs[] = {"incoming", "answered", "dialing", "up", "ending",
+		"closed"};
+	bool lives = l->state == CT_UP || l->state == CT_ANSWERED;
+	char id[ID_STRLEN];
+
+	id_str(l->id, id);
+	if (l->state != dialog_of(v->state))
+		contract_fail(ct, "leg-state", "leg %s is %s in the core, and its dialog is %s", id,
+			v->state, dialogs[l->state]);
+	if (!lives)
+		return;
+	if (l->offer_out != (strcmp(v->oa, "sent") == 0) && l->state == CT_UP)
+		contract_fail(ct, "leg-offer", "leg %s has oa %s in the core, and %s", id, v->oa,
+			l->offer_out ? "an offer is out" : "no offer is out");
+	if (l->offer_in != (strcmp(v->oa, "recv") == 0) ||
+		l->none_in != (strcmp(v->oa, "recv_none") == 0))
+		contract_fail(ct, "leg-offer", "leg %s has oa %s in the core, and %s", id, v->oa,
+			l->offer_in || l->none_in ? "its offer waits" : "no offer of its waits");
+}
+
 static void check_legs(struct contract *ct, const struct call_view *v)
 {
 	char id[ID_STRLEN];
@@ -203,17 +243,26 @@ static void check_legs(struct contract *ct, const struct call_view *v)
 		if (l == NULL)
 			contract_fail(ct, "leg-ghost", "the core shows leg %s, which was freed",
 				id_str(lv->id, id));
-		else if ((l->state >= CT_ENDING) != (strcmp(lv->state, "closing") == 0))
-			contract_fail(ct, "leg-state", "leg %s is %s in the core, and its dialog %s",
-				id_str(lv->id, id), lv->state,
-				l->state >= CT_ENDING ? "is over" : "lives");
-		else if (strcmp(lv->state, "parting") == 0 || strcmp(lv->state, "notifying") == 0)
+		else
+			check_leg(ct, l, lv);
+		if (l != NULL && (strcmp(lv->state, "parting") == 0 ||
+					 strcmp(lv->state, "notifying") == 0))
 			l->parted = true;
 	}
 }
 
+static void note_kept(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept");
+	struct ct_call *k = contract_call(ct, v->id);
+
+	if (k != NULL)
+		k->kept = kept ? kept->id : ID_NONE;
+}
+
 void judge_call(struct contract *ct, const struct call_view *v)
 {
+	note_kept(ct, v);
 	if (strcmp(v->state, "CHAIN") == 0)
 		contract_fail(ct, "instant-state", "a step ended in CHAIN");
 	check_legs(ct, v);

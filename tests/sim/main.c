@@ -17,6 +17,7 @@
 #include "sim/world.h"
 
 #define WORLD_STEPS 5000
+#define COVERAGE_EVENTS 500000 /* fewer may miss a row without anything being wrong */
 #define MUTANT_WORLDS 20
 #define SAME_WORLDS 3
 
@@ -223,7 +224,7 @@ int main(int argc, char **argv)
 	ok(good, 1, "no promise is broken");
 	if (o.verbose)
 		print_hits();
-	good = !good || o.events < 100000 || missing_rows() == 0;
+	good = o.events < COVERAGE_EVENTS || missing_rows() == 0;
 	ok(good, 2, "every row and every IGNORE of the table was taken");
 	all = all && good;
 	good = is_deterministic(o.seed);

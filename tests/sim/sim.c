@@ -76,7 +76,7 @@ static void hash_output(struct sim *s)
 
 /* ---- recording ------------------------------------------------------------------------------- */
 
-static void record(struct sim *s, const struct event *ev)
+static void record(struct sim *s, const struct event *ev, int64_t now)
 {
 	struct sim_record *r = s->record;
 	struct sim_item *item;
@@ -94,7 +94,7 @@ static void record(struct sim *s, const struct event *ev)
 	if (ev != NULL)
 		item->ev = *ev;
 	else
-		item->ev = (struct event){.now = s->ct.now};
+		item->ev = (struct event){.now = now};
 }
 
 void sim_record_free(struct sim_record *r)
@@ -201,7 +201,8 @@ bool sim_step(struct sim *s, const struct event *ev)
 {
 	if (s->failed || !contract_allows(&s->ct, ev))
 		return false;
-	record(s, ev);
+	assert(ev->now >= s->ct.now); /* the world's own promise */
+	record(s, ev, ev->now);
 	note_directory(s, ev);
 	s->steps++;
 	if (!guarded_step(s, ev))
@@ -324,7 +325,7 @@ void sim_snapshot(struct sim *s, int64_t now)
 
 	if (s->failed)
 		return;
-	record(s, NULL);
+	record(s, NULL, now);
 	all = save_all(s, &n);
 	new_core(s);
 	forget_timers(s, now);

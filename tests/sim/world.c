@@ -240,7 +240,8 @@ static struct sdp_note note(struct world *w, struct phone *p, enum sdp_what what
 		n.dir = dir_and(p->wants, dir_reverse(heard));
 	if (what == SDP_ANSWER && chance(w, 2))
 		n.dir = dir_and(n.dir, DIR_RECVONLY); /* holds without reason (E-051) */
-	n.same = l != NULL && l->ver != 0 && n.dir == l->dir && !chance(w, 4); /* or moved: NAT */
+	n.same = l != NULL && l->ver != 0 && (what == SDP_ANSWER || n.dir == l->dir) &&
+		 !chance(w, 4); /* or it moved: NAT, another codec */
 	n.image = chance(w, 1);
 	return n;
 }
@@ -814,7 +815,7 @@ static void do_todo(struct world *w, const struct todo *t)
 		do_stray(w);
 		break;
 	case DO_SNAPSHOT:
-		plan(w, range(w, 2000, 60000), DO_SNAPSHOT, ID_NONE);
+		plan(w, range(w, 5000, 400000), DO_SNAPSHOT, ID_NONE);
 		sim_snapshot(&w->sim, w->now);
 		w->skew_us = range(w, -3600, 3600) * 1000000; /* the clock may jump (E-125) */
 		break;
@@ -998,16 +999,14 @@ void world_destroy(struct world *w)
 /* The next thing that happens, be it a timer or somebody's intention. */
 static void live(struct world *w)
 {
-	struct todo t = next_todo(w);
+	struct event timer = {0};
+	struct todo t;
 
-	sim_timers(&w->sim, t.at, on_timer, w);
-	if (w->sim.failed)
-		return;
-	if (w->nheap > 0 && earlier(&w->heap[0], &t)) { /* a timer's doing came first */
-		w->heap[w->nheap++] = t;
-		heap_up(w, w->nheap - 1);
+	if (contract_next_timer(&w->sim.ct, w->heap[0].at, &timer)) {
+		sim_timers(&w->sim, timer.now, on_timer, w);
 		return;
 	}
+	t = next_todo(w);
 	w->now = t.at;
 	do_todo(w, &t);
 }
@@ -1059,7 +1058,7 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	plan(w, 0, DO_INVITE, ID_NONE);
 	plan(w, 500, DO_STRAY, ID_NONE);
 	plan(w, 5000, DO_DIRECTORY, ID_NONE);
-	plan(w, range(w, 1000, 30000), DO_SNAPSHOT, ID_NONE);
+	plan(w, range(w, 1000, 200000), DO_SNAPSHOT, ID_NONE);
 	while (!w->sim.failed && w->sim.steps < steps && w->nheap > 0)
 		live(w);
 	if (!w->sim.failed)
