@@ -154,6 +154,15 @@ static const char *header_name(const msg_header_t *h)
 	return h->sh_class->hc_name;
 }
 
+/* Prints the value; returns its length. Of a header that the parser does not know, its printer
+ * would repeat the name. */
+static issize_t header_value(char *buf, size_t size, const msg_header_t *h)
+{
+	if (h->sh_class == (msg_hclass_t *)sip_unknown_class)
+		return snprintf(buf, size, "%s", ((const sip_unknown_t *)h)->un_value);
+	return msg_header_field_e(buf, (isize_t)size, h, 0);
+}
+
 static bool header_may_leave(const char *name)
 {
 	enum header_class c = headers_find(name, strlen(name))->class;
@@ -176,7 +185,7 @@ static size_t headers_collect(const sip_t *sip, char *kept, size_t size)
 
 		if (name == NULL || name[0] == '\0' || !header_may_leave(name))
 			continue;
-		len = msg_header_field_e(value, sizeof(value), h, 0);
+		len = header_value(value, sizeof(value), h);
 		if (len <= 0 || len >= (issize_t)sizeof(value) ||
 			n + strlen(name) + (size_t)len + 5 > size)
 			continue;

@@ -18,6 +18,7 @@ struct stack;
 #include <sofia-sip/hostdomain.h>
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/nta.h>
+#include <sofia-sip/sip_header.h>
 #include <sofia-sip/nta_tport.h>
 #include <sofia-sip/sip_status.h>
 #include <sofia-sip/sip_tag.h>
@@ -289,11 +290,22 @@ void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink)
 
 msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 {
+	msg_t *msg;
+	const char *tag;
+
+	msg_t *msg;
+	sip_t *sip;
+
 	if (phrase == NULL || phrase[0] == '\0')
 		phrase = sip_status_phrase(status);
 	if (phrase == NULL)
 		phrase = "Status";
-	return nta_incoming_create_response(irq_of(t), status, phrase);
+	msg = nta_incoming_create_response(irq_of(t), status, phrase);
+	sip = msg != NULL ? sip_object(msg) : NULL;
+	/* the library adds the tag to what it builds itself only (RFC 3261 section 8.2.6.2) */
+	if (sip != NULL && status > 100 && sip->sip_to != NULL && sip->sip_to->a_tag == NULL)
+		sip_to_tag(msg_home(msg), sip->sip_to, nta_incoming_tag(irq_of(t), NULL));
+	return msg;
 }
 
 void stack_reply(struct stack_server *t, msg_t *response)
