@@ -190,7 +190,7 @@ struct sip_leg {
 	struct request *requests;       /* client transactions that run */
 	struct pending_info *infos;     /* INFOs that wait for their answer */
 	struct refer *refers;           /* its REFERs and their subscriptions */
-	enum { LEG_OWNED, LEG_FREED } life; /* by the core */
+	enum { LEG_OWNED, LEG_FREED, LEG_DEAD } life; /* by the core; dead: to be buried */
 	struct sip_leg *next_dead;
 	UT_hash_handle hh_id, hh_tag, hh_handle;
 };

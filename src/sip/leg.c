@@ -174,6 +174,9 @@ void sip_leg_bury(struct sip *s)
 /* Unreachable from now on; memory goes at the end of the turn. */
 static void leg_die(struct sip_leg *l)
 {
+	if (l->life == LEG_DEAD)
+		return;
+	l->life = LEG_DEAD;
 	leg_unindex(l);
 	l->next_dead = l->sip->dead;
 	l->sip->dead = l;
@@ -183,7 +186,7 @@ void sip_leg_release(struct sip_leg *l)
 {
 	static const struct action nothing;
 
-	if (l->life == LEG_FREED)
+	if (l->life != LEG_OWNED)
 		return;
 	l->life = LEG_FREED;
 	if (l->state == SIDE_OVER)
@@ -233,7 +236,7 @@ void sip_leg_gone(struct sip_leg *l, uint16_t status, const char *text)
 
 void sip_emit(struct sip_leg *l, struct event *ev)
 {
-	if (l->id == ID_NONE || l->life == LEG_FREED)
+	if (l->id == ID_NONE || l->life != LEG_OWNED)
 		return;
 	ev->leg = l->id;
 	ev->call = id_call(l->id);

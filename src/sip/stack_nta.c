@@ -291,9 +291,6 @@ void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink)
 msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 {
 	msg_t *msg;
-	const char *tag;
-
-	msg_t *msg;
 	sip_t *sip;
 
 	if (phrase == NULL || phrase[0] == '\0')
