@@ -127,9 +127,9 @@ int ctl_ask(const char *socket_path, const json_t *request, int raw, ctl_print_f
 /* What came from the network must not drive the terminal. */
 static const char *clean(const char *text)
 {
-	static char buf[4][4096];
+	static char buf[16][4096]; /* as many as one row of a table needs, and some */
 	static unsigned turn;
-	char *out = buf[turn++ % 4];
+	char *out = buf[turn++ % 16];
 
 	str_copy(out, sizeof(buf[0]), text);
 	for (char *s = out; *s != '\0'; s++)
@@ -393,6 +393,11 @@ void ctl_print_status(const json_t *answer)
 		number(answer, "events"), number(answer, "actions"), number(answer, "facts"),
 		number(answer, "guards"));
 	printf("Recorder     %lld events recorded\n", number(answer, "recorded"));
+}
+
+void ctl_print_transfer(const json_t *answer)
+{
+	printf("The transfer is under way: %s\n", field(answer, "text"));
 }
 
 void ctl_print_reply(const json_t *answer)

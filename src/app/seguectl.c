@@ -155,7 +155,7 @@ static int cmd_status(const struct args *a)
 static int cmd_transfer(const struct args *a)
 {
 	return ask(a, json_pack("{s:s, s:s, s:s, s:s*}", "cmd", "transfer", "call", a->word[1],
-		"number", a->word[2], "leg", a->leg), ctl_print_reply);
+		"number", a->word[2], "leg", a->leg), ctl_print_transfer);
 }
 
 static int cmd_cancel(const struct args *a)

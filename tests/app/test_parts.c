@@ -292,7 +292,7 @@ static void sentences_are_plain(void **state)
 		const char *type, *actor, *v1, *v2, *text;
 	} rows[] = {
 		{"conversation_started", "customer", "+493012345", "1001", "+493012345 called 1001."},
-		{"offered", "alice", "1001", "", "The phone of alice started to ring."},
+		{"offered", "alice", "1001", "", "alice is being called."},
 		{"answered", "alice", "", "", "alice answered."},
 		{"hold_on", "customer", "", "", "The caller put the call on hold."},
 		{"transfer_requested", "alice", "bob", "1002",
@@ -305,7 +305,7 @@ static void sentences_are_plain(void **state)
 		{"transfer_completed", "alice", "bob", "",
 			"The transfer is complete: the call is with bob."},
 		{"customer_left", "customer", "", "", "The caller hung up."},
-		{"offered", "{2}{a}{", "", "", "The phone of {2}{a}{ started to ring."},
+		{"offered", "{2}{a}{", "", "", "{2}{a}{ is being called."},
 	};
 	char buf[320];
 
