@@ -1,2 +1,18 @@
+# db: PostgreSQL: migrations, the shipper, the directory. Only this folder sees libpq.
 noinst_LIBRARIES += libdb.a
-libdb_a_SOURCES =
+libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS)
+libdb_a_SOURCES = \
+	src/db/batch.c src/db/batch.h \
+	src/db/directory.c src/db/directory.h \
+	src/db/migrate.c src/db/migrate.h \
+	src/db/pg.c src/db/pg.h \
+	src/db/rows.c src/db/rows.h \
+	src/db/shipper.c src/db/shipper.h \
+	src/db/statements.c src/db/statements.h
+
+migrationsdir = $(pkgdatadir)/sql
+dist_migrations_DATA = \
+	sql/001-directory.sql \
+	sql/002-ledger.sql \
+	sql/003-views.sql \
+	sql/demo.sql

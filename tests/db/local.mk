@@ -4,3 +4,10 @@ TESTS += tests/db/test_store
 tests_db_test_store_SOURCES = tests/db/test_store.c
 tests_db_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_db_test_store_LDADD = libstore.a libcore.a libbase.a $(LMDB_LIBS) $(CMOCKA_LIBS) -lpthread
+
+db_test_libs = libdb.a libstore.a libcore.a libbase.a $(PQ_LIBS) $(LMDB_LIBS) -lpthread
+check_PROGRAMS += tests/db/ledgertool tests/db/dirtool
+tests_db_ledgertool_SOURCES = tests/db/ledgertool.c
+tests_db_ledgertool_LDADD = $(db_test_libs)
+tests_db_dirtool_SOURCES = tests/db/dirtool.c
+tests_db_dirtool_LDADD = $(db_test_libs)
