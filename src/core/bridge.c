@@ -71,7 +71,7 @@ static void answer_alone(struct core *c, struct leg *l)
 		return;
 	if (l->state != LEG_UP || l->given.rv == 0)
 		return;
-	act_add(c, ACT_OFFER_ANSWER, l->id);
+	act_add(c, ACT_OFFER_ANSWER, l->id)->dir = dir_forced(l->given.told);
 	if (l->oa == OA_RECV_NONE)
 		l->offered = l->given;
 	l->oa = l->oa == OA_RECV ? OA_IDLE : OA_GIVEN;
@@ -168,7 +168,7 @@ void bridge_offer(struct core *c, struct call *k, struct leg *l)
 		reject_offer(c, l, 500);
 		return;
 	}
-	act_add(c, ACT_OFFER_ANSWER, l->id);
+	act_add(c, ACT_OFFER_ANSWER, l->id)->dir = dir_forced(l->given.told);
 	l->offered = l->given;
 	l->oa = none ? OA_GIVEN : OA_IDLE;
 }

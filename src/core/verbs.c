@@ -72,6 +72,8 @@ static void v_progress_kept(struct core *c, struct call *k)
 	leg_set_state(c, l, LEG_EARLY);
 	if (ringing != 1 || e->sdp.what != SDP_ANSWER || !e->sdp.usable)
 		return;
+	if (l->rel_required && l->oa != OA_RECV)
+		return; /* it has its answer */
 	a->from = t->id;
 	if (l->rel_required && l->oa == OA_RECV) { /* sent reliably: this is the answer */
 		l->oa = OA_IDLE;

@@ -429,12 +429,11 @@ static int stream_picks(const struct sdp_stream *now, const struct sdp_stream *p
 	if (!now->active)
 		return 1;
 	return prev->active && now->port == prev->port && now->nports == prev->nports &&
-	       now->dir == prev->dir && slice_eq(now->proto, prev->proto) &&
-	       slice_eq(now->address, prev->address) &&
+	       slice_eq(now->proto, prev->proto) && slice_eq(now->address, prev->address) &&
 	       words_within(now->formats, prev->formats) && lines_within(now->text, prev->text);
 }
 
-/* An answer that merely picks from what was said before. */
+/* An answer that merely picks from what was said before, or differs in direction alone. */
 static int picks(const struct sdp *now, const struct sdp *prev)
 {
 	if (!lines_within(now->session, prev->session))

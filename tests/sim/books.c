@@ -343,6 +343,7 @@ static void transfer_opened(struct books *b, const struct fact *f)
 	x->conv = o->conv;
 	x->opened = f->at;
 	c->open_xfers++;
+	c->xfer_step = b->step;
 	c->requested++;
 	HASH_ADD(hh, b->xfers, id, sizeof(x->id), x);
 }

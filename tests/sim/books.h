@@ -20,7 +20,7 @@ struct bk_conv {
 	uuid id;
 	call_id call;
 	int64_t opened, closed; /* UTC us; closed 0: open */
-	unsigned closed_step;
+	unsigned closed_step, xfer_step; /* when it was closed; when a transfer was opened last */
 	int64_t seq;            /* last timeline entry */
 	int64_t nsegs, open_segs, open_xfers;
 	int64_t requested, completed, failed;

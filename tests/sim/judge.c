@@ -85,7 +85,8 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 		ends_leg(ev, a->leg))
 		return;
 	HASH_ITER(hh, books->convs, c, cc)
-		if (c->call == id_call(a->leg) && c->closed == 0 && c->open_xfers != 0)
+		if (c->call == id_call(a->leg) && c->closed == 0 && c->open_xfers != 0 &&
+			c->xfer_step != books->step) /* not the chain's next step */
 			contract_fail(ct, "break-before-make",
 				"leg %s was hung up while its transfer runs", id_str(a->leg, id));
 	(void)out;

@@ -369,6 +369,14 @@ static void change_directory(struct world *w)
 
 /* ---- calls ---------------------------------------------------------------------------------------------------------- */
 
+static void plan_command(struct world *w, leg_id leg, int64_t within)
+{
+	unsigned kind = rng_below(&w->rng, 100);
+
+	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
+		kind < 65 ? EV_TRANSFER : kind < 90 ? EV_XFER_CANCEL : EV_HANGUP);
+}
+
 static void fill_source(struct world *w, struct ev_invite *i)
 {
 	unsigned u = rng_below(&w->rng, COUNT(users));
@@ -421,6 +429,8 @@ static void do_invite(struct world *w)
 		plan(w, network(w), DO_CLOSED, mine->id);
 	if (chance(w, 12))
 		plan(w, range(w, 1, 15000), DO_CANCEL, mine->id);
+	if (chance(w, 5)) /* the operator is early */
+		plan_command(w, mine->id, 1500);
 }
 
 static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488, 606, 415, 484,
@@ -448,25 +458,6 @@ static void plan_ringing(struct world *w, leg_id leg)
 	} /* else it rings on until somebody stops it */
 	if (chance(w, 4))
 		plan(w, range(w, 300, 2000), DO_EARLY_UPDATE, leg);
-}
-
-static enum todo_kind any_command(struct world *w, uint64_t *arg)
-{
-	unsigned kind = rng_below(&w->rng, 100);
-
-	*arg = kind < 65 ? EV_TRANSFER : kind < 90 ? EV_XFER_CANCEL : EV_HANGUP;
-	return DO_COMMAND;
-}
-
-static void plan_commands(struct world *w, leg_id leg)
-{
-	uint64_t arg;
-
-	while (chance(w, 22)) {
-		enum todo_kind kind = any_command(w, &arg);
-
-		plan_arg(w, range(w, 0, 12000), kind, leg, arg);
-	}
 }
 
 /* What somebody who is connected will do. */
@@ -501,7 +492,8 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, range(w, 0, 9000), DO_REFRESH, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 20000), DO_GONE, p->id);
-	plan_commands(w, p->id);
+	while (chance(w, 22))
+		plan_command(w, p->id, 12000);
 }
 
 /* ---- one thing that somebody does --------------------------------------------------------------------------- */
@@ -519,7 +511,7 @@ static void do_progress(struct world *w, struct phone *p, const struct todo *t)
 	struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
 
 	ev.progress.status = (uint16_t)t->arg;
-	if (t->arg == 183 && !l->late && l->state == CT_DIALING)
+	if (t->arg == 183 && !l->late && !l->sdp_in_1xx && l->state == CT_DIALING)
 		ev.progress.sdp = note(w, p, SDP_ANSWER, heard_by(w, p->id));
 	send(w, &ev);
 }
