@@ -152,19 +152,19 @@ static void each_state(struct text *t, void (*fn)(struct text *t, const char *st
 
 static void text_move(struct text *t, const struct table_row *r)
 {
-	putf(t, "  %-18s -> %-12s %s\n", r->event, r->next, or_dash(r->actions));
+	putf(t, "  %-20s -> %-10s  %s\n", r->event, r->next, or_dash(r->actions));
 	if (row_reason(r)[0] != '\0')
-		putf(t, "  %-18s    %s\n", "", row_reason(r));
+		putf(t, "  %-20s    %s\n", "", row_reason(r));
 }
 
 static void text_ignore(struct text *t, const struct table_row *r)
 {
-	putf(t, "  %-18s    ignored: %s\n", r->event, row_reason(r));
+	putf(t, "  %-20s    ignored: %s\n", r->event, row_reason(r));
 }
 
 static void text_never(struct text *t, const struct table_row *r)
 {
-	putf(t, "  %-18s    never: %s\n", r->event, row_reason(r));
+	putf(t, "  %-20s    never: %s\n", r->event, row_reason(r));
 }
 
 static void text_state(struct text *t, const char *state)
@@ -288,7 +288,7 @@ static void render_markdown(struct text *t)
 		"Every call that segue carries is in exactly one of the states below, and this page\n"
 		"lists what it does about everything that can happen to it there. The page is printed\n"
 		"from `src/core/transfer.tbl`, the table that the program itself runs, by\n"
-		"`seguectl graph markdown`; `make check` fails when the two differ, so do not edit it\n"
+		"`seguectl graph --markdown`; `make check` fails when the two differ, so do not edit it\n"
 		"by hand.\n\n"
 		"An event that a state has no use for is listed as ignored, with the reason. One that\n"
 		"cannot reach a state is listed as never happening; the program asserts it.\n\n"
