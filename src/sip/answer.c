@@ -42,14 +42,34 @@ void answer_send(struct sip_leg *l, const struct action *a)
 		sip_leg_commit(l);
 }
 
+/* What a target told us about our own request is not for the caller: his would be another. */
+static int passable_status(int status)
+{
+	switch (status) {
+	case 401:
+	case 407:
+		return 403;
+	case 420:
+	case 421:
+	case 422:
+	case 423:
+	case 494:
+		return 500;
+	default:
+		return status >= 300 ? status : 480;
+	}
+}
+
 void answer_reject(struct sip_leg *l, const struct action *a)
 {
 	msg_t *msg;
 	char value[16];
+	int status;
 
 	if (l->state != SIDE_INCOMING || l->invite == NULL)
 		return;
-	msg = stack_response(l->invite, a->status >= 300 ? a->status : 480, a->text);
+	status = passable_status(a->status);
+	msg = stack_response(l->invite, status, status == a->status ? a->text : NULL);
 	if (msg != NULL && a->retry_after != 0) {
 		snprintf(value, sizeof(value), "%u", a->retry_after);
 		message_add_line(msg, "Retry-After", value);
@@ -223,6 +243,28 @@ static bool retry_interval(struct request *r, const sip_t *response)
 	return session_timer_repeat(r) == 0;
 }
 
+static void drop_options(msg_t *msg, void *arg)
+{
+	sip_t *sip = sip_object(msg);
+	msg_pub_t *pub = (msg_pub_t *)sip;
+
+	if (sip->sip_supported != NULL)
+		msg_header_remove(msg, pub, (msg_header_t *)sip->sip_supported);
+	if (sip->sip_session_expires != NULL)
+		msg_header_remove(msg, pub, (msg_header_t *)sip->sip_session_expires);
+	if (sip->sip_min_se != NULL)
+		msg_header_remove(msg, pub, (msg_header_t *)sip->sip_min_se);
+}
+
+/* 420: once more without the options that we added (E-034). */
+static bool retry_plain(struct request *r)
+{
+	if (r->tried & TRIED_PLAIN)
+		return false;
+	r->tried |= TRIED_PLAIN;
+	return request_repeat(r, NULL, drop_options, NULL) == 0;
+}
+
 void answer_receive(struct request *r, const sip_t *response)
 {
 	struct sip_leg *l = r->leg;
@@ -241,6 +283,8 @@ void answer_receive(struct request *r, const sip_t *response)
 	}
 	if (l->state == SIDE_CALLING) {
 		if (status == 422 && retry_interval(r, response))
+			return;
+		if (status == 420 && retry_plain(r))
 			return;
 		if (invite_failover(l, response) == 0)
 			return;

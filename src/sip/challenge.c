@@ -155,7 +155,7 @@ int challenge_answer(struct request *r, const sip_t *response)
 	const sip_t *sip;
 	int err;
 
-	if (p == NULL || p->username[0] == '\0' || r->tried == TRY_AUTH ||
+	if (p == NULL || p->username[0] == '\0' || (r->tried & TRIED_AUTH) ||
 		(r->method == sip_method_invite && l->state != SIDE_CALLING && l->state != SIDE_UP))
 		return EPERM;
 	err = find_challenge(response, &a);
@@ -173,6 +173,6 @@ int challenge_answer(struct request *r, const sip_t *response)
 	msg_destroy(sent);
 	if (err != 0)
 		return err;
-	r->tried = TRY_AUTH;
+	r->tried |= TRIED_AUTH;
 	return request_repeat(r, NULL, add_credentials, &c);
 }

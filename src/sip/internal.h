@@ -195,6 +195,9 @@ struct sip_leg {
 	UT_hash_handle hh_id, hh_tag, hh_handle;
 };
 
+#define TRIED_AUTH 1u  /* with credentials */
+#define TRIED_PLAIN 2u /* without our options */
+
 /* A client transaction. */
 struct request;
 typedef void request_fn(struct request *r, const sip_t *response);
@@ -208,7 +211,7 @@ struct request {
 	sip_method_t method;
 	uint64_t ref;   /* NOTIFY: command; INFO: reference of the one that it answers */
 	leg_id other;   /* INFO: the leg which that came from */
-	enum { TRY_FIRST, TRY_AUTH } tried;
+	unsigned tried; /* retries spent: TRIED_ bits */
 	enum { HEARD_NOTHING, HEARD_SOMETHING } heard;
 	struct request *next, **prev;
 };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sofia-sip/sip_extra.h>
 #include <sofia-sip/sip_header.h>
 #include <sofia-sip/sip_status.h>
 
@@ -38,7 +39,12 @@ struct refer {
 	struct request *notify;   /* under way */
 	uint16_t status;          /* newest status told or to be told */
 	char text[TEXT_MAX];
-	enum { NOTHING_WAITS, NOTIFY_WAITS, FINAL_WAITS } waits;
+	enum {
+		NOTHING_WAITS,
+		NOTIFY_WAITS,
+		FINAL_WAITS,
+		GOODBYE_WAITS, /* the peer unsubscribed */
+	} waits;
 	struct refer *next;       /* of the same leg */
 	UT_hash_handle hh;
 };
@@ -134,6 +140,20 @@ static void refuse(struct sip_leg *l, struct stack_server *t, int status, const 
 	reply_simple(l->sip, l, t, status, why);
 }
 
+/* Not from where this phone's dialog lives: somebody may have learnt its tags (E-078). */
+static bool comes_from_elsewhere(struct sip_leg *l, struct stack_server *t)
+{
+	struct stack_addr from;
+	struct stack_dest d;
+	char source[SOURCE_MAX];
+
+	if (l->dialog.next.uri[0] == '\0' || l->dialog.route != NULL)
+		return false;
+	stack_server_source(l->sip->stack, t, &from);
+	source_print(&from, source, sizeof(source));
+	return source_parse(source, &d) && strcmp(d.uri, l->dialog.next.uri) != 0;
+}
+
 /* Is this REFER one that we can carry out at all? False: it has been answered. */
 static bool refer_check(
 	struct sip_leg *l, struct stack_server *t, const sip_t *request, struct referto *to)
@@ -149,7 +169,7 @@ static bool refer_check(
 		refuse(l, t, 403, "Dialog Is Not Confirmed", to->user);
 		return false;
 	}
-	if (l->sip->cfg.auth_refer && l->user[0] != '\0' &&
+	if (l->user[0] != '\0' && (l->sip->cfg.auth_refer || comes_from_elsewhere(l, t)) &&
 		!challenge_check(l->sip, t, request, l->user, &u))
 		return false;
 	if (to->replaces.call_id[0] != '\0') {
@@ -196,9 +216,9 @@ static void keep_headers(struct refer *r, const sip_t *request, const struct ref
 
 static bool wants_no_subscription(const sip_t *request)
 {
-	const char *value = message_header(request, "Refer-Sub");
+	const sip_refer_sub_t *rs = sip_refer_sub(request);
 
-	return value != NULL && strncasecmp(value, "false", 5) == 0;
+	return rs != NULL && rs->rs_value != NULL && strcasecmp(rs->rs_value, "false") == 0;
 }
 
 void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request)
@@ -276,6 +296,7 @@ static void notify_done(struct refer *r, uint16_t status)
 }
 
 static void notify_send(struct refer *r, bool final, const char *reason);
+static void notify_goodbye(struct refer *r);
 
 static void on_notify_response(struct request *q, const sip_t *response)
 {
@@ -294,7 +315,9 @@ static void on_notify_response(struct request *q, const sip_t *response)
 		r->state = REFER_SILENT; /* they want no more; the transfer goes on (E-006) */
 	if (r->waits == NOTHING_WAITS)
 		return;
-	if (r->state == REFER_ACTIVE && r->leg->state == SIDE_UP)
+	if (r->waits == GOODBYE_WAITS)
+		notify_goodbye(r);
+	else if (r->state == REFER_ACTIVE && r->leg->state == SIDE_UP)
 		notify_send(r, r->waits == FINAL_WAITS, "noresource");
 	else if (r->waits == FINAL_WAITS)
 		notify_done(r, (uint16_t)status);
@@ -341,6 +364,14 @@ static void notify_send(struct refer *r, bool final, const char *reason)
 		r->notify->ref = r->cmd;
 	else if (final)
 		notify_done(r, 0);
+}
+
+/* Ends the subscription for the peer; the transfer goes on. */
+static void notify_goodbye(struct refer *r)
+{
+	if (r->leg->state == SIDE_UP)
+		notify_send(r, true, "timeout");
+	r->state = REFER_SILENT;
 }
 
 /* The subscription of a command that we no longer know: the core still waits for the end. */
@@ -417,13 +448,12 @@ void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *req
 		sip_add_dup(msg, sip_object(msg), (sip_header_t *)l->dialog.contact);
 	}
 	reply_final(l->sip, l, t, msg);
-	if (r->notify == NULL) {
-		notify_send(r, expires == 0, "timeout");
-		if (expires == 0)
-			r->state = REFER_SILENT;
-	} else if (expires == 0) {
-		r->state = REFER_SILENT;
-	}
+	if (expires == 0 && r->notify == NULL)
+		notify_goodbye(r);
+	else if (expires == 0)
+		r->waits = GOODBYE_WAITS, r->state = REFER_SILENT;
+	else if (r->notify == NULL)
+		notify_send(r, false, "");
 }
 
 /* ---- the INVITE that it causes ------------------------------------------------------------- */

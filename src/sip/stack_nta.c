@@ -288,6 +288,17 @@ void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink)
 	nta_incoming_bind(irq_of(t), sink != NULL ? on_ack_cancel : NULL, sink);
 }
 
+/* Record-Route goes back in what can create a dialog (RFC 3261 section 12.1.1). */
+static void add_record_route(nta_incoming_t *irq, msg_t *msg)
+{
+	msg_t *asked = nta_incoming_getrequest(irq);
+	const sip_t *request = sip_object(asked);
+
+	if (request->sip_record_route != NULL)
+		sip_add_dup(msg, sip_object(msg), (sip_header_t *)request->sip_record_route);
+	msg_destroy(asked);
+}
+
 msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 {
 	msg_t *msg;
@@ -302,6 +313,8 @@ msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 	/* the library adds the tag to what it builds itself only (RFC 3261 section 8.2.6.2) */
 	if (sip != NULL && status > 100 && sip->sip_to != NULL && sip->sip_to->a_tag == NULL)
 		sip_to_tag(msg_home(msg), sip->sip_to, nta_incoming_tag(irq_of(t), NULL));
+	if (sip != NULL && status > 100 && status < 300)
+		add_record_route(irq_of(t), msg);
 	return msg;
 }
 
