@@ -181,9 +181,9 @@ static void conn_add(struct control *ctl, int fd)
 static void on_accept(void *arg, int events)
 {
 	struct control *ctl = arg;
-	int fd = accept4(ctl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
-	if (fd >= 0)
+	while ((fd = accept4(ctl->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		conn_add(ctl, fd);
 }
 
@@ -223,7 +223,7 @@ static int listen_on(struct control *c, unsigned mode)
 	old = umask(0177); /* nobody gets in between bind() and chmod() */
 	rc = bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? errno : 0;
 	umask(old);
-	if (rc == 0 && (chmod(c->path, mode) < 0 || listen(c->fd, 16) < 0))
+	if (rc == 0 && (chmod(c->path, mode) < 0 || listen(c->fd, SOMAXCONN) < 0))
 		rc = errno;
 	return rc;
 }
