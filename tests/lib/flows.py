@@ -105,6 +105,7 @@ def transfer(lab, c, a, b_phone, sdp=None):
 
 def end(c, *others):
     """c hangs up; the others get BYE."""
+    time.sleep(0.02)  # whoever talks does so for a few milliseconds
     c.hangup()
     for x in others:
         x.expect("BYE")

@@ -101,9 +101,12 @@ def main(make_lab, jobs=6, only=None):
     try:
         lab = make_lab()
         with lab:
-            threads = [threading.Thread(target=worker, args=(lab,)) for _ in range(jobs)]
+            # the main thread works too: what a case of a lone worker starts must outlive the case,
+            # and processes that die with their parent die with the thread that started them
+            threads = [threading.Thread(target=worker, args=(lab,)) for _ in range(jobs - 1)]
             for t in threads:
                 t.start()
+            worker(lab)
             for t in threads:
                 t.join()
     except BaseException:

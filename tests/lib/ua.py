@@ -305,7 +305,11 @@ class Udp:
                 self.ua._input(data, src[:2])
 
     def send(self, data, dest):
-        self.sock.sendto(data, dest[:2])
+        try:
+            self.sock.sendto(data, dest[:2])
+        except OSError:
+            if self.sock.fileno() >= 0:  # not closed by the script
+                raise
 
     def close(self):
         try:
@@ -354,6 +358,7 @@ class Tcp:
                 with self.lock:
                     self.conns.pop(peer, None)
                 return
+            self.ua.pongs += not data.strip()
             buf = (buf + data).lstrip(b"\r\n")
             while b"\r\n\r\n" in buf:
                 head, _, rest = buf.partition(b"\r\n\r\n")
@@ -487,6 +492,7 @@ class Call(Inbox):
         self.remote_sdp = None   # the newest SdpView from the other side
         self.sdp = None          # the newest Sdp we sent
         self.manual = set()      # methods that the script answers
+        self.mine = None         # or a function: True for requests that the script answers
         self.acks = {}           # our ACKs by CSeq, for repeated 2xx
         self.ended = False
         self.sent = {}           # the newest request we sent, by method
@@ -684,7 +690,11 @@ class Call(Inbox):
         if m.method == "BYE":
             self.ended = True
         self.put(m)
-        if m.method in self.manual or m.method in ("ACK", "REFER"):
+        if m.method in self.manual or m.method in ("ACK", "REFER") or \
+                (self.mine and self.mine(m)):
+            return
+        if m.method == "INVITE" and not m.to_tag:  # the INVITE again, after a challenge
+            self.invite = m
             return
         if m.method in ("INVITE", "UPDATE"):
             sdp = None if m.method == "UPDATE" and not m.sdp else self.fitting(m.sdp)
@@ -712,7 +722,7 @@ class Ua(Inbox):
         self.ladder = ladder or Ladder()
         self.calls, self.pending, self.done = {}, {}, {}
         self.log, self.errors = [], []
-        self.repeats = self.closed_connections = 0
+        self.repeats = self.closed_connections = self.pongs = 0
         self.auth = True           # answer 401/407 by ourselves
         self.auto_calls = True     # requests of unknown dialogs get 481
         self.drop = None           # a function: True for received messages to lose

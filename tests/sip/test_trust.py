@@ -186,10 +186,12 @@ def tcp_pieces(lab):
     c = phone.call(f"sip:{lab.domain}")
     m = c.request("OPTIONS")
     phone.pending[m.branch] = (m, c)
-    data = b"\r\n\r\n" + m.encode()
+    data = m.encode()
     for i in range(0, len(data), 40):
         phone.send_raw(data[i:i + 40])
     c.expect(200, method="OPTIONS")
+    phone.send_raw(b"\r\n\r\n")
+    wait("the keep-alive was answered", lambda: phone.pongs)
     two = b""
     for _ in range(3):
         m = c.request("OPTIONS")
