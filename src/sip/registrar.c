@@ -248,6 +248,15 @@ static uint32_t wished_expiry(const struct registrar *r, const struct plan *plan
 	return r->cfg.expires_default_s;
 }
 
+/* An instance goes back into the 200 between quotes, and must not be cut: a URN is shorter. */
+static int is_instance(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || strchr("\"\\", *p))
+			return 0;
+	return strlen(s) < URI_PARAM_MAX - 1;
+}
+
 static int read_wish(struct registrar *r, struct plan *plan, struct slice element,
 	const char **why)
 {
@@ -264,6 +273,10 @@ static int read_wish(struct registrar *r, struct plan *plan, struct slice elemen
 	if (uri_param(w->addr.params, "q", text, sizeof(text)))
 		w->q = read_q(text);
 	uri_param(w->addr.params, "+sip.instance", w->instance, sizeof(w->instance));
+	if (!is_instance(w->instance)) {
+		*why = "+sip.instance is malformed";
+		return 400;
+	}
 	if (uri_param(w->addr.params, "reg-id", text, sizeof(text)) && read_seconds(text, &s))
 		w->reg_id = s;
 	w->expires_s = wished_expiry(r, plan, w);

@@ -218,6 +218,9 @@ static void test_instance(void **state)
 		"<sip:a@192.0.2.1:2>;expires=3600;+sip.instance=\"<urn:uuid:1>\";reg-id=1");
 	assert_int_equal(reg(&w, "a", flow, NULL), 200);
 	assert_int_equal(count(&w, "a"), 2);
+	/* it comes back between quotes */
+	assert_int_equal(reg(&w, "b", "<sip:b@h>;+sip.instance=\"x\\\"y\"", NULL), 400);
+	assert_int_equal(reg(&w, "b", "<sip:b@h>;+sip.instance=\"x y\"", NULL), 400);
 	registrar_destroy(w.r);
 }
 
