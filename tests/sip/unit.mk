@@ -22,3 +22,8 @@ tests_sip_test_sdp_CPPFLAGS = $(sip_unit_cppflags)
 tests_sip_test_sdp_LDADD = $(sip_unit_ldadd)
 tests_sip_test_uri_CPPFLAGS = $(sip_unit_cppflags)
 tests_sip_test_uri_LDADD = $(sip_unit_ldadd)
+
+# docs/headers.md is printed from the header policy; tests/sip/test_headers compares it.
+EXTRA_DIST += docs/headers.md
+regenerate-headers: tests/sip/test_headers
+	./tests/sip/test_headers print > $(srcdir)/docs/headers.md
