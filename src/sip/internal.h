@@ -284,6 +284,9 @@ void message_pass_headers(
 /* The same with the headers of a message that is not kept: INFO. */
 void message_pass_headers_of(
 	msg_t *msg, struct sip_leg *to, struct sip_leg *from, const sip_t *sip);
+/* A body that is no session description and is not marked as optional: 415. False: answered. */
+bool message_check_body(
+	struct sip *s, struct sip_leg *l, struct stack_server *t, const sip_t *request);
 /* Adds one header line; false if it does not parse. */
 bool message_add_line(msg_t *msg, const char *name, const char *value);
 /* Cause of a Reason header with protocol Q.850, 0 if none. */

@@ -273,7 +273,7 @@ void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request)
 
 	memset(&c, 0, sizeof(c));
 	if (!invite_check(s, t, request, &target) || !caller_identify(s, t, request, &c) ||
-		!replaces_check(s, t, request))
+		!replaces_check(s, t, request) || !message_check_body(s, NULL, t, request))
 		return;
 	l = leg_create(s, t, request, &c);
 	if (l == NULL) {

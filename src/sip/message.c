@@ -398,6 +398,25 @@ void reply_simple(
 	reply_final(s, l, t, stack_response(t, status, phrase));
 }
 
+bool message_check_body(
+	struct sip *s, struct sip_leg *l, struct stack_server *t, const sip_t *request)
+{
+	const sip_content_disposition_t *cd = request->sip_content_disposition;
+	struct slice sdp;
+	msg_t *msg;
+
+	if (request->sip_payload == NULL || request->sip_payload->pl_len == 0 ||
+		sip_leg_sdp_of(request, &sdp))
+		return true;
+	if (cd != NULL && cd->cd_handling != NULL && strcasecmp(cd->cd_handling, "optional") == 0)
+		return true;
+	msg = stack_response(t, 415, NULL);
+	if (msg != NULL)
+		add(msg, s->accept);
+	reply_final(s, l, t, msg);
+	return false;
+}
+
 void reply_retry(struct sip *s, struct sip_leg *l, struct stack_server *t, int status,
 	unsigned retry_after)
 {

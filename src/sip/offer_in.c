@@ -258,7 +258,8 @@ void offer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *reque
 		reply_retry(l->sip, l, t, 500, 1 + (unsigned)(sip_random(l->sip) % 9));
 	else if (status != 0)
 		reply_simple(l->sip, l, t, status, NULL);
-	if (status != 0 || !session_timer_check(l, t, request))
+	if (status != 0 || !message_check_body(l->sip, l, t, request) ||
+		!session_timer_check(l, t, request))
 		return;
 	if (!offers && !is_invite(request)) {
 		refresh_by_update(l, t, request);

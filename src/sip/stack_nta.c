@@ -131,7 +131,7 @@ static int listener_open(struct stack *s, const char *text, const struct stack_c
 	}
 	snprintf(uri, sizeof(uri), "sip:%s;transport=%s", l->hostport, l->proto);
 	if (nta_agent_add_tport(s->agent, (url_string_t *)uri, TPTAG_IDENT(l->ident),
-		    TPTAG_UDP_RMEM(cfg->udp_rmem), TPTAG_SERVER(1), TAG_END()) < 0) {
+		    TPTAG_UDP_RMEM(cfg->udp_rmem), TPTAG_SERVER(1), TPTAG_PONG2PING(1), TAG_END()) < 0) {
 		int err = su_errno();
 
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_failed", "value", text,
