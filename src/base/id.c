@@ -1,8 +1,6 @@
 /* id: see id.h. Layout, from the top: node 8 | slot 20 | generation 20 | leg 16. */
 #include "base/id.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define LEG_BITS 16
@@ -47,17 +45,41 @@ unsigned id_node(uint64_t id)
 	return (unsigned)(id >> NODE_SHIFT);
 }
 
+/* Appends a decimal number; printed on every log line, hence by hand. Returns the end. */
+static char *put_number(char *p, uint32_t v)
+{
+	char digits[10];
+	unsigned n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	while (n > 0)
+		*p++ = digits[--n];
+	return p;
+}
+
 const char *id_str(uint64_t id, char *buf)
 {
-	int n = 0;
+	char *p = buf;
 
-	if (id == ID_NONE)
-		return snprintf(buf, ID_STRLEN, "-"), buf;
-	if (id_node(id))
-		n = snprintf(buf, ID_STRLEN, "%u:", id_node(id));
-	n += snprintf(buf + n, ID_STRLEN - (size_t)n, "%" PRIu32 ".%" PRIu32, id_slot(id), id_gen(id));
-	if (id_legno(id))
-		snprintf(buf + n, ID_STRLEN - (size_t)n, ".%u", id_legno(id));
+	if (id == ID_NONE) {
+		*p++ = '-';
+		*p = '\0';
+		return buf;
+	}
+	if (id_node(id)) {
+		p = put_number(p, id_node(id));
+		*p++ = ':';
+	}
+	p = put_number(p, id_slot(id));
+	*p++ = '.';
+	p = put_number(p, id_gen(id));
+	if (id_legno(id)) {
+		*p++ = '.';
+		p = put_number(p, id_legno(id));
+	}
+	*p = '\0';
 	return buf;
 }
 

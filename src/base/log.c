@@ -82,7 +82,8 @@ static void put_time(struct line *l)
 	static __thread char stamp[24];
 	struct timespec ts;
 	struct tm tm;
-	char ms[8];
+	char ms[] = ".000Z";
+	int n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	if (ts.tv_sec != second) {
@@ -90,9 +91,11 @@ static void put_time(struct line *l)
 		gmtime_r(&second, &tm);
 		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	}
-	snprintf(ms, sizeof(ms), ".%03dZ", (int)(ts.tv_nsec / 1000000) % 1000);
+	n = (int)(ts.tv_nsec / 1000000);
+	for (int i = 3; i > 0; i--, n /= 10)
+		ms[i] = (char)('0' + n % 10);
 	put(l, stamp);
-	put(l, ms);
+	put_n(l, ms, sizeof(ms) - 1);
 }
 
 /* Length of the UTF-8 character at s that may be printed as it is; 0 for control characters (C0,
@@ -176,14 +179,17 @@ static void put_value(struct line *l, const char *v)
 	put(l, "\"");
 }
 
-/* A secret that somebody passes by mistake must not end up in a file. */
+/* A secret that somebody passes by mistake must not end up in a file. Asked for each pair of each
+ * line: a word is looked for only where its first letter is. */
 static bool is_secret(const char *key)
 {
 	static const char *const words[] = {"password", "secret", "ha1", "authorization", "token"};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasestr(key, words[i]) != NULL)
-			return true;
+	for (; *key != '\0'; key++)
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if ((*key | 0x20) == words[i][0] &&
+				strncasecmp(key, words[i], strlen(words[i])) == 0)
+				return true;
 	return false;
 }
 
