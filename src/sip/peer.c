@@ -223,6 +223,8 @@ bool peer_is_own_host(const struct sip *s, const char *host, unsigned port)
 	for (unsigned i = 0; i < s->cfg.ndomains; i++)
 		if (uri_host_equal(s->cfg.domains[i], host))
 			return true;
+	if (uri_host_equal(s->cfg.realm, host)) /* our From shows it where there is no domain */
+		return true;
 	return stack_is_local(s->stack, host, port) || is_peer_host(s, host);
 }
 
