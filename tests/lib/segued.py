@@ -233,7 +233,9 @@ class Lab:
     def _database(self):
         if self.cluster is None:
             self.cluster = pg.test_cluster()
-            self.own_cluster = self.cluster.made
+        if self.cluster.made and self.cluster.server is None:
+            self.cluster.start()
+        self.own_cluster = self.cluster.made
         self.db = pg.test_database(self.cluster)
         self.conninfo = self.cluster.conninfo(self.db)
         self.seguectl("db", "init", "--db", self.conninfo, "--sql", os.path.join(SRC, "sql"),

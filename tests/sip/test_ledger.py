@@ -163,6 +163,7 @@ def start_without_db(lab):
 @tap.case("SIGTERM in a call: both sides get BYE, rows are final, exit 0")
 def sigterm(lab):
     c, a = talk(lab)
+    time.sleep(0.05)  # the talk that is measured
     lab.daemon.stop()
     c.expect("BYE")
     a.expect("BYE")
