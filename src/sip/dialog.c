@@ -35,9 +35,11 @@ void dialog_take_target(struct dialog *d, const sip_t *sip)
 	sip_contact_t *fresh;
 	url_t url;
 
-	if (m == NULL || !url_is_usable(m->m_url))
+	if (m == NULL)
 		return;
 	if (d->target != NULL && url_cmp_all(d->target->m_url, m->m_url) == 0)
+		return; /* the usual case, so it comes first */
+	if (!url_is_usable(m->m_url))
 		return;
 	url = *m->m_url;
 	url.url_headers = NULL;

@@ -144,26 +144,26 @@ static int listener_open(struct stack *s, const char *text, const struct stack_c
 	return 0;
 }
 
-/* Protocol, host and family that a next hop wants. */
+/* Protocol and host (bare) that a next hop "sip:[user@]host[:port][;params]" wants. It was checked
+ * when it came in, and is looked at for every request: no parser is started for it. */
 static void dest_wants(const char *uri, char *proto, size_t size, char *host, size_t hsize)
 {
-	su_home_t home[1] = {SU_HOME_INIT(home)};
-	url_t *u;
+	static const char transport[] = ";transport=";
+	const char *h = strchr(uri, ':'), *at = strchr(uri, '@'), *param;
+	size_t n;
 
 	str_copy(proto, size, "udp");
 	host[0] = '\0';
-	u = url_make(home, uri);
-	if (u != NULL) {
-		const char *h = u->url_host != NULL ? u->url_host : "";
-		size_t n = strlen(h);
-
-		url_param(u->url_params, "transport", proto, (isize_t)size);
-		if (n >= 2 && h[0] == '[')
-			str_copy_n(host, hsize, h + 1, n - 2);
-		else
-			str_copy(host, hsize, h);
+	if (h == NULL)
+		return;
+	h = at != NULL ? at + 1 : h + 1;
+	n = *h == '[' ? strcspn(++h, "]") : strcspn(h, ":;?");
+	str_copy_n(host, hsize, h, n);
+	param = strcasestr(h + n, transport);
+	if (param != NULL) {
+		param += sizeof(transport) - 1;
+		str_copy_n(proto, size, param, strcspn(param, ";?"));
 	}
-	su_home_deinit(home);
 }
 
 static const struct listener *listener_for(const struct stack *s, const struct stack_dest *d)

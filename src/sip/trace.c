@@ -77,23 +77,44 @@ static void ladder_add(struct sip_leg *l, char dir, const char *text)
 	str_set(e->text, text);
 }
 
-/* "INVITE sip:bob@host +SDP", "200 OK (INVITE) +SDP" */
+/* Appends at most max characters of text (NULL: none). By hand, since every message comes by. */
+static char *put(char *p, const char *end, const char *text, size_t max)
+{
+	while (text != NULL && *text != '\0' && max-- > 0 && p + 1 < end)
+		*p++ = *text++;
+	*p = '\0';
+	return p;
+}
+
+static char *put_status(char *p, const char *end, int status)
+{
+	const char digits[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+		(char)('0' + status % 10), ' ', '\0'};
+
+	return put(p, end, digits, sizeof(digits));
+}
+
+/* "INVITE bob@host +body", "200 OK (INVITE) +body" */
 static void describe(const sip_t *sip, char *buf, size_t size)
 {
-	char uri[64];
-	const char *sdp = sip->sip_payload != NULL && sip->sip_payload->pl_len > 0 ? " +body" : "";
+	const char *end = buf + size;
+	char *p = buf;
 
 	if (sip->sip_status != NULL) {
-		snprintf(buf, size, "%d %.24s (%s)%s", sip->sip_status->st_status,
-			sip->sip_status->st_phrase != NULL ? sip->sip_status->st_phrase : "",
-			sip->sip_cseq != NULL ? sip->sip_cseq->cs_method_name : "?", sdp);
-		return;
+		p = put_status(p, end, sip->sip_status->st_status);
+		p = put(p, end, sip->sip_status->st_phrase, 24);
+		p = put(p, end, " (", size);
+		p = put(p, end, sip->sip_cseq != NULL ? sip->sip_cseq->cs_method_name : "?", size);
+		p = put(p, end, ")", size);
+	} else {
+		p = put(p, end, sip->sip_request->rq_method_name, size);
+		p = put(p, end, " ", size);
+		p = put(p, end, sip->sip_request->rq_url->url_user, 30);
+		p = put(p, end, "@", size);
+		p = put(p, end, sip->sip_request->rq_url->url_host, 30);
 	}
-	snprintf(uri, sizeof(uri), "%.30s@%.30s",
-		sip->sip_request->rq_url->url_user != NULL ? sip->sip_request->rq_url->url_user : "",
-		sip->sip_request->rq_url->url_host != NULL ? sip->sip_request->rq_url->url_host
-							   : "");
-	snprintf(buf, size, "%s %s%s", sip->sip_request->rq_method_name, uri, sdp);
+	if (sip->sip_payload != NULL && sip->sip_payload->pl_len > 0)
+		put(p, end, " +body", size);
 }
 
 /* ---- whole messages ------------------------------------------------------------------------ */
