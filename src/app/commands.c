@@ -97,8 +97,10 @@ static call_id arg_call(struct conn *c, json_t *req, struct call_view *view)
 		return ID_NONE;
 	}
 	if (!core_view(runner_core(conn_parts(c)->runner), id_call(id), view)) {
-		conn_fail(c, "no call %s: it has ended or never was; `seguectl calls` shows those that "
-			     "live", text);
+		conn_fail(c,
+			"no call %s: it has ended or never was; `seguectl calls` shows those that "
+			"live",
+			text);
 		return ID_NONE;
 	}
 	return id_call(id);
@@ -241,7 +243,8 @@ static json_t *ledger_json(struct ledger *l)
 	put_int(o, "shipped", (int64_t)st.shipper.facts);
 	put_int(o, "batches", (int64_t)st.shipper.batches);
 	put_int(o, "failures", (int64_t)st.shipper.failures);
-	put_int(o, "last_ok_ms", st.shipper.last_ok_ms ? loop_now_ms() - st.shipper.last_ok_ms : -1);
+	put_int(o, "last_ok_ms",
+		st.shipper.last_ok_ms ? loop_now_ms() - st.shipper.last_ok_ms : -1);
 	put(o, "last_error", st.shipper.connected ? "" : st.shipper.last_error);
 	return o;
 }
@@ -318,10 +321,8 @@ static void cmd_transfer(struct conn *c, json_t *req)
 {
 	const char *number;
 	struct event ev = {.type = EV_TRANSFER,
-		.transfer = {.origin = ORIGIN_CTL,
-			.asker = "ctl",
-			.own_host = true,
-			.may_refer = true}};
+		.transfer = {
+			.origin = ORIGIN_CTL, .asker = "ctl", .own_host = true, .may_refer = true}};
 	struct call_view v;
 
 	ev.call = arg_call(c, req, &v);

@@ -45,8 +45,8 @@ problem(struct reader *r, const config_setting_t *at, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	tell(r, at ? config_setting_source_file(at) : NULL,
-		at ? config_setting_source_line(at) : 0, fmt, ap);
+	tell(r, at ? config_setting_source_file(at) : NULL, at ? config_setting_source_line(at) : 0,
+		fmt, ap);
 	va_end(ap);
 }
 
@@ -151,7 +151,8 @@ static void read_list(struct reader *r, const struct option *o, const config_set
 	}
 	n = (unsigned)config_setting_length(s);
 	if (n > o->list_max) {
-		snprintf(err, sizeof(err), "expected at most %u entries, there are %u", o->list_max, n);
+		snprintf(err, sizeof(err), "expected at most %u entries, there are %u", o->list_max,
+			n);
 		wrong_value(r, o, group, s, err);
 		return;
 	}
@@ -162,7 +163,8 @@ static void read_list(struct reader *r, const struct option *o, const config_set
 	}
 	memset(base + o->offset, 0, o->size * o->list_max);
 	for (unsigned i = 0; i < n; i++)
-		read_one(r, o, group, config_setting_get_elem(s, i), base + o->offset + i * o->size);
+		read_one(
+			r, o, group, config_setting_get_elem(s, i), base + o->offset + i * o->size);
 	*(unsigned *)(base + o->count_offset) = n;
 }
 
@@ -197,7 +199,8 @@ static void check_required(struct reader *r, const struct section *sec,
 		if (!(o->flags & OPT_REQUIRED) || !str_eq(o->section, sec->name))
 			continue;
 		given = config_setting_get_member(group, o->name) != NULL;
-		if (given ? !o->list_max || !is_empty(o, base) : o->def[0] != '\0' && sec->list_max == 0)
+		if (given ? !o->list_max || !is_empty(o, base)
+			  : o->def[0] != '\0' && sec->list_max == 0)
 			continue; /* a wrong value has been told already */
 		setting_path(o, group, path, sizeof(path));
 		option_expected(o, what, sizeof(what));
@@ -205,8 +208,8 @@ static void check_required(struct reader *r, const struct section *sec,
 	}
 }
 
-static void read_group(struct reader *r, const struct section *sec, config_setting_t *group,
-	char *base)
+static void read_group(
+	struct reader *r, const struct section *sec, config_setting_t *group, char *base)
 {
 	for (int i = 0; i < config_setting_length(group); i++) {
 		config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
@@ -228,7 +231,8 @@ static void read_group_list(struct reader *r, const struct section *sec, config_
 	unsigned n = (unsigned)config_setting_length(list);
 
 	if (n > sec->list_max) {
-		problem(r, list, "%s has %u entries: expected at most %u", sec->name, n, sec->list_max);
+		problem(r, list, "%s has %u entries: expected at most %u", sec->name, n,
+			sec->list_max);
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -252,15 +256,19 @@ static void unknown_section(struct reader *r, const config_setting_t *s)
 
 	for (unsigned i = 0; near == NULL && i < options_count; i++)
 		if (str_eq(options[i].name, name)) {
-			problem(r, s, "option `%s' stands outside a section: did you mean `%s: { %s = "
-				"...; };'?", name, options[i].section, name);
+			problem(r, s,
+				"option `%s' stands outside a section: did you mean `%s: { %s = "
+				"...; };'?",
+				name, options[i].section, name);
 			return;
 		}
 	if (near != NULL)
 		problem(r, s, "unknown section `%s': did you mean `%s'?", name, near);
 	else
-		problem(r, s, "unknown section `%s': expected sip, call, transfer, ledger, control, "
-			"log, recorder, peers, devices or routes", name);
+		problem(r, s,
+			"unknown section `%s': expected sip, call, transfer, ledger, control, "
+			"log, recorder, peers, devices or routes",
+			name);
 }
 
 static void read_section(struct reader *r, config_setting_t *s)
@@ -274,13 +282,13 @@ static void read_section(struct reader *r, config_setting_t *s)
 		if (config_setting_is_group(s))
 			read_group(r, sec, s, (char *)r->cfg);
 		else
-			problem(r, s, "%s = `%s': expected a group { name = value; ... }", sec->name,
-				setting_text(s, text, sizeof(text)));
+			problem(r, s, "%s = `%s': expected a group { name = value; ... }",
+				sec->name, setting_text(s, text, sizeof(text)));
 	} else if (config_setting_is_list(s)) {
 		read_group_list(r, sec, s);
 	} else {
-		problem(r, s, "%s = `%s': expected a list of groups ( { ... }, { ... } )", sec->name,
-			setting_text(s, text, sizeof(text)));
+		problem(r, s, "%s = `%s': expected a list of groups ( { ... }, { ... } )",
+			sec->name, setting_text(s, text, sizeof(text)));
 	}
 }
 
@@ -292,8 +300,8 @@ static config_setting_t *find_setting(struct reader *r, const char *path)
 }
 
 /* The i-th group of a list section, or its member `name` if the file has it. */
-static config_setting_t *find_member(struct reader *r, const char *section, unsigned i,
-	const char *name)
+static config_setting_t *find_member(
+	struct reader *r, const char *section, unsigned i, const char *name)
 {
 	config_setting_t *list = find_setting(r, section);
 	config_setting_t *group = list ? config_setting_get_elem(list, i) : NULL;
@@ -337,8 +345,10 @@ static void check_fallback(struct reader *r)
 	for (unsigned i = 0; i + 1 < c->nfallback; i++)
 		if (c->fallback[i].kind == FALLBACK_HANGUP)
 			problem(r, list ? config_setting_get_elem(list, i) : NULL,
-				"transfer.fallback[%u] = `hangup': expected nothing after it, there are "
-				"%u more", i + 1, c->nfallback - i - 1);
+				"transfer.fallback[%u] = `hangup': expected nothing after it, "
+				"there are "
+				"%u more",
+				i + 1, c->nfallback - i - 1);
 }
 
 static bool peer_exists(const struct app_config *cfg, const char *name)
@@ -358,7 +368,8 @@ static void check_listeners(struct reader *r)
 		for (unsigned j = 0; j < i; j++)
 			if (sip->listen[i][0] != '\0' && str_eq(sip->listen[i], sip->listen[j]))
 				problem(r, list ? config_setting_get_elem(list, i) : NULL,
-					"sip.listen[%u] = `%s': expected it once, it is also entry %u",
+					"sip.listen[%u] = `%s': expected it once, it is also entry "
+					"%u",
 					i + 1, sip->listen[i], j + 1);
 }
 
@@ -373,15 +384,20 @@ static void check_peers(struct reader *r)
 		if (p->name[0] == '\0')
 			continue; /* told already */
 		if (str_eq(p->name, DIALPLAN_USERS))
-			problem(r, at, "peers[%u].name = `%s': expected another name, this one means "
-				"calls from users in routes", i + 1, p->name);
+			problem(r, at,
+				"peers[%u].name = `%s': expected another name, this one means "
+				"calls from users in routes",
+				i + 1, p->name);
 		for (unsigned j = 0; j < i; j++)
 			if (str_eq(p->name, sip->peers[j].name))
-				problem(r, at, "peers[%u].name = `%s': expected a name of its own, "
-					"peers[%u] has it", i + 1, p->name, j + 1);
+				problem(r, at,
+					"peers[%u].name = `%s': expected a name of its own, "
+					"peers[%u] has it",
+					i + 1, p->name, j + 1);
 		if (p->password[0] != '\0' && p->username[0] == '\0')
 			problem(r, find_member(r, "peers", i, "password"),
-				"peers[%u].password: expected a peers[%u].username with it", i + 1, i + 1);
+				"peers[%u].password: expected a peers[%u].username with it", i + 1,
+				i + 1);
 	}
 }
 
@@ -396,7 +412,8 @@ static void check_route(struct reader *r, unsigned i)
 			route->source);
 	if (route->kind == TARGET_EXTERNAL && !peer_exists(r->cfg, route->target))
 		problem(r, find_member(r, "routes", i, "target"),
-			"routes[%u].target = `%s': expected the name of a peer, because kind is external",
+			"routes[%u].target = `%s': expected the name of a peer, because kind is "
+			"external",
 			i + 1, route->target);
 }
 
@@ -410,11 +427,13 @@ static int read_example(const char *text, struct example *e)
 	const char *arrow = strstr(text, "->"), *kind, *colon, *slash;
 
 	memset(e, 0, sizeof(*e));
-	if (arrow == NULL || !str_copy_n(e->number, sizeof(e->number), text, (size_t)(arrow - text)))
+	if (arrow == NULL ||
+		!str_copy_n(e->number, sizeof(e->number), text, (size_t)(arrow - text)))
 		return EINVAL;
 	kind = arrow + 2;
 	colon = strpbrk(kind, ":/");
-	if (!str_copy_n(e->kind, sizeof(e->kind), kind, colon ? (size_t)(colon - kind) : strlen(kind)))
+	if (!str_copy_n(
+		    e->kind, sizeof(e->kind), kind, colon ? (size_t)(colon - kind) : strlen(kind)))
 		return EINVAL;
 	slash = colon ? strchr(colon, '/') : NULL;
 	if (colon != NULL && *colon == ':' &&
@@ -449,8 +468,10 @@ static void check_example(struct reader *r, unsigned i, config_setting_t *at, co
 	int rc;
 
 	if (read_example(text, &e)) {
-		problem(r, at, "routes[%u].examples: `%s': expected NUMBER->KIND:TARGET/NUMBER such as "
-			"1001->user/1001", i + 1, text);
+		problem(r, at,
+			"routes[%u].examples: `%s': expected NUMBER->KIND:TARGET/NUMBER such as "
+			"1001->user/1001",
+			i + 1, text);
 		return;
 	}
 	rc = dialplan_match(cfg, e.number, source, &res);
@@ -460,8 +481,8 @@ static void check_example(struct reader *r, unsigned i, config_setting_t *at, co
 		(e.becomes[0] == '\0' || str_eq(e.becomes, res.number)))
 		return;
 	say_result(cfg, rc, &res, is, sizeof(is));
-	problem(r, at, "routes[%u].examples: `%s': expected so, but a call to %s from %s is: %s", i + 1,
-		text, e.number, source, is);
+	problem(r, at, "routes[%u].examples: `%s': expected so, but a call to %s from %s is: %s",
+		i + 1, text, e.number, source, is);
 }
 
 static void check_examples(struct reader *r, unsigned i)
@@ -524,8 +545,8 @@ static void syntax_problem(struct reader *r)
 	}
 	line_text(file ? file : r->path, line, text, sizeof(text));
 	problem_at(r, file, (unsigned)line,
-		"%s at or before `%s': expected name = value; with text and times in double quotes", why,
-		text);
+		"%s at or before `%s': expected name = value; with text and times in double quotes",
+		why, text);
 }
 
 static int read_tree(struct reader *r)

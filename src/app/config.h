@@ -4,7 +4,7 @@
  * docs/options.md.
  *
  *	segue.conf -> libconfig tree -> config_load(): each value checked against its option,
- *	then what belongs together checked together -> struct app_config, or every problem in one go
+ *	then what belongs together -> struct app_config, or every problem in one go
  */
 #ifndef SEGUE_APP_CONFIG_H
 #define SEGUE_APP_CONFIG_H
@@ -49,8 +49,8 @@ typedef void config_problem_fn(void *arg, const char *line);
 /* Everything at its default. */
 void config_default(struct app_config *cfg);
 
-/* Reads and checks a file. 0 and *out (caller frees with free()), or after having told every problem
- * EINVAL (something is wrong in it), ENOMEM. *out is untouched on failure. */
+/* Reads and checks a file. 0 and *out (caller frees with free()); or EINVAL after having told every
+ * problem, ENOMEM. *out is untouched on failure. */
 int config_load(const char *path, config_problem_fn *fn, void *arg, struct app_config **out);
 
 /* For a reload: puts the options that cannot change in a running daemon back to what `old` says,

@@ -110,8 +110,10 @@ static void conf_list(FILE *out, const struct section *sec)
 {
 	fputc('\n', out);
 	put_lines(out, "# ", sec->meaning);
-	fprintf(out, "# At most %u. One group { } for each; SIGHUP is enough for a change. Shown as an "
-		     "example.\n", sec->list_max);
+	fprintf(out,
+		"# At most %u. One group { } for each; SIGHUP is enough for a change. Shown as an "
+		"example.\n",
+		sec->list_max);
 	fprintf(out, "#%s: (\n#\t{\n", sec->name);
 	for (unsigned i = 0; i < options_count; i++) {
 		if (!str_eq(options[i].section, sec->name))
@@ -120,7 +122,8 @@ static void conf_list(FILE *out, const struct section *sec)
 			fputs("#\n", out);
 		conf_option(out, &options[i], "#\t\t");
 		fprintf(out, "#\t\t%s = ", options[i].name);
-		put_value(out, &options[i], options[i].example ? options[i].example : options[i].def);
+		put_value(
+			out, &options[i], options[i].example ? options[i].example : options[i].def);
 		fputs(";\n", out);
 	}
 	fprintf(out, "#\t}\n#);\n");
@@ -129,9 +132,12 @@ static void conf_list(FILE *out, const struct section *sec)
 void config_print_conf(FILE *out)
 {
 	fputs("# segue.conf: every option with its default, as `segued --print-config` prints it.\n"
-	      "# A line that is commented out shows the default, or an example where the default is\n"
-	      "# nothing. `segued --check -c FILE` tells everything that is wrong in a file. What does\n"
-	      "# not take a restart is read again on SIGHUP or `seguectl reload`. See segue.conf(5).\n",
+	      "# A line that is commented out shows the default, or an example where the default "
+	      "is\n"
+	      "# nothing. `segued --check -c FILE` tells everything that is wrong in a file. What "
+	      "does\n"
+	      "# not take a restart is read again on SIGHUP or `seguectl reload`. See "
+	      "segue.conf(5).\n",
 		out);
 	for (unsigned i = 0; i < sections_count; i++)
 		if (sections[i].list_max)
@@ -215,8 +221,10 @@ void config_print_man(FILE *out)
 	      ".SH DESCRIPTION\n"
 	      "The file is read by\n.BR segued (8)\nat start and again on SIGHUP. It holds groups\n"
 	      ".IR \"name\" : \" { \" option \" = \" value ; \" } ;\"\n"
-	      "and lists of groups. Text, times, sizes and addresses stand in double quotes; numbers\n"
-	      "and true and false do not. A list of values stands in [ ], a list of groups in ( ).\n"
+	      "and lists of groups. Text, times, sizes and addresses stand in double quotes; "
+	      "numbers\n"
+	      "and true and false do not. A list of values stands in [ ], a list of groups in ( "
+	      ").\n"
 	      "Comments begin with #. Other files are drawn in with\n.BR @include .\n"
 	      ".PP\n.B segued \\-\\-check\n"
 	      "tells every problem with file, line, the offending value and what was expected.\n"
@@ -274,9 +282,11 @@ void config_print_markdown(FILE *out)
 	for (unsigned i = 0; i < sections_count; i++) {
 		const struct section *sec = &sections[i];
 
-		fprintf(out, "\n## %s%s\n\n", sec->name, sec->list_max ? " (a list of groups)" : "");
+		fprintf(out, "\n## %s%s\n\n", sec->name,
+			sec->list_max ? " (a list of groups)" : "");
 		md_text(out, sec->meaning);
-		fputs("\n\n| Option | Default | Takes | Change by | Meaning |\n|---|---|---|---|---|\n",
+		fputs("\n\n| Option | Default | Takes | Change by | Meaning "
+		      "|\n|---|---|---|---|---|\n",
 			out);
 		for (unsigned k = 0; k < options_count; k++)
 			if (str_eq(options[k].section, sec->name))

@@ -113,7 +113,8 @@ static void conn_next(struct conn *c)
 	if (end == NULL) {
 		if (c->nin == sizeof(c->in)) {
 			c->nin = 0;
-			conn_fail(c, "request too long: expected at most %d bytes in a line", LINE_MAX_ - 1);
+			conn_fail(c, "request too long: expected at most %d bytes in a line",
+				LINE_MAX_ - 1);
 		}
 		return;
 	}
@@ -228,8 +229,8 @@ static int listen_on(struct control *c, unsigned mode)
 	return rc;
 }
 
-int control_open(const struct app_config *cfg, const struct control_parts *parts,
-	struct control **out)
+int control_open(
+	const struct app_config *cfg, const struct control_parts *parts, struct control **out)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	int rc;
@@ -248,8 +249,9 @@ int control_open(const struct app_config *cfg, const struct control_parts *parts
 		*out = c;
 		return 0;
 	}
-	log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "control_not_opened", "control.socket", c->path,
-		"why", rc == EADDRINUSE ? "another segued is running on it" : strerror(rc), NULL);
+	log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "control_not_opened", "control.socket",
+		c->path, "why", rc == EADDRINUSE ? "another segued is running on it" : strerror(rc),
+		NULL);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c);
@@ -263,7 +265,7 @@ void control_close(struct control *c)
 	if (c == NULL)
 		return;
 	DL_FOREACH_SAFE(c->conns, x, next)
-		conn_close(x);
+	conn_close(x);
 	loop_unwatch(c->watch);
 	close(c->fd);
 	unlink(c->path);

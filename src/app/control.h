@@ -34,8 +34,8 @@ struct control_parts {
 };
 
 /* Opens the socket, creating its directory. 0, or an errno after having logged why. */
-int control_open(const struct app_config *cfg, const struct control_parts *parts,
-	struct control **out);
+int control_open(
+	const struct app_config *cfg, const struct control_parts *parts, struct control **out);
 /* Closes it and all connections, removes the socket. NULL does nothing. */
 void control_close(struct control *c);
 

@@ -17,11 +17,15 @@
 static void explain_connect(const char *path, int err)
 {
 	if (err == ENOENT || err == ECONNREFUSED)
-		fprintf(stderr, "seguectl: segued is not running: nobody listens on %s\n"
-				"  start it with `segued -c FILE`, or name another socket with -s\n", path);
+		fprintf(stderr,
+			"seguectl: segued is not running: nobody listens on %s\n"
+			"  start it with `segued -c FILE`, or name another socket with -s\n",
+			path);
 	else if (err == EACCES)
-		fprintf(stderr, "seguectl: no permission to open %s: run this as the user or a member of "
-				"the group that owns it\n", path);
+		fprintf(stderr,
+			"seguectl: no permission to open %s: run this as the user or a member of "
+			"the group that owns it\n",
+			path);
 	else
 		fprintf(stderr, "seguectl: %s: %s\n", path, strerror(err));
 }
@@ -227,11 +231,13 @@ static void table_print(struct table *t, const char *indent)
 	free(t);
 }
 
-static void party(const json_t *o, const char *number_key, const char *name_key, char *buf, size_t n)
+static void party(
+	const json_t *o, const char *number_key, const char *name_key, char *buf, size_t n)
 {
 	const char *num = text_of(o, number_key), *name = text_of(o, name_key);
 
-	snprintf(buf, n, "%s%s%s%s", num[0] ? num : "-", name[0] ? " (" : "", name, name[0] ? ")" : "");
+	snprintf(buf, n, "%s%s%s%s", num[0] ? num : "-", name[0] ? " (" : "", name,
+		name[0] ? ")" : "");
 	str_copy(buf, n, clean(buf));
 }
 
@@ -300,7 +306,8 @@ static void print_legs(const json_t *legs)
 		if (text_of(l, "user")[0] != '\0')
 			snprintf(who, sizeof(who), "%s", field(l, "user"));
 		else
-			snprintf(who, sizeof(who), "%.40s via %.30s", field(l, "number"), field(l, "peer"));
+			snprintf(who, sizeof(who), "%.40s via %.30s", field(l, "number"),
+				field(l, "peer"));
 		table_row(t, field(l, "leg"), field(l, "role"), field(l, "state"),
 			duration(number(l, "since_ms")), field(l, "direction"), who,
 			field(l, "offer_answer"));
@@ -378,7 +385,8 @@ static void print_directory(const json_t *d)
 	else if (!json_is_true(json_object_get(d, "synced")))
 		puts("Directory    has not been read yet");
 	else
-		printf("Directory    %lld users, from the %s\n", number(d, "users"), field(d, "from"));
+		printf("Directory    %lld users, from the %s\n", number(d, "users"),
+			field(d, "from"));
 	if (trouble[0] != '\0')
 		printf("             database is away: %s\n", clean(trouble));
 }

@@ -12,10 +12,10 @@
 struct ledger;
 
 struct ledger_status {
-	bool shipping;          /* a database is configured */
+	bool shipping; /* a database is configured */
 	struct shipper_status shipper;
-	uint64_t first, last;   /* sequence numbers in the outbox */
-	uint64_t waiting;       /* facts not yet in PostgreSQL */
+	uint64_t first, last;	 /* sequence numbers in the outbox */
+	uint64_t waiting;	 /* facts not yet in PostgreSQL */
 	uint64_t appended, lost; /* since the start; lost: the outbox was full or broken */
 };
 

@@ -1,5 +1,5 @@
 /*
- * segued: the daemon. start() is the tour: every part in the order in which each needs the ones
+ * segued: the daemon. parts[] is the tour: every part in the order in which each needs the ones
  * before it; stop() goes the same way back.
  */
 #include <config.h>
@@ -74,7 +74,8 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 	int rc = config_load(d->path, log_problem, &notes, &cfg);
 
 	if (rc) {
-		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "reload_refused", "file", d->path, NULL);
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "reload_refused", "file", d->path,
+			NULL);
 		return rc;
 	}
 	config_keep_fixed(cfg, d->cfg, note_restart, &notes);
@@ -140,6 +141,21 @@ static int signals_watch(struct daemon *d)
 
 /* ---- start and stop ------------------------------------------------------------------------ */
 
+static int outbox_open(struct daemon *d)
+{
+	return ledger_open(d->cfg, &d->ledger);
+}
+
+static int shipper_open(struct daemon *d)
+{
+	return ledger_start(d->ledger, d->cfg, d->loop);
+}
+
+static int directory_open(struct daemon *d)
+{
+	return people_start(d->people, d->cfg, d->loop);
+}
+
 static int core_open(struct daemon *d)
 {
 	d->core = core_create(&d->cfg->core, d->cfg->node);
@@ -201,21 +217,36 @@ static int control_start(struct daemon *d)
 	return control_open(d->cfg, &parts, &d->control);
 }
 
+/* The parts in the order in which each needs those before it. */
+static const struct part {
+	const char *name;
+	int (*open)(struct daemon *d);
+} parts[] = {
+	{"signals", signals_open},     /* before any thread */
+	{"outbox", outbox_open},       /* facts have a place to go */
+	{"core", core_open},           /* decides; remembers its last events */
+	{"runner", runner_open},       /* gives it events, carries its actions out */
+	{"sip", sip_open},             /* opens the transports and the loop */
+	{"signals", signals_watch},
+	{"shipper", shipper_open},     /* outbox to PostgreSQL */
+	{"directory", directory_open}, /* users, queues and IVRs from PostgreSQL */
+	{"control", control_start},    /* seguectl may come */
+};
+
+/* Opens part after part; at the first that fails says which, and stops there. */
 static int start(struct daemon *d)
 {
-	int rc;
-
 	log_open(d->cfg->log_target, d->cfg->log_level);
-	(void)((rc = signals_open(d)) ||
-	       (rc = ledger_open(d->cfg, &d->ledger)) ||
-	       (rc = core_open(d)) ||
-	       (rc = runner_open(d)) ||
-	       (rc = sip_open(d)) ||
-	       (rc = signals_watch(d)) ||
-	       (rc = ledger_start(d->ledger, d->cfg, d->loop)) ||
-	       (rc = people_start(d->people, d->cfg, d->loop)) ||
-	       (rc = control_start(d)));
-	return rc;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int rc = parts[i].open(d);
+
+		if (rc == 0)
+			continue;
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "not_started", "part", parts[i].name,
+			"why", strerror(rc), NULL);
+		return rc;
+	}
+	return 0;
 }
 
 static void stop(struct daemon *d)
@@ -243,9 +274,7 @@ static int run(const char *path, struct app_config *cfg)
 	struct daemon d = {.path = path, .cfg = cfg, .signals = -1};
 	int rc = start(&d);
 
-	if (rc) {
-		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "not_started", "why", strerror(rc), NULL);
-	} else {
+	if (rc == 0) {
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "started", "version", PACKAGE_VERSION,
 			"config", path, "listen", cfg->sip.listen[0], "control", cfg->socket, NULL);
 		loop_run(d.loop);
@@ -269,7 +298,8 @@ static const char usage[] =
 	"      --version\n"
 	"  -h, --help\n"
 	"\n"
-	"Signals: HUP reads the configuration again; TERM and INT hang up the live calls, ship the\n"
+	"Signals: HUP reads the configuration again; TERM and INT hang up the live calls, ship "
+	"the\n"
 	"ledger and end. See segued(8), segue.conf(5), seguectl(1).\n";
 
 enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_MAN, OPT_PRINT_MARKDOWN, OPT_VERSION };
@@ -333,7 +363,8 @@ int main(int argc, char **argv)
 			return print_and_exit(opt);
 		}
 	if (optind < argc) {
-		fprintf(stderr, "segued: `%s': expected options only, see segued --help\n", argv[optind]);
+		fprintf(stderr, "segued: `%s': expected options only, see segued --help\n",
+			argv[optind]);
 		return 2;
 	}
 	if (config_load(path, print_problem, NULL, &cfg))

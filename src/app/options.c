@@ -16,7 +16,8 @@
 #include <stdlib.h>
 
 #define SIZE_OF(type, m) sizeof(((type *)0)->m)
-#define AT(m) .offset = offsetof(struct app_config, m), .size = SIZE_OF(struct app_config, m)
+#define AT(m) \
+	.offset = offsetof(struct app_config, m), .size = SIZE_OF(struct app_config, m)
 #define LIST_AT(m, n, most)                                                                        \
 	.offset = offsetof(struct app_config, m), .size = SIZE_OF(struct app_config, m[0]),        \
 	.count_offset = offsetof(struct app_config, n), .list_max = (most)
@@ -25,95 +26,116 @@
 	.offset = offsetof(type, m), .size = SIZE_OF(type, m[0]),                                  \
 	.count_offset = offsetof(type, n), .list_max = (most)
 #define RANGE(lo, hi) .min = (lo), .max = (hi)
-#define SEC 1000
-#define MINUTE (60 * SEC)
-#define HOUR (60 * MINUTE)
-#define MB (1 << 20)
+#define SEC	      1000
+#define MINUTE	      (60 * SEC)
+#define HOUR	      (60 * MINUTE)
+#define MB	      (1 << 20)
 
 const struct section sections[] = {
 	{"sip", .meaning = "Where segue listens and how it speaks SIP."},
 	{"call", .meaning = "Guards of ordinary calls."},
 	{"transfer", .meaning = "What happens when somebody transfers a call."},
-	{"ledger", .meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
+	{"ledger",
+		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
 	{"log", .meaning = "One logfmt line for each thing that happens."},
 	{"recorder", .meaning = "The flight recorder: the last events, always on, replayable."},
 	{"peers", SIP_PEERS_MAX, offsetof(struct app_config, sip.peers), sizeof(struct sip_peer),
 		offsetof(struct app_config, sip.npeers),
-		"PBXs, trunks and IVR platforms. They are recognised by their address; an INVITE from\n"
+		"PBXs, trunks and IVR platforms. They are recognised by their address; an INVITE "
+		"from\n"
 		"anybody who is neither a peer nor a user of the directory is refused."},
 	{"devices", SIP_DEVICES_MAX, offsetof(struct app_config, sip.devices),
 		sizeof(struct sip_device), offsetof(struct app_config, sip.ndevices),
 		"Phones that need special treatment, by the beginning of their User-Agent."},
 	{"routes", ROUTES_MAX, offsetof(struct app_config, core.route), sizeof(struct route),
 		offsetof(struct app_config, core.nroute),
-		"The dial plan: the first route whose pattern and source fit decides. A number that\n"
+		"The dial plan: the first route whose pattern and source fit decides. A number "
+		"that\n"
 		"fits none is looked up in the directory: users, queues and IVRs by their number."},
 };
 const unsigned sections_count = sizeof(sections) / sizeof(sections[0]);
 
 const struct option options[] = {
 	/* ---- sip ---- */
-	{"sip", "listen", OPT_LISTEN, OPT_REQUIRED, LIST_AT(sip.listen, sip.nlisten, SIP_LISTEN_MAX),
+	{"sip", "listen", OPT_LISTEN, OPT_REQUIRED,
+		LIST_AT(sip.listen, sip.nlisten, SIP_LISTEN_MAX),
 		.def = "udp:127.0.0.1:5060 tcp:127.0.0.1:5060",
 		.meaning = "Transports, addresses and ports to listen on."},
-	{"sip", "domains", OPT_HOST, OPT_RELOAD, LIST_AT(sip.domains, sip.ndomains, SIP_DOMAINS_MAX),
-		.def = "", .example = "pbx.example.com",
-		.meaning = "Hosts that are ours when a URI names them; listening addresses always are."},
+	{"sip", "domains", OPT_HOST, OPT_RELOAD,
+		LIST_AT(sip.domains, sip.ndomains, SIP_DOMAINS_MAX), .def = "",
+		.example = "pbx.example.com",
+		.meaning = "Hosts that are ours when a URI names them; listening addresses always "
+			   "are."},
 	{"sip", "realm", OPT_TEXT, OPT_REQUIRED, AT(sip.realm), .def = "segue",
 		.meaning = "Realm of the digest challenge. Stored password hashes contain it."},
 	{"sip", "user_agent", OPT_TEXT, OPT_RELOAD, AT(sip.user_agent), .def = "segue",
 		.meaning = "What segue calls itself in Server and User-Agent."},
 	{"sip", "auth_refer", OPT_BOOL, OPT_RELOAD, AT(sip.auth_refer), .def = "false",
-		.meaning = "Challenge each REFER of a user for credentials, not only INVITE and REGISTER."},
+		.meaning = "Challenge each REFER of a user for credentials, not only INVITE and "
+			   "REGISTER."},
 	{"sip", "nonce", OPT_TIME, OPT_RELOAD, AT(sip.nonce_ms), RANGE(10 * SEC, HOUR), .unit = 1,
 		.def = "5m", .meaning = "How long a digest nonce may be used."},
 	{"sip", "expires_min", OPT_TIME, OPT_RELOAD, AT(sip.expires_min_s), RANGE(10 * SEC, HOUR),
-		.unit = SEC, .def = "60s", .meaning = "Shortest registration; less is answered 423."},
+		.unit = SEC, .def = "60s",
+		.meaning = "Shortest registration; less is answered 423."},
 	{"sip", "expires_max", OPT_TIME, OPT_RELOAD, AT(sip.expires_max_s),
 		RANGE(60 * SEC, 24 * HOUR), .unit = SEC, .def = "1h",
 		.meaning = "Longest registration; more is shortened to this."},
 	{"sip", "session_expires", OPT_TIME, OPT_RELOAD, AT(sip.session_expires_s),
 		RANGE(0, 24 * HOUR), .unit = SEC, .def = "30m",
 		.meaning = "Session timer that segue asks for (RFC 4028); 0s asks for none."},
-	{"sip", "min_se", OPT_TIME, OPT_RELOAD, AT(sip.min_se_s), RANGE(90 * SEC, HOUR), .unit = SEC,
-		.def = "90s", .meaning = "Shortest session timer that segue accepts; less is answered 422."},
+	{"sip", "min_se", OPT_TIME, OPT_RELOAD, AT(sip.min_se_s), RANGE(90 * SEC, HOUR),
+		.unit = SEC, .def = "90s",
+		.meaning = "Shortest session timer that segue accepts; less is answered 422."},
 	{"sip", "t1", OPT_TIME, 0, AT(sip.t1_ms), RANGE(50, 5 * SEC), .unit = 1, .def = "500ms",
-		.meaning = "Round-trip estimate T1 of RFC 3261; retransmissions and timeouts follow it."},
+		.meaning = "Round-trip estimate T1 of RFC 3261; retransmissions and timeouts "
+			   "follow it."},
 	{"sip", "receive_buffer", OPT_SIZE, 0, AT(sip.udp_rmem), RANGE(64 << 10, 256 * MB),
 		.unit = 1, .def = "4MB",
-		.meaning = "UDP receive buffer that is asked of the kernel (see net.core.rmem_max)."},
+		.meaning =
+			"UDP receive buffer that is asked of the kernel (see net.core.rmem_max)."},
 
 	/* ---- call ---- */
 	{"call", "setup", OPT_TIME, OPT_RELOAD, AT(core.setup_ms), RANGE(SEC, HOUR), .unit = 1,
-		.def = "60s", .meaning = "A new call rings this long before the caller is told nobody answers."},
-	{"call", "close", OPT_TIME, OPT_RELOAD, AT(core.close_ms), RANGE(SEC, 5 * MINUTE), .unit = 1,
-		.def = "40s", .meaning = "A leg that was hung up is given up after this; more than 64 times sip.t1."},
+		.def = "60s",
+		.meaning = "A new call rings this long before the caller is told nobody answers."},
+	{"call", "close", OPT_TIME, OPT_RELOAD, AT(core.close_ms), RANGE(SEC, 5 * MINUTE),
+		.unit = 1, .def = "40s",
+		.meaning = "A leg that was hung up is given up after this; more than 64 times "
+			   "sip.t1."},
 
 	/* ---- transfer ---- */
 	{"transfer", "ring", OPT_TIME, OPT_RELOAD, AT(core.ring_ms), RANGE(SEC, 10 * MINUTE),
 		.unit = 1, .def = "20s", .meaning = "The target of a transfer rings this long."},
 	{"transfer", "recall", OPT_TIME, OPT_RELOAD, AT(core.recall_ms), RANGE(SEC, 10 * MINUTE),
 		.unit = 1, .def = "20s",
-		.meaning = "A transferor who is called back after a failed transfer rings this long."},
+		.meaning =
+			"A transferor who is called back after a failed transfer rings this long."},
 	{"transfer", "join", OPT_TIME, OPT_RELOAD, AT(core.join_ms), RANGE(500, 2 * MINUTE),
 		.unit = 1, .def = "34s",
-		.meaning = "From the target's answer until both parties' media is joined, else the transfer failed."},
+		.meaning = "From the target's answer until both parties' media is joined, else the "
+			   "transfer failed."},
 	{"transfer", "resume", OPT_TIME, OPT_RELOAD, AT(core.resume_ms), RANGE(SEC, 10 * MINUTE),
 		.unit = 1, .def = "32s",
-		.meaning = "After a failed transfer the transferor has this long to take the caller off hold,\n"
+		.meaning = "After a failed transfer the transferor has this long to take the "
+			   "caller off hold,\n"
 			   "then the fallback chain goes on."},
 	{"transfer", "bye", OPT_TIME, OPT_RELOAD, AT(core.bye_ms), RANGE(100, MINUTE), .unit = 1,
 		.def = "2s",
-		.meaning = "After a completed transfer the transferor's phone has this long to hang up by itself."},
+		.meaning = "After a completed transfer the transferor's phone has this long to "
+			   "hang up by itself."},
 	{"transfer", "notify", OPT_TIME, OPT_RELOAD, AT(core.notify_ms), RANGE(500, MINUTE),
 		.unit = 1, .def = "4s",
-		.meaning = "The final NOTIFY has this long to be answered before the leg is hung up."},
+		.meaning =
+			"The final NOTIFY has this long to be answered before the leg is hung up."},
 	{"transfer", "no_answer_status", OPT_INT, OPT_RELOAD, AT(core.no_answer_status),
 		RANGE(400, 699), .unit = 1, .def = "408",
-		.meaning = "SIP status that tells the transferor the target did not answer: 408 or 480."},
+		.meaning = "SIP status that tells the transferor the target did not answer: 408 or "
+			   "480."},
 	{"transfer", "foreign", OPT_BOOL, OPT_RELOAD, AT(core.refer_foreign), .def = "false",
-		.meaning = "Take the number out of a Refer-To that names a foreign host; false refuses it."},
+		.meaning = "Take the number out of a Refer-To that names a foreign host; false "
+			   "refuses it."},
 	{"transfer", "redirect", OPT_BOOL, OPT_RELOAD, AT(core.redirect), .def = "true",
 		.meaning = "Follow a 3xx answer if it names one of our own numbers."},
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),
@@ -121,18 +143,22 @@ const struct option options[] = {
 	{"transfer", "fallback", OPT_FALLBACK, OPT_RELOAD,
 		LIST_AT(core.fallback, core.nfallback, FALLBACK_MAX), .def = "recall",
 		.example = "recall user:bob announce:300 hangup",
-		.meaning = "What is tried, in order, for a caller whose transfer failed and whose transferor\n"
-			   "has left: \"recall\" rings the transferor again, \"user:NAME\" rings that user,\n"
+		.meaning = "What is tried, in order, for a caller whose transfer failed and whose "
+			   "transferor\n"
+			   "has left: \"recall\" rings the transferor again, \"user:NAME\" rings "
+			   "that user,\n"
 			   "\"announce:NUMBER\" dials an announcement, \"hangup\" gives up."},
 
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",
 		.meaning = "libpq connection string or URI."},
 	{"ledger", "outbox", OPT_PATH, OPT_REQUIRED, AT(outbox), .def = "/var/lib/segue/outbox",
-		.meaning = "Directory in which facts wait until PostgreSQL has them; created if missing."},
-	{"ledger", "outbox_size", OPT_SIZE, 0, AT(outbox_mb), RANGE(16 * (int64_t)MB, INT64_C(1) << 40),
-		.unit = MB, .def = "1GB",
-		.meaning = "Its bound on disk. When it is full, facts are lost, counted and shown; calls go on."},
+		.meaning = "Directory in which facts wait until PostgreSQL has them; created if "
+			   "missing."},
+	{"ledger", "outbox_size", OPT_SIZE, 0, AT(outbox_mb),
+		RANGE(16 * (int64_t)MB, INT64_C(1) << 40), .unit = MB, .def = "1GB",
+		.meaning = "Its bound on disk. When it is full, facts are lost, counted and shown; "
+			   "calls go on."},
 	{"ledger", "batch", OPT_INT, 0, AT(shipper.batch), RANGE(1, 10000), .unit = 1, .def = "500",
 		.meaning = "Facts written in one transaction at most."},
 	{"ledger", "linger", OPT_TIME, 0, AT(shipper.linger_ms), RANGE(0, SEC), .unit = 1,
@@ -141,29 +167,35 @@ const struct option options[] = {
 		.def = "1s", .meaning = "Between two attempts to reach the database."},
 	{"ledger", "grace", OPT_TIME, OPT_RELOAD, AT(ship_grace_ms), RANGE(0, MINUTE), .unit = 1,
 		.def = "3s",
-		.meaning = "At the end of the daemon: facts still shipped within this time; the rest waits\n"
+		.meaning = "At the end of the daemon: facts still shipped within this time; the "
+			   "rest waits\n"
 			   "in the outbox for the next start."},
 	{"ledger", "directory_copy", OPT_PATH, 0, AT(directory_copy),
 		.def = "/var/lib/segue/directory",
-		.meaning = "File with the last good copy of the directory, used while the database is away;\n"
+		.meaning = "File with the last good copy of the directory, used while the database "
+			   "is away;\n"
 			   "\"\" keeps none."},
 
 	/* ---- control ---- */
 	{"control", "socket", OPT_PATH, OPT_REQUIRED, AT(socket), .def = "/run/segue/segued.sock",
 		.meaning = "Unix socket for seguectl."},
 	{"control", "mode", OPT_MODE, 0, AT(socket_mode), .def = "0660",
-		.meaning = "Its permissions: whoever may write to it may transfer and hang up calls."},
+		.meaning =
+			"Its permissions: whoever may write to it may transfer and hang up calls."},
 	{"control", "drain", OPT_TIME, OPT_RELOAD, AT(drain_ms), RANGE(0, MINUTE), .unit = 1,
 		.def = "5s",
-		.meaning = "On SIGTERM live calls are hung up; the daemon waits this long for their ends."},
+		.meaning = "On SIGTERM live calls are hung up; the daemon waits this long for "
+			   "their ends."},
 	{"control", "node", OPT_INT, 0, AT(node), RANGE(0, 255), .unit = 1, .def = "0",
-		.meaning = "Number of this segued where several share a database; part of every call id."},
+		.meaning = "Number of this segued where several share a database; part of every "
+			   "call id."},
 
 	/* ---- log ---- */
 	{"log", "target", OPT_LOG_TARGET, OPT_RELOAD, AT(log_target), .def = "stderr",
 		.meaning = "Where log lines go: stderr, syslog or none."},
 	{"log", "level", OPT_LOG_LEVEL, OPT_RELOAD, AT(log_level), .def = "info",
-		.meaning = "Least important line that is written: debug, info, notice, warn or error."},
+		.meaning = "Least important line that is written: debug, info, notice, warn or "
+			   "error."},
 
 	/* ---- recorder ---- */
 	{"recorder", "events", OPT_INT, 0, AT(recorder_events), RANGE(0, 1 << 20), .unit = 1,
@@ -173,8 +205,8 @@ const struct option options[] = {
 		.meaning = "Where they are written if the daemon crashes; \"\" nowhere."},
 
 	/* ---- peers ---- */
-	{"peers", "name", OPT_NAME, OPT_REQUIRED | OPT_RELOAD, IN(struct sip_peer, name),
-		.def = "", .example = "trunk", .meaning = "Its name in routes, in the log and in the ledger."},
+	{"peers", "name", OPT_NAME, OPT_REQUIRED | OPT_RELOAD, IN(struct sip_peer, name), .def = "",
+		.example = "trunk", .meaning = "Its name in routes, in the log and in the ledger."},
 	{"peers", "address", OPT_ADDRESS, OPT_REQUIRED | OPT_RELOAD,
 		LIST_IN(struct sip_peer, address, naddress, SIP_PEER_ADDRS_MAX), .def = "",
 		.example = "192.0.2.10:5060 192.0.2.11:5060;transport=tcp",
@@ -182,7 +214,8 @@ const struct option options[] = {
 	{"peers", "match", OPT_NET, OPT_RELOAD,
 		LIST_IN(struct sip_peer, match, nmatch, SIP_PEER_ADDRS_MAX), .def = "",
 		.example = "192.0.2.0/24",
-		.meaning = "Source addresses or networks it is recognised by; empty: the hosts of `address`."},
+		.meaning = "Source addresses or networks it is recognised by; empty: the hosts of "
+			   "`address`."},
 	{"peers", "username", OPT_TEXT, OPT_RELOAD, IN(struct sip_peer, username), .def = "",
 		.example = "segue", .meaning = "Name for a 401 or 407 challenge from it."},
 	{"peers", "password", OPT_TEXT, OPT_RELOAD | OPT_SECRET, IN(struct sip_peer, password),
@@ -190,11 +223,13 @@ const struct option options[] = {
 	{"peers", "trusted", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, trusted), .def = "false",
 		.meaning = "Identities pass to it and are believed from it (RFC 3325)."},
 	{"peers", "trust_case_id", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, trust_case_id),
-		.def = "false", .meaning = "Its X-Case-ID header decides to which case a call belongs."},
+		.def = "false",
+		.meaning = "Its X-Case-ID header decides to which case a call belongs."},
 	{"peers", "may_refer", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_refer), .def = "false",
 		.meaning = "Its REFER may transfer calls. A trunk's should not."},
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
-		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line until then."},
+		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
+			   "until then."},
 	{"peers", "failover", OPT_TIME, OPT_RELOAD, IN(struct sip_peer, failover_ms),
 		RANGE(100, 32 * SEC), .unit = 1, .def = "3s",
 		.meaning = "No response at all for this long: the next address is tried."},
@@ -205,31 +240,38 @@ const struct option options[] = {
 		.meaning = "Beginning of the User-Agent header; case does not matter."},
 	{"devices", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_device, immediate),
 		.def = "false",
-		.meaning = "Tell it NOTIFY 200 at once: it holds the line until then. The ledger tells the truth."},
+		.meaning = "Tell it NOTIFY 200 at once: it holds the line until then. The ledger "
+			   "tells the truth."},
 
 	/* ---- routes ---- */
 	{"routes", "pattern", OPT_PATTERN, OPT_REQUIRED | OPT_RELOAD, IN(struct route, pattern),
 		.def = "", .example = "0Z.",
-		.meaning = "Matched against the whole number: X is any digit, Z 1-9, N 2-9, [1-5] one of a\n"
-			   "set, a last . one or more of anything, a last ! none or more; the rest is itself."},
-	{"routes", "kind", OPT_KIND, OPT_REQUIRED | OPT_RELOAD, IN(struct route, kind), .def = "none",
-		.example = "external",
-		.meaning = "What it leads to: user, queue, ivr, external (a peer), or none to refuse the call."},
+		.meaning = "Matched against the whole number: X is any digit, Z 1-9, N 2-9, [1-5] "
+			   "one of a\n"
+			   "set, a last . one or more of anything, a last ! none or more; the rest "
+			   "is itself."},
+	{"routes", "kind", OPT_KIND, OPT_REQUIRED | OPT_RELOAD, IN(struct route, kind),
+		.def = "none", .example = "external",
+		.meaning = "What it leads to: user, queue, ivr, external (a peer), or none to "
+			   "refuse the call."},
 	{"routes", "target", OPT_NAME, OPT_RELOAD, IN(struct route, target), .def = "",
 		.example = "trunk",
-		.meaning = "Name of the user, queue, IVR or peer. Empty: the rewritten number is looked up."},
+		.meaning = "Name of the user, queue, IVR or peer. Empty: the rewritten number is "
+			   "looked up."},
 	{"routes", "strip", OPT_INT, OPT_RELOAD, IN(struct route, strip), RANGE(0, NUM_MAX - 1),
 		.unit = 1, .def = "0", .example = "1", .meaning = "Characters cut off the front."},
 	{"routes", "prefix", OPT_NUMBER, OPT_RELOAD, IN(struct route, prefix), .def = "",
 		.example = "+49", .meaning = "Put before what is left."},
 	{"routes", "source", OPT_NAME, OPT_RELOAD, IN(struct route, source), .def = "",
 		.example = "users",
-		.meaning = "Only for calls from this peer, or from \"users\". Empty: from anybody."},
+		.meaning =
+			"Only for calls from this peer, or from \"users\". Empty: from anybody."},
 	{"routes", "transfer", OPT_BOOL, OPT_RELOAD, IN(struct route, transfer), .def = "false",
 		.example = "true", .meaning = "Calls may also be transferred to it."},
 	{"routes", "examples", OPT_EXAMPLE, OPT_RELOAD, .list_max = 64, .def = "",
 		.example = "0891234->external:trunk/+49891234",
-		.meaning = "NUMBER->KIND:TARGET/NUMBER, checked by `segued --check`: what the left number\n"
+		.meaning = "NUMBER->KIND:TARGET/NUMBER, checked by `segued --check`: what the left "
+			   "number\n"
 			   "must become by this route. :TARGET and /NUMBER may be left out."},
 };
 const unsigned options_count = sizeof(options) / sizeof(options[0]);
@@ -501,8 +543,9 @@ static int check_example(const char *text)
 {
 	const char *arrow = strstr(text, "->");
 
-	return arrow != NULL && arrow > text && arrow[2] != '\0' && strlen(text) < 3 * NUM_MAX ? 0
-											       : EINVAL;
+	return arrow != NULL && arrow > text && arrow[2] != '\0' && strlen(text) < 3 * NUM_MAX
+		       ? 0
+		       : EINVAL;
 }
 
 static int store_int(const struct option *o, int64_t v, void *dst)
@@ -542,14 +585,16 @@ static const struct type_row {
 	[OPT_MODE] = {"octal permissions such as 0660", CONFIG_TYPE_STRING, .number = parse_mode},
 	[OPT_PATH] = {"an absolute path", CONFIG_TYPE_STRING},
 	[OPT_LISTEN] = {"udp or tcp, an IP address and a port, such as udp:127.0.0.1:5060 or "
-			"tcp:[::1]:5060", CONFIG_TYPE_STRING, .check = check_listen},
+			"tcp:[::1]:5060",
+		CONFIG_TYPE_STRING, .check = check_listen},
 	[OPT_HOST] = {"a host name or an IP address", CONFIG_TYPE_STRING},
 	[OPT_ADDRESS] = {"HOST, HOST:PORT or [V6]:PORT, with ;transport=tcp after it for TCP",
 		CONFIG_TYPE_STRING, .check = check_address},
 	[OPT_NET] = {"an IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32",
 		CONFIG_TYPE_STRING, .check = check_net},
 	[OPT_PATTERN] = {"a dial plan pattern such as 0Z. or 10XX", CONFIG_TYPE_STRING},
-	[OPT_KIND] = {"user, queue, ivr, external or none", CONFIG_TYPE_STRING, .number = parse_kind},
+	[OPT_KIND] = {"user, queue, ivr, external or none", CONFIG_TYPE_STRING,
+		.number = parse_kind},
 	[OPT_FALLBACK] = {"recall, user:NAME, announce:NUMBER or hangup", CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
@@ -611,7 +656,8 @@ void option_expected(const struct option *o, char *buf, size_t size)
 	snprintf(buf, size, "%s%s", types[o->type].expected, range);
 }
 
-static int parse_numeric(const struct option *o, const char *text, void *dst, char *err, size_t size)
+static int parse_numeric(
+	const struct option *o, const char *text, void *dst, char *err, size_t size)
 {
 	char range[64];
 	int64_t v;
@@ -689,8 +735,11 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 {
 	switch (o->type) {
 	case OPT_BOOL:
-		return parse_word(o, str_eq(text, "true") ? 1 : str_eq(text, "false") ? 0 : -1, dst,
-			err, size);
+		return parse_word(o,
+			str_eq(text, "true")	? 1
+			: str_eq(text, "false") ? 0
+						: -1,
+			dst, err, size);
 	case OPT_LOG_TARGET:
 		return parse_word(o, log_target_parse(text), dst, err, size);
 	case OPT_LOG_LEVEL:
@@ -714,7 +763,8 @@ static void set_default(const struct option *o, char *base)
 	if (o->type == OPT_EXAMPLE)
 		return;
 	if (o->list_max == 0) {
-		if (o->def[0] != '\0' && option_parse(o, o->def, base + o->offset, err, sizeof(err)))
+		if (o->def[0] != '\0' &&
+			option_parse(o, o->def, base + o->offset, err, sizeof(err)))
 			abort(); /* the table contradicts itself */
 		return;
 	}

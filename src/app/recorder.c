@@ -25,8 +25,8 @@ struct recorder {
 	struct event *ring;
 	unsigned size;
 	uint64_t total;
-	struct row *rows;       /* the directory, by key */
-	struct event *dir;      /* and as events, in no order */
+	struct row *rows;  /* the directory, by key */
+	struct event *dir; /* and as events, in no order */
 	struct row **dir_row;
 	unsigned ndir, dir_cap;
 };

@@ -118,7 +118,8 @@ static int queue_grow(struct queue *q)
 static void queue_put(struct queue *q, const struct event *ev)
 {
 	if (q->n == q->cap && queue_grow(q)) {
-		/* Going on without it would leave a call in a state that its phones do not share. */
+		/* Going on without it would leave a call in a state that its phones do not share.
+		 */
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "out_of_memory", NULL);
 		abort();
 	}
@@ -231,8 +232,8 @@ static void carry_out(struct runner *r, const struct action *a)
 static void debug_event(const struct event *ev)
 {
 	if (log_min() <= LOG_LEVEL_DEBUG)
-		log_kv(LOG_LEVEL_DEBUG, (struct log_ref){ev->leg ? ev->leg : ev->call}, "event", "type",
-			ev_name(ev->type), "timer",
+		log_kv(LOG_LEVEL_DEBUG, (struct log_ref){ev->leg ? ev->leg : ev->call}, "event",
+			"type", ev_name(ev->type), "timer",
 			ev->type == EV_TIMER ? timer_kind_name(ev->timer.kind) : NULL, NULL);
 }
 

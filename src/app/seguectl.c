@@ -31,7 +31,8 @@ static const char usage[] =
 	"  status                    counters, ledger, directory\n"
 	"\n"
 	"Acting on it:\n"
-	"  transfer CALL NUMBER [--leg LEG]   transfer a call, on behalf of whoever talks with the\n"
+	"  transfer CALL NUMBER [--leg LEG]   transfer a call, on behalf of whoever talks with "
+	"the\n"
 	"                            customer, or of LEG\n"
 	"  cancel CALL               call off a transfer that is under way\n"
 	"  hangup CALL               end a call\n"
@@ -56,8 +57,17 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 1 refused or failed, 2 wrong usage. See seguectl(1).\n";
 
-enum { OPT_DB = 256, OPT_SQL, OPT_JSON, OPT_LEG, OPT_PEER, OPT_TEXT, OPT_DOT, OPT_MARKDOWN,
-	OPT_VERSION };
+enum {
+	OPT_DB = 256,
+	OPT_SQL,
+	OPT_JSON,
+	OPT_LEG,
+	OPT_PEER,
+	OPT_TEXT,
+	OPT_DOT,
+	OPT_MARKDOWN,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -154,18 +164,22 @@ static int cmd_status(const struct args *a)
 
 static int cmd_transfer(const struct args *a)
 {
-	return ask(a, json_pack("{s:s, s:s, s:s, s:s*}", "cmd", "transfer", "call", a->word[1],
-		"number", a->word[2], "leg", a->leg), ctl_print_transfer);
+	return ask(a,
+		json_pack("{s:s, s:s, s:s, s:s*}", "cmd", "transfer", "call", a->word[1], "number",
+			a->word[2], "leg", a->leg),
+		ctl_print_transfer);
 }
 
 static int cmd_cancel(const struct args *a)
 {
-	return ask(a, json_pack("{s:s, s:s}", "cmd", "cancel", "call", a->word[1]), ctl_print_reply);
+	return ask(
+		a, json_pack("{s:s, s:s}", "cmd", "cancel", "call", a->word[1]), ctl_print_reply);
 }
 
 static int cmd_hangup(const struct args *a)
 {
-	return ask(a, json_pack("{s:s, s:s}", "cmd", "hangup", "call", a->word[1]), ctl_print_reply);
+	return ask(
+		a, json_pack("{s:s, s:s}", "cmd", "hangup", "call", a->word[1]), ctl_print_reply);
 }
 
 static int wrong(const char *word, const char *expected)
@@ -179,13 +193,16 @@ static int cmd_trace(const struct args *a)
 	const char *what = a->peer ? a->peer : a->word[1], *on = a->word[a->words - 1];
 
 	if (a->words != (a->peer ? 2 : 3)) {
-		fprintf(stderr, "seguectl: expected trace CALL on|off, or trace --peer NAME on|off\n");
+		fprintf(stderr,
+			"seguectl: expected trace CALL on|off, or trace --peer NAME on|off\n");
 		return 2;
 	}
 	if (!str_eq(on, "on") && !str_eq(on, "off"))
 		return wrong(on, "on or off");
-	return ask(a, json_pack("{s:s, s:s, s:b}", "cmd", "trace", a->peer ? "peer" : "call", what,
-		"on", str_eq(on, "on")), ctl_print_reply);
+	return ask(a,
+		json_pack("{s:s, s:s, s:b}", "cmd", "trace", a->peer ? "peer" : "call", what, "on",
+			str_eq(on, "on")),
+		ctl_print_reply);
 }
 
 static int cmd_reload(const struct args *a)
@@ -216,7 +233,8 @@ static int cmd_graph(const struct args *a)
 		fprintf(stderr, "seguectl: graph: %s\n", strerror(rc));
 		return EXIT_FAILURE;
 	}
-	rc = fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	rc = fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0 ? EXIT_SUCCESS
+									: EXIT_FAILURE;
 	free(text);
 	return rc;
 }
@@ -229,8 +247,9 @@ static int db_version(const char *conninfo)
 	if (v >= 0)
 		printf("%d\n", v);
 	else if (v == -1)
-		fprintf(stderr, "seguectl: the database has no segue schema yet: seguectl db init makes "
-				"it\n");
+		fprintf(stderr,
+			"seguectl: the database has no segue schema yet: seguectl db init makes "
+			"it\n");
 	else
 		fprintf(stderr, "seguectl: %s\n", why);
 	return v >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -241,8 +260,9 @@ static int db_run(const struct args *a, const char *conninfo)
 	const char *what = a->word[1];
 
 	if (conninfo[0] == '\0') {
-		fprintf(stderr, "seguectl: ledger.database is empty in the configuration: name a database "
-				"there, or with --db\n");
+		fprintf(stderr,
+			"seguectl: ledger.database is empty in the configuration: name a database "
+			"there, or with --db\n");
 		return EXIT_FAILURE;
 	}
 	if (str_eq(what, "version"))

@@ -9,11 +9,11 @@
 #include <uthash.h>
 
 #define SENTENCES_MAX 64 /* of one call; of a longer one the newest are kept */
-#define SENTENCE_MAX 320
+#define SENTENCE_MAX  320
 
 /* ---- log lines ----------------------------------------------------------------------------- */
 
-#define PAIRS_MAX 64
+#define PAIRS_MAX   64
 #define NUMBERS_MAX 24
 
 /* Key, value pairs of a fact; numbers are printed into a store of their own. */
@@ -85,7 +85,8 @@ static enum log_level level_of(const struct fact *f)
 static void log_timeline(const struct fact *f, uint64_t id)
 {
 	const struct fact_timeline *t = &f->timeline;
-	const char *pairs[] = {"actor", t->actor, "via", t->via, t->key1, t->value1, t->key2, t->value2};
+	const char *pairs[] = {
+		"actor", t->actor, "via", t->via, t->key1, t->value1, t->key2, t->value2};
 
 	log_pairs(LOG_LEVEL_INFO, (struct log_ref){id, &t->xfer}, t->type, pairs, 8);
 }
@@ -216,7 +217,7 @@ void story_destroy(struct story *s)
 	if (s == NULL)
 		return;
 	HASH_ITER(hh, s->calls, t, next)
-		free_told(s, t);
+	free_told(s, t);
 	free(s);
 }
 

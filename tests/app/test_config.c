@@ -98,11 +98,13 @@ static void an_empty_file_is_all_defaults(void **state)
 static void values_arrive(void **state)
 {
 	struct app_config *cfg = good(
-		"sip: { listen = [\"udp:[::1]:5070\"]; domains = (\"pbx.example.com\", \"10.0.0.1\");\n"
+		"sip: { listen = [\"udp:[::1]:5070\"]; domains = (\"pbx.example.com\", "
+		"\"10.0.0.1\");\n"
 		"  session_expires = \"0s\"; auth_refer = true; receive_buffer = \"1 MB\"; };\n"
 		"transfer: { ring = \"1500ms\"; recall = \"2m\"; no_answer_status = 408;\n"
 		"  fallback = [\"recall\", \"user:bob\", \"announce:300\", \"hangup\"]; };\n"
-		"ledger: { database = \"host=/run/x dbname=y password=z\"; outbox_size = \"2GB\"; };\n"
+		"ledger: { database = \"host=/run/x dbname=y password=z\"; outbox_size = \"2GB\"; "
+		"};\n"
 		"control: { mode = \"0600\"; node = 7; };\n"
 		"log: { target = \"syslog\"; level = \"debug\"; };\n");
 
@@ -136,8 +138,10 @@ static void lists_of_groups_arrive(void **state)
 {
 	struct app_config *cfg = good(
 		"peers: ( { name = \"pbx\"; address = [\"127.0.0.1:5080\"]; trusted = true; },\n"
-		"  { name = \"trunk\"; address = [\"192.0.2.10\", \"[2001:db8::1]:5061;transport=tcp\"];\n"
-		"    match = [\"192.0.2.0/24\", \"2001:db8::/32\"]; username = \"u\"; password = \"p\";\n"
+		"  { name = \"trunk\"; address = [\"192.0.2.10\", "
+		"\"[2001:db8::1]:5061;transport=tcp\"];\n"
+		"    match = [\"192.0.2.0/24\", \"2001:db8::/32\"]; username = \"u\"; password = "
+		"\"p\";\n"
 		"    failover = \"500ms\"; } );\n"
 		"devices: ( { user_agent = \"snom\"; immediate = true; } );\n"
 		"routes: ( { pattern = \"10XX\"; kind = \"user\"; transfer = true;\n"
@@ -145,7 +149,8 @@ static void lists_of_groups_arrive(void **state)
 		"  { pattern = \"0Z.\"; kind = \"external\"; target = \"trunk\"; strip = 1;\n"
 		"    prefix = \"+49\"; source = \"users\";\n"
 		"    examples = [\"0891234->external:trunk/+49891234\"]; },\n"
-		"  { pattern = \"+!\"; kind = \"none\"; source = \"pbx\"; examples = [\"+1->none\"]; } );\n");
+		"  { pattern = \"+!\"; kind = \"none\"; source = \"pbx\"; examples = "
+		"[\"+1->none\"]; } );\n");
 
 	assert_int_equal(cfg->sip.npeers, 2);
 	assert_string_equal(cfg->sip.peers[0].name, "pbx");
@@ -182,12 +187,12 @@ static const struct {
 	{"transfer: { ring = \"99999999999999h\"; };",
 		"segue.conf:1: transfer.ring = `99999999999999h': expected a time such as 20s or "
 		"1500ms\n"},
-	{"transfer: { ring = 20; };",
-		"segue.conf:1: transfer.ring = `20': expected a time such as 20s or 1500ms from 1s to "
-		"10m, in double quotes\n"},
-	{"transfer: { ring = \"2h\"; };",
-		"segue.conf:1: transfer.ring = `2h': expected a time such as 20s or 1500ms from 1s to "
-		"10m\n"},
+	{"transfer: { ring = 20; };", "segue.conf:1: transfer.ring = `20': expected a time such as "
+				      "20s or 1500ms from 1s to "
+				      "10m, in double quotes\n"},
+	{"transfer: { ring = \"2h\"; };", "segue.conf:1: transfer.ring = `2h': expected a time "
+					  "such as 20s or 1500ms from 1s to "
+					  "10m\n"},
 	{"sip: { expires_min = \"60500ms\"; };",
 		"segue.conf:1: sip.expires_min = `60500ms': expected whole seconds\n"},
 	{"transfer: { rign = \"20s\"; };",
@@ -197,29 +202,31 @@ static const struct {
 		"options\n"},
 	{"trasnfer: { ring = \"20s\"; };",
 		"segue.conf:1: unknown section `trasnfer': did you mean `transfer'?\n"},
-	{"ring = \"20s\";",
-		"segue.conf:1: option `ring' stands outside a section: did you mean `transfer: { ring = "
-		"...; };'?\n"},
+	{"ring = \"20s\";", "segue.conf:1: option `ring' stands outside a section: did you mean "
+			    "`transfer: { ring = "
+			    "...; };'?\n"},
 	{"elephants = 3;",
 		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, ledger, "
 		"control, log, recorder, peers, devices or routes\n"},
-	{"transfer = 5;",
-		"segue.conf:1: transfer = `5': expected a group { name = value; ... }\n"},
+	{"transfer = 5;", "segue.conf:1: transfer = `5': expected a group { name = value; ... }\n"},
 	{"peers: { name = \"x\"; };",
 		"segue.conf:1: peers = `{...}': expected a list of groups ( { ... }, { ... } )\n"},
 	{"peers: ( \"pbx\" );",
 		"segue.conf:1: peers[1] = `pbx': expected a group { name = value; ... }\n"},
-	{"transfer: {\n ring = 20s;\n};",
-		"segue.conf:2: syntax error at or before `ring = 20s;': expected name = value; with "
-		"text and times in double quotes\n"},
+	{"transfer: {\n ring = 20s;\n};", "segue.conf:2: syntax error at or before `ring = 20s;': "
+					  "expected name = value; with "
+					  "text and times in double quotes\n"},
 	{"sip: { listen = \"udp:127.0.0.1:5060\"; };",
-		"segue.conf:1: sip.listen = `udp:127.0.0.1:5060': expected a list in [ ], each of it "
-		"udp or tcp, an IP address and a port, such as udp:127.0.0.1:5060 or tcp:[::1]:5060\n"},
+		"segue.conf:1: sip.listen = `udp:127.0.0.1:5060': expected a list in [ ], each of "
+		"it "
+		"udp or tcp, an IP address and a port, such as udp:127.0.0.1:5060 or "
+		"tcp:[::1]:5060\n"},
 	{"sip: { listen = []; };",
 		"segue.conf:1: sip.listen is empty: expected udp or tcp, an IP address and a port, "
 		"such as udp:127.0.0.1:5060 or tcp:[::1]:5060\n"},
 	{"sip: { listen = [\n\"udp:127.0.0.1:5060\",\n\"tls:127.0.0.1:5061\"]; };",
-		"segue.conf:3: sip.listen = `tls:127.0.0.1:5061': expected udp or tcp, an IP address "
+		"segue.conf:3: sip.listen = `tls:127.0.0.1:5061': expected udp or tcp, an IP "
+		"address "
 		"and a port, such as udp:127.0.0.1:5060 or tcp:[::1]:5060\n"},
 	{"sip: { listen = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]; };",
 		"segue.conf:1: sip.listen[2] = `udp:127.0.0.1:5060': expected it once, it is also "
@@ -233,19 +240,21 @@ static const struct {
 		"segue.conf:1: sip.auth_refer = `yes': expected true or false\n"},
 	{"sip: { receive_buffer = \"4000\"; };",
 		"segue.conf:1: sip.receive_buffer = `4000': expected a size such as 64KB or 4MB\n"},
-	{"sip: { receive_buffer = \"1KB\"; };",
-		"segue.conf:1: sip.receive_buffer = `1KB': expected a size such as 64KB or 4MB from "
-		"64KB to 256MB\n"},
+	{"sip: { receive_buffer = \"1KB\"; };", "segue.conf:1: sip.receive_buffer = `1KB': "
+						"expected a size such as 64KB or 4MB from "
+						"64KB to 256MB\n"},
 	{"sip: { expires_min = \"10m\"; expires_max = \"5m\"; };",
-		"segue.conf:1: sip.expires_min = `600s': expected no more than sip.expires_max = 300s\n"},
-	{"sip: { session_expires = \"10s\"; };",
-		"segue.conf:1: sip.session_expires = `10s': expected 0s or at least sip.min_se = 90s\n"},
+		"segue.conf:1: sip.expires_min = `600s': expected no more than sip.expires_max = "
+		"300s\n"},
+	{"sip: { session_expires = \"10s\"; };", "segue.conf:1: sip.session_expires = `10s': "
+						 "expected 0s or at least sip.min_se = 90s\n"},
 	{"call: { close = \"10s\"; };",
 		"segue.conf:1: call.close = `10000ms': expected more than 64 * sip.t1 = 32000ms\n"},
 	{"transfer: { no_answer_status = 486; };",
 		"segue.conf:1: transfer.no_answer_status = `486': expected 408 or 480\n"},
 	{"transfer: { no_answer_status = \"480\"; };",
-		"segue.conf:1: transfer.no_answer_status = `480': expected a number from 400 to 699\n"},
+		"segue.conf:1: transfer.no_answer_status = `480': expected a number from 400 to "
+		"699\n"},
 	{"transfer: { fallback = [\"voicemail\"]; };",
 		"segue.conf:1: transfer.fallback = `voicemail': expected recall, user:NAME, "
 		"announce:NUMBER or hangup\n"},
@@ -256,21 +265,27 @@ static const struct {
 		"segue.conf:1: transfer.fallback = `recall:bob': expected recall, user:NAME, "
 		"announce:NUMBER or hangup\n"},
 	{"transfer: { fallback = [\"hangup\", \"recall\"]; };",
-		"segue.conf:1: transfer.fallback[1] = `hangup': expected nothing after it, there are 1 "
+		"segue.conf:1: transfer.fallback[1] = `hangup': expected nothing after it, there "
+		"are 1 "
 		"more\n"},
-	{"transfer: { fallback = [\"recall\",\"recall\",\"recall\",\"recall\",\"recall\",\"recall\","
+	{"transfer: { fallback = "
+	 "[\"recall\",\"recall\",\"recall\",\"recall\",\"recall\",\"recall\","
 	 "\"recall\",\"recall\",\"recall\"]; };",
-		"segue.conf:1: transfer.fallback = `[...]': expected at most 8 entries, there are 9\n"},
+		"segue.conf:1: transfer.fallback = `[...]': expected at most 8 entries, there are "
+		"9\n"},
 	{"control: { mode = \"660\"; };",
 		"segue.conf:1: control.mode = `660': expected octal permissions such as 0660\n"},
 	{"control: { mode = \"0999\"; };",
 		"segue.conf:1: control.mode = `0999': expected octal permissions such as 0660\n"},
 	{"control: { socket = \"segued.sock\"; };",
 		"segue.conf:1: control.socket = `segued.sock': expected an absolute path\n"},
-	{"control: { socket = \"/01234567890123456789012345678901234567890123456789012345678901234567"
+	{"control: { socket = "
+	 "\"/01234567890123456789012345678901234567890123456789012345678901234567"
 	 "89012345678901234567890123456789012345678901234567\"; };",
-		"segue.conf:1: control.socket = `/012345678901234567890123456789012345678901234567890123"
-		"4567890123456789012345678901234567890123456789012345678901234567': expected at most 107 "
+		"segue.conf:1: control.socket = "
+		"`/012345678901234567890123456789012345678901234567890123"
+		"4567890123456789012345678901234567890123456789012345678901234567': expected at "
+		"most 107 "
 		"characters\n"},
 	{"control: { node = 256; };",
 		"segue.conf:1: control.node = `256': expected a number from 0 to 255\n"},
@@ -283,58 +298,70 @@ static const struct {
 	{"peers: ( { name = \"pbx\"; } );",
 		"segue.conf:1: peers[1].address is missing: expected HOST, HOST:PORT or [V6]:PORT, "
 		"with ;transport=tcp after it for TCP\n"},
-	{"peers: ( { address = [\"h\"]; } );",
-		"segue.conf:1: peers[1].name is missing: expected a name of letters, digits and - . _\n"},
+	{"peers: ( { address = [\"h\"]; } );", "segue.conf:1: peers[1].name is missing: expected a "
+					       "name of letters, digits and - . _\n"},
 	{"peers: ( { name = \"my pbx\"; address = [\"h\"]; } );",
-		"segue.conf:1: peers[1].name = `my pbx': expected a name of letters, digits and - . _\n"},
+		"segue.conf:1: peers[1].name = `my pbx': expected a name of letters, digits and - "
+		". _\n"},
 	{"peers: ( { name = \"p\"; address = [\"h:70000\"]; } );",
-		"segue.conf:1: peers[1].address = `h:70000': expected HOST, HOST:PORT or [V6]:PORT, "
+		"segue.conf:1: peers[1].address = `h:70000': expected HOST, HOST:PORT or "
+		"[V6]:PORT, "
 		"with ;transport=tcp after it for TCP\n"},
 	{"peers: ( { name = \"p\"; address = [\"h;transport=tls\"]; } );",
 		"segue.conf:1: peers[1].address = `h;transport=tls': expected HOST, HOST:PORT or "
 		"[V6]:PORT, with ;transport=tcp after it for TCP\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; match = [\"10.0.0.0/33\"]; } );",
-		"segue.conf:1: peers[1].match = `10.0.0.0/33': expected an IP address, or a network "
+		"segue.conf:1: peers[1].match = `10.0.0.0/33': expected an IP address, or a "
+		"network "
 		"such as 192.0.2.0/24 or 2001:db8::/32\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; },\n{ name = \"p\"; address = [\"i\"]; } );",
 		"segue.conf:2: peers[2].name = `p': expected a name of its own, peers[1] has it\n"},
 	{"peers: ( { name = \"users\"; address = [\"h\"]; } );",
-		"segue.conf:1: peers[1].name = `users': expected another name, this one means calls "
+		"segue.conf:1: peers[1].name = `users': expected another name, this one means "
+		"calls "
 		"from users in routes\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; password = \"s3cret\"; } );",
 		"segue.conf:1: peers[1].password: expected a peers[1].username with it\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; username = \"u\"; password = 12345; } );",
 		"segue.conf:1: peers[1].password: expected some text, in double quotes\n"},
-	{"routes: ( { kind = \"user\"; } );",
-		"segue.conf:1: routes[1].pattern is missing: expected a dial plan pattern such as 0Z. "
-		"or 10XX\n"},
+	{"routes: ( { kind = \"user\"; } );", "segue.conf:1: routes[1].pattern is missing: "
+					      "expected a dial plan pattern such as 0Z. "
+					      "or 10XX\n"},
 	{"routes: ( { pattern = \"1\"; } );",
 		"segue.conf:1: routes[1].kind is missing: expected user, queue, ivr, external or "
 		"none\n"},
 	{"routes: ( { pattern = \"1\"; kind = \"voicemail\"; } );",
-		"segue.conf:1: routes[1].kind = `voicemail': expected user, queue, ivr, external or "
+		"segue.conf:1: routes[1].kind = `voicemail': expected user, queue, ivr, external "
+		"or "
 		"none\n"},
 	{"routes: ( { pattern = \"0.\"; kind = \"external\"; target = \"nowhere\"; } );",
-		"segue.conf:1: routes[1].target = `nowhere': expected the name of a peer, because kind "
+		"segue.conf:1: routes[1].target = `nowhere': expected the name of a peer, because "
+		"kind "
 		"is external\n"},
 	{"routes: ( { pattern = \"0.\"; kind = \"user\"; source = \"nobody\"; } );",
-		"segue.conf:1: routes[1].source = `nobody': expected the name of a peer, or users\n"},
+		"segue.conf:1: routes[1].source = `nobody': expected the name of a peer, or "
+		"users\n"},
 	{"routes: ( { pattern = \"10XX\"; kind = \"user\"; examples = [\"1001=user\"]; } );",
-		"segue.conf:1: routes[1].examples = `1001=user': expected NUMBER->KIND:TARGET/NUMBER "
+		"segue.conf:1: routes[1].examples = `1001=user': expected "
+		"NUMBER->KIND:TARGET/NUMBER "
 		"such as 1001->user/1001\n"},
 	{"routes: ( { pattern = \"10XX\"; kind = \"user\";\nexamples = [\"1001->person\"]; } );",
 		"segue.conf:2: routes[1].examples: `1001->person': expected "
 		"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001\n"},
 	{"routes: ( { pattern = \"10XX\"; kind = \"user\";\nexamples = [\"2001->user\"]; } );",
-		"segue.conf:2: routes[1].examples: `2001->user': expected so, but a call to 2001 from "
+		"segue.conf:2: routes[1].examples: `2001->user': expected so, but a call to 2001 "
+		"from "
 		"users is: no route fits it\n"},
 	{"routes: ( { pattern = \"1.\"; kind = \"queue\"; target = \"support\"; },\n"
 	 "{ pattern = \"10XX\"; kind = \"user\"; examples = [\"1001->user\"]; } );",
-		"segue.conf:2: routes[2].examples: `1001->user': expected so, but a call to 1001 from "
+		"segue.conf:2: routes[2].examples: `1001->user': expected so, but a call to 1001 "
+		"from "
 		"users is: queue:support/1001 by routes[1]\n"},
-	{"routes: ( { pattern = \"10XX\"; kind = \"user\"; strip = 2; examples = [\"1001->user/1001\"]; "
+	{"routes: ( { pattern = \"10XX\"; kind = \"user\"; strip = 2; examples = "
+	 "[\"1001->user/1001\"]; "
 	 "} );",
-		"segue.conf:1: routes[1].examples: `1001->user/1001': expected so, but a call to 1001 "
+		"segue.conf:1: routes[1].examples: `1001->user/1001': expected so, but a call to "
+		"1001 "
 		"from users is: user/01 by routes[1]\n"},
 };
 
@@ -355,7 +382,9 @@ static void all_problems_are_told_at_once(void **state)
 	struct app_config *cfg;
 
 	assert_int_equal(load("sip: { realm = 5; };\ntransfer: { ring = \"x\";\n join = \"y\"; };\n"
-			      "logs: { };\n", &cfg), EINVAL);
+			      "logs: { };\n",
+				 &cfg),
+		EINVAL);
 	assert_string_equal(said,
 		"segue.conf:1: sip.realm = `5': expected some text, in double quotes\n"
 		"segue.conf:2: transfer.ring = `x': expected a time such as 20s or 1500ms\n"
@@ -367,7 +396,8 @@ static void a_pattern_is_explained_by_the_dial_plan(void **state)
 {
 	struct app_config *cfg;
 
-	assert_int_equal(load("routes: ( { pattern = \"1[5\"; kind = \"user\"; } );", &cfg), EINVAL);
+	assert_int_equal(
+		load("routes: ( { pattern = \"1[5\"; kind = \"user\"; } );", &cfg), EINVAL);
 	assert_non_null(strstr(said, "segue.conf:1: routes[1].pattern = `1[5': "));
 	assert_true(strlen(said) > strlen("segue.conf:1: routes[1].pattern = `1[5': ") + 10);
 }
@@ -391,9 +421,12 @@ static void secrets_are_not_quoted(void **state)
 	assert_int_equal(load("ledger: { database = 5432198; };", &cfg), EINVAL);
 	assert_null(strstr(said, "5432198"));
 	assert_int_equal(load("peers: ( { name = \"p\"; address = [\"h\"]; username = \"u\";\n"
-			      "password = \"hunter2\\n\"; } );", &cfg), EINVAL);
+			      "password = \"hunter2\\n\"; } );",
+				 &cfg),
+		EINVAL);
 	assert_null(strstr(said, "hunter2"));
-	assert_string_equal(said, "segue.conf:2: peers[1].password: expected no control characters\n");
+	assert_string_equal(
+		said, "segue.conf:2: peers[1].password: expected no control characters\n");
 }
 
 static void too_many_groups_are_refused(void **state)
@@ -403,7 +436,8 @@ static void too_many_groups_are_refused(void **state)
 	char one[96];
 
 	for (int i = 0; i <= SIP_PEERS_MAX; i++) {
-		snprintf(one, sizeof(one), "%s{ name = \"p%d\"; address = [\"h\"]; }", i ? "," : "", i);
+		snprintf(one, sizeof(one), "%s{ name = \"p%d\"; address = [\"h\"]; }", i ? "," : "",
+			i);
 		str_append(text, sizeof(text), one);
 	}
 	str_append(text, sizeof(text), ");");
@@ -420,10 +454,13 @@ static void single_values(void **state)
 	assert_int_equal(config_parse_value("transfer.ring", "20s", err, sizeof(err)), 0);
 	assert_int_equal(config_parse_value("peers.match", "::1/128", err, sizeof(err)), 0);
 	assert_int_equal(config_parse_value("peers.address", "[::1]", err, sizeof(err)), 0);
-	assert_int_equal(config_parse_value("sip.listen", "udp:[::1:5060", err, sizeof(err)), EINVAL);
+	assert_int_equal(
+		config_parse_value("sip.listen", "udp:[::1:5060", err, sizeof(err)), EINVAL);
 	assert_int_equal(config_parse_value("sip.listen", "udp:[::1]", err, sizeof(err)), EINVAL);
-	assert_int_equal(config_parse_value("sip.listen", "udp:host:5060", err, sizeof(err)), EINVAL);
-	assert_int_equal(config_parse_value("sip.listen", "udp:1.2.3.4:0", err, sizeof(err)), EINVAL);
+	assert_int_equal(
+		config_parse_value("sip.listen", "udp:host:5060", err, sizeof(err)), EINVAL);
+	assert_int_equal(
+		config_parse_value("sip.listen", "udp:1.2.3.4:0", err, sizeof(err)), EINVAL);
 	assert_int_equal(config_parse_value("no.such", "x", err, sizeof(err)), ENOENT);
 	assert_int_equal(config_parse_value("nodot", "x", err, sizeof(err)), ENOENT);
 	assert_int_equal(config_parse_value("transfer.ring", "", err, sizeof(err)), EINVAL);
@@ -452,10 +489,11 @@ static void note(void *arg, const char *path)
 static void a_reload_keeps_what_cannot_change(void **state)
 {
 	struct app_config *old = good("");
-	struct app_config *now = good("sip: { listen = [\"udp:127.0.0.1:5099\"]; t1 = \"250ms\"; };\n"
-				      "transfer: { ring = \"7s\"; };\n"
-				      "ledger: { database = \"host=elsewhere\"; };\n"
-				      "log: { level = \"debug\"; };\n");
+	struct app_config *now =
+		good("sip: { listen = [\"udp:127.0.0.1:5099\"]; t1 = \"250ms\"; };\n"
+		     "transfer: { ring = \"7s\"; };\n"
+		     "ledger: { database = \"host=elsewhere\"; };\n"
+		     "log: { level = \"debug\"; };\n");
 
 	said[0] = '\0';
 	config_keep_fixed(now, old, note, NULL);
@@ -470,7 +508,8 @@ static void a_reload_keeps_what_cannot_change(void **state)
 	free(now);
 }
 
-/* ---- what is printed -------------------------------------------------------------------------- */
+/* ---- what is printed --------------------------------------------------------------------------
+ */
 
 /* The printed file is a good one, as it is and with every example switched on. */
 static void the_printed_file_is_good(void **state)

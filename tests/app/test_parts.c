@@ -291,7 +291,8 @@ static void sentences_are_plain(void **state)
 	static const struct {
 		const char *type, *actor, *v1, *v2, *text;
 	} rows[] = {
-		{"conversation_started", "customer", "+493012345", "1001", "+493012345 called 1001."},
+		{"conversation_started", "customer", "+493012345", "1001",
+			"+493012345 called 1001."},
 		{"offered", "alice", "1001", "", "alice is being called."},
 		{"answered", "alice", "", "", "alice answered."},
 		{"hold_on", "customer", "", "", "The caller put the call on hold."},
@@ -384,16 +385,18 @@ static void facts_become_log_lines(void **state)
 	str_set(f.timeline.via, "sip_refer");
 	story_log(&f, leg);
 	log_each_of_call(f.call, keep_line, NULL);
-	assert_string_equal(logged, "info call=5.1 leg=5.1.2 "
+	assert_string_equal(logged,
+		"info call=5.1 leg=5.1.2 "
 		"xfer=0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b transfer_requested actor=alice "
 		"via=sip_refer target=bob cause=1002");
 	f = (struct fact){.type = FACT_CONVERSATION_CLOSED,
 		.call = f.call,
-		.conversation_closed = {.ended_by = "customer", .talk_ms = 1500, .outcome = "answered"}};
+		.conversation_closed = {
+			.ended_by = "customer", .talk_ms = 1500, .outcome = "answered"}};
 	story_log(&f, f.call);
 	log_each_of_call(f.call, keep_line, NULL);
 	assert_string_equal(logged, "info call=5.1 conversation_closed ended_by=customer "
-		"talk_ms=1500 outcome=answered");
+				    "talk_ms=1500 outcome=answered");
 	log_open(LOG_TARGET_NONE, LOG_LEVEL_INFO);
 }
 

@@ -45,9 +45,9 @@ static struct world {
 	struct app_config cfg;
 	struct action done[256]; /* actions that reached SIP */
 	unsigned ndone;
-	unsigned depth;          /* of sip_act() calls on the stack */
-	bool answer_at_once;     /* phones ring and answer inside sip_act() */
-	bool close_at_once;      /* a leg is CLOSED inside sip_act() */
+	unsigned depth;	     /* of sip_act() calls on the stack */
+	bool answer_at_once; /* phones ring and answer inside sip_act() */
+	bool close_at_once;  /* a leg is CLOSED inside sip_act() */
 	bool facts_were_late;
 	uint64_t facts_expected;
 	leg_id caller, bound;
@@ -142,8 +142,8 @@ void shipper_stop(struct shipper *s, unsigned grace_ms)
 {
 }
 
-int directory_start(const char *conninfo, const char *copy_path, const struct directory_hooks *hooks,
-	struct directory **out)
+int directory_start(const char *conninfo, const char *copy_path,
+	const struct directory_hooks *hooks, struct directory **out)
 {
 	return ENOTSUP;
 }
@@ -170,7 +170,8 @@ void directory_stop(struct directory *d)
 {
 }
 
-/* ---- set-up ----------------------------------------------------------------------------------- */
+/* ---- set-up -----------------------------------------------------------------------------------
+ */
 
 static char dir[] = "/tmp/segue-run-XXXXXX";
 
@@ -215,10 +216,11 @@ static int set_up(void **state)
 		return -1;
 	w.runner = runner_create(w.core, w.ledger, w.recorder);
 	w.people = people_create(w.runner);
-	if (runner_start(w.runner, w.loop, &the_sip) ||
-		ledger_start(w.ledger, &w.cfg, w.loop) || people_start(w.people, &w.cfg, w.loop))
+	if (runner_start(w.runner, w.loop, &the_sip) || ledger_start(w.ledger, &w.cfg, w.loop) ||
+		people_start(w.people, &w.cfg, w.loop))
 		return -1;
-	parts = (struct control_parts){w.loop, w.runner, w.ledger, w.people, w.recorder, fake_reload};
+	parts = (struct control_parts){
+		w.loop, w.runner, w.ledger, w.people, w.recorder, fake_reload};
 	if (control_open(&w.cfg, &parts, &w.control))
 		return -1;
 	emit_user("alice", "1001", 1);
@@ -243,7 +245,7 @@ static int tear_down(void **state)
 
 /* Lets the loop run for a moment at a time until cond or 5 s have passed. */
 #define RUN_UNTIL(cond)                                                                            \
-	for (int64_t end_ = loop_now_ms() + 5000; !(cond) && loop_now_ms() < end_;)               \
+	for (int64_t end_ = loop_now_ms() + 5000; !(cond) && loop_now_ms() < end_;)                \
 	su_root_step(root, 10)
 
 static void invite(const char *number)
@@ -280,7 +282,8 @@ static call_id talking(void)
 	return v.id;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------------------------------
+ */
 
 static void a_call_is_set_up_without_nested_steps(void **state)
 {
@@ -318,8 +321,8 @@ static void a_number_that_leads_nowhere_is_refused(void **state)
 	assert_int_equal(count(ACT_REJECT), 1);
 }
 
-
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------
+ */
 
 struct reply {
 	unsigned n;
@@ -355,7 +358,10 @@ static void commands_get_one_reply(void **state)
 static void who_is_forgotten_gets_no_reply(void **state)
 {
 	struct event ev = {.type = EV_TRANSFER,
-		.transfer = {.origin = ORIGIN_CTL, .asker = "ctl", .number = "1002", .own_host = true,
+		.transfer = {.origin = ORIGIN_CTL,
+			.asker = "ctl",
+			.number = "1002",
+			.own_host = true,
 			.may_refer = true}};
 	struct reply r = {0};
 
@@ -402,8 +408,8 @@ static void draining_ends_in_time(void **state)
 	assert_in_range(loop_now_ms() - start, 40, 4000);
 }
 
-/* ---- the control socket ----------------------------------------------------------------------- */
-
+/* ---- the control socket -----------------------------------------------------------------------
+ */
 
 static int dial(void)
 {
@@ -466,18 +472,23 @@ static void malformed_requests_are_explained(void **state)
 		{"[1]\n", "expected {\\\"cmd\\\": ...}"},
 		{"{}\n", "missing \\\"cmd\\\": expected the name of a command"},
 		{"{\"cmd\":5}\n", "bad \\\"cmd\\\": expected the name of a command"},
-		{"{\"cmd\":\"dance\"}\n", "no command `dance': expected one of calls, call, transfer"},
+		{"{\"cmd\":\"dance\"}\n",
+			"no command `dance': expected one of calls, call, transfer"},
 		{"{\"cmd\":\"calls\",\"cmd\":\"status\"}\n", "duplicate"},
-		{"{\"cmd\":\"call\"}\n", "missing \\\"call\\\": expected the id of a call such as 17.2"},
+		{"{\"cmd\":\"call\"}\n",
+			"missing \\\"call\\\": expected the id of a call such as 17.2"},
 		{"{\"cmd\":\"call\",\"call\":\"x\"}\n", "call `x': expected the id of a call"},
-		{"{\"cmd\":\"call\",\"call\":\"900.1\"}\n", "no call 900.1: it has ended or never was"},
+		{"{\"cmd\":\"call\",\"call\":\"900.1\"}\n",
+			"no call 900.1: it has ended or never was"},
 		{"{\"cmd\":\"hangup\",\"call\":\"900.1\"}\n", "no call 900.1"},
 		{"{\"cmd\":\"transfer\",\"call\":\"900.1\",\"number\":\"1\"}\n", "no call 900.1"},
-		{"{\"cmd\":\"trace\",\"peer\":\"trunk\"}\n", "missing \\\"on\\\": expected true or false"},
+		{"{\"cmd\":\"trace\",\"peer\":\"trunk\"}\n",
+			"missing \\\"on\\\": expected true or false"},
 		{"{\"cmd\":\"trace\",\"peer\":\"x\",\"on\":true}\n", "no peer `x'"},
 		{"{\"cmd\":\"recorder\"}\n", "missing \\\"file\\\""},
 		{"{\"cmd\":\"recorder\",\"file\":\"x\"}\n", "file `x': expected an absolute path"},
-		{"{\"cmd\":\"recorder\",\"file\":\"/nonexistent/x\"}\n", "No such file or directory"},
+		{"{\"cmd\":\"recorder\",\"file\":\"/nonexistent/x\"}\n",
+			"No such file or directory"},
 		{"\xff\xfe\n", "not a JSON object"},
 	};
 
@@ -523,7 +534,8 @@ static void calls_are_shown_and_commanded(void **state)
 	expect(request, "\"ladder\":[\"17:02:11.123 <- INVITE \\u001B[2J?\"]");
 	expect(request, "conversation_started");
 	snprintf(request, sizeof(request),
-		"{\"cmd\":\"transfer\",\"call\":\"%s\",\"number\":\"1002\",\"leg\":\"1.1.1\"}\n", id);
+		"{\"cmd\":\"transfer\",\"call\":\"%s\",\"number\":\"1002\",\"leg\":\"1.1.1\"}\n",
+		id);
 	expect(request, "leg `1.1.1': expected a leg of that call");
 	snprintf(request, sizeof(request), "{\"cmd\":\"transfer\",\"call\":\"%s\"}\n", id);
 	expect(request, "missing \\\"number\\\": expected the number to transfer to");
@@ -563,7 +575,7 @@ static void the_rest_is_answered(void **state)
 	expect("{\"cmd\":\"status\"}\n", "\"ledger\":{\"shipping\":false");
 	expect("{\"cmd\":\"status\"}\n", "\"directory\":{\"configured\":false");
 	expect("{\"cmd\":\"registrations\"}\n", "\"user\":\"alice\",\"contact\":"
-		"\"sip:alice@127.0.0.1:5070\",\"expires_s\":59");
+						"\"sip:alice@127.0.0.1:5070\",\"expires_s\":59");
 	expect("{\"cmd\":\"trace\",\"peer\":\"trunk\",\"on\":false}\n", "\"ok\":true");
 	assert_string_equal(w.traced, "trunk 0");
 	expect("{\"cmd\":\"reload\"}\n", "\"ok\":false,\"error\":\"the configuration has problems");
@@ -602,7 +614,8 @@ static void the_socket_is_private_and_exclusive(void **state)
 	expect("{\"cmd\":\"status\"}\n", "\"ok\":true");
 }
 
-/* ---- main -------------------------------------------------------------------------------------- */
+/* ---- main --------------------------------------------------------------------------------------
+ */
 
 static int start_all(void **state)
 {

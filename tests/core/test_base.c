@@ -59,8 +59,8 @@ static void id_text_goes_round(void **state)
 	char buf[ID_STRLEN];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		uint64_t id = id_make_leg(id_make_call(rows[i].node, rows[i].slot, rows[i].gen),
-			rows[i].leg);
+		uint64_t id = id_make_leg(
+			id_make_call(rows[i].node, rows[i].slot, rows[i].gen), rows[i].leg);
 		uint64_t back = 0;
 
 		assert_string_equal(id_str(id, buf), rows[i].text);
@@ -73,8 +73,9 @@ static void id_text_goes_round(void **state)
 static void id_parse_refuses_what_is_no_id(void **state)
 {
 	static const char *const bad[] = {"", "-", "17", "17.", ".2", "17.0", "17.2.", "17.2.0",
-		"17.2.3.4", "17.2 ", " 17.2", "+17.2", "-1.2", "17.2.65536", "1048576.1", "1.1048576",
-		"256:1.1", ":1.1", "1:", "1:2:3.4", "0x11.2", "99999999999999999999.1", "17.2.3x"};
+		"17.2.3.4", "17.2 ", " 17.2", "+17.2", "-1.2", "17.2.65536", "1048576.1",
+		"1.1048576", "256:1.1", ":1.1", "1:", "1:2:3.4", "0x11.2", "99999999999999999999.1",
+		"17.2.3x"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t id = 42;
@@ -266,9 +267,11 @@ static void log_quotes_hostile_values(void **state)
 		{"\x1b[2J", "said v=\"\\x1b[2J\""},
 		{"\x7f", "said v=\"\\x7f\""},
 		{"caf\xc3\xa9", "said v=caf\xc3\xa9"},
-		{"\xc2\x9b" "31m", "said v=\"\\xc2\\x9b31m\""},    /* C1 control: a terminal obeys it */
-		{"\xc0\xaf", "said v=\"\\xc0\\xaf\""},             /* overlong "/" */
-		{"\xed\xa0\x80", "said v=\"\\xed\\xa0\\x80\""},    /* surrogate */
+		{"\xc2\x9b"
+		 "31m",
+			"said v=\"\\xc2\\x9b31m\""},   /* C1 control: a terminal obeys it */
+		{"\xc0\xaf", "said v=\"\\xc0\\xaf\""}, /* overlong "/" */
+		{"\xed\xa0\x80", "said v=\"\\xed\\xa0\\x80\""}, /* surrogate */
 		{"\xff", "said v=\"\\xff\""},
 		{"cut\xe2\x82", "said v=\"cut\\xe2\\x82\""},
 	};
