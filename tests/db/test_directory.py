@@ -1,0 +1,235 @@
+"""The directory cache: refreshed by NOTIFY, started from its copy, unimpressed by bad rows."""
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dbtest  # noqa: E402
+from dbtest import pg, tap, wait_for  # noqa: E402
+
+PEOPLE = """
+insert into segue.users (name, number, display_name) values ('alice', '101', 'Alice Ä.'), ('bob', '102', '');
+insert into segue.queues (name, number, display_name) values ('support', '200', 'Support');
+insert into segue.queue_members values ('support', 'alice');
+insert into segue.ivrs (name, number, peer, dial) values ('menu', '300', 'pbx', '9300');
+"""
+
+
+class Cache:
+    """dirtool: what it delivers, and its log."""
+
+    def __init__(self, conninfo, copy=None):
+        if copy is None:
+            tmp = tempfile.TemporaryDirectory(prefix="segue-dir-")
+            tap.at_end(tmp.cleanup)
+            copy = os.path.join(tmp.name, "copy")
+        self.copy, self.lines, self.log = copy, [], []
+        self.p = subprocess.Popen([dbtest.program("dirtool"), conninfo, copy], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+        self.threads = [threading.Thread(target=self._read, args=a, daemon=True)
+                        for a in ((self.p.stdout, self.lines), (self.p.stderr, self.log))]
+        for t in self.threads:
+            t.start()
+        tap.at_end(self.end)
+
+    @staticmethod
+    def _read(stream, lines):
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def say(self, word):
+        self.p.stdin.write(word + "\n")
+        self.p.stdin.flush()
+
+    def wait(self, pattern, start=0, timeout=20):
+        """The first line from number `start` on that matches."""
+        try:
+            return wait_for(pattern, lambda: next(
+                (x for x in list(self.lines[start:]) if re.search(pattern, x)), None), timeout)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.lines}\n{self.log}")
+
+    def end(self):
+        if self.p.poll() is None:
+            self.p.stdin.close()
+            assert self.p.wait(20) == 0
+        for t in self.threads:
+            t.join(10)
+
+    def rows(self):
+        return sorted(x for x in self.lines if not x.startswith("synced"))
+
+
+@tap.case("everything is delivered, users and queues before their members, and copied to a file")
+def delivered(lab):
+    db = lab.database()
+    db.rows(PEOPLE + "update segue.users set contact = 'sip:101@192.0.2.9' where name = 'alice';"
+            "select segue.set_sip_password('bob', 'x');"
+            "update segue.users set enabled = false, may_transfer = false where name = 'bob'")
+    c = Cache(db.conninfo)
+    c.wait("synced database")
+    md5, sha = db.rows("select ha1_md5, left(ha1_sha256, 8) from segue.users where name = 'bob'")[0]
+    assert c.lines == [
+        "user alice number=101 name=Alice Ä. enabled=1 may_transfer=1 contact=sip:101@192.0.2.9 "
+        "md5= sha256=",
+        f"user bob number=102 name= enabled=0 may_transfer=0 contact= md5={md5} sha256={sha}",
+        "queue support number=200 name=Support", "ivr menu number=300 peer=pbx dial=9300",
+        "member support alice", "synced database"], c.lines
+    wait_for("the copy", lambda: os.path.exists(c.copy))
+    assert stat.S_IMODE(os.stat(c.copy).st_mode) == 0o600
+    c.say("trouble")
+    c.wait("trouble none")
+
+
+@tap.case("each change is delivered as the rows that differ, soon")
+def changes(lab):
+    db = lab.database()
+    db.rows(PEOPLE)
+    c = Cache(db.conninfo)
+    c.wait("synced database")
+    for sql, expected in [
+            ("update segue.users set number = '109' where name = 'alice'", ["user alice number=109"]),
+            ("insert into segue.queue_members values ('support', 'bob')", ["member support bob"]),
+            ("delete from segue.ivrs", ["ivr gone menu"]),
+            ("insert into segue.users (name) values ('carol'), ('dave')",
+             ["user carol number= ", "user dave number= "]),
+            ("delete from segue.queues", ["member gone support bob", "member gone support alice",
+                                          "queue gone support"]),
+            ("begin; delete from segue.users where name = 'bob'; insert into segue.users (name, "
+             "number) values ('bobby', '102'); commit", ["user gone bob", "user bobby number=102"]),
+            ("truncate segue.users cascade", ["user gone dave", "user gone carol", "user gone bobby",
+                                              "user gone alice"])]:
+        start = len(c.lines)
+        db.rows(sql)
+        c.wait("synced database", start, timeout=3)
+        got = [x for x in c.lines[start:] if not x.startswith("synced")]
+        assert len(got) == len(expected) and all(g.startswith(e) for g, e in zip(got, expected)), \
+            f"{sql}: {got}"
+    with open(c.copy) as f:
+        assert f.read() == "segue directory 1\nend\t0\n"
+
+
+@tap.case("no database: it starts from the copy, and catches up when the database is back")
+def from_copy(lab):
+    with pg.Cluster() as cluster:
+        cluster.createdb()
+        assert dbtest.migrate(cluster, "segue").returncode == 0
+        db = dbtest.Database(cluster, "segue")
+        db.rows(PEOPLE)
+        first = Cache(db.conninfo)
+        first.wait("synced database")
+        wait_for("the copy", lambda: os.path.exists(first.copy))
+        cluster.stop()
+        wait_for("complaint", lambda: [x for x in first.log if "directory_away" in x])
+        second = Cache(db.conninfo, first.copy)
+        second.wait("synced file")
+        assert second.rows() == first.rows()
+        second.say("trouble")
+        second.wait("trouble (?!none).*(connect|socket)")
+        cluster.start()
+        db.rows("update segue.users set display_name = 'Robert' where name = 'bob'")
+        for c in (first, second):
+            c.wait("user bob .*name=Robert")
+        second.say("trouble")
+        second.wait("trouble none")
+        assert [x for x in second.lines if x.startswith("user alice")] == [
+            x for x in first.lines if x.startswith("user alice")], "told once, from the copy"
+
+
+@tap.case("a session that is cut is opened again, and nothing is missed meanwhile")
+def cut(lab):
+    db = lab.database()
+    db.rows(PEOPLE)
+    c = Cache(db.conninfo)
+    c.wait("synced database")
+    db.rows("select pg_terminate_backend(pid) from pg_stat_activity where datname = "
+            "current_database() and application_name = 'segued';"
+            "insert into segue.users (name) values ('erin')")
+    c.wait("user erin")
+
+
+@tap.case("rows that make no sense are left out, each with one log line; the others are in force")
+def bad_rows(lab):
+    db = lab.database()
+    db.rows("""
+        alter table segue.users drop constraint users_name_valid,
+            drop constraint users_number_valid, drop constraint users_ha1_md5_valid,
+            drop constraint users_number_unique, drop constraint users_contact_valid;
+        alter table segue.queue_members drop constraint queue_members_queue_exists,
+            drop constraint queue_members_user_exists;
+        alter table segue.ivrs drop constraint ivrs_peer_valid;
+        insert into segue.users (name, number) values ('', '110'), ('a b', '111'), ('zoe', '1 2'),
+            (E'new\\nline', '112'), ('yan', '101');
+        insert into segue.users (name, ha1_md5) values ('xie', 'plain text');
+        insert into segue.users (name, contact) values ('wim', '192.0.2.1');
+        insert into segue.queue_members values ('nowhere', 'alice'), ('support', 'nobody');
+        insert into segue.ivrs (name, number, peer, dial) values ('broken', '301', '', '1');
+        insert into segue.queues (name, number) values ('clash', '102');
+        """ + PEOPLE)
+    c = Cache(db.conninfo)
+    c.wait("synced database")
+    assert [x.split(" number")[0] for x in c.rows()] == [
+        "ivr menu", "member support alice", "queue support", "user alice", "user bob"], c.rows()
+
+    def complaints():
+        return [x for x in c.log if "directory_row" in x]
+
+    expected = [r'user \\"\\" is left out: name \\"\\": expected', r'user \\"a b\\"',
+                r'user \\"zoe\\".*number \\"1 2\\": expected', r'control characters',
+                r'user \\"yan\\".*number \\"101\\": is that of user alice already',
+                r'user \\"xie\\".*ha1_md5 .*: expected 32 hex digits',
+                r'user \\"wim\\".*contact \\"192.0.2.1\\": expected a SIP URI',
+                r'member \\"nowhere\\".*queue \\"nowhere\\": expected the name of a queue',
+                r'member \\"support\\".*user_name \\"nobody\\": expected the name of a user',
+                r'ivr \\"broken\\".*peer \\"\\": expected',
+                r'queue \\"clash\\".*number \\"102\\": is that of user bob already']
+    wait_for("complaints", lambda: len(complaints()) == len(expected))
+    for pattern in expected:
+        assert len([x for x in complaints() if re.search(pattern, x)]) == 1, \
+            f"{pattern}: {complaints()}"
+    assert "plain text" not in "".join(c.log), "what may be a password is not for the log"
+    start = len(c.lines)
+    c.say("refresh")
+    c.wait("synced database", start)
+    assert len(complaints()) == len(expected), "told once, not with every reading"
+    db.rows("delete from segue.users where name = ''; insert into segue.users (name) values ('frank')")
+    c.wait("user frank")
+
+
+@tap.case("a damaged copy is refused with a log line, and the database is used")
+def damaged_copy(lab):
+    db = lab.database()
+    db.rows(PEOPLE)
+    c = Cache(db.conninfo)
+    c.wait("synced database")
+    wait_for("the copy", lambda: os.path.exists(c.copy))
+    c.end()
+    with open(c.copy) as f:
+        whole = f.read()
+    for text in ["", "nonsense\n", whole[:-7], whole.replace("alice\t101", "alice"),
+                 whole.replace("end\t5", "end\t4"), whole.replace("support\talice", "support\tzed"),
+                 "segue directory 2\nend\t0\n"]:
+        with open(c.copy, "w") as f:
+            f.write(text)
+        again = Cache(db.conninfo, c.copy)
+        again.wait("synced database")
+        assert "synced file" not in again.lines, text
+        again.end()
+        assert [x for x in again.log if "directory_copy" in x and "no whole copy" in x], again.log
+
+
+@tap.case("no schema: trouble is told, and the tables are found once they are there")
+def no_schema(lab):
+    db = lab.database(empty=True)
+    c = Cache(db.conninfo)
+    wait_for("complaint", lambda: [x for x in c.log if "directory_away" in x and "segue.users" in x])
+    assert dbtest.migrate(lab.cluster, db.name).returncode == 0
+    c.wait("synced database")
+
+
+tap.main(dbtest.Lab)
