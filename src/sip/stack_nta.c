@@ -23,6 +23,7 @@ struct stack;
 #include <sofia-sip/sip_status.h>
 #include <sofia-sip/sip_tag.h>
 #include <sofia-sip/sip_util.h>
+#include <sofia-sip/su_log.h>
 #include <sofia-sip/tport.h>
 #include <sofia-sip/tport_tag.h>
 
@@ -408,6 +409,31 @@ bool stack_is_internal(const sip_t *sip)
 
 /* ---- life ------------------------------------------------------------------------------- */
 
+/* Exported by the library, declared in none of its installed headers. */
+extern su_log_t nta_log[], tport_log[];
+
+/* What the library says becomes lines of our log: the first line of each message, at debug. A lost
+ * datagram is reported by its transaction; here it would only alarm. */
+static void library_says(void *arg, const char *fmt, va_list ap)
+{
+	char text[200];
+
+	(void)arg;
+	if (log_min() > LOG_LEVEL_DEBUG)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	text[strcspn(text, "\r\n")] = '\0';
+	if (text[0])
+		log_kv(LOG_LEVEL_DEBUG, (struct log_ref){0}, "stack", "says", text, NULL);
+}
+
+static void redirect_library_log(void)
+{
+	su_log_redirect(su_log_default, library_says, NULL);
+	su_log_redirect(nta_log, library_says, NULL);
+	su_log_redirect(tport_log, library_says, NULL);
+}
+
 struct stack *stack_create(
 	su_root_t *root, const struct stack_config *cfg, const struct stack_hooks *hooks)
 {
@@ -417,6 +443,7 @@ struct stack *stack_create(
 	if (s == NULL)
 		return NULL;
 	s->hooks = *hooks;
+	redirect_library_log();
 	s->agent = nta_agent_create(root, (url_string_t *)-1, NULL, s, NTATAG_UA(1),
 		NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1), NTATAG_CLIENT_RPORT(1),
 		NTATAG_CANCEL_487(0), NTATAG_PASS_100(1), NTATAG_TIMEOUT_408(1),
