@@ -238,7 +238,8 @@ def trunk_refer(lab):
     target.expect_none("INVITE", 0.2)
     end(c, a)
     wait("there is an audit row", lambda: lab.rows(
-        "select * from segue.audit where action = 'refer' and who like 'peer%'"))
+        f"select * from segue.audit where who = 'peer{c.ua.index:02d}' and result = 'refused' and "
+        f"object = '{target.number}'"))
 
 
 @tap.case("E-071 REFER to oneself is refused")

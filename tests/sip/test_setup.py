@@ -137,13 +137,14 @@ def trunk_auth(lab):
     agent, trunk = lab.phone(), lab.trunk()
     a = agent.invite(lab.outside(trunk, "555"))
     c = trunk.incoming()
+    first = c.invite
     c.reply(407, headers=[("Proxy-Authenticate", 'Digest realm="carrier", nonce="n1", algorithm=MD5, '
                            'qop="auth"')])
     c.expect("ACK")
     req = c.expect("INVITE")
     p = challenge_params(req.get("Proxy-Authorization"))
     assert p["username"] == f"login{trunk.index}" and p["realm"] == "carrier", p
-    assert req.cseq == c.invite.cseq + 1 and req.call_id == c.call_id
+    assert req.cseq == first.cseq + 1 and req.call_id == c.call_id
     c.reply(180)
     a.expect(180)
     pick_up(a, c)
