@@ -42,6 +42,8 @@ class Traffic:
             p = subprocess.Popen(
                 [self.sipp, "-sf", os.path.join(HERE, f"{scenario}.xml"), "-i", ip, "-p", str(port),
                  "-nostdin", "-buff_size", "4194304", "-trace_stat", "-stf", stats,
+                 # a busy machine is no reason to give up
+                 "-watchdog_minor_maxtriggers", "1000000", "-watchdog_major_maxtriggers", "1000000",
                  "-fd", "1", "-trace_err", "-error_file", os.path.join(self.dir, name + ".err"),
                  *args],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.dir,
@@ -84,7 +86,7 @@ class Traffic:
             why = ""
             if os.path.exists(p.errors):
                 with open(p.errors, errors="replace") as f:
-                    why = f.read()[:1500]
+                    why = f.read()[:700]
             raise Failed(f"{ok} of {calls} calls succeeded, {bad} failed. {why}")
         return int(last["Retransmissions(C)"])
 
@@ -124,6 +126,9 @@ class Traffic:
             except subprocess.TimeoutExpired:
                 pass
             took = time.monotonic() - t0
+            for p in helpers:
+                if p.poll() is not None:
+                    raise Failed(f"a SIPp ended by itself, status {p.returncode}")
             return {"calls": calls, "took": took, "retrans": self._judge(caller, calls),
                     "latency": self._latency(watch)}
         finally:
