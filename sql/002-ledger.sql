@@ -132,6 +132,7 @@ CREATE TABLE segue.conversations (
 CREATE INDEX conversations_started_at ON segue.conversations (started_at);
 CREATE INDEX conversations_customer_number ON segue.conversations (customer_number);
 CREATE INDEX conversations_case_id ON segue.conversations (case_id);
+CREATE INDEX conversations_open ON segue.conversations (outbox_id) WHERE ended_at IS NULL;
 COMMENT ON TABLE segue.conversations IS
 	'One row per conversation: everything between the customer''s arrival and leaving, transfers included';
 COMMENT ON COLUMN segue.conversations.id IS 'Made with the first leg (UUIDv7)';
@@ -218,7 +219,7 @@ COMMENT ON COLUMN segue.segments.kind IS
 COMMENT ON COLUMN segue.segments.who IS 'Name of the user, queue or IVR; NULL for outside numbers';
 COMMENT ON COLUMN segue.segments.number IS 'Number that was called';
 COMMENT ON COLUMN segue.segments.offered_at IS 'When it was rung, or entered';
-COMMENT ON COLUMN segue.segments.answered_at IS 'When it answered; NULL: it has not';
+COMMENT ON COLUMN segue.segments.answered_at IS 'When it answered; NULL: it has not. After ended_at: its answer crossed our giving up';
 COMMENT ON COLUMN segue.segments.ended_at IS 'When it was released; NULL: it is going on';
 COMMENT ON COLUMN segue.segments.outcome IS 'How it ended, such as released, transferred, busy, no_answer';
 COMMENT ON COLUMN segue.segments.sip_cause IS 'SIP status that ended it; 0: none';
@@ -252,7 +253,7 @@ CREATE TABLE segue.intervals (
 	CONSTRAINT intervals_unique PRIMARY KEY (segment_id, seq),
 	CONSTRAINT intervals_segment_exists FOREIGN KEY (segment_id) REFERENCES segue.segments,
 	CONSTRAINT intervals_state_valid CHECK (state IN ('queued', 'ringing', 'talking', 'holding',
-		'held', 'consulting', 'conference', 'limbo', 'wrapup')),
+		'held', 'consulting', 'conference', 'limbo', 'wrapup', 'menu')),
 	CONSTRAINT intervals_forward CHECK (ended_at >= started_at AND duration_ms >= 0)
 );
 COMMENT ON TABLE segue.intervals IS
@@ -260,7 +261,7 @@ COMMENT ON TABLE segue.intervals IS
 COMMENT ON COLUMN segue.intervals.segment_id IS 'Segment it is part of';
 COMMENT ON COLUMN segue.intervals.seq IS 'Order within the segment';
 COMMENT ON COLUMN segue.intervals.state IS
-	'queued, ringing, talking, holding (this party holds), held (the customer holds), consulting, conference, limbo or wrapup';
+	'queued, ringing, talking, holding (this party holds), held (the customer holds), consulting, conference, limbo, wrapup or menu (in a voice menu or voicemail)';
 COMMENT ON COLUMN segue.intervals.started_at IS 'When the state began';
 COMMENT ON COLUMN segue.intervals.ended_at IS 'When the next one began';
 COMMENT ON COLUMN segue.intervals.duration_ms IS 'How long it lasted, by the monotonic clock';
@@ -436,3 +437,128 @@ COMMENT ON COLUMN segue.audit.result IS 'The answer, such as accepted or refused
 COMMENT ON COLUMN segue.audit.why IS 'Why it was refused';
 COMMENT ON COLUMN segue.audit.conversation_id IS 'Conversation it concerned';
 COMMENT ON COLUMN segue.audit.transfer_id IS 'Transfer that it became';
+
+-- ---- after a crash ----------------------------------------------------------------------------
+
+CREATE FUNCTION segue.length_ms(p_times tstzmultirange) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT coalesce(round(sum(extract(epoch FROM upper(r) - lower(r))) * 1000), 0)::bigint
+	FROM unnest(p_times) r
+$$;
+COMMENT ON FUNCTION segue.length_ms(tstzmultirange) IS 'How long these times are together';
+
+CREATE FUNCTION segue.close_segments(p_conversation uuid, p_at timestamptz, p_outbox integer,
+	p_fact bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO segue.intervals (segment_id, seq, state, started_at, ended_at, duration_ms, outbox_id,
+		fact_id)
+	SELECT s.id, coalesce(l.seq, 0) + 1,
+		CASE WHEN s.kind = 'queue' THEN 'queued' WHEN s.answered_at IS NULL THEN 'ringing'
+			WHEN s.kind IN ('ivr', 'voicemail') THEN 'menu' WHEN h.type = 'hold_on' THEN
+			CASE h.actor WHEN 'customer' THEN 'held' ELSE 'holding' END ELSE 'talking' END,
+		coalesce(l.ended_at, s.offered_at), p_at,
+		round(extract(epoch FROM p_at - coalesce(l.ended_at, s.offered_at)) * 1000), p_outbox, p_fact
+	FROM segue.segments s
+	LEFT JOIN LATERAL (SELECT i.seq, i.ended_at FROM segue.intervals i WHERE i.segment_id = s.id
+		ORDER BY i.seq DESC LIMIT 1) l ON true
+	LEFT JOIN LATERAL (SELECT t.type, t.actor FROM segue.timeline t
+		WHERE t.conversation_id = p_conversation AND t.segment_id = s.id
+		AND t.type IN ('hold_on', 'hold_off') ORDER BY t.seq DESC LIMIT 1) h ON true
+	WHERE s.conversation_id = p_conversation AND s.ended_at IS NULL
+	AND p_at > coalesce(l.ended_at, s.offered_at);
+
+	UPDATE segue.segments s SET ended_at = p_at, outcome = 'internal', released_by = 'system',
+		estimated = true, closed_fact_id = p_fact, ring_ms = m.ring, talk_ms = m.talk,
+		hold_ms = m.hold, held_ms = m.held, consult_ms = m.consult, wait_ms = m.wait,
+		limbo_ms = m.limbo, acw_ms = m.acw
+	FROM (SELECT o.id, coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'ringing'), 0) AS ring,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state IN ('talking', 'conference')), 0) AS talk,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'holding'), 0) AS hold,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'held'), 0) AS held,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'consulting'), 0) AS consult,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'queued'), 0) AS wait,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'limbo'), 0) AS limbo,
+		coalesce(sum(i.duration_ms) FILTER (WHERE i.state = 'wrapup'), 0) AS acw
+		FROM segue.segments o LEFT JOIN segue.intervals i ON i.segment_id = o.id
+		WHERE o.conversation_id = p_conversation AND o.ended_at IS NULL GROUP BY o.id) m
+	WHERE s.id = m.id;
+END $$;
+COMMENT ON FUNCTION segue.close_segments(uuid, timestamptz, integer, bigint) IS
+	'Ends the open segments of a conversation that a crash cut off';
+
+CREATE FUNCTION segue.close_conversation(p_conversation uuid, p_outbox integer, p_fact bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_start timestamptz := (SELECT started_at FROM segue.conversations WHERE id = p_conversation);
+	v_at    timestamptz; -- the last that is known of it
+	v_seq   integer;
+	v_ring tstzmultirange; v_wait tstzmultirange; v_talk tstzmultirange; v_hold tstzmultirange;
+	v_held tstzmultirange; v_consult tstzmultirange; v_menu tstzmultirange;
+BEGIN
+	SELECT greatest(v_start,
+		(SELECT max(greatest(s.offered_at, s.answered_at, s.ended_at)) FROM segue.segments s
+			WHERE s.conversation_id = p_conversation),
+		(SELECT max(i.ended_at) FROM segue.intervals i JOIN segue.segments s ON s.id = i.segment_id
+			WHERE s.conversation_id = p_conversation),
+		(SELECT max(greatest(x.asked_at, x.accepted_at, x.target_ringing_at, x.target_answered_at,
+			x.joined_at, x.ended_at)) FROM segue.transfers x
+			WHERE x.conversation_id = p_conversation),
+		max(t.at)), coalesce(max(t.seq), 0) + 1
+	INTO v_at, v_seq FROM segue.timeline t WHERE t.conversation_id = p_conversation;
+
+	PERFORM segue.close_segments(p_conversation, v_at, p_outbox, p_fact);
+	UPDATE segue.transfers SET ended_at = v_at, outcome = 'failed', cause = 'internal',
+		closed_fact_id = p_fact WHERE conversation_id = p_conversation AND ended_at IS NULL;
+	INSERT INTO segue.timeline (conversation_id, seq, at, type, actor, headline, data, outbox_id,
+		fact_id) VALUES (p_conversation, v_seq, v_at, 'conversation_ended', 'system', false,
+		'{"estimated": "true"}', p_outbox, p_fact);
+
+	-- at any time the customer is where the best-off party is
+	SELECT coalesce(range_agg(r) FILTER (WHERE state IN ('talking', 'conference')), '{}'),
+		coalesce(range_agg(r) FILTER (WHERE state = 'consulting'), '{}'),
+		coalesce(range_agg(r) FILTER (WHERE state = 'held'), '{}'),
+		coalesce(range_agg(r) FILTER (WHERE state = 'holding'), '{}'),
+		coalesce(range_agg(r) FILTER (WHERE state = 'menu'), '{}'),
+		coalesce(range_agg(r) FILTER (WHERE state = 'queued'), '{}')
+	INTO v_talk, v_consult, v_held, v_hold, v_menu, v_wait
+	FROM (SELECT i.state, tstzrange(i.started_at, i.ended_at) AS r FROM segue.intervals i
+		JOIN segue.segments s ON s.id = i.segment_id WHERE s.conversation_id = p_conversation) i;
+	v_consult := v_consult - v_talk;
+	v_held := v_held - v_talk - v_consult;
+	v_hold := v_hold - v_talk - v_consult - v_held;
+	v_menu := v_menu - v_talk - v_consult - v_held - v_hold;
+	v_wait := v_wait - v_talk - v_consult - v_held - v_hold - v_menu;
+	v_ring := tstzmultirange(tstzrange(v_start, coalesce(
+		lower(v_talk + v_consult + v_held + v_hold + v_menu), v_at))) - v_wait;
+
+	UPDATE segue.conversations c SET ended_at = v_at, ended_by = 'system', estimated = true,
+		closed_fact_id = p_fact, total_ms = w.total, ring_ms = segue.length_ms(v_ring),
+		wait_ms = segue.length_ms(v_wait), talk_ms = segue.length_ms(v_talk),
+		hold_ms = segue.length_ms(v_hold), held_ms = segue.length_ms(v_held),
+		consult_ms = segue.length_ms(v_consult), ivr_ms = segue.length_ms(v_menu),
+		limbo_ms = w.total - segue.length_ms(v_ring + v_wait + v_talk + v_hold + v_held + v_consult
+			+ v_menu),
+		outcome = CASE WHEN isempty(v_talk + v_hold + v_held + v_consult + v_menu) THEN 'failed'
+			ELSE 'answered' END,
+		agent_talk_ms = (SELECT coalesce(sum(s.talk_ms), 0) FROM segue.segments s
+			WHERE s.conversation_id = p_conversation),
+		n_requested = x.requested, n_failed = x.failed, n_blind = x.blind, n_consult = x.consult,
+		n_semi = x.semi
+	FROM (SELECT round(extract(epoch FROM v_at - v_start) * 1000)::bigint AS total) w,
+		(SELECT count(*) AS requested, count(*) FILTER (WHERE outcome = 'failed') AS failed,
+			count(*) FILTER (WHERE outcome = 'completed' AND kind = 'blind') AS blind,
+			count(*) FILTER (WHERE outcome = 'completed' AND kind = 'consult') AS consult,
+			count(*) FILTER (WHERE outcome = 'completed' AND kind = 'semi') AS semi
+			FROM segue.transfers WHERE conversation_id = p_conversation) x
+	WHERE c.id = p_conversation;
+END $$;
+COMMENT ON FUNCTION segue.close_conversation(uuid, integer, bigint) IS
+	'Ends a conversation that a crash cut off at the last that is known of it; estimated says so';
+
+CREATE FUNCTION segue.close_left_open(p_outbox integer, p_fact bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM segue.close_conversation(c.id, p_outbox, p_fact) FROM segue.conversations c
+		WHERE c.outbox_id = p_outbox AND c.ended_at IS NULL AND c.fact_id < p_fact;
+END $$;
+COMMENT ON FUNCTION segue.close_left_open(integer, bigint) IS
+	'A segued has started (this fact says so): ends what its earlier run left open';

@@ -7,7 +7,7 @@ SELECT c.id AS conversation_id, c.started_at, c.ended_at, c.kind,
 		WHERE t.conversation_id = c.id AND t.outcome = 'completed') AS transferred,
 	(SELECT array_agg(s.who ORDER BY s.seq) FROM segue.segments s
 		WHERE s.conversation_id = c.id AND s.kind IN ('agent', 'recall')
-		AND s.answered_at IS NOT NULL) AS agents,
+		AND s.answered_at <= coalesce(s.ended_at, 'infinity')) AS agents,
 	c.ended_by, c.total_ms, c.ring_ms, c.wait_ms, c.talk_ms, c.hold_ms, c.held_ms, c.consult_ms,
 	c.limbo_ms, c.ivr_ms, c.n_requested, c.n_failed, c.n_blind, c.n_consult, c.n_semi, c.estimated,
 	c.case_id, k.case_key, k.owner AS case_owner,
@@ -44,7 +44,7 @@ COMMENT ON VIEW segue.case_timeline IS
 CREATE VIEW segue.agent_day AS
 WITH visits AS (
 	SELECT s.who AS user_name, s.offered_at::date AS day, count(*) AS offers,
-		count(s.answered_at) AS answers, sum(s.ring_ms) AS ring_ms, sum(s.talk_ms) AS talk_ms,
+		count(*) FILTER (WHERE s.answered_at <= coalesce(s.ended_at, 'infinity')) AS answers, sum(s.ring_ms) AS ring_ms, sum(s.talk_ms) AS talk_ms,
 		sum(s.hold_ms) AS hold_ms, sum(s.held_ms) AS held_ms, sum(s.consult_ms) AS consult_ms,
 		sum(s.acw_ms) AS acw_ms,
 		count(*) FILTER (WHERE s.answered_at IS NOT NULL AND x.outcome = 'completed')

@@ -132,6 +132,9 @@ static const struct statement statements[] = {
 		" conversation_id, transfer_id)"
 		" SELECT $1, f.fact_id, f.at, f.who, f.via, f.action, f.object, f.result, f.why, f.conv,"
 		" f.xfer FROM @ ON CONFLICT (outbox_id, fact_id) DO NOTHING"},
+	/* After all that the run before has left in this batch. */
+	{FACT_STARTED,
+		"SELECT segue.close_left_open($1, f.fact_id) FROM @ ORDER BY f.fact_id"},
 	{GROUP_REJECTED,
 		"INSERT INTO segue.rejected_facts (outbox_id, fact_id, fact, bytes, error)"
 		" SELECT $1, f.fact_id, f.fact, f.bytes, f.error FROM @"

@@ -144,6 +144,67 @@ def example_10(lab):
         ("t", "internal", "11000")]
 
 
+@tap.case("E-124: a new run closes what the one before left open, at the last that is known")
+def crash(lab):
+    ringing = Call(number="+491")
+    ringing.offer("alice")
+    ringing.wait(3)
+    ringing.timeline("offered", "alice")
+
+    holding = Call(number="+492")
+    a = holding.offer("bob")
+    holding.wait(2)
+    a.answer()
+    holding.wait(10)
+    a.become("holding")
+    holding.timeline("hold_on", "bob", a)
+    holding.wait(4)
+    holding.timeline("note", "bob")
+
+    moving = Call(number="+493")  # carol has gone, dave rings
+    b = moving.offer("carol")
+    moving.wait(1)
+    b.answer()
+    moving.wait(20)
+    x = moving.transfer("carol", "dave", b)
+    b.close("transferred", xfer=x)
+    moving.wait(1)
+    d = moving.offer("dave", xfer=x, prev=b)
+    moving.wait(5)
+    x.mark("ringing", d)
+
+    empty = Call(number="+494")
+    done = plain_call(number="+495")
+    cut_off = [ringing, holding, moving, empty, done]
+    started = f"{dbtest.T0 + 900_000_000} started node=1 version=1.0"
+    live = Call(number="+496", at=dbtest.T0 + 901_000_000)
+    live.offer("erin")
+    for together in (True, False):
+        db, box = lab.database(), Outbox()
+        lines = [line for c in cut_off for line in c.lines]
+        for part in [lines + [started] + live.lines] if together else [lines, [started], live.lines]:
+            box.append(part)
+            box.ship(db)
+        assert db.violations() == [], db.violations()
+        got = {r[0]: r[1:] for r in db.rows(
+            "select customer_number, outcome, estimated, ended_by, total_ms, ring_ms, talk_ms, "
+            "hold_ms, limbo_ms from segue.conversations")}
+        assert got == {
+            "+491": ("failed", "t", "system", "3000", "3000", "0", "0", "0"),
+            "+492": ("answered", "t", "system", "16000", "2000", "10000", "4000", "0"),
+            "+493": ("answered", "t", "system", "27000", "1000", "20000", "0", "6000"),
+            "+494": ("failed", "t", "system", "0", "0", "0", "0", "0"),
+            "+495": ("answered", "f", "customer", "23000", "3000", "20000", "0", "0"),
+            "+496": (None, "f", None, None, None, None, None, None)}, got
+        assert db.rows("select who, outcome, estimated, ring_ms, talk_ms, hold_ms from segue.segments "
+                       "where outcome <> 'released' order by 1") == [
+            ("alice", "internal", "t", "3000", "0", "0"),
+            ("bob", "internal", "t", "2000", "10000", "4000"),
+            ("carol", "transferred", "f", "1000", "20000", "0"),
+            ("dave", "internal", "t", "5000", "0", "0")]
+        assert db.rows("select outcome, cause from segue.transfers") == [("failed", "internal")]
+
+
 @tap.case("a queue: offered, answered in time, abandoned")
 def queue(lab):
     calls = []
