@@ -354,7 +354,7 @@ static int same_origin(struct slice a, struct slice b)
 
 int sdp_same(struct slice a, struct slice b)
 {
-	struct slice x, y;
+	struct slice x = {0}, y = {0};
 
 	for (;;) {
 		int more_a = next_line(&a, &x), more_b = next_line(&b, &y);
