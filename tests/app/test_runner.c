@@ -321,6 +321,43 @@ static void a_number_that_leads_nowhere_is_refused(void **state)
 	assert_int_equal(count(ACT_REJECT), 1);
 }
 
+/* What the flight recorder wrote brings a fresh core to the same place (architecture: events are
+ * plain data). */
+static void a_dump_replays_to_the_same_call(void **state)
+{
+	char path[128];
+	struct recorder_head head;
+	struct core_config cfg;
+	struct call_view then, now;
+	struct core_out out;
+	struct core *fresh;
+	struct event ev;
+	call_id call = talking();
+	FILE *f;
+
+	assert_true(core_view(w.core, call, &then));
+	snprintf(path, sizeof(path), "%s/a/dump", dir);
+	assert_int_equal(recorder_dump(w.recorder, path), 0);
+	f = fopen(path, "r");
+	assert_int_equal(fread(&head, sizeof(head), 1, f), 1);
+	assert_int_equal(fread(&cfg, sizeof(cfg), 1, f), 1);
+	fresh = core_create(&cfg, head.node);
+	core_out_init(&out);
+	for (uint64_t i = 0; i < head.count; i++) {
+		assert_int_equal(fread(&ev, sizeof(ev), 1, f), 1);
+		core_step(fresh, &ev, &out);
+	}
+	fclose(f);
+	assert_true(core_view(fresh, call, &now));
+	assert_string_equal(now.state, then.state);
+	assert_string_equal(now.with, "alice");
+	assert_true(uuid_eq(&now.conv, &then.conv));
+	assert_int_equal(now.started, then.started);
+	assert_int_equal(now.nlegs, then.nlegs);
+	core_out_done(&out);
+	core_destroy(fresh);
+}
+
 /* ---- commands ---------------------------------------------------------------------------------
  */
 
@@ -639,6 +676,7 @@ int main(void)
 		TEST(a_call_is_set_up_without_nested_steps),
 		TEST(a_guard_ends_a_call_that_nobody_answers),
 		TEST(a_number_that_leads_nowhere_is_refused),
+		TEST(a_dump_replays_to_the_same_call),
 		TEST(commands_get_one_reply),
 		TEST(who_is_forgotten_gets_no_reply),
 		TEST(draining_hangs_up_and_refuses),
