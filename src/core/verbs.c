@@ -629,7 +629,7 @@ static bool fallback_usable(struct core *c, const struct call *k, const struct f
 static void v_next_step(struct core *c, struct call *k)
 {
 	static const uint8_t word_of[] = {[FALLBACK_RECALL] = FB_RECALL, [FALLBACK_USER] = FB_USER,
-		[FALLBACK_ANNOUNCE] = FB_ANNOUNCE, [FALLBACK_HANGUP] = FB_END};
+		[FALLBACK_ANNOUNCE] = FB_ANNOUNCE};
 	struct target t;
 
 	if (k->xfer.step != STEP_RECALL && k->status)
@@ -641,9 +641,12 @@ static void v_next_step(struct core *c, struct call *k)
 			continue;
 		if (f->kind == FALLBACK_USER || f->kind == FALLBACK_ANNOUNCE)
 			k->xfer.target = t;
+		if (f->kind == FALLBACK_HANGUP)
+			break;
 		call_post(k, (enum word)word_of[f->kind]);
 		return;
 	}
+	str_set(k->ended_by, "system");
 	call_post(k, FB_END);
 }
 

@@ -619,8 +619,10 @@ static void act_offer(struct contract *ct, const struct action *a, struct ct_leg
 		leg_fail(ct, a, "offer-state", "is not up");
 	else if (a->from == ID_NONE && l->given.from == ID_NONE)
 		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
-	else if (sdp_passed(ct, a, l, true, &l->offered))
+	else if (sdp_passed(ct, a, l, true, &l->offered)) {
 		l->offer_out = true;
+		l->asked++;
+	}
 }
 
 static void act_offer_answer(struct contract *ct, const struct action *a, struct ct_leg *l)

@@ -54,6 +54,7 @@ struct ct_leg {
 	bool offer_in;    /* OFFER waits for our answer */
 	bool none_in;     /* OFFER_NONE does */
 	bool offer_out;   /* our OFFER waits for OA_DONE */
+	unsigned asked;   /* OFFERs since its media were last seen to be right */
 	bool oa_failed;   /* the last exchange was refused */
 	bool parted;      /* let go by the table; only its BYE is awaited */
 	bool ack_due;     /* we offered in a 2xx: answer comes with OA_DONE */

@@ -6,6 +6,9 @@
 /* Longer than any guard plus the exchange it guards, ms. */
 #define TRANSIENT_MAX_MS 130000
 
+/* So many offers in a row, each answered with something new, and the last answers may stand. */
+#define ROUNDS_MAX 6
+
 /* ---- actions ---------------------------------------------------------------------------------- */
 
 /* Did this event end the leg, or does its sender want it to end? */
@@ -166,10 +169,13 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	}
 	if (!is_quiet(a, kept) || !is_quiet(b, owner))
 		return;
+	if (a->asked + b->asked >= ROUNDS_MAX)
+		return; /* two phones that never stop changing were let be */
 	check_hears(ct, a, b);
 	check_hears(ct, b, a);
 	check_directions(ct, a, b);
 	check_directions(ct, b, a);
+	a->asked = b->asked = 0;
 }
 
 static bool is_transient(const char *state)
