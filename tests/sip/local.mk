@@ -9,6 +9,7 @@ sip_tests = \
 	tests/sip/test_registrar.py \
 	tests/sip/test_setup.py \
 	tests/sip/test_sipp.py \
+	tests/sip/test_torture.py \
 	tests/sip/test_transfer.py \
 	tests/sip/test_trust.py
 TESTS += $(sip_tests)
