@@ -197,6 +197,7 @@ struct sip_leg {
 
 #define TRIED_AUTH 1u  /* with credentials */
 #define TRIED_PLAIN 2u /* without our options */
+#define TRIED_TARGET 4u /* by Contact, because the phone's own flow is gone */
 
 /* A client transaction. */
 struct request;
@@ -236,6 +237,8 @@ struct sip_leg *sip_leg_find(struct sip *s, leg_id id);
 struct sip_leg *sip_leg_by_tag(struct sip *s, const char *tag);
 /* Makes the dialog known by its tag. */
 void sip_leg_index(struct sip_leg *l);
+/* The phone speaks from somewhere else now (NAT, a new connection): there our requests go. */
+void sip_leg_take_flow(struct sip_leg *l, struct stack_server *t);
 /* Where the dialog's messages go: sets our Contact and the address of our SDP. EHOSTUNREACH if no
  * listener fits. */
 int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d);

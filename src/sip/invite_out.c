@@ -197,6 +197,20 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 
 static void failover_arm(struct sip_leg *l);
 
+/* The Request-URI names the host that is asked. */
+static void edit_host(msg_t *msg, void *arg)
+{
+	const struct stack_dest *d = arg;
+	sip_request_t *rq = sip_object(msg)->sip_request;
+	url_t *next = url_make(msg_home(msg), d->uri);
+
+	if (next == NULL || next->url_host == NULL)
+		return;
+	rq->rq_url->url_host = next->url_host;
+	rq->rq_url->url_port = next->url_port;
+	msg_fragment_clear(rq->rq_common);
+}
+
 /* Tries the peer's next address. 0, ENOENT when there is none. */
 static int failover_next(struct sip_leg *l)
 {
@@ -208,7 +222,7 @@ static int failover_next(struct sip_leg *l)
 	while (peer_dest(l->sip, p, ++l->address, &d) == 0) {
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "failover", "peer", p->name, "to",
 			d.uri, NULL);
-		if (request_repeat(l->calling, &d, NULL, NULL) == 0) {
+		if (request_repeat(l->calling, &d, edit_host, &d) == 0) {
 			failover_arm(l);
 			return 0;
 		}

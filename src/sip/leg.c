@@ -117,6 +117,18 @@ int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d)
 	return 0;
 }
 
+void sip_leg_take_flow(struct sip_leg *l, struct stack_server *t)
+{
+	struct stack_addr from;
+	char source[SOURCE_MAX];
+
+	if (l->user[0] == '\0' || l->dialog.next.uri[0] == '\0')
+		return;
+	stack_server_source(l->sip->stack, t, &from);
+	source_print(&from, source, sizeof(source));
+	source_parse(source, &l->dialog.next);
+}
+
 static void leg_unindex(struct sip_leg *l)
 {
 	struct sip *s = l->sip;

@@ -301,6 +301,32 @@ void request_bury(struct sip *s)
 	}
 }
 
+/* The phone's own flow is gone (its connection broke): once more to where its Contact points. */
+static int retry_by_target(struct request *r)
+{
+	struct dialog *d = &r->leg->dialog;
+	struct stack_dest dest;
+
+	if ((r->tried & TRIED_TARGET) || d->next.uri[0] == '\0' || d->route != NULL ||
+		d->remote->a_tag == NULL)
+		return ENOENT;
+	r->tried |= TRIED_TARGET;
+	d->next.uri[0] = '\0';
+	d->next.listener = -1;
+	dialog_dest(d, &dest);
+	return request_repeat(r, &dest, NULL, NULL);
+}
+
+/* Deals with responses that ask for another attempt. True: it is under way. */
+static bool retry(struct request *r, const sip_t *response)
+{
+	int status = response->sip_status->st_status;
+
+	if (status == 401 || status == 407)
+		return challenge_answer(r, response) == 0;
+	return status == 503 && stack_is_internal(response) && retry_by_target(r) == 0;
+}
+
 static void on_response(struct stack_client_sink *sink, struct stack_client *t, const sip_t *sip)
 {
 	struct request *r = (struct request *)sink;
@@ -312,9 +338,8 @@ static void on_response(struct stack_client_sink *sink, struct stack_client *t, 
 	if (!stack_is_internal(sip))
 		r->heard = HEARD_SOMETHING;
 	trace_response_in(l, t, sip);
-	if ((status != 401 && status != 407) || challenge_answer(r, sip) != 0)
-		if (r->fn != NULL && status > 100)
-			r->fn(r, sip);
+	if (!retry(r, sip) && r->fn != NULL && status > 100)
+		r->fn(r, sip);
 	if (status >= 200 && r->t == t && !(l->state == SIDE_LATE && l->calling == r))
 		request_forget(r);
 	sip_leg_check(l);

@@ -118,6 +118,7 @@ static void accept_pending(struct sip_leg *l, const char *sdp, size_t len, enum 
 	bool invite = is_invite(request);
 
 	dialog_take_target(&l->dialog, request);
+	sip_leg_take_flow(l, l->reinvite);
 	if (msg != NULL) {
 		message_add_capabilities(msg, l);
 		session_timer_answer(l, msg, request);
@@ -210,6 +211,7 @@ static void refresh_by_update(struct sip_leg *l, struct stack_server *t, const s
 	msg_t *msg = stack_response(t, 200, NULL);
 
 	dialog_take_target(&l->dialog, request);
+	sip_leg_take_flow(l, t);
 	if (msg != NULL) {
 		message_add_capabilities(msg, l);
 		session_timer_answer(l, msg, request);

@@ -35,13 +35,16 @@ static void offer_done(struct sip_leg *l, const sip_t *response)
 	sip_emit(l, &ev);
 }
 
-static void offer_failed(struct sip_leg *l, int status)
+static void offer_failed(struct sip_leg *l, const sip_t *response)
 {
+	int status = response->sip_status->st_status;
 	bool refresh = l->oa == OA_REFRESH;
+	bool lost = status == 481 || status == 408 ||
+		(status == 503 && stack_is_internal(response)); /* no way to the peer any more */
 
 	sip_leg_rollback(l);
 	l->oa = OA_IDLE;
-	if (status == 481 || status == 408)
+	if (lost)
 		sip_leg_gone(l, (uint16_t)status, NULL);
 	else if (!refresh)
 		sip_emit_simple(l, EV_OA_DONE, (uint16_t)status, NULL);
@@ -67,7 +70,7 @@ static void on_offer_response(struct request *r, const sip_t *response)
 			return;
 	}
 	if (status >= 300) {
-		offer_failed(l, status);
+		offer_failed(l, response);
 		return;
 	}
 	dialog_take_target(&l->dialog, response);
