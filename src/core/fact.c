@@ -14,12 +14,15 @@
 
 #define FIELD_(f, k)                                                                               \
 	{#f, k, offsetof(struct fact, CUR.f), sizeof(((const struct fact *)NULL)->CUR.f)},
-#define FU_(f) FIELD_(f, FIELD_UUID)
+#define FU_(f)	  FIELD_(f, FIELD_UUID)
 #define FS_(f, n) FIELD_(f, FIELD_TEXT)
-#define FI_(f) FIELD_(f, FIELD_INT)
-#define FM_(f) FIELD_(f, FIELD_MS)
-#define FT_(f) FIELD_(f, FIELD_TIME)
-#define FIELDS_(LIST) {LIST(FU_, FS_, FI_, FM_, FT_)}
+#define FI_(f)	  FIELD_(f, FIELD_INT)
+#define FM_(f)	  FIELD_(f, FIELD_MS)
+#define FT_(f)	  FIELD_(f, FIELD_TIME)
+#define FIELDS_(LIST)                                                                              \
+	{                                                                                          \
+		LIST(FU_, FS_, FI_, FM_, FT_)                                                      \
+	}
 
 #define CUR conversation_opened
 static const struct fact_field conversation_opened_fields[] = FIELDS_(FACT_CONVERSATION_OPENED_);

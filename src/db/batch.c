@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OID_BYTEA       17
-#define OID_INT8        20
-#define OID_TEXT        25
+#define OID_BYTEA	17
+#define OID_INT8	20
+#define OID_TEXT	25
 #define OID_TIMESTAMPTZ 1184
-#define OID_UUID        2950
+#define OID_UUID	2950
 
-#define OID_BYTEA_ARRAY       1001
-#define OID_TEXT_ARRAY        1009
-#define OID_INT8_ARRAY        1016
+#define OID_BYTEA_ARRAY	      1001
+#define OID_TEXT_ARRAY	      1009
+#define OID_INT8_ARRAY	      1016
 #define OID_TIMESTAMPTZ_ARRAY 1185
-#define OID_UUID_ARRAY        2951
+#define OID_UUID_ARRAY	      2951
 
 #define ARRAY_HEAD 20
 
@@ -240,8 +240,8 @@ bool batch_add(struct batch *b, uint64_t seq, const unsigned char *bytes, size_t
 	return ok;
 }
 
-bool batch_reject(struct batch *b, uint64_t seq, const unsigned char *bytes, size_t len,
-	const char *error)
+bool batch_reject(
+	struct batch *b, uint64_t seq, const unsigned char *bytes, size_t len, const char *error)
 {
 	struct group *g = &b->group[GROUP_REJECTED];
 	char text[1600] = "?";

@@ -9,7 +9,7 @@
 
 /* The groups of a batch: one per fact type, and one for what cannot be stored as fact. */
 #define GROUP_REJECTED ((unsigned)fact_type_count_)
-#define GROUPS         ((unsigned)fact_type_count_ + 1)
+#define GROUPS	       ((unsigned)fact_type_count_ + 1)
 
 #define GROUP_COLUMNS_MAX 32
 
@@ -24,8 +24,8 @@ void batch_clear(struct batch *b);
  * memory. */
 bool batch_add(struct batch *b, uint64_t seq, const unsigned char *bytes, size_t len);
 /* Adds one fact to the rejected, with the reason. False without memory. */
-bool batch_reject(struct batch *b, uint64_t seq, const unsigned char *bytes, size_t len,
-	const char *error);
+bool batch_reject(
+	struct batch *b, uint64_t seq, const unsigned char *bytes, size_t len, const char *error);
 
 unsigned batch_rows(const struct batch *b, unsigned group);
 

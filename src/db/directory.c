@@ -2,8 +2,8 @@
  * directory: see directory.h.
  *
  * The thread reads all tables in one snapshot whenever one of them changes, and hands the rows that
- * differ to the loop. Reading everything is simple and never wrong; with ten thousand users it takes
- * some 50 ms of this thread.
+ * differ to the loop. Reading everything is simple and never wrong; with ten thousand users it
+ * takes some 50 ms of this thread.
  */
 #include "db/directory.h"
 
@@ -24,9 +24,9 @@
 
 #define TIMEOUT_MS   15000 /* for connecting, and for reading everything */
 #define RETRY_MS     1000
-#define SETTLE_MS    50    /* several changes in a row are read together */
+#define SETTLE_MS    50 /* several changes in a row are read together */
 #define COMPLAIN_MS  60000
-#define DISPATCH_MAX 256   /* rows delivered in one go, so that the loop is back soon */
+#define DISPATCH_MAX 256 /* rows delivered in one go, so that the loop is back soon */
 
 /* What the loop is to be told: a row, or that a whole copy has been delivered. */
 #define NOTE_LIST(X)                                                                               \
@@ -52,22 +52,22 @@ struct directory {
 	struct directory_hooks hooks;
 	pthread_t thread;
 	struct pg_waker waker;
-	atomic_bool refresh;       /* directory_refresh() */
-	int fd;                    /* eventfd: notes wait */
+	atomic_bool refresh; /* directory_refresh() */
+	int fd;		     /* eventfd: notes wait */
 
 	/* the thread's own */
 	PGconn *conn;
-	struct rows *have;         /* what has been told; NULL: nothing yet */
-	unsigned changes;          /* rows told since the copy was written */
+	struct rows *have; /* what has been told; NULL: nothing yet */
+	unsigned changes;  /* rows told since the copy was written */
 	struct complaint *complaints;
 	int64_t complained_at;
 	char error[256];
 
-	pthread_mutex_t mutex;     /* guards what follows */
+	pthread_mutex_t mutex;	   /* guards what follows */
 	struct note *first, **end; /* to be delivered */
-	char trouble[256];         /* "" if connected */
+	char trouble[256];	   /* "" if connected */
 
-	char trouble_out[256];     /* the loop thread's copy */
+	char trouble_out[256]; /* the loop thread's copy */
 };
 
 /* ---- towards the loop -------------------------------------------------------------------- */
@@ -149,7 +149,8 @@ static void complain(struct directory *d, struct complaint **now, enum row_kind 
 
 	if (!c)
 		return;
-	snprintf(c->text, sizeof(c->text), "%s \"%s\" is left out: %s", row_kind_name(kind), v[0], why);
+	snprintf(c->text, sizeof(c->text), "%s \"%s\" is left out: %s", row_kind_name(kind), v[0],
+		why);
 	HASH_FIND_STR(d->complaints, c->text, known);
 	if (!known)
 		log_msg(LOG_LEVEL_WARN, (struct log_ref){0}, "directory_row", "%s", c->text);
@@ -162,8 +163,8 @@ static void complain(struct directory *d, struct complaint **now, enum row_kind 
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-static void take_result(struct directory *d, struct rows *r, enum row_kind kind, const PGresult *res,
-	struct complaint **complaints)
+static void take_result(struct directory *d, struct rows *r, enum row_kind kind,
+	const PGresult *res, struct complaint **complaints)
 {
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *v[ROW_COLUMNS_MAX], *why;
@@ -262,7 +263,8 @@ static void load_copy(struct directory *d)
 	rows_destroy(r);
 	if (rc != ENOENT)
 		log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "directory_copy", "file", d->copy_path,
-			"why", rc == EBADMSG ? "is no whole copy of a directory" : strerror(rc), NULL);
+			"why", rc == EBADMSG ? "is no whole copy of a directory" : strerror(rc),
+			NULL);
 }
 
 /* ---- the thread -------------------------------------------------------------------------- */

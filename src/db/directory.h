@@ -13,7 +13,7 @@
 struct directory_user {
 	struct ev_dir_user core;
 	char ha1_md5[33], ha1_sha256[65]; /* hex, "" not set */
-	char contact[256];                /* static contact URI, "" registers */
+	char contact[256];		  /* static contact URI, "" registers */
 };
 
 /* Called on the loop thread, from directory_dispatch(). */

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCK_KEY "7305808869229538" /* any number, the same for all who migrate */
+#define LOCK_KEY  "7305808869229538" /* any number, the same for all who migrate */
 #define NO_SCHEMA (-1)
-#define FAILED    (-2)
+#define FAILED	  (-2)
 
 /* libpq's messages end with a line feed, ours do not. */
 static void copy_error(const char *msg, char *why, size_t size)
@@ -137,7 +137,8 @@ static void print_failure(const char *path, const char *text, const PGresult *re
 static bool run(PGconn *conn, const char *path, const char *sql)
 {
 	PGresult *res = PQexec(conn, sql);
-	bool ok = PQresultStatus(res) == PGRES_COMMAND_OK || PQresultStatus(res) == PGRES_TUPLES_OK ||
+	bool ok = PQresultStatus(res) == PGRES_COMMAND_OK ||
+		  PQresultStatus(res) == PGRES_TUPLES_OK ||
 		  PQresultStatus(res) == PGRES_EMPTY_QUERY;
 
 	if (!ok)
@@ -150,8 +151,8 @@ static bool record(PGconn *conn, const char *path, const char *name)
 {
 	const char *params[] = {name};
 	PGresult *res = PQexecParams(conn,
-		"INSERT INTO segue.migrations (version, name) VALUES (substr($1, 1, 3)::int, $1)", 1,
-		NULL, params, NULL, NULL, 0);
+		"INSERT INTO segue.migrations (version, name) VALUES (substr($1, 1, 3)::int, $1)",
+		1, NULL, params, NULL, NULL, 0);
 	bool ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 
 	if (!ok)

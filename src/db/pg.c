@@ -115,8 +115,8 @@ static bool poll_connection(struct pg_waker *w, PGconn *conn, int64_t until)
 	PostgresPollingStatusType st = PGRES_POLLING_WRITING;
 
 	while (st == PGRES_POLLING_READING || st == PGRES_POLLING_WRITING) {
-		enum pg_waited r = pg_wait(w, conn,
-			st == PGRES_POLLING_READING ? POLLIN : POLLOUT, until);
+		enum pg_waited r =
+			pg_wait(w, conn, st == PGRES_POLLING_READING ? POLLIN : POLLOUT, until);
 
 		if (r == PG_LATE)
 			return false;
@@ -126,8 +126,8 @@ static bool poll_connection(struct pg_waker *w, PGconn *conn, int64_t until)
 	return st == PGRES_POLLING_OK;
 }
 
-PGconn *pg_open(struct pg_waker *w, const char *conninfo, unsigned timeout_ms, char *why,
-	size_t size)
+PGconn *pg_open(
+	struct pg_waker *w, const char *conninfo, unsigned timeout_ms, char *why, size_t size)
 {
 	/* What stands before dbname are defaults: the connection string may overrule them. */
 	static const char *const keys[] = {"application_name", "keepalives_idle",

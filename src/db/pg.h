@@ -18,7 +18,8 @@ int64_t pg_now(void);
 /* How a thread can be called while it waits. */
 struct pg_waker {
 	int fd; /* eventfd; the owner closes it */
-	/* Monotonic ms after which every wait gives up, PG_FOREVER while nobody has asked to stop. */
+	/* Monotonic ms after which every wait gives up, PG_FOREVER while nobody has asked to stop.
+	 */
 	_Atomic int64_t stop_at;
 };
 
@@ -32,9 +33,9 @@ bool pg_stopping(struct pg_waker *w);
 
 /* What a wait came back with. */
 enum pg_waited {
-	PG_READY,   /* the socket can be used */
-	PG_WOKEN,   /* pg_wake(), or somebody wants us to stop */
-	PG_LATE,    /* until has passed, or stop_at */
+	PG_READY, /* the socket can be used */
+	PG_WOKEN, /* pg_wake(), or somebody wants us to stop */
+	PG_LATE,  /* until has passed, or stop_at */
 };
 
 /* Waits for events (POLLIN, POLLOUT) on the connection (NULL: none) until a monotonic ms. */
@@ -44,8 +45,8 @@ enum pg_waited pg_wait(struct pg_waker *w, PGconn *conn, short events, int64_t u
 void pg_nap(struct pg_waker *w, unsigned ms);
 
 /* Opens a connection within timeout_ms. Returns NULL, and the reason in why, on failure. */
-PGconn *pg_open(struct pg_waker *w, const char *conninfo, unsigned timeout_ms, char *why,
-	size_t size);
+PGconn *pg_open(
+	struct pg_waker *w, const char *conninfo, unsigned timeout_ms, char *why, size_t size);
 
 /* The next result of what was sent, or NULL at the end of a query; *lost is set if the connection
  * is gone or `until` has passed (then close it). Flushes what is still to be sent. */

@@ -57,7 +57,8 @@ const char *rows_query(enum row_kind kind)
 
 /* ---- checks ------------------------------------------------------------------------------ */
 
-static const char *complain(struct rows *r, const char *what, const char *value, const char *expected)
+static const char *complain(
+	struct rows *r, const char *what, const char *value, const char *expected)
 {
 	snprintf(r->why, sizeof(r->why), "%s \"%.100s\": expected %s", what, value, expected);
 	return r->why;
@@ -76,8 +77,9 @@ static bool is_word(const char *s, size_t max)
 {
 	size_t n = strlen(s);
 
-	return n > 0 && n < max && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					     "0123456789*#+._-") == n;
+	return n > 0 && n < max &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "0123456789*#+._-") == n;
 }
 
 static bool is_hex(const char *s, size_t n)
@@ -87,14 +89,16 @@ static bool is_hex(const char *s, size_t n)
 
 static const char *check_name(struct rows *r, const char *name)
 {
-	return is_word(name, USER_MAX) ? NULL
-				       : complain(r, "name", name, "1 to 63 letters, digits or . _ + -");
+	return is_word(name, USER_MAX)
+		       ? NULL
+		       : complain(r, "name", name, "1 to 63 letters, digits or . _ + -");
 }
 
 static const char *check_number(struct rows *r, const char *number)
 {
-	return is_word(number, NUM_MAX) ? NULL
-					: complain(r, "number", number, "1 to 63 digits or letters");
+	return is_word(number, NUM_MAX)
+		       ? NULL
+		       : complain(r, "number", number, "1 to 63 digits or letters");
 }
 
 static const struct taken *find_taken(const struct rows *r, const char *what, const char *value)
@@ -107,8 +111,8 @@ static const struct taken *find_taken(const struct rows *r, const char *what, co
 	return t;
 }
 
-static void take(struct rows *r, const char *what, const char *value, const char *kind,
-	const char *name)
+static void take(
+	struct rows *r, const char *what, const char *value, const char *kind, const char *name)
 {
 	struct taken *t = calloc(1, sizeof(*t));
 
@@ -172,14 +176,16 @@ static const char *check_ivr(struct rows *r, const char *const *v)
 		return why;
 	if (v[2][0] == '\0' || strlen(v[2]) >= USER_MAX)
 		return complain(r, "peer", v[2], "the name of a peer in segue.conf");
-	return is_word(v[3], NUM_MAX) ? NULL : complain(r, "dial", v[3], "1 to 63 digits or letters");
+	return is_word(v[3], NUM_MAX) ? NULL
+				      : complain(r, "dial", v[3], "1 to 63 digits or letters");
 }
 
 static const char *check_member(struct rows *r, const char *const *v)
 {
 	if (!find_taken(r, "queue", v[0]))
 		return complain(r, "queue", v[0], "the name of a queue");
-	return find_taken(r, "user", v[1]) ? NULL : complain(r, "user_name", v[1], "the name of a user");
+	return find_taken(r, "user", v[1]) ? NULL
+					   : complain(r, "user_name", v[1], "the name of a user");
 }
 
 static const char *check(struct rows *r, enum row_kind kind, const char *const *v)
@@ -344,7 +350,8 @@ void rows_sort(struct rows *r)
 		qsort(r->row, r->n, sizeof(r->row[0]), compare_ptr);
 }
 
-static void tell_gone(const struct row *row, void (*fn)(void *arg, const struct row *row), void *arg)
+static void tell_gone(
+	const struct row *row, void (*fn)(void *arg, const struct row *row), void *arg)
 {
 	struct row gone = {.kind = row->kind};
 

@@ -45,8 +45,8 @@ const char *rows_take(struct rows *r, enum row_kind kind, const char *const *val
 /* To be called once after the last row. */
 void rows_sort(struct rows *r);
 
-/* Calls fn for every row of `to` that is new or differs from `from` (NULL: empty), and for every row
- * that is gone (with gone set), in an order that can be followed row by row. */
+/* Calls fn for every row of `to` that is new or differs from `from` (NULL: empty), and for every
+ * row that is gone (with gone set), in an order that can be followed row by row. */
 void rows_diff(const struct rows *from, const struct rows *to,
 	void (*fn)(void *arg, const struct row *row), void *arg);
 

@@ -2,8 +2,8 @@
  * shipper: see shipper.h.
  *
  * One turn: read up to a batch of facts after the cursor, send one pipeline that moves the cursor
- * and stores them (one statement per fact type, the facts as arrays), wait for its end. All of it is
- * one transaction: libpq's pipeline up to a sync. If the database refuses the data, the batch is
+ * and stores them (one statement per fact type, the facts as arrays), wait for its end. All of it
+ * is one transaction: libpq's pipeline up to a sync. If the database refuses the data, the batch is
  * halved until the one fact that it refuses stands alone, and that one goes to rejected_facts.
  */
 #include "db/shipper.h"
@@ -25,7 +25,7 @@
 
 #define CONNECT_TIMEOUT_MS 10000
 #define BATCH_TIMEOUT_MS   60000 /* then the connection counts as dead */
-#define COMPLAIN_MS        60000
+#define COMPLAIN_MS	   60000
 
 #define OID_INT4 23
 #define OID_INT8 20
@@ -33,7 +33,7 @@
 /* How a batch ended. */
 enum shipped {
 	SHIPPED,
-	EMPTY,   /* there was nothing to ship */
+	EMPTY,	 /* there was nothing to ship */
 	REFUSED, /* the database does not take one of these facts */
 	TROUBLE, /* connection, schema, disk ...: try again later */
 };
@@ -44,14 +44,14 @@ struct shipper {
 	int notify_fd;
 	pthread_t thread;
 	struct pg_waker waker;
-	atomic_bool idle;      /* the thread waits for a kick */
+	atomic_bool idle; /* the thread waits for a kick */
 
 	/* the thread's own */
 	PGconn *conn;
-	int32_t outbox;        /* segue.outboxes.id */
-	uint64_t cursor;       /* stored up to here */
+	int32_t outbox;	 /* segue.outboxes.id */
+	uint64_t cursor; /* stored up to here */
 	struct batch *batch;
-	uint64_t batch_last;   /* newest fact in the batch */
+	uint64_t batch_last; /* newest fact in the batch */
 	unsigned batch_n;
 	bool batch_failed;     /* no memory while filling */
 	char error[256];       /* what went wrong last */
@@ -89,7 +89,8 @@ static void note_connected(struct shipper *s)
 	s->status.shipped = s->cursor;
 	pthread_mutex_unlock(&s->mutex);
 	snprintf(cursor, sizeof(cursor), "%" PRIu64, s->cursor);
-	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "database_connected", "shipped", cursor, NULL);
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "database_connected", "shipped", cursor,
+		NULL);
 	s->complained_at = 0;
 }
 
@@ -104,7 +105,8 @@ static void note_shipped(struct shipper *s)
 	s->status.last_ok_ms = pg_now();
 	pthread_mutex_unlock(&s->mutex);
 	if (s->notify_fd >= 0 && write(s->notify_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_msg(LOG_LEVEL_ERROR, (struct log_ref){0}, "shipper_notify", "%s", strerror(errno));
+		log_msg(LOG_LEVEL_ERROR, (struct log_ref){0}, "shipper_notify", "%s",
+			strerror(errno));
 }
 
 static void note_rejected(struct shipper *s, uint64_t seq)
@@ -119,8 +121,8 @@ static void note_rejected(struct shipper *s, uint64_t seq)
 		return; /* the table has them all */
 	s->rejected_at = now;
 	log_msg(LOG_LEVEL_ERROR, (struct log_ref){0}, "fact_rejected",
-		"fact %" PRIu64 " is in segue.rejected_facts (%" PRIu64 " since start): %s", seq, total,
-		s->error);
+		"fact %" PRIu64 " is in segue.rejected_facts (%" PRIu64 " since start): %s", seq,
+		total, s->error);
 }
 
 /* ---- connecting -------------------------------------------------------------------------- */
@@ -165,7 +167,8 @@ static bool load_cursor(struct shipper *s)
 		"INSERT INTO segue.outboxes (identity) VALUES ('%s') ON CONFLICT DO NOTHING", id);
 	if (!run(s, sql))
 		return false;
-	snprintf(sql, sizeof(sql), "SELECT id, shipped FROM segue.outboxes WHERE identity = '%s'", id);
+	snprintf(sql, sizeof(sql), "SELECT id, shipped FROM segue.outboxes WHERE identity = '%s'",
+		id);
 	res = pg_query(&s->waker, s->conn, sql, CONNECT_TIMEOUT_MS);
 	ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1;
 	if (ok) {
@@ -237,7 +240,8 @@ static const char session_setup[] =
 
 static bool connect_db(struct shipper *s)
 {
-	s->conn = pg_open(&s->waker, s->cfg.conninfo, CONNECT_TIMEOUT_MS, s->error, sizeof(s->error));
+	s->conn =
+		pg_open(&s->waker, s->cfg.conninfo, CONNECT_TIMEOUT_MS, s->error, sizeof(s->error));
 	if (!s->conn)
 		return false;
 	if (!run(s, session_setup) || !load_cursor(s) || !PQenterPipelineMode(s->conn) ||
@@ -300,7 +304,8 @@ static bool send_advance(struct shipper *s)
 {
 	const uint32_t outbox = htobe32((uint32_t)s->outbox);
 	const uint64_t from = htobe64(s->cursor), to = htobe64(s->batch_last);
-	const char *const values[] = {(const char *)&outbox, (const char *)&from, (const char *)&to};
+	const char *const values[] = {
+		(const char *)&outbox, (const char *)&from, (const char *)&to};
 	static const int lengths[] = {4, 8, 8}, formats[] = {1, 1, 1};
 
 	return PQsendQueryPrepared(s->conn, "advance", 3, values, lengths, formats, 1);
@@ -331,8 +336,8 @@ static bool send_batch(struct shipper *s)
 	return PQpipelineSync(s->conn);
 }
 
-/* Does the error mean that the data cannot be stored, now or ever (SQLSTATE classes: data exception,
- * constraint violation, check option, limit exceeded, raised by a trigger)? */
+/* Does the error mean that the data cannot be stored, now or ever (SQLSTATE classes: data
+ * exception, constraint violation, check option, limit exceeded, raised by a trigger)? */
 static bool is_refusal(const char *sqlstate)
 {
 	static const char *const classes[] = {"22", "23", "44", "54", "P0"};
@@ -461,8 +466,8 @@ static void destroy(struct shipper *s)
 	free(s);
 }
 
-int shipper_start(const struct shipper_config *cfg, const struct shipper_source *src,
-	int notify_fd, struct shipper **out)
+int shipper_start(const struct shipper_config *cfg, const struct shipper_source *src, int notify_fd,
+	struct shipper **out)
 {
 	struct shipper *s = calloc(1, sizeof(*s));
 	int rc;

@@ -14,22 +14,23 @@ struct shipper_source {
 	void *arg;
 	uuid identity;
 	int (*read)(void *arg, uint64_t after, unsigned max,
-		bool (*fn)(void *arg, uint64_t seq, const unsigned char *bytes, size_t len), void *fnarg);
+		bool (*fn)(void *arg, uint64_t seq, const unsigned char *bytes, size_t len),
+		void *fnarg);
 };
 
 struct shipper_config {
 	char conninfo[512]; /* libpq connection string */
-	unsigned batch;     /* facts per transaction at most, default 1000 */
+	unsigned batch;	    /* facts per transaction at most, default 1000 */
 	unsigned linger_ms; /* waits this long for a batch to fill, default 50 */
 	unsigned retry_ms;  /* between attempts to reach the database, default 1000 */
 };
 
 struct shipper_status {
 	bool connected;
-	uint64_t shipped;     /* sequence number known to be in the tables */
+	uint64_t shipped; /* sequence number known to be in the tables */
 	uint64_t facts, batches, failures;
-	uint64_t rejected;    /* facts that the database refused, now in segue.rejected_facts */
-	int64_t last_ok_ms;   /* monotonic ms of the last commit, 0 never */
+	uint64_t rejected;  /* facts that the database refused, now in segue.rejected_facts */
+	int64_t last_ok_ms; /* monotonic ms of the last commit, 0 never */
 	char last_error[256];
 };
 
@@ -37,8 +38,8 @@ struct shipper;
 
 /* Starts the thread. notify_fd (an eventfd, owned by the caller) is written after each commit, so
  * that the loop trims the outbox. 0 or an errno. */
-int shipper_start(const struct shipper_config *cfg, const struct shipper_source *src,
-	int notify_fd, struct shipper **out);
+int shipper_start(const struct shipper_config *cfg, const struct shipper_source *src, int notify_fd,
+	struct shipper **out);
 /* Tells the thread that facts were appended. Any thread, never blocks. */
 void shipper_kick(struct shipper *s);
 void shipper_status(struct shipper *s, struct shipper_status *out);

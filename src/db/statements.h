@@ -1,6 +1,7 @@
 /*
- * statements: how each fact is stored. One table: fact type -> SQL, which reads the facts of a batch
- * from "@", a row source with the columns fact_id, at and the fields of the fact. $1 is the outbox.
+ * statements: how each fact is stored. One table: fact type -> SQL, which reads the facts of a
+ * batch from "@", a row source with the columns fact_id, at and the fields of the fact. $1 is the
+ * outbox.
  *
  * Every statement may see the same fact again and then changes nothing.
  */

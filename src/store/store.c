@@ -25,18 +25,18 @@
 #include <unistd.h>
 
 #define READERS_MAX 16
-#define SYNC_MS     1000
+#define SYNC_MS	    1000
 #define TRIM_MAX    4096 /* facts removed in one transaction, so that the loop is back soon */
 
 struct store {
 	MDB_env *env;
 	MDB_dbi dbi;
 	uuid identity;
-	uint64_t last;       /* newest sequence number; writer only */
-	uint64_t trimmed;    /* everything up to here is gone or to be gone; writer only */
-	size_t pages_max;    /* of the table; the rest of the map is room to trim in */
-	int lock_fd;         /* held for as long as the store is open */
-	atomic_bool dirty;   /* something was written since the last sync */
+	uint64_t last;	   /* newest sequence number; writer only */
+	uint64_t trimmed;  /* everything up to here is gone or to be gone; writer only */
+	size_t pages_max;  /* of the table; the rest of the map is room to trim in */
+	int lock_fd;	   /* held for as long as the store is open */
+	atomic_bool dirty; /* something was written since the last sync */
 	pthread_t sync_thread;
 	pthread_mutex_t mutex; /* guards stopping */
 	pthread_cond_t wake;
@@ -215,7 +215,8 @@ static void sync_now(struct store *s)
 		return;
 	rc = mdb_env_sync(s->env, 1);
 	if (rc)
-		log_msg(LOG_LEVEL_ERROR, (struct log_ref){0}, "outbox_sync", "%s", mdb_strerror(rc));
+		log_msg(LOG_LEVEL_ERROR, (struct log_ref){0}, "outbox_sync", "%s",
+			mdb_strerror(rc));
 }
 
 static void *sync_main(void *arg)

@@ -58,7 +58,8 @@ static void test_descriptors(void **state)
 
 static void test_round_trip(void **state)
 {
-	static const int64_t values[] = {0, 1, -1, 255, -256, 1234567890123456, INT64_MAX, INT64_MIN};
+	static const int64_t values[] = {
+		0, 1, -1, 255, -256, 1234567890123456, INT64_MAX, INT64_MIN};
 	unsigned char buf[FACT_ENCODED_MAX];
 
 	for (int t = 0; t < fact_type_count_; t++) {
@@ -184,7 +185,7 @@ static void test_print(void **state)
 	memset(&f.interval.seg, 0xab, sizeof(uuid));
 	fact_print(&f, buf, sizeof(buf));
 	assert_string_equal(buf, "interval seg=abababab-abab-abab-abab-abababababab n=2 "
-		"state=talking from=2026-11-21T14:02:11.123456Z ms=-5");
+				 "state=talking from=2026-11-21T14:02:11.123456Z ms=-5");
 	fact_print(&f, small, sizeof(small));
 	assert_string_equal(small, "interval se");
 

@@ -1,8 +1,8 @@
 /*
  * dirtool: the directory cache as a program, for the tests in Python.
  *
- *	dirtool CONNINFO COPY    prints every row that is delivered, as one line, until stdin ends; a
- *	                         line "refresh" on stdin asks for a full reading, "trouble" prints it
+ *	dirtool CONNINFO COPY    prints every row that is delivered, as one line, until stdin ends;
+ *a line "refresh" on stdin asks for a full reading, "trouble" prints it
  */
 #include "base/log.h"
 #include "db/directory.h"
@@ -14,14 +14,16 @@
 
 static void on_user(void *arg, const struct directory_user *r)
 {
-	printf("user%s %s number=%s name=%s enabled=%d may_transfer=%d contact=%s md5=%s sha256=%.8s\n",
+	printf("user%s %s number=%s name=%s enabled=%d may_transfer=%d contact=%s md5=%s "
+	       "sha256=%.8s\n",
 		r->core.gone ? " gone" : "", r->core.user, r->core.number, r->core.name,
 		r->core.enabled, r->core.may_transfer, r->contact, r->ha1_md5, r->ha1_sha256);
 }
 
 static void on_queue(void *arg, const struct ev_dir_queue *r)
 {
-	printf("queue%s %s number=%s name=%s\n", r->gone ? " gone" : "", r->queue, r->number, r->name);
+	printf("queue%s %s number=%s name=%s\n", r->gone ? " gone" : "", r->queue, r->number,
+		r->name);
 }
 
 static void on_member(void *arg, const struct ev_dir_member *r)
@@ -57,7 +59,8 @@ static int command(struct directory *d)
 
 int main(int argc, char **argv)
 {
-	const struct directory_hooks hooks = {NULL, on_user, on_queue, on_member, on_ivr, on_synced};
+	const struct directory_hooks hooks = {
+		NULL, on_user, on_queue, on_member, on_ivr, on_synced};
 	struct directory *d;
 	int going = 1;
 

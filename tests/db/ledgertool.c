@@ -1,13 +1,11 @@
 /*
  * ledgertool: store and shipper as a program, for the tests in Python.
  *
- *	ledgertool append DIR            facts from stdin into the outbox: one per line, printed form
- *	                                 "AT type key=value ...", AT in UTC microseconds, %XX for
- *	                                 a byte
- *	ledgertool ship DIR CONNINFO MS  ships until the tables have everything, at most MS
- *	ledgertool run DIR CONNINFO CALLS RATE [BATCH]
- *	                                 makes up whole calls, with a transfer each, at so many calls per
- *	                                 second (0: all at once), and ships them meanwhile
+ *	ledgertool append DIR            facts from stdin into the outbox: one per line, printed
+ *form "AT type key=value ...", AT in UTC microseconds, %XX for a byte ledgertool ship DIR CONNINFO
+ *MS  ships until the tables have everything, at most MS ledgertool run DIR CONNINFO CALLS RATE
+ *[BATCH] makes up whole calls, with a transfer each, at so many calls per second (0: all at once),
+ *and ships them meanwhile
  *
  *	ledgertool migrate SQLDIR CONNINFO
  *	                                 what seguectl db upgrade does
@@ -472,7 +470,8 @@ int main(int argc, char **argv)
 
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
 	if (argc < 3)
-		die("usage: append DIR | ship DIR CONNINFO MS | run DIR CONNINFO CALLS RATE", EINVAL);
+		die("usage: append DIR | ship DIR CONNINFO MS | run DIR CONNINFO CALLS RATE",
+			EINVAL);
 	if (strcmp(argv[1], "migrate") == 0 && argc == 4)
 		return migrate_main(argv[3], argv[2]);
 	rc = store_open(argv[2], MAP_MB, &store);

@@ -1,5 +1,5 @@
-/* batch and statements: facts become the arrays that PostgreSQL expects, and every fact type has its
- * place. */
+/* batch and statements: facts become the arrays that PostgreSQL expects, and every fact type has
+ * its place. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -66,12 +66,14 @@ static void test_utf8(void **state)
 		{"plain", "plain"},
 		{"\xe2\x82\xac", "\xe2\x82\xac"},
 		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
-		{"a\xff" "b", "a?b"},
-		{"\xc0\xaf", "??"},             /* overlong */
+		{"a\xff"
+		 "b",
+			"a?b"},
+		{"\xc0\xaf", "??"}, /* overlong */
 		{"\xe0\x80\xaf", "???"},
-		{"\xed\xa0\x80", "???"},        /* surrogate */
-		{"\xf4\x90\x80\x80", "????"},   /* beyond U+10FFFF */
-		{"\xe2\x82", "??"},             /* cut */
+		{"\xed\xa0\x80", "???"},      /* surrogate */
+		{"\xf4\x90\x80\x80", "????"}, /* beyond U+10FFFF */
+		{"\xe2\x82", "??"},	      /* cut */
 		{"\xe2\x82z", "??z"},
 		{"\x80", "?"},
 	};

@@ -1,5 +1,5 @@
-/* store: nothing that was appended is lost or doubled: not by a trim, a full disk, kill -9, a second
- * process or a reader in another thread. */
+/* store: nothing that was appended is lost or doubled: not by a trim, a full disk, kill -9, a
+ * second process or a reader in another thread. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -278,8 +278,8 @@ static void child_main(_Atomic uint64_t *done)
 
 static void test_kill(void **state)
 {
-	_Atomic uint64_t *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic uint64_t *done = mmap(
+		NULL, sizeof(*done), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t first, last, before = 0;
 
 	assert_ptr_not_equal(done, MAP_FAILED);
