@@ -170,6 +170,8 @@ bool story_sentence(const struct fact *f, char *buf, size_t size)
 {
 	if (f->type != FACT_TIMELINE)
 		return false;
+	if (str_eq(f->timeline.type, "answered") && !uuid_is_nil(&f->timeline.xfer))
+		return false; /* the end of the transfer says it already */
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
 		if (str_eq(sentences[i].type, f->timeline.type)) {
 			fill_in(sentences[i].text, &f->timeline, buf, size);

@@ -303,6 +303,17 @@ void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request)
 
 /* ---- binding ------------------------------------------------------------------------------ */
 
+/* The INVITE that made the call: before it was bound there was no ladder to put it into. */
+static void trace_first_invite(struct sip *s, struct sip_leg *l)
+{
+	msg_t *msg = l->invite != NULL ? stack_server_message(l->invite) : NULL;
+
+	if (msg == NULL)
+		return;
+	trace_request_in(s, l, l->invite, sip_object(msg));
+	msg_destroy(msg);
+}
+
 void sip_bind(struct sip *s, uint64_t handle, leg_id id)
 {
 	struct sip_leg *l;
@@ -320,6 +331,8 @@ void sip_bind(struct sip *s, uint64_t handle, leg_id id)
 	} else if (l->state == SIDE_OVER) { /* cancelled before the core knew of it */
 		sip_emit_simple(l, EV_CANCEL, 0, NULL);
 		sip_emit_simple(l, EV_CLOSED, 0, NULL);
+	} else {
+		trace_first_invite(s, l);
 	}
 	sip_leave(s);
 }

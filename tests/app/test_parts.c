@@ -324,6 +324,9 @@ static void facts_without_a_sentence_are_silent(void **state)
 	char buf[320];
 
 	assert_false(story_sentence(&f, buf, sizeof(buf)));
+	f = entry("answered", "bob", "", "");
+	f.timeline.xfer.b[0] = 1;
+	assert_false(story_sentence(&f, buf, sizeof(buf)));
 	f.type = FACT_INTERVAL;
 	assert_false(story_sentence(&f, buf, sizeof(buf)));
 }
