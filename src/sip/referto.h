@@ -59,7 +59,8 @@ struct referto {
 	unsigned ndropped;       /* headers that were not carried */
 };
 
-/* Reads the value of the one Refer-To header; NULL is REFERTO_MISSING. E-060..E-064, E-075, R-055. */
+/* Reads the value of the one Refer-To header; NULL is REFERTO_MISSING. E-060..E-064, E-075,
+ * R-055. */
 enum referto_error referto_parse(const char *value, size_t len, struct referto *r);
 
 /* Reads the value of a Replaces header, not percent-encoded. 0, or EINVAL when Call-ID or a tag is

@@ -1,5 +1,5 @@
-/* registrar: see registrar.h. Two indexes over the same bindings (by user, by number) and a wheel of
- * seconds for expiry. */
+/* registrar: see registrar.h. Two indexes over the same bindings (by user, by number) and a wheel
+ * of seconds for expiry. */
 #include "sip/registrar.h"
 
 #include <errno.h>

@@ -19,7 +19,8 @@
 #define CONN "c=IN IP4 192.0.2.1\r\n"
 #define TIME "t=0 0\r\n"
 #define BASE HEAD CONN TIME
-#define AUDIO "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+#define AUDIO                                                                                      \
+	"m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
 #define VIDEO "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
 #define IMAGE "m=image 4004 udptl t38\r\na=T38FaxVersion:0\r\n"
 
@@ -488,7 +489,8 @@ static void test_answer_direction(void **state)
 /* E-057: a secure stream is not answered with a plain one, and keys are never stripped. */
 static void test_srtp(void **state)
 {
-	const char *secure = BASE "m=audio 1 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:k\r\n";
+	const char *secure = BASE "m=audio 1 RTP/SAVP 0\r\n"
+				  "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:k\r\n";
 	struct leg leg;
 
 	leg_init(&leg);

@@ -112,7 +112,7 @@ class Wire:
         assert finals() or DROPPED in allowed, f"no answer, expected {allowed}"
 
 
-# ---- RFC 4475 section 3.1.1: odd, and valid -------------------------------------------------------
+# ---- RFC 4475 section 3.1.1: odd, and valid -----------------------------------------------------
 
 
 @tap.case("E-120 a tortuous INVITE rings: folding, compact names, odd blanks, unknown headers")
@@ -125,7 +125,7 @@ def wsinv(lab):
            f"from   : \"J Rosenberg \\\\\\\"\"       <sip:jdrosen@example.com>\r\n  ;\r\n"
            f"  tag = 98asjd8\r\nMaX-fOrWaRdS: 0068\r\nCall-ID: {call_id}\r\n"
            "Content-Length   : " + str(len(sdp)) + "\r\ncseq: 0009\r\n  INVITE\r\n"
-           f"Via  : SIP  /   2.0\r\n /UDP\r\n    {w.ip}:{w.port};branch=z9hG4bK{token(12)};rport\r\n"
+           f"Via  : SIP  /   2.0\r\n /UDP\r\n    {w.ip}:{w.port};branch=z9hG4bK{token(9)};rport\r\n"
            "s :\r\nNewFangledHeader:   newfangled value\r\n continued newfangled value\r\n"
            "UnknownHeaderWithUnusualValue: ;;,,;;,;\r\nContent-Type: application/sdp\r\n"
            "Route:\r\n <sip:services.example.com;lr;unknownwith=value;unknown-no-value>\r\n"
@@ -141,13 +141,14 @@ def wsinv(lab):
 @tap.case("E-120 methods that nobody knows: 405 or 501, however they are spelt")
 def methods(lab):
     w = Wire(lab)
-    for method in ("!interesting-Method0123456789_*.%indeed'~", "RE%47IST%45R", "invite", "X" * 500):
+    for method in ("!interesting-Method0123456789_*.%indeed'~", "RE%47IST%45R", "invite",
+                   "X" * 500):
         w.send(w.request(method))
         try:
             w.expect(400, 405, 501)
         except AssertionError as e:
             raise AssertionError(f"{method}: {e}")
-    for method in ("a+b", "a`b"):   # tokens too, but the packaged SIP library takes them for garbage
+    for method in ("a+b", "a`b"):  # tokens too, but garbage to the packaged SIP library
         w.send(w.request(method))
         w.expect(400, 405, 501, DROPPED)
 
@@ -202,7 +203,8 @@ def rfc2543(lab):
     phone, w = lab.phone(), Wire(lab)
     call_id = token(16)
     head = (f"sip:{phone.number}@{lab.ip} SIP/2.0\r\nVia: SIP/2.0/UDP {w.ip}:{w.port}\r\n"
-            f"From: <sip:old@{w.ip}>\r\nTo: <sip:{phone.number}@{lab.ip}>\r\nCall-ID: {call_id}\r\n")
+            f"From: <sip:old@{w.ip}>\r\nTo: <sip:{phone.number}@{lab.ip}>\r\n"
+            f"Call-ID: {call_id}\r\n")
     sdp = SDP_HEAD + "m=audio 4000 RTP/AVP 0\r\n"
     w.send(f"INVITE {head}CSeq: 1 INVITE\r\nContact: <sip:old@{w.ip}:{w.port}>\r\n"
            f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}")
@@ -214,7 +216,7 @@ def rfc2543(lab):
     w.expect(487, DROPPED)
 
 
-# ---- RFC 4475 section 3.1.2 and 3.3: wrong --------------------------------------------------------
+# ---- RFC 4475 section 3.1.2 and 3.3: wrong ------------------------------------------------------
 
 
 @tap.case("E-120 requests that are wrong on the wire: 4xx or dropped, nobody rings")
@@ -260,7 +262,7 @@ def wrong_requests(lab):
         "unknown Require": swap(b"", b"", extra=["Require: nothingSupportsThis"]),
         "unknown body": swap(b"", b"", Content_Type="application/unknownformat"),
         "compressed body": swap(b"", b"", extra=["Content-Encoding: gzip"]),
-        "headers in URI": swap(line, f"INVITE sip:nobody@{lab.ip}?Route=%3Csip:x%3E SIP/2.0".encode()),
+        "headers in URI": swap(line, f"INVITE sip:no@{lab.ip}?Route=%3Csip:x%3E SIP/2.0".encode()),
         "only a start line": line + b"\r\n\r\n",
         "half a message": swap(b"", b"")[:120],
         "empty lines": b"\r\n\r\n\r\n",
@@ -299,7 +301,7 @@ def responses(lab):
     w = Wire(lab)
     head = (f"Via: SIP/2.0/UDP {lab.ip}:{lab.port};branch=z9hG4bK{token(10)}\r\n"
             f"From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: {token(8)}\r\n")
-    for start in ("SIP/2.0 200 OK", "SIP/2.0 100 ", "SIP/2.0 4294967301 better not break the receiver",
+    for start in ("SIP/2.0 200 OK", "SIP/2.0 100 ", "SIP/2.0 4294967301 do not break on this",
                   "SIP/2.0 -1 x", "SIP/2.0 99 x", "SIP/2.0 abc x", "SIP/2.0 200",
                   "SIP/2.0 200 = 2**3 * 5**2 \u043d\u043e \u0441\u0442\u043e",
                   "SIP/3.0 200 OK", "SIP/2.0 200 " + "x" * 5000):
@@ -323,7 +325,8 @@ def registers(lab):
              dict(Authorization="Digest " + "a=b, " * 3000), dict(Expires="-1"),
              dict(Contact=", ".join(f"<sip:u{i}@h>" for i in range(100)))]
     for c in cases:
-        w.send(w.request("REGISTER", uri=f"sip:{lab.ip}", **{"To": aor, "From": aor + ";tag=1", **c}))
+        w.send(w.request("REGISTER", uri=f"sip:{lab.ip}",
+                         **{"To": aor, "From": aor + ";tag=1", **c}))
         w.expect(*REFUSED, DROPPED)
     trunk = lab.trunk()
     c, a = ring(trunk, phone.number, phone)
@@ -331,7 +334,7 @@ def registers(lab):
     c.expect(487, method="INVITE")
 
 
-# ---- bodies ---------------------------------------------------------------------------------------
+# ---- bodies -------------------------------------------------------------------------------------
 
 
 @tap.case("an INVITE with an SDP that makes parsers loop: 4xx at once, nobody rings")
@@ -370,9 +373,10 @@ def looping_answer(lab):
 def multipart(lab):
     phone, trunk = lab.phone(), lab.trunk()
     c = trunk.call(phone.number)
-    body = ("--b\r\nContent-Type: application/isup\r\n\r\nxx\r\n--b\r\nContent-Type: application/sdp"
-            f"\r\n\r\n{Sdp()}\r\n--b--\r\n")
-    c.invite = c.last_invite = c.request("INVITE", body=body, ctype='multipart/mixed;boundary="b"')
+    body = ("--b\r\nContent-Type: application/isup\r\n\r\nxx\r\n"
+            f"--b\r\nContent-Type: application/sdp\r\n\r\n{Sdp()}\r\n--b--\r\n")
+    c.invite = c.last_invite = c.request("INVITE", body=body,
+                                         ctype='multipart/mixed;boundary="b"')
     c.send(c.invite)
     a = phone.incoming()
     assert a.invite.sdp and "isup" not in a.invite.text, a.invite.text
@@ -380,17 +384,17 @@ def multipart(lab):
     c.expect(486, method="INVITE")
 
 
-# ---- REFER ----------------------------------------------------------------------------------------
+# ---- REFER --------------------------------------------------------------------------------------
 
 
-@tap.case("E-062 E-075 E-121 hostile Refer-To values: 4xx, the call goes on, a good one works after")
+@tap.case("E-062 E-075 E-121 hostile Refer-To values: 4xx, the call goes on, a good one works")
 def refers(lab):
     b = lab.phone()
     c, a = talk(lab)
     for to in ("", "<", "<>", "<sip:>", "<sip:a@b@c>", "<sip:a b@c>", "<sip:a%00@c>", "<sip:@c>",
-               "<sip:a@c", '"x <sip:a@c>', "<sip:a@c>, <sip:b@c>", "http://example.com/", "<mailto:a@b>",
+               "<sip:a@c", '"x <sip:a@c>', "<sip:a@c>, <sip:b@c>", "http://h/", "<mailto:a@b>",
                "<sip:a@c;method=BYE>", "<sip:a@c?Replaces=x>", "<sip:a@c?Replaces=%00>",
-               "<sip:a@c?Replaces=a%3Bto-tag%3D%3D>", "<sip:a@c?=>", "<sip:a@c?&&&>", "<sip:a@c?X=%zz>",
+               "<sip:a@c?Replaces=a%3Bto-tag%3D%3D>", "<sip:a@c?=>", "<sip:a@c?&>", "<sip:a@c?X=%z>",
                "<sip:a@c?X-A=%0d%0aVia%3a%20evil>", "<sip:" + "9" * 10240 + "@c>",
                "<sip:a@c?" + "X-A=1&" * 2000 + ">", "<tel:>", "<tel:+>", "\x7f\x01"):
         a._do("REFER", [("Refer-To", to)])
@@ -399,7 +403,7 @@ def refers(lab):
     transfer(lab, c, a, b)
 
 
-# ---- E-121, E-122 ---------------------------------------------------------------------------------
+# ---- E-121, E-122 -------------------------------------------------------------------------------
 
 
 def memory(lab):
@@ -422,7 +426,7 @@ def floods(lab):
         for n in range(rounds):
             for i, bomb in enumerate(bombs):
                 fresh = token(16).encode()     # neither branch nor Call-ID is one we know
-                bomb = re.sub(rb"z9hG4bK\w+;rport\r\nMax", b"z9hG4bK" + fresh + b";rport\r\nMax", bomb)
+                bomb = re.sub(rb"z9hG4bK\w+(;rport\r\nMax)", rb"z9hG4bK" + fresh + rb"\1", bomb)
                 bomb = re.sub(rb"Call-ID: \w+", b"Call-ID: " + fresh, bomb)
                 sent += len(bomb)
                 w.send(bomb)
@@ -452,7 +456,7 @@ def branch_reuse(lab):
     w.expect(200, 400)
 
 
-# ---- TCP ------------------------------------------------------------------------------------------
+# ---- TCP ----------------------------------------------------------------------------------------
 
 
 class Stream:
@@ -504,7 +508,7 @@ def framing(lab):
     w.alive()
 
 
-# ---- any bytes ------------------------------------------------------------------------------------
+# ---- any bytes ----------------------------------------------------------------------------------
 
 
 @tap.case("E-120 5,000 damaged copies of good messages: the daemon lives, and so does a call")
@@ -512,7 +516,7 @@ def damaged(lab):
     c, a = talk(lab)
     w = Wire(lab)
     rnd = random.Random(int(os.environ.get("SEGUE_TEST_SEED", "1")))
-    make = [lambda: w.request("INVITE", uri=f"sip:7{rnd.randrange(9999)}@{lab.ip}", body=str(Sdp())),
+    make = [lambda: w.request("INVITE", uri=f"sip:7{rnd.randrange(9999)}@h", body=str(Sdp())),
             lambda: w.request("REGISTER", uri=f"sip:{lab.domain}"), lambda: w.request("OPTIONS"),
             lambda: w.request("REFER", extra=["Refer-To: <sip:a@h?Replaces=x%3Bto-tag%3D1>"]),
             lambda: w.request("NOTIFY", extra=["Event: refer", "Subscription-State: active"]),
@@ -530,8 +534,8 @@ def damaged(lab):
             elif kind == 1:
                 del data[at:at + rnd.randrange(1, 30)]
             elif kind == 2:
-                data[at:at] = rnd.choice([b"\r\n", b"\r\n\r\n", b"<", b">", b'"', b",", b";", b"%",
-                                          b"\0", b"@", b":", b" ", b"=", b"%00", b"9" * 40])
+                data[at:at] = rnd.choice([b"\r\n", b"\r\n\r\n", b"<", b">", b'"', b",", b";",
+                                          b"%", b"\0", b"@", b":", b" ", b"=", b"%00", b"9" * 40])
             else:
                 data[at:at] = data[at:at + rnd.randrange(1, 60)]
             if not data:
