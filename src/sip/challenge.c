@@ -30,8 +30,8 @@ static void ask(struct sip *s, struct stack_server *t, enum digest_verdict why,
 
 	for (unsigned i = 0; msg != NULL && i < 2; i++)
 		if ((known == NULL || ha1_of(known, algs[i])[0] != '\0') &&
-			digest_challenge(s->digest, algs[i], why, sip_clock(), value,
-				sizeof(value)) == 0)
+			digest_challenge(
+				s->digest, algs[i], why, sip_clock(), value, sizeof(value)) == 0)
 			message_add_line(msg, "WWW-Authenticate", value);
 	reply_final(s, NULL, t, msg);
 }
@@ -132,8 +132,8 @@ static void add_credentials(msg_t *msg, void *arg)
 static int find_challenge(const sip_t *response, struct digest_ask *a)
 {
 	const msg_auth_t *au = response->sip_status->st_status == 401
-		? response->sip_www_authenticate
-		: response->sip_proxy_authenticate;
+				       ? response->sip_www_authenticate
+				       : response->sip_proxy_authenticate;
 	char value[DIGEST_HEADER_MAX];
 
 	for (; au != NULL; au = au->au_next) {

@@ -116,7 +116,7 @@ void dialog_take_response(struct dialog *d, const sip_t *response)
 bool dialog_matches(const struct dialog *d, const sip_t *request)
 {
 	return strcmp(d->call_id->i_id, request->sip_call_id->i_id) == 0 &&
-		str_eq(d->remote->a_tag, request->sip_from->a_tag);
+	       str_eq(d->remote->a_tag, request->sip_from->a_tag);
 }
 
 /* Strict routers want themselves in the Request-URI (RFC 3261 section 12.2.1.1). */

@@ -47,7 +47,8 @@ void info_receive(struct sip_leg *l, struct stack_server *t, const sip_t *reques
 	struct event ev = {.type = EV_INFO};
 	struct pending_info *p;
 
-	if (message_header(request, "Info-Package") != NULL) { /* we announced no package (RFC 6086 section 4.2.2) */
+	if (message_header(request, "Info-Package") !=
+		NULL) { /* we announced no package (RFC 6086 section 4.2.2) */
 		msg_t *msg = stack_response(t, 469, "Bad Info Package");
 
 		if (msg != NULL)

@@ -38,8 +38,7 @@ static bool claimed_user(struct sip *s, const sip_t *request, struct sip_user *u
 	if (url->url_user == NULL || url->url_host == NULL ||
 		uri_unescape(name, sizeof(name), url->url_user, strlen(url->url_user)) != 0)
 		return false;
-	return peer_is_own_host(s, url->url_host, 0) &&
-		s->hooks.find_user(s->hooks.arg, name, u);
+	return peer_is_own_host(s, url->url_host, 0) && s->hooks.find_user(s->hooks.arg, name, u);
 }
 
 /* Peers are known by address, users by digest. A phone on the host of a peer is told apart by the
@@ -93,7 +92,7 @@ static void party_of_peer(const sip_t *request, const struct sip_peer *peer, str
 	const url_t *url = request->sip_from->a_url;
 
 	p->anonymous = has_privacy(request) || str_ieq(url->url_user, "anonymous") ||
-		str_ieq(url->url_host, "anonymous.invalid");
+		       str_ieq(url->url_host, "anonymous.invalid");
 	if (asserted != NULL && addr_next(&text, &len, &first) &&
 		addr_parse(first.p, first.n, &a) == URI_OK) {
 		number_clean(p->number, sizeof(p->number), a.uri.user);
@@ -130,7 +129,7 @@ static bool invite_check(
 		return false;
 	}
 	err = url_e(text, sizeof(text), url) < (issize_t)sizeof(text) ? uri_parse_str(text, target)
-								       : URI_LONG;
+								      : URI_LONG;
 	if (err != URI_OK) {
 		reply_simple(s, NULL, t, err == URI_BAD_SCHEME ? 416 : 400,
 			err == URI_BAD_SCHEME ? NULL : uri_error_name(err));
@@ -197,7 +196,8 @@ static void fill_event(struct sip_leg *l, const sip_t *request, const struct cal
 
 static void on_ack(struct stack_server_sink *sink, struct stack_server *t, const sip_t *ack)
 {
-	struct sip_leg *l = (struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
+	struct sip_leg *l =
+		(struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
 
 	sip_enter(l->sip);
 	answer_got_ack(l, ack);
@@ -206,7 +206,8 @@ static void on_ack(struct stack_server_sink *sink, struct stack_server *t, const
 
 static void on_cancel(struct stack_server_sink *sink, struct stack_server *t, const sip_t *cancel)
 {
-	struct sip_leg *l = (struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
+	struct sip_leg *l =
+		(struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
 	struct event ev = {.type = EV_CANCEL};
 
 	sip_enter(l->sip);
@@ -222,7 +223,8 @@ static void on_cancel(struct stack_server_sink *sink, struct stack_server *t, co
 
 static void on_silence(struct stack_server_sink *sink, struct stack_server *t)
 {
-	struct sip_leg *l = (struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
+	struct sip_leg *l =
+		(struct sip_leg *)((char *)sink - offsetof(struct sip_leg, invite_sink));
 
 	sip_enter(l->sip);
 	answer_no_ack(l);
@@ -256,8 +258,8 @@ static struct sip_leg *leg_create(
 		request->sip_max_forwards != NULL ? request->sip_max_forwards->mf_count : 70;
 	if (request->sip_user_agent != NULL)
 		str_set(l->user_agent, request->sip_user_agent->g_string);
-	l->rel = sip_has_feature(request->sip_require, "100rel")    ? REL_REQUIRED
-		: sip_has_feature(request->sip_supported, "100rel") ? REL_SUPPORTED
+	l->rel = sip_has_feature(request->sip_require, "100rel")     ? REL_REQUIRED
+		 : sip_has_feature(request->sip_supported, "100rel") ? REL_SUPPORTED
 								     : REL_NO;
 	l->peer_update = message_allows(request, "UPDATE") ? PEER_UPDATE : PEER_NO_UPDATE;
 	return l;

@@ -76,7 +76,8 @@ static int to_contact(struct sip_leg *l, const struct dest *dest, struct outboun
 	str_set(o->path, b->path);
 	path = b->path, len = strlen(b->path);
 	if (len > 0 && addr_next(&path, &len, &first) &&
-		addr_parse(first.p, first.n, &a) == URI_OK && uri_print(&a.uri, uri, sizeof(uri)) == 0)
+		addr_parse(first.p, first.n, &a) == URI_OK &&
+		uri_print(&a.uri, uri, sizeof(uri)) == 0)
 		dest_of_uri(uri, &o->dest);
 	else if (b->source[0] == '\0' || !source_parse(b->source, &o->dest))
 		dest_of_uri(b->uri, &o->dest);
@@ -174,8 +175,8 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 
 	if (msg == NULL)
 		return NULL;
-	l->max_forwards = like != NULL && like->max_forwards > 0 ? like->max_forwards - 1
-								 : MAX_FORWARDS;
+	l->max_forwards =
+		like != NULL && like->max_forwards > 0 ? like->max_forwards - 1 : MAX_FORWARDS;
 	sip->sip_max_forwards->mf_count = l->max_forwards;
 	if (a->from != ID_NONE)
 		sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, a->from, a->dir, &len);
@@ -184,8 +185,7 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 		add_route(msg, o->path);
 	message_add_capabilities(msg, l);
 	session_timer_offer(l, msg);
-	message_pass_headers(
-		msg, l, like, transfer ? HEADER_TRIP_TRANSFER : HEADER_TRIP_CALL);
+	message_pass_headers(msg, l, like, transfer ? HEADER_TRIP_TRANSFER : HEADER_TRIP_CALL);
 	add_transfer(msg, l, dial);
 	add_identity(msg, l, &dial->caller);
 	if (sdp != NULL)

@@ -33,9 +33,10 @@ void message_add_capabilities(msg_t *msg, struct sip_leg *l)
 	if (sip->sip_request != NULL) {
 		/* 100rel is offered only where its answer can be an answer */
 		add(msg, sip->sip_request->rq_method == sip_method_invite &&
-					sip->sip_to->a_tag == NULL && l->first_offer == INVITE_OFFERS
-				? l->sip->supported_rel
-				: l->sip->supported);
+					 sip->sip_to->a_tag == NULL &&
+					 l->first_offer == INVITE_OFFERS
+				 ? l->sip->supported_rel
+				 : l->sip->supported);
 		add(msg, l->sip->user_agent);
 	} else {
 		add(msg, l->sip->supported);
@@ -61,9 +62,8 @@ bool message_add_line(msg_t *msg, const char *name, const char *value)
 		if ((unsigned char)*p < ' ' && *p != '\t')
 			return false;
 	line = su_sprintf(msg_home(msg), "%s: %s\r\n", name, value);
-	return line != NULL &&
-		msg_header_parse_str(msg, (msg_pub_t *)sip_object(msg), line) >= 0 &&
-		sip_object(msg)->sip_error == NULL;
+	return line != NULL && msg_header_parse_str(msg, (msg_pub_t *)sip_object(msg), line) >= 0 &&
+	       sip_object(msg)->sip_error == NULL;
 }
 
 void message_add_reason(msg_t *msg, uint16_t status, uint16_t q850, const char *text)
@@ -103,7 +103,7 @@ uint16_t message_q850(const sip_t *sip)
 bool message_has_option(const sip_t *sip, const char *option)
 {
 	return sip_has_feature(sip->sip_supported, option) ||
-		sip_has_feature(sip->sip_require, option);
+	       sip_has_feature(sip->sip_require, option);
 }
 
 const char *message_header(const sip_t *sip, const char *name)
@@ -255,8 +255,7 @@ void message_pass_headers(
 	pass_lines(msg, to, from, lines, trip);
 }
 
-void message_pass_headers_of(
-	msg_t *msg, struct sip_leg *to, struct sip_leg *from, const sip_t *sip)
+void message_pass_headers_of(msg_t *msg, struct sip_leg *to, struct sip_leg *from, const sip_t *sip)
 {
 	char lines[KEEP_MAX];
 
@@ -442,8 +441,8 @@ bool message_check_body(
 	return false;
 }
 
-void reply_retry(struct sip *s, struct sip_leg *l, struct stack_server *t, int status,
-	unsigned retry_after)
+void reply_retry(
+	struct sip *s, struct sip_leg *l, struct stack_server *t, int status, unsigned retry_after)
 {
 	msg_t *msg = stack_response(t, status, NULL);
 	char value[16];

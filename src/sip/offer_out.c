@@ -39,7 +39,8 @@ static void offer_failed(struct sip_leg *l, const sip_t *response)
 {
 	int status = response->sip_status->st_status;
 	bool refresh = l->oa == OA_REFRESH;
-	bool lost = status == 481 || status == 408 ||
+	bool lost =
+		status == 481 || status == 408 ||
 		(status == 503 && stack_is_internal(response)); /* no way to the peer any more */
 
 	sip_leg_rollback(l);
@@ -110,8 +111,7 @@ static int send_offer(
 static void send_queued_offer(struct sip_leg *l, sip_method_t method)
 {
 	size_t len = 0;
-	const char *sdp =
-		sip_leg_make_sdp(l, SDP_ROLE_OFFER, l->queued_from, l->queued_dir, &len);
+	const char *sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, l->queued_from, l->queued_dir, &len);
 
 	l->queued = QUEUED_NOTHING;
 	if (sdp != NULL && send_offer(l, method, sdp, len, OA_SENT) == 0)

@@ -51,8 +51,9 @@ static bool resolve(const char *name, int *family, uint8_t addr[16], char *text,
 	if (getaddrinfo(name, NULL, &hints, &ai) != 0 || ai == NULL)
 		return false;
 	*family = ai->ai_family;
-	a = ai->ai_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)ai->ai_addr)->sin6_addr
-				      : (const void *)&((struct sockaddr_in *)ai->ai_addr)->sin_addr;
+	a = ai->ai_family == AF_INET6
+		    ? (const void *)&((struct sockaddr_in6 *)ai->ai_addr)->sin6_addr
+		    : (const void *)&((struct sockaddr_in *)ai->ai_addr)->sin_addr;
 	memcpy(addr, a, ai->ai_family == AF_INET6 ? 16 : 4);
 	found = inet_ntop(*family, a, text, (socklen_t)size) != NULL;
 	freeaddrinfo(ai);
@@ -140,8 +141,7 @@ int peer_compile(struct sip *s)
 				err = EINVAL;
 			}
 		for (unsigned k = 0; k < p->naddress; k++)
-			compile_address(
-				s, i, p->address[k], sizeof(p->address[k]), p->nmatch == 0);
+			compile_address(s, i, p->address[k], sizeof(p->address[k]), p->nmatch == 0);
 	}
 	return err;
 }
@@ -168,7 +168,8 @@ static bool match_covers(const struct sip_peer_match *m, int family, const uint8
 	return rest == 0 || ((m->addr[bytes] ^ addr[bytes]) & mask) == 0;
 }
 
-static const struct sip_peer *find(const struct sip *s, const struct stack_addr *from, unsigned port)
+static const struct sip_peer *find(
+	const struct sip *s, const struct stack_addr *from, unsigned port)
 {
 	const struct sip_peer_match *best = NULL;
 	uint8_t addr[16];
@@ -248,8 +249,9 @@ bool device_is_immediate(const struct sip *s, const struct sip_leg *l)
 
 void source_print(const struct stack_addr *from, char *buf, size_t size)
 {
-	snprintf(buf, size, strchr(from->host, ':') != NULL ? "sip:[%s]:%u;transport=%s#%d"
-							    : "sip:%s:%u;transport=%s#%d",
+	snprintf(buf, size,
+		strchr(from->host, ':') != NULL ? "sip:[%s]:%u;transport=%s#%d"
+						: "sip:%s:%u;transport=%s#%d",
 		from->host, from->port, from->proto, from->listener);
 }
 

@@ -89,7 +89,7 @@ void progress_receive(struct request *r, const sip_t *response)
 	struct sip_leg *l = r->leg;
 	struct event ev = {.type = EV_PROGRESS};
 	bool reliable = response->sip_rseq != NULL && response->sip_to->a_tag != NULL &&
-		sip_has_feature(response->sip_require, "100rel");
+			sip_has_feature(response->sip_require, "100rel");
 
 	if (reliable && !reliable_is_next(l, response))
 		return;

@@ -17,13 +17,13 @@
 #include "sip/internal.h"
 #include "sip/referto.h"
 
-#define REFER_CMD (1ull << 63) /* our commands, apart from those of the control socket */
+#define REFER_CMD      (1ull << 63) /* our commands, apart from those of the control socket */
 #define SUBSCRIPTION_S 300
 
 enum refer_state {
-	REFER_ASKED,    /* the request waits for its answer */
-	REFER_ACTIVE,   /* 202 was sent, NOTIFYs flow */
-	REFER_SILENT,   /* Refer-Sub: false, or the subscription was ended by the peer */
+	REFER_ASKED,	/* the request waits for its answer */
+	REFER_ACTIVE,	/* 202 was sent, NOTIFYs flow */
+	REFER_SILENT,	/* Refer-Sub: false, or the subscription was ended by the peer */
 	REFER_FINISHED, /* the final NOTIFY is out or done */
 };
 
@@ -32,12 +32,12 @@ struct refer {
 	struct sip_leg *leg;
 	enum refer_state state;
 	enum { SUB_WANTED, SUB_REFUSED } sub;
-	struct stack_server *t;   /* REFER_ASKED */
-	uint32_t id;              /* CSeq of the REFER: id parameter of its Event */
-	struct text referred_by;  /* header value for the INVITE */
-	struct text headers;      /* allow-listed headers of the Refer-To, as lines */
-	struct request *notify;   /* under way */
-	uint16_t status;          /* newest status told or to be told */
+	struct stack_server *t;	 /* REFER_ASKED */
+	uint32_t id;		 /* CSeq of the REFER: id parameter of its Event */
+	struct text referred_by; /* header value for the INVITE */
+	struct text headers;	 /* allow-listed headers of the Refer-To, as lines */
+	struct request *notify;	 /* under way */
+	uint16_t status;	 /* newest status told or to be told */
 	char text[TEXT_MAX];
 	enum {
 		NOTHING_WAITS,
@@ -45,7 +45,7 @@ struct refer {
 		FINAL_WAITS,
 		GOODBYE_WAITS, /* the peer unsubscribed */
 	} waits;
-	struct refer *next;       /* of the same leg */
+	struct refer *next; /* of the same leg */
 	UT_hash_handle hh;
 };
 
@@ -111,7 +111,7 @@ static unsigned count_header(const sip_t *request, msg_hclass_t *hc, const char 
 		if (h->sh_class == hc)
 			n++;
 		else if (h->sh_class == sip_error_class && h->sh_error->er_name != NULL &&
-			strcasecmp(h->sh_error->er_name, name) == 0)
+			 strcasecmp(h->sh_error->er_name, name) == 0)
 			n++;
 	return n;
 }
@@ -131,8 +131,8 @@ static enum referto_error read_refer_to(const sip_t *request, struct referto *to
 	return referto_parse(value, strlen(value), to);
 }
 
-static void refuse(struct sip_leg *l, struct stack_server *t, int status, const char *why,
-	const char *object)
+static void refuse(
+	struct sip_leg *l, struct stack_server *t, int status, const char *why, const char *object)
 {
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "refer_refused", "target", object, "why",
 		why, NULL);
@@ -195,7 +195,8 @@ static void keep_headers(struct refer *r, const sip_t *request, const struct ref
 
 	value[0] = '\0';
 	if (request->sip_referred_by != NULL)
-		message_raw_value((const sip_header_t *)request->sip_referred_by, value, sizeof(value));
+		message_raw_value(
+			(const sip_header_t *)request->sip_referred_by, value, sizeof(value));
 	if (value[0] == '\0' && r->leg->user[0] != '\0' &&
 		uri_build(uri, sizeof(uri), r->leg->user,
 			s->cfg.ndomains > 0 ? s->cfg.domains[0] : s->cfg.realm, 0, NULL) == 0)
@@ -242,8 +243,7 @@ void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *reque
 	ev.transfer.origin = ORIGIN_REFER;
 	str_set(ev.transfer.asker, l->user[0] != '\0' ? l->user : l->peer);
 	number_clean(ev.transfer.number, sizeof(ev.transfer.number), to.user);
-	ev.transfer.own_host =
-		to.scheme == URI_TEL || peer_is_own_host(l->sip, to.host, to.port);
+	ev.transfer.own_host = to.scheme == URI_TEL || peer_is_own_host(l->sip, to.host, to.port);
 	ev.transfer.no_sub = r->sub == SUB_REFUSED;
 	ev.transfer.immediate = device_is_immediate(l->sip, l);
 	ev.transfer.may_refer = peer != NULL ? peer->may_refer : l->user[0] != '\0';
@@ -423,8 +423,8 @@ static struct refer *refer_of_event(struct sip_leg *l, const sip_event_t *o)
 void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *request)
 {
 	const sip_event_t *o = request->sip_event;
-	unsigned long expires = request->sip_expires != NULL ? request->sip_expires->ex_delta
-							     : SUBSCRIPTION_S;
+	unsigned long expires =
+		request->sip_expires != NULL ? request->sip_expires->ex_delta : SUBSCRIPTION_S;
 	struct refer *r;
 	msg_t *msg;
 	char value[16];

@@ -57,7 +57,7 @@ static bool is_own_record(struct sip *s, const sip_t *request, const struct sip_
 		uri_unescape(name, sizeof(name), url->url_user, strlen(url->url_user)) != 0)
 		return false;
 	return (strcmp(name, u->name) == 0 || strcmp(name, u->number) == 0) &&
-		peer_is_own_host(s, url->url_host, 0);
+	       peer_is_own_host(s, url->url_host, 0);
 }
 
 static void answer(struct sip *s, struct stack_server *t, const sip_t *request,
@@ -80,7 +80,8 @@ static void answer(struct sip *s, struct stack_server *t, const sip_t *request,
 			value[0] != '\0')
 			message_add_line(msg, "Contact", value);
 		for (const sip_path_t *p = request->sip_path; p != NULL; p = p->r_next)
-			sip_add_dup(msg, sip_object(msg), (const sip_header_t *)p); /* RFC 3327 5.3 */
+			sip_add_dup(
+				msg, sip_object(msg), (const sip_header_t *)p); /* RFC 3327 5.3 */
 	}
 	reply_final(s, NULL, t, msg);
 }
@@ -120,8 +121,7 @@ void register_receive(struct sip *s, struct stack_server *t, const sip_t *reques
 	req.expires = request->sip_expires != NULL ? expires : NULL;
 	req.path = request->sip_path != NULL ? path : NULL;
 	req.source = source;
-	req.user_agent =
-		request->sip_user_agent != NULL ? request->sip_user_agent->g_string : NULL;
+	req.user_agent = request->sip_user_agent != NULL ? request->sip_user_agent->g_string : NULL;
 	status = registrar_register(s->registrar, &req, sip_clock(), &why);
 	log_kv(status == 200 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, (struct log_ref){0},
 		status == 200 ? "registered" : "register_refused", "user", u.name, "contact",

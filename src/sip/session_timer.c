@@ -85,10 +85,10 @@ void session_timer_offer(struct sip_leg *l, msg_t *msg)
 	if (se < l->min_se)
 		se = l->min_se;
 	add_seconds(msg, "Session-Expires", se,
-		l->session_expires == 0                   ? ""
-			: l->refresher == REFRESHER_US    ? ";refresher=uac"
-			: l->refresher == REFRESHER_THEM  ? ";refresher=uas"
-							  : "");
+		l->session_expires == 0		 ? ""
+		: l->refresher == REFRESHER_US	 ? ";refresher=uac"
+		: l->refresher == REFRESHER_THEM ? ";refresher=uas"
+						 : "");
 	if (l->min_se > 90)
 		add_seconds(msg, "Min-SE", l->min_se, "");
 }
@@ -99,8 +99,7 @@ static void raise_interval(msg_t *msg, void *arg)
 	sip_t *sip = sip_object(msg);
 
 	if (sip->sip_session_expires != NULL)
-		msg_header_remove(
-			msg, (msg_pub_t *)sip, (msg_header_t *)sip->sip_session_expires);
+		msg_header_remove(msg, (msg_pub_t *)sip, (msg_header_t *)sip->sip_session_expires);
 	if (sip->sip_min_se != NULL)
 		msg_header_remove(msg, (msg_pub_t *)sip, (msg_header_t *)sip->sip_min_se);
 	session_timer_offer(l, msg);
@@ -124,8 +123,8 @@ void session_timer_confirm(struct sip_leg *l, const sip_t *response)
 	if (x != NULL && x->x_delta > 0 && x->x_delta <= 86400) {
 		l->session_expires = x->x_delta < 90 ? 90 : (unsigned)x->x_delta;
 		l->refresher = x->x_refresher != NULL && strcasecmp(x->x_refresher, "uas") == 0
-			? REFRESHER_THEM
-			: REFRESHER_US;
+				       ? REFRESHER_THEM
+				       : REFRESHER_US;
 	}
 	start(l);
 }
@@ -157,7 +156,7 @@ void session_timer_answer(struct sip_leg *l, msg_t *msg, const sip_t *request)
 		l->session_expires = x->x_delta < 90 ? 90 : (unsigned)x->x_delta;
 		if (x->x_refresher != NULL)
 			l->refresher = strcasecmp(x->x_refresher, "uas") == 0 ? REFRESHER_US
-									     : REFRESHER_THEM;
+									      : REFRESHER_THEM;
 		else if (l->refresher == REFRESHER_NONE || knows)
 			l->refresher = knows ? REFRESHER_THEM : REFRESHER_US;
 	} else if (l->session_expires == 0 && request->sip_to->a_tag == NULL) {

@@ -59,8 +59,8 @@ void sip_emit_contacts(struct sip *s, const char *user)
 	s->hooks.emit(s->hooks.arg, &ev);
 }
 
-void sip_emit_audit(struct sip *s, const char *who, const char *action, const char *object,
-	const char *why)
+void sip_emit_audit(
+	struct sip *s, const char *who, const char *action, const char *object, const char *why)
 {
 	struct event ev = {.type = EV_AUDIT};
 
@@ -171,8 +171,8 @@ static void each_binding(void *arg, const struct binding *b)
 		b->kind == BINDING_STATIC ? -1 : (int)((b->expires - e->now) / 1000));
 }
 
-void sip_registrations(
-	struct sip *s, void (*fn)(void *arg, const char *user, const char *uri, int expires_s), void *arg)
+void sip_registrations(struct sip *s,
+	void (*fn)(void *arg, const char *user, const char *uri, int expires_s), void *arg)
 {
 	struct each e = {fn, arg, sip_clock()};
 
@@ -218,10 +218,10 @@ static int make_headers(struct sip *s)
 	s->type_sdp = sip_content_type_make(s->home, "application/sdp");
 	s->type_sipfrag = sip_content_type_make(s->home, "message/sipfrag;version=2.0");
 	return s->allow != NULL && s->supported != NULL && s->supported_rel != NULL &&
-			s->user_agent != NULL && s->server != NULL && s->accept != NULL &&
-			s->type_sdp != NULL && s->type_sipfrag != NULL
-		? 0
-		: ENOMEM;
+			       s->user_agent != NULL && s->server != NULL && s->accept != NULL &&
+			       s->type_sdp != NULL && s->type_sipfrag != NULL
+		       ? 0
+		       : ENOMEM;
 }
 
 static struct registrar_config registrar_settings(struct sip *s)
@@ -261,7 +261,8 @@ struct sip *sip_create(const struct sip_config *cfg, const struct sip_hooks *hoo
 	s->registrar = registrar_create(&rc);
 	s->digest = digest_server_create(cfg->realm, cfg->nonce_ms);
 	if (s->root == NULL || s->registrar == NULL || s->digest == NULL || make_headers(s) != 0) {
-		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "sip_failed", "error", "no memory", NULL);
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "sip_failed", "error", "no memory",
+			NULL);
 		goto fail;
 	}
 	if (peer_compile(s) != 0 || open_stack(s) != 0)
@@ -280,7 +281,7 @@ static void drop_all_legs(struct sip *s)
 	struct sip_leg *l, *next;
 
 	HASH_ITER(hh_tag, s->by_tag, l, next)
-		sip_leg_drop(l);
+	sip_leg_drop(l);
 	sip_leg_bury(s);
 	request_bury(s);
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct stack;
-#define NTA_AGENT_MAGIC_T struct stack
-#define NTA_LEG_MAGIC_T struct stack
+#define NTA_AGENT_MAGIC_T    struct stack
+#define NTA_LEG_MAGIC_T	     struct stack
 #define NTA_OUTGOING_MAGIC_T struct stack_client_sink
 #define NTA_INCOMING_MAGIC_T struct stack_server_sink
 #define NTA_RELIABLE_MAGIC_T void
@@ -30,7 +30,7 @@ struct stack;
 #include "base/log.h"
 #include "base/str.h"
 
-#define LISTEN_MAX 16
+#define LISTEN_MAX  16
 #define MESSAGE_MAX 65536
 
 struct listener {
@@ -126,13 +126,14 @@ static int listener_open(struct stack *s, const char *text, const struct stack_c
 	char uri[160];
 
 	if (s->nlistener >= LISTEN_MAX || !listener_parse(text, l)) {
-		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_bad", "value", text, "expected",
-			"udp:ADDRESS:PORT or tcp:ADDRESS:PORT", NULL);
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_bad", "value", text,
+			"expected", "udp:ADDRESS:PORT or tcp:ADDRESS:PORT", NULL);
 		return EINVAL;
 	}
 	snprintf(uri, sizeof(uri), "sip:%s;transport=%s", l->hostport, l->proto);
 	if (nta_agent_add_tport(s->agent, (url_string_t *)uri, TPTAG_IDENT(l->ident),
-		    TPTAG_UDP_RMEM(cfg->udp_rmem), TPTAG_SERVER(1), TPTAG_PONG2PING(1), TAG_END()) < 0) {
+		    TPTAG_UDP_RMEM(cfg->udp_rmem), TPTAG_SERVER(1), TPTAG_PONG2PING(1),
+		    TAG_END()) < 0) {
 		int err = su_errno();
 
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "listen_failed", "value", text,
@@ -446,9 +447,9 @@ struct stack *stack_create(
 	redirect_library_log();
 	s->agent = nta_agent_create(root, (url_string_t *)-1, NULL, s, NTATAG_UA(1),
 		NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1), NTATAG_CLIENT_RPORT(1),
-		NTATAG_CANCEL_487(0), NTATAG_PASS_100(1), NTATAG_TIMEOUT_408(1),
-		NTATAG_SIP_T1(t1), NTATAG_SIP_T1X64(64 * t1), NTATAG_PRELOAD(2048),
-		NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_SIPFLAGS(MSG_FLG_EXTRACT_COPY), TAG_END());
+		NTATAG_CANCEL_487(0), NTATAG_PASS_100(1), NTATAG_TIMEOUT_408(1), NTATAG_SIP_T1(t1),
+		NTATAG_SIP_T1X64(64 * t1), NTATAG_PRELOAD(2048), NTATAG_MAXSIZE(MESSAGE_MAX),
+		NTATAG_SIPFLAGS(MSG_FLG_EXTRACT_COPY), TAG_END());
 	if (s->agent == NULL) {
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "stack_failed", "error",
 			su_strerror(su_errno()), NULL);
