@@ -23,6 +23,7 @@ struct reader {
 	unsigned problems;
 };
 
+__attribute__((format(printf, 4, 0)))
 static void tell(struct reader *r, const char *file, unsigned line, const char *fmt, va_list ap)
 {
 	char text[768], whole[1024];

@@ -415,6 +415,7 @@ extern su_log_t nta_log[], tport_log[];
 
 /* What the library says becomes lines of our log: the first line of each message, at debug. A lost
  * datagram is reported by its transaction; here it would only alarm. */
+__attribute__((format(printf, 2, 0)))
 static void library_says(void *arg, const char *fmt, va_list ap)
 {
 	char text[200];
