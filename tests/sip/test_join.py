@@ -272,6 +272,8 @@ def e056(lab):
     b = target.incoming()
     b.reply(180)
     a.hangup()
+    c.expect("INVITE")  # hold: nobody is there to be heard
+    c.expect("ACK")
     c.reinvite(c.sdp.copy(port=c.sdp.port + 2))
     c.update(c.sdp.copy())
     c.expect(200, method="UPDATE")
