@@ -43,7 +43,7 @@ struct leg *bridge_peer(const struct call *k, const struct leg *l)
 	return l->id == b->b ? call_leg(k, b->a) : NULL;
 }
 
-/* ---- what the rows say ------------------------------------------------------------------------ */
+/* ---- what the rows say ----------------------------------------------------------------------- */
 
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b)
 {
@@ -94,7 +94,7 @@ void bridge_forget(struct core *c, struct call *k, struct leg *l)
 		answer_alone(c, p);
 }
 
-/* ---- offers from a party ------------------------------------------------------------------------ */
+/* ---- offers from a party --------------------------------------------------------------------- */
 
 static void reject_offer(struct core *c, struct leg *l, uint16_t status)
 {
@@ -182,7 +182,7 @@ void bridge_withdrawn(struct core *c, struct call *k, struct leg *l)
 		roll_back(l);
 }
 
-/* ---- answers to our offers ------------------------------------------------------------------------ */
+/* ---- answers to our offers ------------------------------------------------------------------- */
 
 /* The answer holds although nothing that we know of asked for it: once more, then it stands
  * (R-032, E-051). */
@@ -260,7 +260,7 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 	own_offer_failed(c, k, l, e->status);
 }
 
-/* ---- the reconciler --------------------------------------------------------------------------------- */
+/* ---- the reconciler -------------------------------------------------------------------------- */
 
 /* l was given what p said last, in the direction that p wants. */
 static bool has_newest(const struct leg *l, const struct leg *p)

@@ -12,7 +12,7 @@
 #define LEGS_FIRST 4
 #define SEGS_FIRST 2
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static bool slots_grow(struct core *c)
 {
@@ -91,7 +91,7 @@ void call_free(struct core *c, struct call *k)
 	call_free_memory(k);
 }
 
-/* ---- legs of a call ------------------------------------------------------------------------------ */
+/* ---- legs of a call -------------------------------------------------------------------------- */
 
 struct leg *call_leg(const struct call *k, leg_id id)
 {
@@ -109,7 +109,7 @@ struct leg *call_role(const struct call *k, enum role role)
 	return NULL;
 }
 
-/* ---- the step -------------------------------------------------------------------------------------- */
+/* ---- the step -------------------------------------------------------------------------------- */
 
 void call_post(struct call *k, enum word w)
 {
@@ -160,7 +160,7 @@ void call_run(struct core *c, struct call *k)
 		call_free(c, k);
 }
 
-/* ---- a new call --------------------------------------------------------------------------------- */
+/* ---- a new call ------------------------------------------------------------------------------ */
 
 static void caller_leg(struct core *c, struct call *k, const struct ev_invite *e)
 {
@@ -236,7 +236,7 @@ void call_invite(struct core *c)
 	call_run(c, k);
 }
 
-/* ---- commands ----------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 /* The party that a command speaks for: the agent of the call, or the leg that it names. */
 static struct leg *commanding_leg(struct core *c, struct call *k)

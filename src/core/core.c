@@ -21,7 +21,7 @@ ENUM_DEFINE(step, STEP_LIST)
 ENUM_DEFINE(bridge_state, BRIDGE_LIST)
 ENUM_DEFINE(call_kind, CALL_KIND_LIST)
 
-/* ---- the step's output ---------------------------------------------------------------------- */
+/* ---- the step's output ----------------------------------------------------------------------- */
 
 void core_out_init(struct core_out *out)
 {
@@ -101,7 +101,7 @@ int64_t call_stamp(const struct call *k, int64_t mono)
 	return k->wall0 + (mono - k->mono0) * 1000;
 }
 
-/* ---- timers --------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static void timer_emit(struct core *c, uint64_t id, enum timer_kind kind, uint32_t serial, int64_t ms)
 {
@@ -127,7 +127,7 @@ void timer_stop(struct core *c, uint64_t id, enum timer_kind kind, uint32_t *ser
 	*serial = 0;
 }
 
-/* ---- create, destroy -------------------------------------------------------------------------- */
+/* ---- create, destroy ------------------------------------------------------------------------- */
 
 struct core *core_create(const struct core_config *cfg, unsigned node)
 {
@@ -178,7 +178,7 @@ void core_config_default(struct core_config *cfg)
 	};
 }
 
-/* ---- the step ----------------------------------------------------------------------------------- */
+/* ---- the step -------------------------------------------------------------------------------- */
 
 /* Whoever waits for an answer about something that is not there any more gets one. */
 static void answer_unknown(struct core *c)

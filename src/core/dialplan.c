@@ -27,7 +27,7 @@ static bool is_literal(int c)
 	       c == '_';
 }
 
-/* ---- sets: [0-9*] ------------------------------------------------------------------------ */
+/* ---- sets: [0-9*] ---------------------------------------------------------------------------- */
 
 static bool is_range(int from, int to)
 {
@@ -73,7 +73,7 @@ static bool set_has(const char *p, int c)
 	return false;
 }
 
-/* ---- one element -------------------------------------------------------------------------- */
+/* ---- one element ----------------------------------------------------------------------------- */
 
 static bool is_wildcard(const char *p)
 {
@@ -121,7 +121,7 @@ bool dialplan_pattern_match(const char *pattern, const char *number)
 	return *number == '\0';
 }
 
-/* ---- checking ------------------------------------------------------------------------------ */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 static int complain(const char *pattern, const char *at, const char *what, char *err, size_t size)
 {
@@ -168,7 +168,7 @@ int dialplan_pattern_check(const char *pattern, char *err, size_t size)
 	return 0;
 }
 
-/* ---- numbers -------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static bool is_name(const char *s)
 {
@@ -194,7 +194,7 @@ int dialplan_normalize(const char *number, char *out, size_t size)
 	return n > 0 ? 0 : EINVAL;
 }
 
-/* ---- routes --------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 /* Can a number that begins with c fit this pattern? */
 static bool may_begin(const char *pattern, int c)

@@ -26,8 +26,9 @@
 	X(EV_OFFER_NONE, "OFFER_NONE") /* re-INVITE without SDP: wants an offer from us in the 2xx */\
 	X(EV_OFFER_WITHDRAWN, "OFFER_WITHDRAWN") /* that re-INVITE was cancelled, or its ACK with  \
 					the answer never came (E-045) */                           \
-	X(EV_OA_DONE, "OA_DONE")     /* our ACT_OFFER was answered, or the answer to an offer that we \
-					gave in a 2xx came with the ACK; status 200, or the failure (488, 491, 500 ..) */ \
+	X(EV_OA_DONE, "OA_DONE")     /* our ACT_OFFER was answered, or the answer to an offer that \
+					we gave in a 2xx came with the ACK; status 200, or the     \
+					failure (488, 491, 500 ..) */                              \
 	X(EV_REFRESH, "REFRESH")     /* UPDATE or re-INVITE that changes nothing was answered by the \
 					adapter (E-055); for the log and liveness only */          \
 	X(EV_INFO, "INFO")           /* INFO to be passed across; request kept under `ref` */      \

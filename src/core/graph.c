@@ -11,7 +11,7 @@
 
 ENUM_DEFINE(graph_format, GRAPH_FORMAT_LIST)
 
-/* ---- a growing text ------------------------------------------------------------------------ */
+/* ---- a growing text -------------------------------------------------------------------------- */
 
 struct text {
 	char *buf;
@@ -79,7 +79,7 @@ static void put_escaped(struct text *t, const char *s, const char *special)
 	}
 }
 
-/* ---- the table ------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 enum row_kind { ROW_MOVE, ROW_IGNORE, ROW_NEVER };
 
@@ -148,7 +148,7 @@ static void each_state(struct text *t, void (*fn)(struct text *t, const char *st
 	}
 }
 
-/* ---- text ----------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void text_move(struct text *t, const struct table_row *r)
 {
@@ -230,7 +230,7 @@ static void render_dot(struct text *t)
 	put(t, "}\n");
 }
 
-/* ---- markdown --------------------------------------------------------------------------------- */
+/* ---- markdown -------------------------------------------------------------------------------- */
 
 static void put_cell(struct text *t, const char *s)
 {

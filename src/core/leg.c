@@ -54,7 +54,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 	free(l);
 }
 
-/* ---- the ways out --------------------------------------------------------------------------------- */
+/* ---- the ways out ---------------------------------------------------------------------------- */
 
 /* From here on only CLOSED matters; a guard waits for it. */
 static void closing(struct core *c, struct call *k, struct leg *l)
@@ -125,7 +125,7 @@ void leg_part(struct core *c, struct call *k, struct leg *l)
 		leg_drop(c, k, l, moved ? 200 : 0, "", "");
 }
 
-/* ---- those being rung ------------------------------------------------------------------------------- */
+/* ---- those being rung ------------------------------------------------------------------------ */
 
 /* Which of two refusals says more about why (RFC 3261 section 16.7 step 6, in spirit). */
 static uint16_t better_status(uint16_t a, uint16_t b)
@@ -317,7 +317,7 @@ static void on_answer(struct core *c, struct call *k, struct leg *l)
 	call_post(k, T_ANSWER);
 }
 
-/* ---- the other side leaves ---------------------------------------------------------------------------- */
+/* ---- the other side leaves ------------------------------------------------------------------- */
 
 static const char *party_word(const struct call *k, const struct leg *l)
 {
@@ -389,7 +389,7 @@ static void on_ack(struct core *c, struct call *k, struct leg *l)
 	l->oa = OA_IDLE;
 }
 
-/* ---- INFO, NOTIFY, timers ------------------------------------------------------------------------------- */
+/* ---- INFO, NOTIFY, timers -------------------------------------------------------------------- */
 
 static void on_info(struct core *c, struct call *k, struct leg *l)
 {

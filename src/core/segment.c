@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- timeline and audit ------------------------------------------------------------------------ */
+/* ---- timeline and audit ---------------------------------------------------------------------- */
 
 static bool is_headline(const char *type)
 {
@@ -54,7 +54,7 @@ void audit(struct core *c, struct call *k, const char *who, enum origin via, con
 		f->audit.conv = k->conv;
 }
 
-/* ---- the conversation --------------------------------------------------------------------------- */
+/* ---- the conversation ------------------------------------------------------------------------ */
 
 static const char *customer_number(const struct call *k)
 {
@@ -127,7 +127,7 @@ void record_close(struct core *c, struct call *k, const char *by)
 	f->conversation_closed.n_blind = k->n_blind;
 }
 
-/* ---- segments --------------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static int segment_slot(struct call *k)
 {
@@ -287,7 +287,7 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 	s->state = IV_FREE;
 }
 
-/* ---- which interval --------------------------------------------------------------------------------- */
+/* ---- which interval -------------------------------------------------------------------------- */
 
 /* Two parties who are connected and agree: who of them holds? */
 static enum interval talk_state(const struct leg *l, const struct leg *p)

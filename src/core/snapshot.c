@@ -48,7 +48,7 @@ int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len)
 	return 0;
 }
 
-/* ---- restore ------------------------------------------------------------------------------------ */
+/* ---- restore --------------------------------------------------------------------------------- */
 
 static bool header_fits(const struct header *h, size_t len)
 {
@@ -182,7 +182,7 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
 	c->out = NULL;
 }
 
-/* ---- invariants ------------------------------------------------------------------------------------ */
+/* ---- invariants ------------------------------------------------------------------------------ */
 
 static char complaint[160];
 

@@ -53,7 +53,7 @@ static struct ending farewell_of(const struct call *k)
 	}
 }
 
-/* ---- first call -------------------------------------------------------------------------------- */
+/* ---- first call ------------------------------------------------------------------------------ */
 
 /* Early media goes back only if one phone alone rings: of several, nobody could say whose. */
 static void v_progress_kept(struct core *c, struct call *k)
@@ -81,7 +81,7 @@ static void v_progress_kept(struct core *c, struct call *k)
 	}
 }
 
-/* ---- who is there --------------------------------------------------------------------------------- */
+/* ---- who is there ---------------------------------------------------------------------------- */
 
 static struct leg *answered_target(const struct call *k)
 {
@@ -191,7 +191,7 @@ static void v_stay(struct core *c, struct call *k)
 	(void)k;
 }
 
-/* ---- who hears whom ---------------------------------------------------------------------------------- */
+/* ---- who hears whom -------------------------------------------------------------------------- */
 
 static void v_connect_target(struct core *c, struct call *k)
 {
@@ -221,7 +221,7 @@ static void v_hold_if_command(struct core *c, struct call *k)
 		bridge_hold(c, k, kept(k), owner(k));
 }
 
-/* ---- what the transferor is told ---------------------------------------------------------------------- */
+/* ---- what the transferor is told ------------------------------------------------------------- */
 
 static void reply(struct core *c, uint64_t cmd, uint16_t status, const char *text)
 {
@@ -413,7 +413,7 @@ static void v_tell_failed(struct core *c, struct call *k)
 	notify(c, k, k->status ? k->status : 480, "", SUB_FINAL);
 }
 
-/* ---- why it failed ------------------------------------------------------------------------------------- */
+/* ---- why it failed --------------------------------------------------------------------------- */
 
 static void v_set_no_answer(struct core *c, struct call *k)
 {
@@ -444,7 +444,7 @@ static void v_set_internal(struct core *c, struct call *k)
 	k->status = 500;
 }
 
-/* ---- what is on record ------------------------------------------------------------------------------------ */
+/* ---- what is on record ----------------------------------------------------------------------- */
 
 static void transfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
 	const char *value2)
@@ -608,7 +608,7 @@ static void v_forget_xfer(struct core *c, struct call *k)
 	k->xfer.refer_leg = ID_NONE;
 }
 
-/* ---- the fallback chain -------------------------------------------------------------------------------------- */
+/* ---- the fallback chain ---------------------------------------------------------------------- */
 
 static bool fallback_usable(struct core *c, const struct call *k, const struct fallback *f,
 	struct target *t)
@@ -691,7 +691,7 @@ static void v_fall_back(struct core *c, struct call *k)
 		f->transfer_closed.next = x->id;
 }
 
-/* ---- whom to ring ----------------------------------------------------------------------------------------------- */
+/* ---- whom to ring ---------------------------------------------------------------------------- */
 
 static void v_dial_target(struct core *c, struct call *k)
 {
@@ -708,7 +708,7 @@ static void v_dial_recall(struct core *c, struct call *k)
 	target_dial(c, k, &k->xfer.target, ID_NONE);
 }
 
-/* ---- how long ------------------------------------------------------------------------------------------------------ */
+/* ---- how long -------------------------------------------------------------------------------- */
 
 static void guard(struct core *c, struct call *k, int64_t ms)
 {
@@ -740,7 +740,7 @@ static void v_unguard(struct core *c, struct call *k)
 	timer_stop(c, k->id, TIMER_STATE, &k->timer);
 }
 
-/* ---- the list ------------------------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 void verb_run(struct core *c, struct call *k, enum verb v)
 {
@@ -772,7 +772,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 	run[v](c, k);
 }
 
-/* ---- the request itself ------------------------------------------------------------------------------------------------ */
+/* ---- the request itself ---------------------------------------------------------------------- */
 
 /* EV_TRANSFER on leg l (NULL: the call has nobody to speak for). A leg that is not a party of the
  * call any more is told so; anybody else is judged by the table and by policy. */

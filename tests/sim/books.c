@@ -104,7 +104,7 @@ static struct bk_conv *open_conv(struct books *b, const struct fact *f, const uu
 	return b->failed ? NULL : c;
 }
 
-/* ---- conversations ------------------------------------------------------------------------------ */
+/* ---- conversations --------------------------------------------------------------------------- */
 
 static void conversation_opened(struct books *b, const struct fact *f)
 {
@@ -188,7 +188,7 @@ static void conversation_closed(struct books *b, const struct fact *f)
 	check_sums(b, f, c);
 }
 
-/* ---- segments ------------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static void segment_opened(struct books *b, const struct fact *f)
 {
@@ -320,7 +320,7 @@ static void segment_closed(struct books *b, const struct fact *f)
 	c->agent_talk += s->talk;
 }
 
-/* ---- transfers ------------------------------------------------------------------------------------- */
+/* ---- transfers ------------------------------------------------------------------------------- */
 
 static void transfer_opened(struct books *b, const struct fact *f)
 {
@@ -407,7 +407,7 @@ static void transfer_closed(struct books *b, const struct fact *f)
 		c->failed++;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void timeline_entry(struct books *b, const struct fact *f)
 {
@@ -473,7 +473,7 @@ void books_step(struct books *b, const struct core_out *out)
 		take_fact(b, &out->facts[i]);
 }
 
-/* ---- live state --------------------------------------------------------------------------------------- */
+/* ---- live state ------------------------------------------------------------------------------ */
 
 /* Is there an open, answered segment of this person in the conversation? */
 static bool is_with(const struct bk_conv *c, const char *who)

@@ -111,7 +111,7 @@ static struct ct_req *req_new(struct contract *ct, uint64_t cmd, enum ct_req_kin
 	return r;
 }
 
-/* ---- directions ----------------------------------------------------------------------------- */
+/* ---- directions ------------------------------------------------------------------------------ */
 
 enum { SENDS = 1, RECVS = 2 };
 
@@ -243,7 +243,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	}
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void leg_ends(struct contract *ct, struct ct_leg *l)
 {
@@ -450,7 +450,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 	}
 }
 
-/* ---- actions ------------------------------------------------------------------------------------ */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 static void leg_fail(struct contract *ct, const struct action *a, const char *rule, const char *why)
 {
@@ -846,7 +846,7 @@ static void take_action(struct contract *ct, const struct action *a)
 	}
 }
 
-/* ---- after a step -------------------------------------------------------------------------------- */
+/* ---- after a step ---------------------------------------------------------------------------- */
 
 /* What the event demanded was done in the same step. */
 static void check_demands(struct contract *ct, const struct event *ev)
@@ -901,7 +901,7 @@ void contract_step(struct contract *ct, const struct event *ev, const struct cor
 		contract_fail(ct, "close-unguarded", "a leg that ended has no guard");
 }
 
-/* ---- timers ---------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static void sooner(const struct ct_timer *t, uint64_t id, enum timer_kind kind, int64_t *best,
 	struct event *ev)
@@ -933,7 +933,7 @@ bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev)
 	return true;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void contract_end(struct contract *ct)
 {

@@ -9,7 +9,7 @@
 /* So many offers in a row, each answered with something new, and the last answers may stand. */
 #define ROUNDS_MAX 6
 
-/* ---- actions ---------------------------------------------------------------------------------- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 /* Did this event end the leg, or does its sender want it to end? */
 static bool ends_leg(const struct event *ev, leg_id leg)
@@ -111,7 +111,7 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 	}
 }
 
-/* ---- the call as it stands ---------------------------------------------------------------------- */
+/* ---- the call as it stands ------------------------------------------------------------------- */
 
 static const struct leg_view *with_role(const struct call_view *v, const char *role)
 {

@@ -34,7 +34,7 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- worlds ----------------------------------------------------------------------------------- */
+/* ---- worlds ---------------------------------------------------------------------------------- */
 
 /* Runs the failed world again with a recorder, and shrinks that. */
 static void explain(uint64_t seed, sim_mutator *mutator)
@@ -71,7 +71,7 @@ static bool run_worlds(const struct options *o, uint64_t *done)
 	return true;
 }
 
-/* ---- what was not reached ---------------------------------------------------------------------- */
+/* ---- what was not reached -------------------------------------------------------------------- */
 
 static unsigned missing_rows(void)
 {
@@ -100,7 +100,7 @@ static void print_hits(void)
 	}
 }
 
-/* ---- the watchers watched ------------------------------------------------------------------------ */
+/* ---- the watchers watched -------------------------------------------------------------------- */
 
 static bool is_caught(const struct mutation *m, uint64_t seed, char *rule, size_t size)
 {
@@ -149,7 +149,7 @@ static bool is_deterministic(uint64_t seed)
 	return true;
 }
 
-/* ---- main ------------------------------------------------------------------------------------------ */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static uint64_t fresh_seed(void)
 {

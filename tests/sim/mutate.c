@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* ---- tools -------------------------------------------------------------------------------------- */
+/* ---- tools ----------------------------------------------------------------------------------- */
 
 static struct action *find(struct core_out *out, enum act type)
 {
@@ -81,7 +81,7 @@ static void drop_fact(struct sim *s, struct core_out *out, struct fact *f)
 		drop_fact(s, out, find_fact(out, type));                                           \
 	}
 
-/* ---- actions ------------------------------------------------------------------------------------- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 DOUBLES(answer_twice, ACT_ANSWER)
 DOUBLES(hangup_twice, ACT_HANGUP)
@@ -166,7 +166,7 @@ MUTATOR(caller_dropped)
 		(struct action){.type = ACT_HANGUP, .leg = l->id, .call = id_call(l->id)};
 }
 
-/* ---- facts ----------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 LOSES(interval_lost, FACT_INTERVAL)
 LOSES(segment_close_lost, FACT_SEGMENT_CLOSED)

@@ -9,7 +9,7 @@
 #define TAIL_MS 40000 /* after the last event: time for guards to fire */
 #define TRIES_MAX 4000
 
-/* ---- playing ----------------------------------------------------------------------------------- */
+/* ---- playing --------------------------------------------------------------------------------- */
 
 struct moved { /* a call's id in the recording and in this run */
 	call_id was, is;
@@ -126,7 +126,7 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 	free_player(&p);
 }
 
-/* ---- shrinking ----------------------------------------------------------------------------------- */
+/* ---- shrinking ------------------------------------------------------------------------------- */
 
 struct shrinker {
 	const struct core_config *cfg;

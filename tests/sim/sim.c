@@ -138,7 +138,7 @@ static void note_directory(struct sim *s, const struct event *ev)
 		s->ndir++;
 }
 
-/* ---- a step ------------------------------------------------------------------------------------ */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 static void look_at_call(struct sim *s, const struct event *ev)
 {
@@ -239,7 +239,7 @@ void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct
 	}
 }
 
-/* ---- snapshots ----------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 struct saved {
 	call_id id;

@@ -52,7 +52,7 @@ struct world {
 	bool quiet;        /* nobody begins anything any more */
 };
 
-/* ---- the agenda: a binary heap by time --------------------------------------------------------- */
+/* ---- the agenda: a binary heap by time ------------------------------------------------------- */
 
 static bool earlier(const struct todo *a, const struct todo *b)
 {
@@ -128,7 +128,7 @@ static int64_t network(struct world *w)
 	return range(w, 1, 60);
 }
 
-/* ---- who there is ---------------------------------------------------------------------------------- */
+/* ---- who there is ---------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *number;
@@ -195,7 +195,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->nroute = COUNT(routes);
 }
 
-/* ---- phones -------------------------------------------------------------------------------------------- */
+/* ---- phones ---------------------------------------------------------------------------------- */
 
 static struct phone *phone_of(struct world *w, leg_id id)
 {
@@ -246,7 +246,7 @@ static struct sdp_note note(struct world *w, struct phone *p, enum sdp_what what
 	return n;
 }
 
-/* ---- sending events --------------------------------------------------------------------------------------- */
+/* ---- sending events -------------------------------------------------------------------------- */
 
 static void react(struct world *w, const struct event *ev);
 
@@ -278,7 +278,7 @@ static bool send_simple(struct world *w, enum ev type, leg_id leg)
 	return send(w, &ev);
 }
 
-/* ---- directory ------------------------------------------------------------------------------------------------ */
+/* ---- directory ------------------------------------------------------------------------------- */
 
 static void tell_user(struct world *w, unsigned i, bool gone)
 {
@@ -367,7 +367,7 @@ static void change_directory(struct world *w)
 	}
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static void plan_command(struct world *w, leg_id leg, int64_t within)
 {
@@ -496,7 +496,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan_command(w, p->id, 12000);
 }
 
-/* ---- one thing that somebody does --------------------------------------------------------------------------- */
+/* ---- one thing that somebody does ------------------------------------------------------------ */
 
 static enum dir heard_by(struct world *w, leg_id leg)
 {
@@ -817,7 +817,7 @@ static void do_todo(struct world *w, const struct todo *t)
 	}
 }
 
-/* ---- how the network answers ---------------------------------------------------------------------------------- */
+/* ---- how the network answers ----------------------------------------------------------------- */
 
 static void after_hangup(struct world *w, leg_id leg)
 {
@@ -958,7 +958,7 @@ static void react(struct world *w, const struct event *ev)
 	}
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 struct world *world_create(uint64_t seed, sim_mutator *mutator, struct sim_record *record)
 {

@@ -29,7 +29,7 @@ struct script {
 	unsigned nwords;
 };
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static int wrong(struct script *s, const char *fmt, ...)
 {
@@ -108,7 +108,7 @@ static uint16_t find_status(const struct script *s, unsigned from, uint16_t othe
 	return otherwise;
 }
 
-/* ---- setting up ---------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;
@@ -260,7 +260,7 @@ static void open_stage(struct script *s)
 		stage_send(&s->st, &s->setup[i], "");
 }
 
-/* ---- what parties do --------------------------------------------------------------------------------- */
+/* ---- what parties do ------------------------------------------------------------------------- */
 
 static struct sdp_note offer_note(const struct script *s, enum dir dir)
 {
@@ -443,7 +443,7 @@ static int do_party(struct script *s)
 	return 0;
 }
 
-/* ---- commands, directory, snapshots --------------------------------------------------------------------- */
+/* ---- commands, directory, snapshots ---------------------------------------------------------- */
 
 /* TIME ctl transfer|cancel|hangup [NUMBER] [of WHO] */
 static int do_ctl(struct script *s)
@@ -503,7 +503,7 @@ static int do_manual(struct script *s)
 	return 0;
 }
 
-/* ---- expectations, written by hand ------------------------------------------------------------------------- */
+/* ---- expectations, written by hand ----------------------------------------------------------- */
 
 static const struct fact *nth_fact(struct script *s, enum fact_type type, unsigned n)
 {
@@ -615,7 +615,7 @@ static int do_state(struct script *s)
 	return 0;
 }
 
-/* ---- lines --------------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static int do_timed(struct script *s)
 {

@@ -22,7 +22,7 @@ void stage_done(struct stage *st)
 	free(st->facts);
 }
 
-/* ---- names -------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 struct stage_leg *stage_leg(struct stage *st, const char *name)
 {
@@ -80,7 +80,7 @@ static void name_uuid(struct stage *st, const uuid *id, const char *kind, unsign
 	snprintf(st->ids[st->nids++].name, 16, "%s%u", kind, ++*n);
 }
 
-/* ---- facts ---------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 static void keep_fact(struct stage *st, const struct fact *f)
 {
@@ -136,7 +136,7 @@ static void print_fact(struct stage *st, const struct fact *f)
 	fputc('\n', st->out);
 }
 
-/* ---- the ladder ------------------------------------------------------------------------------------- */
+/* ---- the ladder ------------------------------------------------------------------------------ */
 
 /* One rung: text in the leg's column, a line down in the others. */
 static void rung(struct stage *st, leg_id id, const char *text)
@@ -330,7 +330,7 @@ static void tell_action(struct stage *st, const struct action *a)
 	}
 }
 
-/* ---- habits ------------------------------------------------------------------------------------------ */
+/* ---- habits ---------------------------------------------------------------------------------- */
 
 static void later(struct stage *st, int64_t in, const struct event *ev)
 {
@@ -446,7 +446,7 @@ static void follow_event(struct stage *st, const struct event *ev)
 		habit_closed(st, l, NETWORK_MS);
 }
 
-/* ---- playing ------------------------------------------------------------------------------------------- */
+/* ---- playing --------------------------------------------------------------------------------- */
 
 static void bind_new_legs(struct stage *st, const struct event *ev, const char *name)
 {
