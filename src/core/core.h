@@ -41,7 +41,7 @@ void core_reconfigure(struct core *c, const struct core_config *cfg);
  * request that needs an answer (OFFER, INFO, TRANSFER, commands) is answered 481 or 404. */
 void core_step(struct core *c, const struct event *ev, struct core_out *out);
 
-/* ---- looking in: the control socket, the panel, tests ---------------------------------- */
+/* ---- looking in: the control socket, the panel, tests ---------------------------------------- */
 
 #define VIEW_LEGS_MAX 24
 
@@ -78,7 +78,7 @@ bool core_view(const struct core *c, call_id id, struct call_view *v);
 /* The next call after id in slot order (ID_NONE: the first); ID_NONE at the end. */
 call_id core_next_call(const struct core *c, call_id after);
 
-/* ---- snapshots -------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 /* Writes the whole call as plain bytes into *buf (malloc'd, caller frees). 0, or ENOENT/ENOMEM. */
 int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len);
@@ -93,7 +93,7 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
  * in a buffer that lives until the next call). */
 const char *core_check(const struct core *c);
 
-/* ---- the table, for docs, graph and tests ------------------------------------------------ */
+/* ---- the table, for docs, graph and tests ---------------------------------------------------- */
 
 struct table_row {
 	const char *state, *event, *next; /* next NULL: an IGNORE */

@@ -187,7 +187,7 @@ bool fact_decode(const unsigned char *buf, size_t len, struct fact *f)
 	return p == end;
 }
 
-/* ---- printing ---------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 struct out {
 	char *p, *end; /* end: where the NUL must go at the latest */

@@ -15,7 +15,7 @@
 
 #include <uthash.h>
 
-/* ---- states and words of the table -------------------------------------------------------- */
+/* ---- states and words of the table ----------------------------------------------------------- */
 
 #define CALL_STATE_LIST(X)                                                                         \
 	X(SETUP, "SETUP")           /* the caller waits, somebody is being rung */                 \
@@ -51,7 +51,7 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(FB_END, "chain is at its end")
 ENUM_DECLARE(word, WORD_LIST);
 
-/* ---- legs --------------------------------------------------------------------------------- */
+/* ---- legs ------------------------------------------------------------------------------------ */
 
 #define LEG_STATE_LIST(X)                                                                          \
 	X(LEG_NEW, "new")             /* incoming, no more than 100 sent */                        \
@@ -119,7 +119,7 @@ struct leg {
 	struct party party;
 };
 
-/* ---- segments ------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 #define INTERVAL_LIST(X)                                                                           \
 	X(IV_QUEUED, "queued")                                                                     \
@@ -146,7 +146,7 @@ struct segment {
 	char who[USER_MAX];
 };
 
-/* ---- transfer ------------------------------------------------------------------------------ */
+/* ---- transfer -------------------------------------------------------------------------------- */
 
 #define SUB_LIST(X)                                                                                \
 	X(SUB_NONE, "none")     /* no subscription: a command, Refer-Sub: false, or it ended */    \
@@ -192,7 +192,7 @@ struct xfer {
 	struct target target;
 };
 
-/* ---- bridge -------------------------------------------------------------------------------- */
+/* ---- bridge ---------------------------------------------------------------------------------- */
 
 #define BRIDGE_LIST(X)                                                                             \
 	X(BRIDGE_NONE, "none")                                                                     \
@@ -207,7 +207,7 @@ struct bridge {
 	leg_id a, b;
 };
 
-/* ---- call ---------------------------------------------------------------------------------- */
+/* ---- call ------------------------------------------------------------------------------------ */
 
 #define CALL_KIND_LIST(X)                                                                          \
 	X(CALL_INBOUND, "inbound")                                                                 \
@@ -249,7 +249,7 @@ struct call {
 };
 enum record { RECORD_NONE, RECORD_OPEN, RECORD_CLOSED };
 
-/* ---- directory ------------------------------------------------------------------------------ */
+/* ---- directory ------------------------------------------------------------------------------- */
 
 struct dir_user {
 	struct ev_dir_user row;

@@ -18,6 +18,7 @@ tests_sim_sim_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_sim_sim_LDADD = libcore.a libbase.a
 
 SOAK_EVENTS = 50000000
-.PHONY: soak-sim
+.PHONY: soak soak-sim
+soak: soak-sim
 soak-sim: tests/sim/sim
 	tests/sim/sim --fresh --events $(SOAK_EVENTS)

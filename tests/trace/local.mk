@@ -7,3 +7,4 @@ tests_trace_run_SOURCES = $(SIM_WATCHERS) \
 	tests/trace/stage.c tests/trace/stage.h
 tests_trace_run_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_trace_run_LDADD = libcore.a libbase.a
+EXTRA_DIST += tests/trace/README.md tests/trace/scenarios
