@@ -135,7 +135,6 @@ void answer_send_ack(struct sip_leg *l, const char *sdp, size_t len)
 {
 	msg_t *msg = dialog_request(&l->dialog, l->sip->stack, SIP_METHOD_ACK);
 	struct stack_dest d;
-	struct stack_client *old = l->ack;
 
 	if (msg == NULL)
 		return;
@@ -143,9 +142,7 @@ void answer_send_ack(struct sip_leg *l, const char *sdp, size_t len)
 		message_add_sdp(msg, l->sip, sdp, len);
 	dialog_dest(&l->dialog, &d);
 	trace_message_out(l->sip, l, msg);
-	l->ack = stack_send_ack(l->sip->stack, msg, &d);
-	if (old != NULL)
-		stack_client_release(old);
+	stack_send_ack(l->sip->stack, msg, &d);
 }
 
 void answer_ack(struct sip_leg *l, const struct action *a)

@@ -151,7 +151,6 @@ struct sip_leg {
 	struct stack_server *invite;    /* theirs, until ACK or final failure */
 	struct stack_server_sink invite_sink;
 	struct request *calling;        /* ours, until the final response is dealt with */
-	struct stack_client *ack;       /* repeats our ACK */
 	enum rel { REL_NO, REL_SUPPORTED, REL_REQUIRED } rel; /* 100rel of their INVITE */
 	struct reliable {               /* last RSeq of each fork (RFC 3262 section 4) */
 		uint32_t tag_hash, rseq;

@@ -160,8 +160,6 @@ void sip_leg_drop(struct sip_leg *l)
 	refer_abandon(l);
 	if (l->invite != NULL)
 		stack_server_bind(l->invite, NULL), stack_server_release(l->invite);
-	if (l->ack != NULL)
-		stack_client_release(l->ack);
 	text_clear(&l->remote);
 	text_clear(&l->remote_was);
 	text_clear(&l->given);
@@ -230,8 +228,6 @@ void sip_leg_end(struct sip_leg *l)
 	session_timer_stop(l);
 	offer_abandon(l);
 	info_abandon(l);
-	if (l->ack != NULL)
-		stack_client_release(l->ack), l->ack = NULL;
 	sip_leg_check(l);
 }
 

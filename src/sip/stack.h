@@ -112,9 +112,9 @@ msg_t *stack_request(struct stack *s);
  * at all (no valid next hop): nothing will be reported then. */
 struct stack_client *stack_send(
 	struct stack *s, msg_t *request, const struct stack_dest *d, struct stack_client_sink *sink);
-/* Sends an ACK for a 2xx to the INVITE whose CSeq it carries, before that one is released. Keep
- * the result for the rest of the call: it repeats the ACK when the 2xx is repeated. */
-struct stack_client *stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
+/* Sends an ACK for a 2xx to the INVITE whose CSeq it carries, before that one is released. For 64*T1
+ * it is repeated below when the 2xx is repeated. */
+void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
 /* CANCEL, sent as soon as there was a 1xx; reason NULL or the value of a Reason header. */
 void stack_cancel(struct stack_client *t, const char *reason);
 /* The newest response, and the request as it was sent; the caller destroys the reference. */

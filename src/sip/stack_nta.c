@@ -377,9 +377,12 @@ struct stack_client *stack_send(
 	return (struct stack_client *)send_msg(s, request, d, on_response, sink);
 }
 
-struct stack_client *stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
+void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
 {
-	return (struct stack_client *)send_msg(s, ack, d, NULL, NULL);
+	nta_outgoing_t *orq = send_msg(s, ack, d, NULL, NULL);
+
+	if (orq != NULL)
+		nta_outgoing_destroy(orq); /* stays in the tables until timer F, then frees itself */
 }
 
 void stack_cancel(struct stack_client *t, const char *reason)
