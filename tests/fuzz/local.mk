@@ -71,4 +71,7 @@ fuzz: $(noinst_PROGRAMS)
 		./tests/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -timeout=5 -max_len=4096 \
 			fuzz-work/$$t $(srcdir)/tests/fuzz/corpus/$$t || exit 1; \
 	done
+soak_more = soak-fuzz
+soak-fuzz:
+	$(MAKE) fuzz FUZZ_SECONDS=900
 endif

@@ -19,6 +19,6 @@ tests_sim_sim_LDADD = libcore.a libbase.a
 
 SOAK_EVENTS = 50000000
 .PHONY: soak soak-sim
-soak: soak-sim
+soak: soak-sim $(soak_more)
 soak-sim: tests/sim/sim
 	tests/sim/sim --fresh --events $(SOAK_EVENTS)
