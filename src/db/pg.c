@@ -1,6 +1,7 @@
 /* pg: see pg.h. */
 #include "db/pg.h"
 
+#include "base/log.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -126,6 +127,15 @@ static bool poll_connection(struct pg_waker *w, PGconn *conn, int64_t until)
 	return st == PGRES_POLLING_OK;
 }
 
+/* What the server says beside the point belongs in our log, not raw on stderr. */
+static void on_notice(void *arg, const PGresult *res)
+{
+	char text[256];
+
+	pg_error(PQresultErrorMessage(res), text, sizeof(text));
+	log_kv(LOG_LEVEL_DEBUG, (struct log_ref){0}, "database_notice", "text", text, NULL);
+}
+
 PGconn *pg_open(
 	struct pg_waker *w, const char *conninfo, unsigned timeout_ms, char *why, size_t size)
 {
@@ -135,6 +145,8 @@ PGconn *pg_open(
 	const char *values[] = {"segued", "20", "5", "3", "35000", conninfo, NULL};
 	PGconn *conn = PQconnectStartParams(keys, values, 1);
 
+	if (conn)
+		PQsetNoticeReceiver(conn, on_notice, NULL);
 	if (conn && PQstatus(conn) != CONNECTION_BAD &&
 		poll_connection(w, conn, pg_now() + timeout_ms) && PQsetnonblocking(conn, 1) == 0)
 		return conn;

@@ -9,7 +9,8 @@
 
 #include "core/fact.h"
 
-/* Where facts come from; app/ ties this to the store. Called on the shipper's thread. */
+/* Where facts come from; app/ ties this to the store. Called on the shipper's thread. Their numbers
+ * go up by one; a fact k * 2^32 + 1 may follow any smaller number. */
 struct shipper_source {
 	void *arg;
 	uuid identity;

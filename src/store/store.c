@@ -3,8 +3,13 @@
  *
  * The map is written in place and commits sync nothing (MDB_WRITEMAP | MDB_NOSYNC), so an append
  * makes no system call; the kernel owns the pages, so they outlive the process however it ends. A
- * thread of the store's own flushes them to disk. Key 0 holds the identity, facts start at 1, and
- * the newest fact is never removed: the next sequence number is always the last key plus one.
+ * thread of the store's own flushes them to disk. Key 0 holds who and where we are (struct home),
+ * facts start at 1, and the newest fact is never removed: the next sequence number is the last key
+ * plus one.
+ *
+ * If the machine stops, the last second may be missing on disk, although PostgreSQL may have it.
+ * Its numbers must not be given again, or the shipper would take new facts for old ones: after a
+ * reboot numbering goes on at the next multiple of 2^32.
  */
 #include "store/store.h"
 
@@ -20,13 +25,23 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define READERS_MAX 16
 #define SYNC_MS	    1000
+#define EPOCH	    ((uint64_t)1 << 32)
 #define TRIM_MAX    4096 /* facts removed in one transaction, so that the loop is back soon */
+
+/* What key 0 holds. */
+struct home {
+	uuid identity;
+	uuid boot;	/* the boot of the machine that wrote last; nil: unknown */
+	uint64_t floor; /* numbers up to here are not given again */
+};
 
 struct store {
 	MDB_env *env;
@@ -122,23 +137,49 @@ static uuid new_identity(void)
 	return uuid_v7(ts.tv_sec * 1000000LL + ts.tv_nsec / 1000, rnd[0], rnd[1]);
 }
 
-/* Reads the identity, making it if this outbox is new. */
-static int load_identity(struct store *s, MDB_txn *txn)
+/* Which boot of the machine this is; nil if it does not tell. */
+static uuid this_boot(void)
+{
+	char text[UUID_STRLEN] = "";
+	uuid boot = {{0}};
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (f && (!fgets(text, sizeof(text), f) || !uuid_parse(text, &boot)))
+		boot = (uuid){{0}};
+	if (f)
+		fclose(f);
+	return boot;
+}
+
+/* Reads key 0, making it if this outbox is new. */
+static int load_home(struct store *s, MDB_txn *txn, struct home *home)
 {
 	const uint64_t zero = 0;
 	MDB_val key = key_of(&zero), val;
 	int rc = mdb_get(txn, s->dbi, &key, &val);
 
 	if (rc == MDB_NOTFOUND) {
-		s->identity = new_identity();
-		val = (MDB_val){sizeof(s->identity), &s->identity};
+		*home = (struct home){new_identity(), this_boot(), 0};
+		val = (MDB_val){sizeof(*home), home};
 		return mdb_put(txn, s->dbi, &key, &val, 0);
 	}
-	if (rc == 0 && val.mv_size != sizeof(s->identity))
+	if (rc == 0 && val.mv_size != sizeof(*home))
 		return MDB_CORRUPTED;
 	if (rc == 0)
-		memcpy(&s->identity, val.mv_data, sizeof(s->identity));
+		memcpy(home, val.mv_data, sizeof(*home));
 	return rc;
+}
+
+/* The machine has stopped since this was written: numbering goes on well above whatever was given
+ * before. */
+static int survive_reboot(struct store *s, MDB_txn *txn, struct home *home)
+{
+	const uint64_t zero = 0;
+	MDB_val key = key_of(&zero), val = {sizeof(*home), home};
+
+	home->boot = this_boot();
+	home->floor = (s->last / EPOCH + 1) * EPOCH;
+	return mdb_put(txn, s->dbi, &key, &val, 0);
 }
 
 static int load_last(struct store *s, MDB_txn *txn)
@@ -156,23 +197,103 @@ static int load_last(struct store *s, MDB_txn *txn)
 	return rc;
 }
 
-static int load(struct store *s)
+static int load_state(struct store *s, MDB_txn *txn)
 {
+	const uuid boot = this_boot();
+	struct home home;
 	MDB_envinfo info;
 	MDB_stat stat;
+	int rc;
+
+	if ((rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &s->dbi)) ||
+		(rc = load_home(s, txn, &home)) || (rc = load_last(s, txn)))
+		return rc;
+	if (s->last < home.floor)
+		s->last = home.floor;
+	if (uuid_is_nil(&boot) || !uuid_eq(&boot, &home.boot)) {
+		rc = survive_reboot(s, txn, &home);
+		if (rc)
+			return rc;
+		s->last = home.floor;
+	}
+	s->identity = home.identity;
+	if ((rc = mdb_env_info(s->env, &info)) || (rc = mdb_stat(txn, s->dbi, &stat)))
+		return rc;
+	s->pages_max = info.me_mapsize / stat.ms_psize / 10 * 9;
+	return 0;
+}
+
+static int load(struct store *s)
+{
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 
 	if (rc)
 		return rc;
-	if ((rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &s->dbi)) ||
-		(rc = load_identity(s, txn)) || (rc = load_last(s, txn)) ||
-		(rc = mdb_env_info(s->env, &info)) || (rc = mdb_stat(txn, s->dbi, &stat))) {
+	rc = load_state(s, txn);
+	if (rc) {
 		mdb_txn_abort(txn);
 		return rc;
 	}
-	s->pages_max = info.me_mapsize / stat.ms_psize / 10 * 9;
 	return mdb_txn_commit(txn);
+}
+
+/* ---- is it whole? ------------------------------------------------------------------------ */
+
+/* Reads everything there is. */
+static int walk(MDB_txn *txn)
+{
+	MDB_cursor *cur;
+	MDB_val key, val;
+	MDB_dbi dbi;
+	int rc;
+
+	if ((rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &dbi)) ||
+		(rc = mdb_cursor_open(txn, dbi, &cur)))
+		return rc;
+	while ((rc = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0)
+		if (key.mv_size != sizeof(uint64_t) || val.mv_size > FACT_ENCODED_MAX)
+			return MDB_CORRUPTED;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int walk_file(const char *path)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+
+	if (mdb_env_create(&env) ||
+		mdb_env_open(env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600) ||
+		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn))
+		return MDB_CORRUPTED;
+	return walk(txn);
+}
+
+/* Looks through the file in a process of its own, because LMDB aborts on pages that a power failure
+ * tore. 0, EBADMSG, or another errno. */
+static int inspect(const char *path)
+{
+	const struct rlimit no_core = {0, 0};
+	struct stat st;
+	int status, null;
+	pid_t pid;
+
+	if (stat(path, &st) < 0 || st.st_size == 0)
+		return 0; /* will be made */
+	pid = fork();
+	if (pid < 0)
+		return errno;
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		null = open("/dev/null", O_WRONLY);
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+		_exit(walk_file(path) == 0 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EBADMSG;
 }
 
 /* A map that a power failure tore: keep it for the curious, and go on with an empty one. */
@@ -290,7 +411,9 @@ int store_open(const char *dir, unsigned size_mb, struct store **out)
 	rc = take_lock(s, dir);
 	if (rc)
 		goto out;
-	rc = open_and_load(s, path, size_mb);
+	rc = inspect(path);
+	if (rc == 0)
+		rc = open_and_load(s, path, size_mb);
 	if (rc == EBADMSG && (rc = set_aside(path)) == 0)
 		rc = open_and_load(s, path, size_mb);
 	if (rc == 0)

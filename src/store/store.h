@@ -12,19 +12,21 @@
 struct store;
 
 /* Opens or creates the outbox in directory dir (made if its parent exists); its size_mb on disk are
- * reserved now. A file that is damaged beyond use is renamed, logged and replaced. 0 or an errno:
- * EBUSY if another process has it open, ENOSPC if the disk has no room for it. */
+ * reserved now. A damaged file is renamed, logged and replaced; a child process looks for damage, so
+ * call this before there are threads. 0 or an errno: EBUSY if another process has it open, ENOSPC if
+ * the disk has no room for it. */
 int store_open(const char *dir, unsigned size_mb, struct store **out);
 void store_close(struct store *s);
 
-/* Appends n facts in one transaction. On success *last is the sequence number of the newest. 0 or
+/* Appends n facts in one transaction. On success *last is the sequence number of the newest; numbers
+ * go up by one, except that after a reboot of the machine they go on at k * 2^32 + 1. 0 or
  * an errno; ENOSPC when the outbox is full (the caller logs and goes on: a call is never dropped
  * for the ledger's sake, and the loss is counted and shown). */
 int store_append(struct store *s, const struct fact *facts, unsigned n, uint64_t *last);
 
 /* Reads facts with sequence numbers > after, at most max, in order. Any thread. fn's pointers are
- * valid during the call only; it returns false to stop early. Returns how many were given, or
- * -errno. */
+ * valid during the call only; it returns false to stop early. Room that is freed meanwhile is not
+ * used again before the call returns: do not dawdle in fn. Returns how many were given, or -errno. */
 int store_read(struct store *s, uint64_t after, unsigned max,
 	bool (*fn)(void *arg, uint64_t seq, const unsigned char *bytes, size_t len), void *arg);
 
