@@ -50,6 +50,7 @@ void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b
 	(void)c;
 	k->bridge = (struct bridge){BRIDGE_UNSETTLED, 0, a->id, b->id};
 	a->reoffers = b->reoffers = 0;
+	a->refused = b->refused = (struct given){0};
 }
 
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
@@ -152,6 +153,7 @@ void bridge_offer(struct core *c, struct call *k, struct leg *l)
 	}
 	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
 	l->oa = none ? OA_RECV_NONE : OA_RECV;
+	l->refused = (struct given){0};
 	if (!none) {
 		l->rv_prev = l->rv;
 		l->will_prev = l->will;
@@ -200,6 +202,7 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	(void)c;
 	l->oa = OA_IDLE;
 	l->given = l->offered;
+	l->refused = (struct given){0};
 	if (n->what == SDP_ANSWER && (l->rv == 0 || !n->same))
 		l->rv = ++l->rv_top;
 	l->image = n->image;
@@ -231,7 +234,7 @@ static void own_offer_failed(struct core *c, struct call *k, struct leg *l, uint
 		return;
 	}
 	l->oa = OA_IDLE;
-	l->given = l->offered; /* asked and refused: not asked again */
+	l->refused = l->offered;
 	if (k->bridge.state == BRIDGE_UNSETTLED) {
 		k->status = status;
 		call_post(k, JOIN_FAILED);
@@ -248,6 +251,8 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 		return;
 	if (e->status >= 200 && e->status < 300) {
 		answered(c, k, l, &e->sdp);
+		if (e->sdp.what == SDP_ANSWER && !e->sdp.usable && !(p && p->oa == OA_RECV))
+			own_offer_failed(c, k, l, 488); /* every stream refused (E-033) */
 		return;
 	}
 	if (p && p->oa == OA_RECV && p->state == LEG_UP && l->offered.rv == p->rv) {
@@ -267,6 +272,13 @@ static bool has_newest(const struct leg *l, const struct leg *p)
 {
 	return l->given.from == p->id && l->given.rv == p->rv && l->given.told == p->will &&
 	       l->given.mode == GIVEN_CONNECT;
+}
+
+/* The leg said no to just this, and nothing has changed since. */
+static bool was_refused(const struct leg *l, const struct given *g)
+{
+	return l->refused.rv != 0 && l->refused.from == g->from && l->refused.rv == g->rv &&
+	       l->refused.told == g->told && l->refused.mode == g->mode;
 }
 
 static bool is_unanswered(const struct leg *l)
@@ -343,7 +355,8 @@ static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, stru
 		leg_set_state(c, l, LEG_ANSWERED);
 		return true;
 	}
-	if (l->state != LEG_UP || p->oa != OA_IDLE || p->rv == 0 || has_newest(l, p))
+	if (l->state != LEG_UP || p->oa != OA_IDLE || p->rv == 0 || has_newest(l, p) ||
+		was_refused(l, &(struct given){p->id, p->rv, p->will, GIVEN_CONNECT}))
 		return false;
 	if (k->bridge.rounds >= ROUNDS_MAX) {
 		l->given = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
@@ -372,24 +385,25 @@ static bool reconcile(struct core *c, struct call *k, struct leg *l, struct leg 
 /* Held by us: told so with the session it has. The row that holds it says for whom. */
 static bool hold(struct core *c, struct leg *l)
 {
-	struct action *a;
+	struct given held;
 
 	if (l == NULL || l->state != LEG_UP || l->oa != OA_IDLE || l->given.rv == 0 ||
 		l->given.mode == GIVEN_HOLD || dir_holds(l->given.told))
 		return false;
-	a = act_add(c, ACT_OFFER, l->id);
-	a->dir = SDP_DIR_SENDONLY;
+	held = (struct given){l->given.from, l->given.rv, DIR_SENDONLY, GIVEN_HOLD};
+	if (was_refused(l, &held))
+		return false;
+	act_add(c, ACT_OFFER, l->id)->dir = SDP_DIR_SENDONLY;
 	l->oa = OA_SENT;
-	l->offered = l->given;
-	l->offered.mode = GIVEN_HOLD;
-	l->offered.told = DIR_SENDONLY;
+	l->offered = held;
 	return true;
 }
 
 static bool agree(const struct leg *a, const struct leg *b)
 {
 	return a->state == LEG_UP && b->state == LEG_UP && a->oa == OA_IDLE && b->oa == OA_IDLE &&
-	       has_newest(a, b) && has_newest(b, a);
+	       has_newest(a, b) && has_newest(b, a) && !was_refused(a, &a->given) &&
+	       !was_refused(b, &b->given);
 }
 
 bool bridge_run(struct core *c, struct call *k)

@@ -169,7 +169,7 @@ void core_config_default(struct core_config *cfg)
 		.resume_ms = 32000,
 		.bye_ms = 2000,
 		.notify_ms = 4000,
-		.close_ms = 40000,
+		.close_ms = 36000, /* within INV-1: 64*T1 + 5 s */
 		.no_answer_status = 408,
 		.redirect = true,
 		.redirect_max = 5,

@@ -108,6 +108,7 @@ struct leg {
 	uint8_t reoffers; /* times we asked again because the answer held without reason (E-051) */
 	uint16_t rv, rv_prev, rv_top; /* version of its SDP: now, before the pending offer, newest */
 	struct given given, offered;  /* agreed; in flight */
+	struct given refused;         /* what it would not take: not offered again */
 	bool outbound, rel_required, immediate, may_refer, image;
 	int8_t seg;     /* index into call->segs, NO_SEG */
 	uint16_t fail_status;

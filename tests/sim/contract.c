@@ -320,7 +320,7 @@ static void ev_oa_done(struct contract *ct, const struct event *ev, struct ct_le
 	bool good = ev->offer.status >= 200 && ev->offer.status < 300;
 
 	l->offer_out = l->ack_due = false;
-	l->oa_failed = !good;
+	l->oa_failed = !good || (ev->offer.sdp.what == SDP_ANSWER && !ev->offer.sdp.usable);
 	if (!good)
 		return;
 	leg_says(l, &ev->offer.sdp);

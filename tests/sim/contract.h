@@ -88,6 +88,7 @@ struct ct_call {
 	bool commanded;        /* HANGUP by command */
 	unsigned nlegs;        /* not yet freed */
 	leg_id kept;           /* who must not be lost, as the core last showed it */
+	bool may_transfer, may_cancel; /* what its buttons say, likewise */
 	int64_t born, empty_since;
 	UT_hash_handle hh;
 };

@@ -95,9 +95,28 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 	(void)out;
 }
 
+/* A button that was shown works, and one that was not is refused (M2). */
+static void check_buttons(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	struct ct_call *k = contract_call(ct, ev->call);
+	bool good = false;
+
+	if (k == NULL || ev->leg != ID_NONE)
+		return;
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_REPLY)
+			good = out->actions[i].status < 300;
+	if (ev->type == EV_XFER_CANCEL && good != k->may_cancel)
+		contract_fail(ct, "button-cancel", "can_cancel was %d, the command %s",
+			k->may_cancel, good ? "worked" : "was refused");
+	if (ev->type == EV_TRANSFER && good && !k->may_transfer)
+		contract_fail(ct, "button-transfer", "can_transfer was false, the command worked");
+}
+
 void judge_actions(struct contract *ct, struct books *books, const struct event *ev,
 	const struct core_out *out)
 {
+	check_buttons(ct, ev, out);
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
 		struct ct_call *k;
@@ -176,6 +195,24 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	check_directions(ct, a, b);
 	check_directions(ct, b, a);
 	a->asked = b->asked = 0;
+}
+
+/* Time is booked as talk only while two living dialogs have each other's media. */
+static void check_booking(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
+	struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL;
+	struct ct_leg *b = owner ? contract_leg(ct, owner->id) : NULL;
+	char id[ID_STRLEN];
+
+	if (v->interval == NULL || strcmp(v->interval, "talking") != 0 ||
+		strcmp(v->state, "END") == 0)
+		return;
+	if (a == NULL || b == NULL || a->state != CT_UP || b->state != CT_UP ||
+		a->given.from != b->id || b->given.from != a->id)
+		contract_fail(ct, "talk-without-media",
+			"call %s books talk, and its two parties do not hear each other",
+			id_str(v->id, id));
 }
 
 static bool is_transient(const char *state)
@@ -258,22 +295,26 @@ static void check_legs(struct contract *ct, const struct call_view *v)
 	}
 }
 
-static void note_kept(struct contract *ct, const struct call_view *v)
+static void note_view(struct contract *ct, const struct call_view *v)
 {
 	const struct leg_view *kept = with_role(v, "kept");
 	struct ct_call *k = contract_call(ct, v->id);
 
-	if (k != NULL)
-		k->kept = kept ? kept->id : ID_NONE;
+	if (k == NULL)
+		return;
+	k->kept = kept ? kept->id : ID_NONE;
+	k->may_transfer = v->can_transfer;
+	k->may_cancel = v->can_cancel;
 }
 
 void judge_call(struct contract *ct, const struct call_view *v)
 {
-	note_kept(ct, v);
+	note_view(ct, v);
 	if (strcmp(v->state, "CHAIN") == 0)
 		contract_fail(ct, "instant-state", "a step ended in CHAIN");
 	check_legs(ct, v);
 	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
 		check_talk(ct, v);
+	check_booking(ct, v);
 	check_guard(ct, v);
 }

@@ -301,10 +301,14 @@ static void restore_one(struct sim *s, const struct saved *one, int64_t now)
 	struct event nothing = {.type = EV_AUDIT, .now = now};
 	struct call_view v;
 
+	if (core_restore(s->core, one->bytes, one->len - 1) == 0)
+		sim_fail(s, "restore-damaged", "core_restore() took half a snapshot");
 	if (core_restore(s->core, one->bytes, one->len) != 0) {
 		sim_fail(s, "restore-refused", "core_restore() of a snapshot failed");
 		return;
 	}
+	if (core_restore(s->core, one->bytes, one->len) == 0)
+		sim_fail(s, "restore-twice", "core_restore() put a call where one is");
 	s->out.nactions = s->out.nfacts = 0;
 	s->out.leg = ID_NONE;
 	core_restored(s->core, one->id, now, &s->out);

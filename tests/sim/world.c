@@ -1037,6 +1037,8 @@ static void silence(struct world *w)
 			live(w);
 		} else if (w->nheap > 0) {
 			next_todo(w);
+		} else if (none.now > end) {
+			break;
 		} else {
 			sim_timers(&w->sim, none.now, on_timer, w);
 			w->now = none.now;
