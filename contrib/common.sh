@@ -42,6 +42,7 @@ missing_packages() {
 NO_CLUSTER=/etc/postgresql-common/createcluster.d/segue-install.conf
 
 no_system_cluster() {
+	as_root mkdir -p "$(dirname "$NO_CLUSTER")"
 	printf 'create_main_cluster = false\n' | as_root tee "$NO_CLUSTER" >/dev/null
 }
 
@@ -72,7 +73,10 @@ install_packages() {
 	esac
 	local ok=0
 	apt_get "$log" install -y --no-install-recommends "${missing[@]}" || ok=1
-	as_root rm -f "$NO_CLUSTER"
+	if [ -e "$NO_CLUSTER" ]; then
+		as_root rm "$NO_CLUSTER"
+		as_root rmdir --ignore-fail-on-non-empty "$(dirname "$NO_CLUSTER")"
+	fi
 	[ $ok = 0 ] || die "apt-get install failed, see $log" \
 		"read the end of $log; 'apt-get -f install' often helps"
 }
