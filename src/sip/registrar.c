@@ -694,19 +694,6 @@ void registrar_drop_user(struct registrar *r, const char *user)
 	settle(r, o);
 }
 
-int registrar_drop(struct registrar *r, uint32_t id)
-{
-	struct node *n = node_find(r, id);
-	struct owner *o;
-
-	if (!n)
-		return ENOENT;
-	o = n->owner;
-	unlink_node(r, n);
-	settle(r, o);
-	return 0;
-}
-
 static void sweep(struct registrar *r, struct node *slot, int64_t now)
 {
 	struct node *n, *next;

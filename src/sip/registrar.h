@@ -87,8 +87,6 @@ void registrar_drop_user(struct registrar *r, const char *user);
 
 /* Drops what has expired; call it about every second. Cost: the bindings due, not all. */
 void registrar_expire(struct registrar *r, int64_t now);
-/* Drops one binding, because its flow is gone or it answers nothing. ENOENT if there is none. */
-int registrar_drop(struct registrar *r, uint32_t id);
 
 /* Numbers of the user's contacts, best q first, then the newest; returns how many (0..max). */
 unsigned registrar_contacts(const struct registrar *r, const char *user,

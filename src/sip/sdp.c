@@ -271,64 +271,6 @@ enum sdp_error sdp_scan(const char *text, size_t len, struct sdp *sdp)
 	return scan_all(&scan, sdp->session);
 }
 
-/* ---- formats ------------------------------------------------------------------------------- */
-
-/* RFC 3551 section 6: static payload numbers that are in use. */
-static const char *static_rtpmap(struct slice number)
-{
-	static const struct {
-		const char *number, *rtpmap;
-	} table[] = {
-		{"0", "PCMU/8000"},	{"3", "GSM/8000"},   {"4", "G723/8000"},
-		{"5", "DVI4/8000"},	{"6", "DVI4/16000"}, {"7", "LPC/8000"},
-		{"8", "PCMA/8000"},	{"9", "G722/8000"},  {"10", "L16/44100/2"},
-		{"11", "L16/44100"},	{"12", "QCELP/8000"}, {"13", "CN/8000"},
-		{"14", "MPA/90000"},	{"15", "G728/8000"}, {"18", "G729/8000"},
-		{"26", "JPEG/90000"},	{"31", "H261/90000"}, {"32", "MPV/90000"},
-		{"33", "MP2T/90000"},	{"34", "H263/90000"},
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (slice_is(number, table[i].number))
-			return table[i].rtpmap;
-	return NULL;
-}
-
-/* The value of "a=<name><number> value". */
-static struct slice format_attribute(const struct sdp_stream *s, const char *name,
-	struct slice number)
-{
-	struct slice rest = s->text, line;
-
-	while (slice_line(&rest, &line)) {
-		struct slice value = line;
-
-		if (!slice_starts(line, name))
-			continue;
-		value = slice_skip(line, strlen(name));
-		if (slice_eq(slice_word(&value), number))
-			return slice_trim(value);
-	}
-	return slice_of(NULL, 0);
-}
-
-int sdp_format_at(const struct sdp_stream *s, unsigned i, struct sdp_format *f)
-{
-	struct slice formats = s->formats;
-
-	memset(f, 0, sizeof(*f));
-	do
-		f->number = slice_word(&formats);
-	while (i-- > 0 && f->number.n > 0);
-	if (f->number.n == 0)
-		return 0;
-	f->rtpmap = format_attribute(s, "a=rtpmap:", f->number);
-	if (f->rtpmap.n == 0)
-		f->rtpmap = slice_str(static_rtpmap(f->number));
-	f->fmtp = format_attribute(s, "a=fmtp:", f->number);
-	return 1;
-}
-
 /* ---- the note ------------------------------------------------------------------------------ */
 
 /* Next line that is not blank. */

@@ -62,13 +62,6 @@ struct sdp {
  * not even be passed on. */
 enum sdp_error sdp_scan(const char *text, size_t len, struct sdp *sdp);
 
-/* A format of a stream, for logs and tests: number i of `formats`, with its rtpmap ("PCMU/8000",
- * also for static numbers) and fmtp if there are. Returns 1, or 0 when i is past the end. */
-struct sdp_format {
-	struct slice number, rtpmap, fmtp;
-};
-int sdp_format_at(const struct sdp_stream *s, unsigned i, struct sdp_format *f);
-
 /* Fills the note that an event carries. what: OFFER or ANSWER as the message's place says; BAD
  * comes out for an unusable text, NONE for len 0. prev: what this leg's party said last (its offer
  * or answer), len 0 for nothing. */
@@ -120,11 +113,6 @@ struct sdp_job {
  * fits the offer; the body is made all the same, every stream refused. */
 enum sdp_error sdp_rewrite(struct sdp_local *me, const struct sdp_job *job, char *buf, size_t size,
 	size_t *len);
-
-/* Takes note of the m-lines of an offer that came from the leg's peer and was answered, so that
- * later offers keep them. (sdp_rewrite() does it for the answers that it makes.) An answer by the
- * peer needs no call: it has the lines of our offer. */
-void sdp_local_learn(struct sdp_local *me, const struct sdp *offer);
 
 /* The direction that an answer may have at most: wanted, clamped to what offered permits. */
 enum dir sdp_dir_clamp(enum dir wanted, enum dir offered);

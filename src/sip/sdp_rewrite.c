@@ -38,13 +38,6 @@ static void slot_set(struct sdp_slot *slot, struct slice media, struct slice pro
 	str_copy_n(slot->proto, sizeof(slot->proto), proto.p, proto.n);
 }
 
-void sdp_local_learn(struct sdp_local *me, const struct sdp *offer)
-{
-	for (unsigned i = 0; i < offer->n; i++)
-		slot_set(&me->slot[i], offer->stream[i].media, offer->stream[i].proto);
-	me->nslots = offer->n;
-}
-
 /* ---- planning ------------------------------------------------------------------------------ */
 
 /* How alike a stream and an m-line must be; tried in this order. */

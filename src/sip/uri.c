@@ -615,16 +615,6 @@ bool number_clean(char *buf, size_t size, const char *text)
 	return true;
 }
 
-bool number_is_global(const char *number)
-{
-	size_t n;
-
-	if (str_empty(number) || number[0] != '+')
-		return false;
-	n = strspn(number + 1, "0123456789");
-	return n >= 1 && n <= 15 && number[n + 1] == '\0';
-}
-
 /* ---- name-addr ----------------------------------------------------------------------------- */
 
 /* Makes a display name fit to print: bad UTF-8 and control bytes become ?. */

@@ -93,8 +93,6 @@ int uri_unescape(char *buf, size_t size, const char *text, size_t len);
 /* Cleans a dialled number: where text is a phone number (digits, + in front, * #, separators
  * "-.()" and blanks) the separators go; any other text (a name) stays as it is. False if cut. */
 bool number_clean(char *buf, size_t size, const char *text);
-/* + and 1..15 digits: E.164 in global form. */
-bool number_is_global(const char *number);
 
 /* ---- name-addr: From, To, Contact, Route, Path, Refer-To, P-Asserted-Identity ------------- */
 

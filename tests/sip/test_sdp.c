@@ -40,7 +40,6 @@ static void assert_slice(struct slice s, const char *expected)
 static void test_scan(void **state)
 {
 	struct sdp sdp;
-	struct sdp_format f;
 
 	assert_int_equal(scan(BASE AUDIO "a=sendonly\r\n" VIDEO "a=mid:v\r\n", &sdp), SDP_OK);
 	assert_int_equal(sdp.n, 2);
@@ -55,13 +54,6 @@ static void test_scan(void **state)
 	assert_int_equal(sdp.stream[0].dir, DIR_SENDONLY);
 	assert_int_equal(sdp.stream[1].dir, DIR_SENDRECV);
 	assert_slice(sdp.stream[1].mid, "v");
-	assert_int_equal(sdp_format_at(&sdp.stream[0], 0, &f), 1);
-	assert_slice(f.rtpmap, "PCMU/8000");
-	assert_int_equal(sdp_format_at(&sdp.stream[0], 2, &f), 1);
-	assert_slice(f.number, "101");
-	assert_slice(f.rtpmap, "telephone-event/8000");
-	assert_slice(f.fmtp, "0-15");
-	assert_int_equal(sdp_format_at(&sdp.stream[0], 3, &f), 0);
 }
 
 static void test_scan_lf(void **state)
@@ -561,17 +553,6 @@ static void test_errors_change_nothing(void **state)
 	assert_memory_equal(&before, &leg.me, sizeof(before));
 }
 
-static void test_learn(void **state)
-{
-	struct leg leg;
-	struct sdp sdp;
-
-	leg_init(&leg);
-	assert_int_equal(scan(BASE VIDEO AUDIO, &sdp), SDP_OK);
-	sdp_local_learn(&leg.me, &sdp);
-	assert_offer(&leg, SDP_DIR_AS_IS, BASE AUDIO, OWN("1") "m=video 0 RTP/AVP 0\r\n" AUDIO);
-}
-
 static void test_ipv6_origin(void **state)
 {
 	struct leg leg;
@@ -714,7 +695,6 @@ int main(void)
 		cmocka_unit_test(test_srtp),
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_errors_change_nothing),
-		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_ipv6_origin),
 		cmocka_unit_test(test_in_body),
 		cmocka_unit_test(test_random_sessions),
