@@ -85,6 +85,11 @@ static void receive_in_dialog(
 	case sip_method_options:
 		other_options(s, t, request);
 		break;
+	case sip_method_cancel: /* of nothing that is pending */
+	case sip_method_prack:
+	case sip_method_notify: /* we subscribe to nothing */
+		reply_simple(s, l, t, 481, NULL);
+		break;
 	default:
 		other_unknown(s, l, t, request);
 		break;
