@@ -52,7 +52,7 @@ def example_1(lab):
     c.end(talk=210, limbo=13, n_requested=2, n_blind=2)
 
     db = shipped(lab, c)
-    assert db.violations() == []
+    db.must_add_up()
     assert db.rows("select outcome, transferred, total_ms, talk_ms, limbo_ms, n_blind, n_requested, "
                    "agents, case_owner, ended_by from segue.call_log") == [
         ("answered", "t", "223000", "210000", "13000", "2", "2", "{me,saul,me}", "me", "customer")]
@@ -90,7 +90,7 @@ def example_6(lab):
     c.end(by="agent", ring=10, talk=60, hold=15, held=5)
 
     db = shipped(lab, c)
-    assert db.violations() == []
+    db.must_add_up()
     assert db.rows("select kind, customer_number, total_ms, ring_ms, talk_ms, hold_ms, held_ms, "
                    "transferred from segue.call_log") == [
         ("outbound", "+4930777", "90000", "10000", "60000", "15000", "5000", "f")]
@@ -117,7 +117,7 @@ def example_8(lab):
     c.end(ring=2, talk=30, limbo=6, n_requested=1)
 
     db = shipped(lab, c)
-    assert db.violations() == []
+    db.must_add_up()
     assert db.rows("select outcome, sip_status, ended_at is not null, joined_at is null "
                    "from segue.transfers") == [("abandoned", "487", "t", "t")]
     assert db.rows("select outcome, talk_ms, ring_ms, answered_at from segue.segments "
@@ -137,7 +137,7 @@ def example_10(lab):
     c.end(outcome="failed", by="system", ring=4, talk=11, estimated=1)
 
     db = shipped(lab, c)
-    assert db.violations() == []
+    db.must_add_up()
     assert db.rows("select estimated, outcome, total_ms from segue.call_log") == [
         ("t", "failed", "15000")]
     assert db.rows("select estimated, outcome, talk_ms from segue.segments") == [
@@ -185,7 +185,7 @@ def crash(lab):
         for part in [lines + [started] + live.lines] if together else [lines, [started], live.lines]:
             box.append(part)
             box.ship(db)
-        assert db.violations() == [], db.violations()
+        db.must_add_up()
         got = {r[0]: r[1:] for r in db.rows(
             "select customer_number, outcome, estimated, ended_by, total_ms, ring_ms, talk_ms, "
             "hold_ms, limbo_ms from segue.conversations")}
@@ -218,7 +218,7 @@ def queue(lab):
         c.end(outcome="answered" if answered else "abandoned", wait=wait)
         calls.append(c)
     db = shipped(lab, *calls)
-    assert db.violations() == []
+    db.must_add_up()
     assert db.rows("select queue, offered, answered, abandoned, answered_in_time, service_level, "
                    "avg_wait_ms from segue.queue_hour") == [
         ("support", "3", "2", "1", "1", "33.3", "30000")]
@@ -242,7 +242,7 @@ def violations(lab):
     b.close("released")
     c.end(ring=3, talk=27, limbo=2, n_blind=1)
     db = shipped(lab, c)
-    assert db.violations() == []
+    db.must_add_up()
     for damage, rule in [
             ("delete from segue.timeline where seq = 2", "the timeline has no gap"),
             ("delete from segue.timeline where seq = (select max(seq) from segue.timeline)",
@@ -276,7 +276,7 @@ def violations(lab):
              "no fact was refused")]:
         got = db.rows(f"begin; {damage}; select rule from segue.check_ledger(); rollback")
         assert (rule,) in got, f"{damage}: {got}"
-    assert db.violations() == []
+    db.must_add_up()
 
 
 # ---- cases ----------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def must_be_complete(db, calls):
                     "joined_at is not null and outcome = 'completed'") == str(calls)
     assert db.value("select count(*) from segue.cases where owner <> 'bob'") == "0"
     assert db.value("select count(*) from segue.conversations where ended_at is null") == "0"
-    assert db.violations() == []
+    db.must_add_up()
 
 
 @tap.case("E-123: PostgreSQL stopped and started under calls loses and doubles nothing")
@@ -446,7 +446,8 @@ def killed(lab):
                    "segue.timeline join segue.conversations c on c.id = conversation_id where "
                    "c.ended_at is not null group by 1) x group by 1") == [("8", "t")]
     assert int(db.value("select count(*) from segue.conversations where ended_at is null")) <= 5
-    assert db.violations() == []
+    # what the runs left open stays so: this tool does not say that it has started
+    db.must_add_up(but=["a user has one open agent segment"])
 
 
 @tap.case("a cursor that somebody else moves is noticed, and nothing is doubled")
@@ -554,7 +555,7 @@ def no_schema(lab):
     assert "database_away" in box.log and "segue.outboxes" in box.log, box.log
     assert dbtest.migrate(lab.cluster, db.name).returncode == 0
     box.ship(db)
-    assert db.violations() == []
+    db.must_add_up()
 
 
 @tap.case("rows appear within a second of the event")
