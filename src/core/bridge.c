@@ -59,11 +59,6 @@ void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
 	k->bridge = (struct bridge){BRIDGE_HOLD, 0, a ? a->id : ID_NONE, b ? b->id : ID_NONE};
 }
 
-void bridge_none(struct call *k)
-{
-	k->bridge = (struct bridge){BRIDGE_NONE, 0, ID_NONE, ID_NONE};
-}
-
 /* The other side waits for an answer that would have come from a leg that is gone: it is given what
  * it had (E-056). */
 static void answer_alone(struct core *c, struct leg *l)

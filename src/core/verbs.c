@@ -484,7 +484,7 @@ static void open_row(struct core *c, struct call *k)
 }
 
 static void close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
-	const uuid *to, const uuid *next)
+	const uuid *to)
 {
 	struct xfer *x = &k->xfer;
 	struct fact *f;
@@ -498,8 +498,6 @@ static void close_row(struct core *c, struct call *k, const char *outcome, const
 	f->transfer_closed.sip_status = x->status;
 	if (to)
 		f->transfer_closed.to_seg = *to;
-	if (next)
-		f->transfer_closed.next = *next;
 	x->prev = x->id;
 }
 
@@ -561,7 +559,7 @@ static void v_close_completed(struct core *c, struct call *k)
 		k->n_blind++;
 	}
 	close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
-		t ? &t->seg_id : NULL, NULL);
+		t ? &t->seg_id : NULL);
 	transfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
 }
 
@@ -573,7 +571,7 @@ static void v_close_failed(struct core *c, struct call *k)
 		x->status = k->status;
 	if (!uuid_is_nil(&x->id)) {
 		k->n_failed++;
-		close_row(c, k, "failed", cause_of_status(x->status), NULL, NULL);
+		close_row(c, k, "failed", cause_of_status(x->status), NULL);
 		transfer_timeline(c, k, "transfer_failed", "cause", cause_of_status(x->status));
 	}
 	forget(k);
@@ -583,7 +581,7 @@ static void v_close_abandoned(struct core *c, struct call *k)
 {
 	if (!uuid_is_nil(&k->xfer.id)) {
 		k->xfer.status = 487;
-		close_row(c, k, "abandoned", "caller_left", NULL, NULL);
+		close_row(c, k, "abandoned", "caller_left", NULL);
 		transfer_timeline(c, k, "transfer_abandoned", NULL, NULL);
 	}
 	forget(k);
@@ -593,7 +591,7 @@ static void v_close_cancelled(struct core *c, struct call *k)
 {
 	if (!uuid_is_nil(&k->xfer.id)) {
 		k->xfer.status = 487;
-		close_row(c, k, "cancelled", "", NULL, NULL);
+		close_row(c, k, "cancelled", "", NULL);
 		transfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
 	}
 	forget(k);
@@ -679,7 +677,7 @@ static void v_fall_back(struct core *c, struct call *k)
 
 	closed = c->out->nfacts;
 	if (!uuid_is_nil(&x->id)) {
-		close_row(c, k, "fell_back", what, NULL, NULL);
+		close_row(c, k, "fell_back", what, NULL);
 		transfer_timeline(c, k, "transfer_fell_back", "to", x->target.name);
 	}
 	x->step = announce ? STEP_ANNOUNCE : STEP_USER;

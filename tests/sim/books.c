@@ -399,6 +399,10 @@ static void transfer_closed(struct books *b, const struct fact *f)
 	if (strcmp(o->outcome, "failed") == 0 && o->cause[0] == '\0')
 		fail_fact(b, "failed-without-cause", f, "failed, and no cause says why");
 	x->closed = f->at;
+	x->next = o->next;
+	b->follows = uuid_is_nil(&o->next) ? b->follows : x;
+	if ((strcmp(o->outcome, "fell_back") == 0) == uuid_is_nil(&o->next))
+		fail_fact(b, "fell-back-to-nothing", f, "fell_back and next disagree");
 	str_set(x->outcome, o->outcome);
 	c->open_xfers--;
 	if (strcmp(o->outcome, "completed") == 0)
@@ -469,8 +473,11 @@ void books_step(struct books *b, const struct core_out *out)
 {
 	b->step++;
 	b->nfacts += out->nfacts;
+	b->follows = NULL;
 	for (unsigned i = 0; i < out->nfacts && !b->failed; i++)
 		take_fact(b, &out->facts[i]);
+	if (b->follows != NULL && find_xfer(b, &b->follows->next) == NULL)
+		fail(b, "fell-back-to-nothing", "the transfer that follows was not opened");
 }
 
 /* ---- live state ------------------------------------------------------------------------------ */

@@ -46,7 +46,7 @@ struct bk_xfer {
 	uuid id, conv;
 	int64_t opened, closed, last_mark;
 	int marks; /* the furthest mark so far */
-	uuid to_seg;
+	uuid to_seg, next;
 	char outcome[16];
 	UT_hash_handle hh;
 };
@@ -55,6 +55,7 @@ struct books {
 	struct bk_conv *convs;
 	struct bk_seg *segs;
 	struct bk_xfer *xfers;
+	struct bk_xfer *follows; /* fell back in this step: its next has to be there at the end */
 	unsigned step;
 	uint64_t nfacts;
 	bool failed;

@@ -165,8 +165,9 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	struct ct_leg *l = contract_leg(ct, ev->leg);
 	struct ct_req *r;
 
-	if (l == NULL)
-		return ev->type == EV_TRANSFER;
+	if (l == NULL) /* of a dialog that the core has forgotten */
+		return ev->type == EV_TRANSFER || ev->type == EV_OFFER ||
+		       ev->type == EV_OFFER_NONE || ev->type == EV_INFO;
 	switch (ev->type) {
 	case EV_PROGRESS:
 		return l->state == CT_DIALING;
@@ -418,6 +419,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 	struct ct_req *r;
 
 	ct->now = ev->now;
+	ct->stray = ID_NONE;
 	switch (ev->type) {
 	case EV_INVITE:
 		ev_invite(ct, ev, new_leg);
@@ -446,6 +448,8 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 	default:
 		if (l != NULL)
 			ev_leg(ct, ev, l);
+		else if (ev->type == EV_OFFER || ev->type == EV_OFFER_NONE)
+			ct->stray = ev->leg;
 		break;
 	}
 }
@@ -771,12 +775,16 @@ static void act_call_free(struct contract *ct, const struct action *a)
 	free(k);
 }
 
-/* An OFFER_REJECT or REFER_REJECT about a leg that was freed before is the polite answer to a late
- * request, and all there is to it. */
+/* An OFFER_REJECT about a leg that was freed before is the polite answer to a late offer, and all
+ * there is to it. */
 static void act_on_leg(struct contract *ct, const struct action *a)
 {
 	struct ct_leg *l = contract_leg(ct, a->leg);
 
+	if (l == NULL && a->type == ACT_OFFER_REJECT && a->leg == ct->stray) {
+		ct->stray = ID_NONE;
+		return;
+	}
 	if (l == NULL) {
 		leg_fail(ct, a, "leg-unknown", "no such leg, or it was freed");
 		return;
@@ -860,6 +868,8 @@ static void check_demands(struct contract *ct, const struct event *ev)
 		r = contract_req(ct, ev->command.cmd);
 	else if (ev->type == EV_INFO)
 		r = contract_req(ct, ev->info.ref);
+	if (ct->stray != ID_NONE)
+		contract_fail(ct, "stray-offer-unanswered", "an offer of a leg that is gone");
 	if (r != NULL && !r->answered)
 		contract_fail(ct, "request-unanswered", "%s got no answer in its step",
 			ev_name(ev->type));

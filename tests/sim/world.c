@@ -142,7 +142,8 @@ static const struct {
 };
 
 static const char *const numbers[] = {"201", "202", "203", "204", "205", "206", "207", "300",
-	"301", "400", "0891234", "0441234", "0900666", "999", "", "+49 (89) 123", "500", "bob"};
+	"301", "400", "0891234", "0441234", "0900666", "999", "", "+49 (89) 123", "500", "bob",
+	"601", "611", "612", "613", "614"};
 
 static const char *any_number(struct world *w)
 {
@@ -168,6 +169,11 @@ static const struct route routes[] = {
 	{.pattern = "0.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1, .prefix = "+49",
 		.transfer = true},
 	{.pattern = "500", .kind = TARGET_VOICEMAIL, .target = "pbx", .transfer = true},
+	{.pattern = "60X", .kind = TARGET_USER, .strip = 3, .prefix = "201", .transfer = true},
+	{.pattern = "611", .kind = TARGET_USER, .target = "bob", .transfer = true},
+	{.pattern = "612", .kind = TARGET_QUEUE, .target = "support", .transfer = true},
+	{.pattern = "613", .kind = TARGET_IVR, .target = "menu", .transfer = true},
+	{.pattern = "614", .kind = TARGET_USER, .target = "nobody", .transfer = true},
 };
 
 void world_config(uint64_t seed, struct core_config *cfg)
@@ -646,6 +652,8 @@ static void do_command(struct world *w, const struct todo *t)
 {
 	struct event ev = {.type = (enum ev)t->arg, .call = id_call(t->leg)};
 
+	if (ev.type == EV_TRANSFER && chance(w, 20))
+		ev.leg = t->leg; /* the panel may say whose call it moves */
 	if (ev.type == EV_TRANSFER) {
 		ev.transfer.cmd = ++w->cmd;
 		ev.transfer.origin = ORIGIN_CTL;
@@ -681,6 +689,23 @@ static void do_notify_done(struct world *w, const struct todo *t)
 	send(w, &ev);
 }
 
+/* A request inside a dialog that the core has forgotten: it has to be answered all the same. */
+static void do_stray_request(struct world *w, leg_id leg)
+{
+	static const enum ev kinds[] = {EV_TRANSFER, EV_OFFER, EV_OFFER_NONE, EV_INFO};
+	struct event ev = {.type = kinds[rng_below(&w->rng, COUNT(kinds))], .leg = leg};
+
+	if (contract_leg(&w->sim.ct, leg) != NULL)
+		return;
+	if (ev.type == EV_TRANSFER)
+		ev.transfer = (struct ev_transfer){.cmd = ++w->cmd, .origin = ORIGIN_REFER};
+	else if (ev.type == EV_INFO)
+		ev.info.ref = ++w->cmd;
+	else
+		ev.offer.sdp.what = ev.type == EV_OFFER ? SDP_OFFER : SDP_NONE;
+	send(w, &ev);
+}
+
 /* Events about legs that are no more, and timers that were stopped a moment ago. */
 static void do_stray(struct world *w)
 {
@@ -699,10 +724,7 @@ static void do_stray(struct world *w)
 		do_command(w, &(struct todo){.leg = leg, .arg = EV_HANGUP});
 		break;
 	case 1:
-		ev.type = EV_TRANSFER;
-		ev.leg = leg;
-		ev.transfer = (struct ev_transfer){.cmd = ++w->cmd, .origin = ORIGIN_REFER};
-		send(w, &ev);
+		do_stray_request(w, leg);
 		break;
 	default:
 		send(w, &ev);
