@@ -101,7 +101,7 @@ const struct option options[] = {
 		.def = "60s",
 		.meaning = "A new call rings this long before the caller is told nobody answers."},
 	{"call", "close", OPT_TIME, OPT_RELOAD, AT(core.close_ms), RANGE(SEC, 5 * MINUTE),
-		.unit = 1, .def = "40s",
+		.unit = 1, .def = "36s",
 		.meaning = "A leg that was hung up is given up after this; more than 64 times "
 			   "sip.t1."},
 
