@@ -16,3 +16,4 @@ dist_migrations_DATA = \
 	sql/002-ledger.sql \
 	sql/003-views.sql \
 	sql/demo.sql
+EXTRA_DIST += docs/tables.md contrib/print-tables

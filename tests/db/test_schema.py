@@ -80,6 +80,15 @@ def comments(lab):
         and obj_description(p.oid, 'pg_proc') is null""") == []
 
 
+@tap.case("docs/tables.md is what contrib/print-tables prints")
+def tables_page(lab):
+    p = subprocess.run([sys.executable, os.path.join(dbtest.SRC, "contrib", "print-tables"),
+                        lab.database().conninfo], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    with open(os.path.join(dbtest.SRC, "docs", "tables.md")) as f:
+        assert p.stdout == f.read(), "run: contrib/print-tables > docs/tables.md"
+
+
 @tap.case("durations are bigint and end in _ms, times are timestamptz")
 def types(lab):
     db = lab.database()
