@@ -171,7 +171,7 @@ struct sip_leg {
 	uint16_t bye_status, bye_q850;  /* SIDE_LEAVING: for the Reason header of the BYE */
 
 	/* session descriptions */
-	struct sdp_local local;         /* our o=, m-line slots */
+	struct text local;              /* struct sdp_local (our o=, m-lines), unused slots cut */
 	struct text remote, remote_was; /* latest from the peer; before the open exchange */
 	struct text given, given_was;   /* latest that we gave; before the open exchange */
 	struct text headers;            /* lines of the peer's last message that may be passed on */

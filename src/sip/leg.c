@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,11 +96,25 @@ struct sip_leg *sip_leg_by_tag(struct sip *s, const char *tag)
 	return l;
 }
 
+/* What the rewriter remembers of a leg is mostly room for m-lines that never come: kept without. */
+static void local_get(const struct sip_leg *l, struct sdp_local *me)
+{
+	memset(me, 0, sizeof(*me));
+	memcpy(me, l->local.p, l->local.n);
+}
+
+static int local_put(struct sip_leg *l, const struct sdp_local *me)
+{
+	return text_set(&l->local, (const char *)me,
+		offsetof(struct sdp_local, slot) + me->nslots * sizeof(me->slot[0]));
+}
+
 int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d)
 {
 	const char *proto, *hostport = stack_local(l->sip->stack, d, &proto);
 	char uri[160], host[STACK_HOST_MAX];
 	const char *colon;
+	struct sdp_local me;
 
 	if (hostport == NULL)
 		return EHOSTUNREACH;
@@ -113,8 +128,8 @@ int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d)
 		str_copy_n(host, sizeof(host), hostport + 1, (size_t)(colon - hostport) - 2);
 	else
 		str_copy_n(host, sizeof(host), hostport, (size_t)(colon - hostport));
-	sdp_local_init(&l->local, sip_random(l->sip), host);
-	return 0;
+	sdp_local_init(&me, sip_random(l->sip), host);
+	return local_put(l, &me);
 }
 
 void sip_leg_take_flow(struct sip_leg *l, struct stack_server *t)
@@ -160,6 +175,7 @@ void sip_leg_drop(struct sip_leg *l)
 	refer_abandon(l);
 	if (l->invite != NULL)
 		stack_server_bind(l->invite, NULL), stack_server_release(l->invite);
+	text_clear(&l->local);
 	text_clear(&l->remote);
 	text_clear(&l->remote_was);
 	text_clear(&l->given);
@@ -317,6 +333,7 @@ const char *sip_leg_make_sdp(
 	struct sip_leg *f = from != ID_NONE ? sip_leg_find(l->sip, from) : NULL;
 	const struct text *source = f != NULL && f->remote.n > 0 ? &f->remote : &l->given;
 	struct sdp_job job = {.role = role, .dir = dir};
+	struct sdp_local me;
 	enum sdp_error err;
 
 	if (source->n == 0)
@@ -325,11 +342,14 @@ const char *sip_leg_make_sdp(
 	job.last = (struct slice){l->given.p, l->given.n};
 	if (role == SDP_ROLE_ANSWER)
 		job.offer = (struct slice){l->remote.p, l->remote.n};
-	err = sdp_rewrite(&l->local, &job, body, sizeof(body), len);
+	local_get(l, &me);
+	err = sdp_rewrite(&me, &job, body, sizeof(body), len);
 	if (err != SDP_OK)
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "sdp_rewrite", "role",
 			sdp_role_name(role), "why", sdp_error_name(err), NULL);
 	if (err != SDP_OK && err != SDP_MISMATCH)
+		return NULL;
+	if (local_put(l, &me) != 0)
 		return NULL;
 	if (role == SDP_ROLE_OFFER)
 		text_move(&l->given_was, &l->given);

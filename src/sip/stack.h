@@ -22,7 +22,7 @@ struct stack_server; /* a request that we were sent */
 struct stack_client; /* a request that we sent */
 
 #define STACK_HOST_MAX 64
-#define STACK_URI_MAX 256
+#define STACK_URI_MAX 160
 
 /* Where a message came from or goes to, numerically. */
 struct stack_addr {
