@@ -60,6 +60,7 @@ struct directory {
 	struct rows *have; /* what has been told; NULL: nothing yet */
 	unsigned changes;  /* rows told since the copy was written */
 	struct complaint *complaints;
+	struct note *ready, **ready_end; /* not yet handed over */
 	int64_t complained_at;
 	char error[256];
 
@@ -74,7 +75,6 @@ struct directory {
 
 static void add_note(struct directory *d, enum note_kind kind, const struct row *row)
 {
-	const uint64_t one = 1;
 	struct note *n = calloc(1, sizeof(*n));
 
 	if (!n)
@@ -96,10 +96,23 @@ static void add_note(struct directory *d, enum note_kind kind, const struct row 
 			n->row.member = row->member;
 		}
 	}
+	*d->ready_end = n;
+	d->ready_end = &n->next;
+}
+
+/* Hands the notes that are ready over to the loop. */
+static void deliver_notes(struct directory *d)
+{
+	const uint64_t one = 1;
+
+	if (!d->ready)
+		return;
 	pthread_mutex_lock(&d->mutex);
-	*d->end = n;
-	d->end = &n->next;
+	*d->end = d->ready;
+	d->end = d->ready_end;
 	pthread_mutex_unlock(&d->mutex);
+	d->ready = NULL;
+	d->ready_end = &d->ready;
 	while (write(d->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
@@ -118,6 +131,7 @@ static void adopt(struct directory *d, struct rows *r, enum note_kind synced)
 	rows_sort(r);
 	rows_diff(d->have, r, tell_row, d);
 	add_note(d, synced, NULL);
+	deliver_notes(d);
 	rows_destroy(d->have);
 	d->have = r;
 }
@@ -382,6 +396,7 @@ int directory_start(const char *conninfo, const char *copy_path,
 		return ENOMEM;
 	pthread_mutex_init(&d->mutex, NULL);
 	d->end = &d->first;
+	d->ready_end = &d->ready;
 	d->hooks = *hooks;
 	d->conninfo = strdup(conninfo);
 	d->copy_path = strdup(copy_path ? copy_path : "");
