@@ -82,6 +82,10 @@ const struct option options[] = {
 	{"sip", "expires_max", OPT_TIME, OPT_RELOAD, AT(sip.expires_max_s),
 		RANGE(60 * SEC, 24 * HOUR), .unit = SEC, .def = "1h",
 		.meaning = "Longest registration; more is shortened to this."},
+	{"sip", "registrations", OPT_PATH, 0, AT(sip.registrations),
+		.def = "/var/lib/segue/registrations",
+		.meaning = "File that carries registrations over a restart of the daemon; \"\" keeps "
+			   "none."},
 	{"sip", "session_expires", OPT_TIME, OPT_RELOAD, AT(sip.session_expires_s),
 		RANGE(0, 24 * HOUR), .unit = SEC, .def = "30m",
 		.meaning = "Session timer that segue asks for (RFC 4028); 0s asks for none."},

@@ -836,6 +836,8 @@ static int load_record(struct registrar *r, const struct record *rec, int64_t no
 		return EINVAL;
 	if (left <= 0)
 		return 0;
+	if (!strstr(b.source, "transport=udp"))
+		b.source = "";
 	if (left > (int64_t)r->cfg.expires_max_s) /* the clock was put back meanwhile */
 		b.expires = now + (int64_t)r->cfg.expires_max_s * 1000;
 	o = owner_get(r, rec->text[0]);

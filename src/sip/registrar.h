@@ -105,7 +105,8 @@ void registrar_each(const struct registrar *r, void (*fn)(void *arg, const struc
 int registrar_save(const struct registrar *r, const char *path, int64_t now, int64_t wall);
 /* Reads such a file into an empty registrar, dropping what expired meanwhile; calls changed once
  * per user. A line that makes no sense is skipped and counted in *bad (may be NULL). 0 or errno
- * (ENOENT: there is none). */
+ * (ENOENT: there is none). A source that was a connection is forgotten: it ended with the process
+ * that had it, and the Contact URI is left. */
 int registrar_load(struct registrar *r, const char *path, int64_t now, int64_t wall,
 	unsigned *bad);
 

@@ -143,12 +143,15 @@ void sip_act(struct sip *s, const struct action *a)
 void sip_user_changed(struct sip *s, const char *user)
 {
 	struct sip_user u;
+	uint32_t known[CONTACTS_MAX];
 	int err;
 
 	sip_enter(s);
 	if (!s->hooks.find_user(s->hooks.arg, user, &u) || !u.enabled) {
 		registrar_drop_user(s->registrar, user);
 	} else {
+		if (registrar_contacts(s->registrar, user, known) > 0)
+			sip_emit_contacts(s, user); /* the phone may be older than the user's row */
 		err = registrar_set_static(s->registrar, user, u.contact);
 		if (err != 0)
 			log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "contact_bad", "user", user,
@@ -233,6 +236,44 @@ static struct registrar_config registrar_settings(struct sip *s)
 		.arg = s};
 }
 
+/* Who was registered when the last run ended. Told when the user's row arrives. */
+static void load_registrations(struct sip *s)
+{
+	const char *path = s->cfg.registrations;
+	struct registrar_config rc = registrar_settings(s);
+	char count[16], skipped[16];
+	unsigned bad = 0;
+	int err;
+
+	if (path[0] == '\0')
+		return;
+	rc.changed = NULL;
+	registrar_configure(s->registrar, &rc);
+	err = registrar_load(s->registrar, path, sip_clock(), time(NULL), &bad);
+	rc.changed = register_changed;
+	registrar_configure(s->registrar, &rc);
+	if (err == ENOENT)
+		return;
+	snprintf(count, sizeof(count), "%u", registrar_count(s->registrar));
+	snprintf(skipped, sizeof(skipped), "%u", bad);
+	log_kv(err != 0 || bad > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, (struct log_ref){0},
+		"registrations_read", "file", path, "count", count, "skipped", skipped, "error",
+		err != 0 ? strerror(err) : NULL, NULL);
+}
+
+static void save_registrations(struct sip *s)
+{
+	const char *path = s->cfg.registrations;
+	int err;
+
+	if (path[0] == '\0')
+		return;
+	err = registrar_save(s->registrar, path, sip_clock(), time(NULL));
+	if (err != 0)
+		log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "registrations_not_saved", "file", path,
+			"error", strerror(err), NULL);
+}
+
 static int open_stack(struct sip *s)
 {
 	struct stack_config sc = {.listen = s->cfg.listen,
@@ -267,6 +308,7 @@ struct sip *sip_create(const struct sip_config *cfg, const struct sip_hooks *hoo
 	}
 	if (peer_compile(s) != 0 || open_stack(s) != 0)
 		goto fail;
+	load_registrations(s);
 	s->tick = su_timer_create(su_root_task(s->root), TICK_MS);
 	if (s->tick == NULL || su_timer_set_for_ever(s->tick, on_tick, s) < 0)
 		goto fail;
@@ -292,8 +334,10 @@ void sip_destroy(struct sip *s)
 		return;
 	s->depth++; /* nobody buries anything while we do */
 	drop_all_legs(s);
-	if (s->tick != NULL)
+	if (s->tick != NULL) { /* what never began has nothing to save */
+		save_registrations(s);
 		su_timer_destroy(s->tick);
+	}
 	stack_destroy(s->stack);
 	registrar_destroy(s->registrar);
 	digest_server_destroy(s->digest);

@@ -57,6 +57,7 @@ struct sip_config {
 	bool auth_refer;       /* challenge REFER from users (E-069, E-078) */
 	unsigned nonce_ms;     /* lifetime of a nonce */
 	unsigned expires_min_s, expires_max_s; /* REGISTER (RFC 3261 10.3), defaults 60 and 3600 */
+	char registrations[256]; /* file that carries bindings over a restart, "" none */
 	unsigned session_expires_s; /* RFC 4028; 0: we ask for none */
 	unsigned min_se_s;     /* >= 90 */
 	unsigned t1_ms;        /* RFC 3261 T1, 500 */

@@ -47,7 +47,7 @@ class Box:
     def write(self, text="", ledger='database = "";', level="info", port=None):
         with open(self.conf, "w") as f:
             f.write(f"""
-sip: {{ listen = [ "udp:127.0.0.1:{port or self.port}" ]; }};
+sip: {{ listen = [ "udp:127.0.0.1:{port or self.port}" ]; registrations = ""; }};
 ledger: {{ {ledger} outbox = "{self.dir}/state/outbox"; outbox_size = "16MB"; directory_copy = ""; }};
 control: {{ socket = "{self.socket}"; mode = "0600"; drain = "2s"; }};
 log: {{ level = "{level}"; }};

@@ -161,7 +161,7 @@ class Segue(System):
 
     def config(self):
         return f"""
-sip: {{ listen = [ "udp:{SUT_IP}:{self.port}" ]; }};
+sip: {{ listen = [ "udp:{SUT_IP}:{self.port}" ]; registrations = ""; }};
 ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox";
 	directory_copy = "{self.dir}/directory"; }};
 control: {{ socket = "{self.dir}/segued.sock"; }};

@@ -306,7 +306,8 @@ class Lab:
         fallback = f"fallback = [ {quoted(self.fallback)} ];" if self.fallback else ""
         join = lambda f: ",\n\t".join(f(i) for i in range(self.npeers))
         return f"""
-sip: {{ listen = [ {quoted(listen)} ]; domains = [ "{REALM}" ]; realm = "{REALM}"; {self.sip_extra} }};
+sip: {{ listen = [ {quoted(listen)} ]; domains = [ "{REALM}" ]; realm = "{REALM}";
+\tregistrations = "{self.dir}/registrations"; {self.sip_extra} }};
 call: {{ setup = "{self.timers['setup']}ms"; }};
 transfer: {{ {times} {fallback} }};
 ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_size = "256MB";

@@ -46,7 +46,7 @@ static int reg_full(struct world *w, const char *user, const char *contact, cons
 	const char *id, uint32_t cseq)
 {
 	struct registrar_request req = {.user = user, .call_id = id, .cseq = cseq,
-		.contact = contact, .expires = expires, .source = "udp:192.0.2.1:5060",
+		.contact = contact, .expires = expires, .source = "sip:192.0.2.1:5060;transport=udp#0",
 		.user_agent = "phone"};
 	const char *why;
 
@@ -317,10 +317,10 @@ static void test_drop_and_source(void **state)
 
 	world_init(&w);
 	assert_int_equal(reg(&w, "a", "<sip:a@h1>, <sip:a@h2>", NULL), 200);
-	b = registrar_by_source(w.r, "a", "udp:192.0.2.1:5060");
+	b = registrar_by_source(w.r, "a", "sip:192.0.2.1:5060;transport=udp#0");
 	assert_non_null(b);
-	assert_null(registrar_by_source(w.r, "a", "udp:192.0.2.1:5061"));
-	assert_null(registrar_by_source(w.r, "b", "udp:192.0.2.1:5060"));
+	assert_null(registrar_by_source(w.r, "a", "sip:192.0.2.1:5061;transport=udp#0"));
+	assert_null(registrar_by_source(w.r, "b", "sip:192.0.2.1:5060;transport=udp#0"));
 	w.changes = 0;
 	registrar_drop_user(w.r, "a");
 	registrar_drop_user(w.r, "a");
@@ -349,7 +349,7 @@ static void test_save_and_load(void **state)
 		"<sip:a%20b@192.0.2.1:1;x=y>;q=0.25;+sip.instance=\"<urn:uuid:1>\";reg-id=7";
 	struct registrar_request req = {.user = "a%b", .call_id = "c\t;1@h", .cseq = 9,
 		.contact = full, .expires = "600", .path = "<sip:p1;lr>,<sip:p2;lr>",
-		.source = "tcp:[2001:db8::1]:5060", .user_agent = "Ph\xc3\xb6ne \"1\"\n"};
+		.source = "sip:[2001:db8::1]:5060;transport=udp#1", .user_agent = "Ph\xc3\xb6ne \"1\"\n"};
 	const struct binding *x, *y;
 	char path[256];
 	struct world w, v;
@@ -385,9 +385,21 @@ static void test_save_and_load(void **state)
 	assert_int_equal(y->reg_id, 7);
 	assert_int_equal(y->q, 250);
 	assert_int_equal(y->expires, v.now + 500000);
+	/* a connection did not outlive its process */
+	req.user = "eve";
+	req.contact = "<sip:eve@192.0.2.5;transport=tcp>";
+	req.source = "sip:192.0.2.5:40000;transport=tcp#1";
+	assert_int_equal(registrar_register(w.r, &req, w.now, NULL), 200);
+	assert_int_equal(registrar_save(w.r, path, w.now, 1700000000), 0);
+	registrar_destroy(v.r);
+	world_init(&v);
+	assert_int_equal(registrar_load(v.r, path, v.now, 1700000100, &bad), 0);
+	assert_string_equal(registrar_find(v.r, first(&v, "eve"))->source, "");
+	assert_string_equal(registrar_find(v.r, first(&v, "eve"))->uri,
+		"sip:eve@192.0.2.5;transport=tcp");
 	/* numbers go on where they were */
 	assert_int_equal(reg(&v, "dave", "<sip:d@h>", NULL), 200);
-	assert_int_equal(first(&v, "dave"), 5);
+	assert_int_equal(first(&v, "dave"), 6);
 	unlink(path);
 	registrar_destroy(w.r);
 	registrar_destroy(v.r);

@@ -1,0 +1,47 @@
+"""What outlives the daemon: registrations."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import end, pick_up, ring
+from segued import Lab
+
+
+@tap.case("a phone registered before a restart is called after it, by its old address")
+def registered(lab):
+    phone, gone = lab.phone(), lab.phone()
+    gone.register(expires=0)
+    lab.daemon.stop()
+    lab.restart()
+    assert lab.daemon.log("registrations_read"), "nothing was read"
+    trunk = lab.trunk()
+    c, a = ring(trunk, phone.number, phone)
+    pick_up(c, a)
+    end(c, a)
+    c = lab.trunk().invite(gone.number)
+    c.expect(480, method="INVITE")
+
+
+@tap.case("a file of registrations that is damaged: one warning, and the daemon runs")
+def damaged(lab):
+    phone = lab.phone()
+    lab.daemon.stop()
+    path = os.path.join(lab.dir, "registrations")
+    with open(path, "a") as f:
+        f.write("rubbish\n")
+    lab.restart()
+    assert lab.daemon.log(r"warn .*registrations_read.* skipped=1"), lab.daemon.lines[:20]
+    c, a = ring(lab.trunk(), phone.number, phone)
+    c.cancel()
+    c.expect(487, method="INVITE")
+    lab.daemon.stop()
+    with open(path, "wb") as f:
+        f.write(os.urandom(5000))
+    lab.restart()
+    assert lab.daemon.log(r"warn .*registrations_read.* error="), lab.daemon.lines[:20]
+    phone.register()
+
+
+if __name__ == "__main__":
+    tap.main(Lab, jobs=1)
