@@ -54,6 +54,9 @@ static struct {
 	pthread_mutex_t lock;
 	enum log_target target;
 	enum log_level min;
+	bool holding;
+	char held[4 * LINE_MAX_]; /* lines that wait for log_release() */
+	size_t nheld;
 	struct kept_call *calls;
 	struct kept *oldest;
 	size_t bytes;
@@ -124,7 +127,7 @@ static size_t printable(const unsigned char *s)
 static bool needs_quotes(const char *v)
 {
 	for (const unsigned char *s = (const unsigned char *)v; *s != '\0';) {
-		size_t n = printable(s);
+		size_t n = *s > ' ' && *s < 0x7f ? 1 : printable(s);
 
 		if (n == 0 || *s == ' ' || *s == '"' || *s == '\\' || *s == '=')
 			return true;
@@ -294,10 +297,22 @@ static int syslog_level(enum log_level level)
 	return map[level];
 }
 
+static void write_stderr(const char *text, size_t len)
+{
+	ssize_t n = write(STDERR_FILENO, text, len);
+
+	(void)n; /* a log that cannot be written must not stop a call */
+}
+
+static void write_held(void)
+{
+	if (g.nheld > 0)
+		write_stderr(g.held, g.nheld);
+	g.nheld = 0;
+}
+
 static void write_out(enum log_level level, struct line *l)
 {
-	ssize_t n;
-
 	switch (g.target) {
 	case LOG_TARGET_SYSLOG:
 		l->text[l->len] = '\0';
@@ -305,8 +320,14 @@ static void write_out(enum log_level level, struct line *l)
 		break;
 	case LOG_TARGET_STDERR:
 		l->text[l->len] = '\n';
-		n = write(STDERR_FILENO, l->text, l->len + 1);
-		(void)n; /* a log that cannot be written must not stop a call */
+		if (!g.holding) {
+			write_stderr(l->text, l->len + 1);
+			break;
+		}
+		if (g.nheld + l->len + 1 > sizeof(g.held))
+			write_held();
+		memcpy(g.held + g.nheld, l->text, l->len + 1);
+		g.nheld += l->len + 1;
 		break;
 	default:
 		break;
@@ -325,12 +346,28 @@ static void finish(enum log_level level, const struct log_ref *ref, struct line 
 void log_open(enum log_target target, enum log_level min)
 {
 	pthread_mutex_lock(&g.lock);
+	write_held();
 	if (target == LOG_TARGET_SYSLOG && g.target != LOG_TARGET_SYSLOG)
 		openlog("segued", LOG_PID, LOG_DAEMON);
 	else if (target != LOG_TARGET_SYSLOG && g.target == LOG_TARGET_SYSLOG)
 		closelog();
 	g.target = target;
 	__atomic_store_n(&g.min, min, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&g.lock);
+}
+
+void log_hold(void)
+{
+	pthread_mutex_lock(&g.lock);
+	g.holding = true;
+	pthread_mutex_unlock(&g.lock);
+}
+
+void log_release(void)
+{
+	pthread_mutex_lock(&g.lock);
+	g.holding = false;
+	write_held();
 	pthread_mutex_unlock(&g.lock);
 }
 

@@ -25,7 +25,10 @@ static int is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
+		unsigned char low = c | 0x20;
 
+		if ((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9'))
+			continue; /* nearly all of them */
 		if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]", c))
 			return 0;
 	}
@@ -129,6 +132,8 @@ static enum sdp_error scan_media(struct slice value, struct sdp_stream *st)
 
 static int dir_of(struct slice attribute, enum dir *dir)
 {
+	if (attribute.n != sizeof("sendrecv") - 1) /* as long as any of them */
+		return 0;
 	for (int i = 0; i < (int)dir_count_; i++) {
 		if (slice_is(attribute, dir_name(i))) {
 			*dir = (enum dir)i;
