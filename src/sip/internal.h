@@ -46,6 +46,7 @@ struct sip {
 	struct registrar *registrar;
 	struct digest_server *digest;
 	su_timer_t *tick; /* registrar expiry, nonces */
+	uint64_t malformed; /* messages that were told of in the log */
 
 	struct sip_leg *by_id, *by_tag, *by_handle;
 	struct sip_call *calls;

@@ -182,6 +182,19 @@ void sip_registrations(struct sip *s,
 	registrar_each(s->registrar, each_binding, &e);
 }
 
+/* One line a second at most, however hard somebody tries. */
+static void tell_malformed(struct sip *s)
+{
+	uint64_t n = stack_malformed(s->stack);
+	char count[24];
+
+	if (n == s->malformed)
+		return;
+	snprintf(count, sizeof(count), "%llu", (unsigned long long)(n - s->malformed));
+	s->malformed = n;
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "malformed_messages", "count", count, NULL);
+}
+
 static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *arg)
 {
 	struct sip *s = arg;
@@ -189,6 +202,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *a
 	sip_enter(s);
 	registrar_expire(s->registrar, sip_clock());
 	digest_server_tick(s->digest, sip_clock());
+	tell_malformed(s);
 	sip_leave(s);
 }
 

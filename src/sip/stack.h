@@ -84,6 +84,10 @@ const char *stack_local(const struct stack *s, const struct stack_dest *d, const
 /* Is host:port (port 0: any) the address of one of our listeners? */
 bool stack_is_local(const struct stack *s, const char *host, unsigned port);
 
+/* Messages that were no SIP, or broken in a header that matters: answered 400 or dropped below
+ * without being shown to anybody. Counts from the start. */
+uint64_t stack_malformed(const struct stack *s);
+
 /* ---- server transactions ------------------------------------------------------------------ */
 
 /* Where the request came from. */

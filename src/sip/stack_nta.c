@@ -217,6 +217,14 @@ bool stack_is_local(const struct stack *s, const char *host, unsigned port)
 	return false;
 }
 
+uint64_t stack_malformed(const struct stack *s)
+{
+	usize_t n = 0;
+
+	nta_agent_get_stats(s->agent, NTATAG_S_BAD_MESSAGE_REF(n), TAG_END());
+	return n;
+}
+
 /* ---- server transactions ------------------------------------------------------------------ */
 
 static int on_request(struct stack *s, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip)
