@@ -240,7 +240,7 @@ struct call {
 	leg_id request;  /* leg of the pending transfer request, during one step */
 	struct bridge bridge;
 	struct xfer xfer;
-	struct target target; /* of the set-up */
+	struct target target; /* of the set-up, later of the chain's next step */
 	struct party from;
 	char source[USER_MAX], dialled[NUM_MAX];
 	char ended_by[16]; /* who ended it, for the record */
@@ -350,6 +350,7 @@ const char *table_gap(void); /* NULL, or the first cell that is neither row, IGN
 
 /* target.c */
 int target_resolve(struct core *c, const char *number, const char *source, struct target *t);
+bool target_user(struct core *c, const char *name, struct target *t);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
 
 /* policy.c */

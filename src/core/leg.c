@@ -192,6 +192,15 @@ static void refuse_answer(struct core *c, struct call *k, struct leg *l)
 	refused(c, k, l, 488);
 }
 
+/* This user redirects, or is a party of the call already. */
+static bool is_here(const struct call *k, const struct leg *l, const char *user)
+{
+	const struct leg *kept = call_role(k, ROLE_KEPT), *owner = call_role(k, ROLE_OWNER);
+
+	return str_eq(l->user, user) || (kept && str_eq(kept->user, user)) ||
+	       (owner && str_eq(owner->user, user));
+}
+
 /* E-028: a 3xx is followed to one of our own numbers, a limited number of times, never back. */
 static bool redirect(struct core *c, struct call *k, struct leg *l)
 {
@@ -202,9 +211,11 @@ static bool redirect(struct core *c, struct call *k, struct leg *l)
 		k->redirects >= 5 || l->role != ROLE_TARGET)
 		return false;
 	if (target_resolve(c, e->number, DIALPLAN_USERS, &t) != 0 || !t.may_transfer ||
-		(t.kind == TARGET_USER && str_eq(t.name, l->user)))
+		(t.kind == TARGET_USER && is_here(k, l, t.name)))
 		return false;
 	k->redirects++;
+	if (k->customer == l->id)
+		k->customer = ID_NONE; /* whoever is rung next is */
 	segment_close(c, k, l, "redirected", "self", e->status, NULL);
 	closing(c, k, l);
 	target_dial(c, k, &t, ID_NONE);
@@ -323,6 +334,8 @@ static const char *party_word(const struct call *k, const struct leg *l)
 {
 	if (l->id == k->customer)
 		return "customer";
+	if (l->kind == TARGET_NONE)
+		return "system";
 	return l->kind == TARGET_USER ? "agent" : "external";
 }
 

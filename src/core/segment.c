@@ -164,6 +164,14 @@ static const char *who_is(const struct leg *l)
 	return l->user[0] ? l->user : l->peer;
 }
 
+/* How the timeline calls this party: a person by name, an outside line by its number. */
+static const char *actor_of(const struct leg *l)
+{
+	bool outside = l->kind == TARGET_EXTERNAL || l->kind == TARGET_NONE;
+
+	return outside && l->party.number[0] ? l->party.number : who_is(l);
+}
+
 void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in)
 {
 	int i = segment_slot(k);
@@ -192,7 +200,7 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	if (transfer_in)
 		f->segment_opened.prev = k->xfer.from_seg;
 	if (l->outbound)
-		timeline(c, k, &(struct timeline_note){.type = "offered", .leg = l, .actor = s->who,
+		timeline(c, k, &(struct timeline_note){.type = "offered", .leg = l, .actor = actor_of(l),
 			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
 }
 
@@ -252,6 +260,20 @@ static bool shared(const struct call *k, const struct leg *l)
 	return false;
 }
 
+/* Somebody was rung and did not take the call, for a reason of his own or of the network's. */
+static bool is_failed_offer(const struct leg *l, const struct segment *s, const char *outcome)
+{
+	static const char *const failures[] = {
+		"busy", "declined", "no_answer", "unreachable", "media_incompatible"};
+
+	if (!l->outbound || s->answered)
+		return false;
+	for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+		if (str_eq(failures[i], outcome))
+			return true;
+	return false;
+}
+
 /* Closes the leg's segment, unless another phone of the same person still rings or talks in it. */
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out)
@@ -284,6 +306,9 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 	f->segment_closed.limbo_ms = s->sum[IV_LIMBO];
 	f->segment_closed.acw_ms = s->sum[IV_WRAPUP];
 	k->agent_talk += s->sum[IV_TALKING] + s->sum[IV_CONFERENCE];
+	if (is_failed_offer(l, s, outcome))
+		timeline(c, k, &(struct timeline_note){.type = "offer_failed", .leg = l,
+			.actor = actor_of(l), .via = ORIGIN_SYSTEM, .key1 = "cause", .value1 = outcome});
 	s->state = IV_FREE;
 }
 
@@ -294,6 +319,8 @@ static enum interval talk_state(const struct leg *l, const struct leg *p)
 {
 	if (l->kind == TARGET_IVR || l->kind == TARGET_VOICEMAIL)
 		return IV_MENU;
+	if (l->kind == TARGET_NONE)
+		return IV_LIMBO; /* an announcement: nobody's talk */
 	if (dir_holds(l->will))
 		return IV_HOLDING;
 	if (p && dir_holds(p->will))
@@ -353,7 +380,7 @@ static void hold_timeline(struct core *c, struct call *k, const struct leg *l, e
 	if (type == NULL || k->state != TALK)
 		return;
 	timeline(c, k, &(struct timeline_note){.type = type, .leg = l,
-		.actor = to == IV_HELD || from == IV_HELD ? "customer" : who_is(l)});
+		.actor = to == IV_HELD || from == IV_HELD ? "customer" : actor_of(l)});
 }
 
 static void sync_leg(struct core *c, struct call *k, struct leg *l)

@@ -7,6 +7,13 @@
 #include <errno.h>
 #include <string.h>
 
+static void fill_user(const struct dir_user *u, struct target *t)
+{
+	t->kind = TARGET_USER;
+	str_set(t->name, u->row.user);
+	str_set(t->dial, u->row.number[0] ? u->row.number : u->row.user);
+}
+
 static int resolve_user(struct core *c, const char *key, struct target *t)
 {
 	struct dir_user *u = directory_user(c, key);
@@ -15,10 +22,22 @@ static int resolve_user(struct core *c, const char *key, struct target *t)
 		u = directory_user_by_number(c, key);
 	if (u == NULL)
 		return ENOENT;
-	t->kind = TARGET_USER;
-	str_set(t->name, u->row.user);
-	str_set(t->dial, u->row.number[0] ? u->row.number : u->row.user);
+	fill_user(u, t);
 	return 0;
+}
+
+/* Fills t for a user by name, past the dial plan. False: there is none, or he is disabled. */
+bool target_user(struct core *c, const char *name, struct target *t)
+{
+	struct dir_user *u = directory_user(c, name);
+
+	memset(t, 0, sizeof(*t));
+	if (u == NULL || !u->row.enabled)
+		return false;
+	t->may_transfer = true;
+	fill_user(u, t);
+	str_set(t->number, t->dial);
+	return true;
 }
 
 static int resolve_queue(struct core *c, const char *key, struct target *t)
@@ -94,8 +113,11 @@ int target_resolve(struct core *c, const char *number, const char *source, struc
 
 /* ---- ringing --------------------------------------------------------------------------------- */
 
-static enum target_kind leg_kind_of(const struct target *t)
+/* Who the leg is, for what time with it means. An announcement is nobody. */
+static enum target_kind leg_kind_of(const struct call *k, const struct target *t)
 {
+	if (k->xfer.step == STEP_ANNOUNCE && !uuid_is_nil(&k->xfer.id))
+		return TARGET_NONE;
 	return t->kind == TARGET_QUEUE ? TARGET_USER : (enum target_kind)t->kind;
 }
 
@@ -169,14 +191,14 @@ static void dial_user(struct core *c, struct call *k, const char *user, const st
 static void dial_peer(struct core *c, struct call *k, const struct target *t)
 {
 	struct dest d = {.kind = DEST_PEER};
-	struct leg *l = add_target(c, k, leg_kind_of(t));
+	struct leg *l = add_target(c, k, leg_kind_of(k, t));
 
 	l->source = SOURCE_PEER;
 	str_set(l->peer, t->peer);
 	str_set(l->party.number, t->number);
 	str_set(d.peer, t->peer);
 	str_set(d.number, t->dial);
-	if (k->customer == ID_NONE && k->kind == CALL_OUTBOUND)
+	if (k->customer == ID_NONE && k->kind == CALL_OUTBOUND && k->state == SETUP)
 		k->customer = l->id;
 	else
 		segment_open(c, k, l, &k->xfer.id);
@@ -184,10 +206,10 @@ static void dial_peer(struct core *c, struct call *k, const struct target *t)
 }
 
 /* Rings t for the kept party. Nobody to ring (not registered, disabled, an empty queue) is the same
- * as being refused: 480. In a queue the user of leg `except` is left out (E-072). */
+ * as being refused: 480. In a queue the user of leg `except` is left out (E-072), and so is the kept party. */
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except)
 {
-	struct leg *x = except ? call_leg(k, except) : NULL;
+	struct leg *x = except ? call_leg(k, except) : NULL, *l = call_role(k, ROLE_KEPT);
 	struct dir_queue *q;
 
 	if (t->kind == TARGET_USER) {
@@ -195,7 +217,7 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 	} else if (t->kind == TARGET_QUEUE) {
 		q = directory_queue(c, t->name);
 		for (struct dir_member *m = q ? q->members : NULL; m; m = m->next)
-			if (x == NULL || !str_eq(x->user, m->user))
+			if (!(x && str_eq(x->user, m->user)) && !(l && str_eq(l->user, m->user)))
 				dial_user(c, k, m->user, t);
 	} else {
 		dial_peer(c, k, t);

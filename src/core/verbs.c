@@ -446,6 +446,14 @@ static void v_set_internal(struct core *c, struct call *k)
 
 /* ---- what is on record ----------------------------------------------------------------------- */
 
+/* How people call the target: by name if it has one, else by the number that was asked for. */
+static const char *target_word(const struct target *t)
+{
+	bool outside = t->kind == TARGET_EXTERNAL || t->kind == TARGET_VOICEMAIL;
+
+	return outside || t->name[0] == '\0' ? t->number : t->name;
+}
+
 static void transfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
 	const char *value2)
 {
@@ -454,7 +462,7 @@ static void transfer_timeline(struct core *c, struct call *k, const char *type, 
 
 	timeline(c, k, &(struct timeline_note){.type = type, .actor = who,
 		.via = x->step == STEP_TARGET ? (enum origin)x->origin : ORIGIN_SYSTEM,
-		.key1 = "target", .value1 = x->target.name, .key2 = key2, .value2 = value2});
+		.key1 = "target", .value1 = target_word(&x->target), .key2 = key2, .value2 = value2});
 }
 
 static void open_row(struct core *c, struct call *k)
@@ -608,13 +616,17 @@ static void v_forget_xfer(struct core *c, struct call *k)
 
 /* ---- the fallback chain ---------------------------------------------------------------------- */
 
+/* Fills t with whom this step rings. False: there is nobody, or it is the kept party itself. */
 static bool fallback_usable(struct core *c, const struct call *k, const struct fallback *f,
 	struct target *t)
 {
+	const struct leg *l = kept(k);
+
 	switch (f->kind) {
 	case FALLBACK_RECALL:
-		return directory_user(c, k->xfer.recall_user) != NULL;
+		return target_user(c, k->xfer.recall_user, t);
 	case FALLBACK_USER:
+		return target_user(c, f->target, t) && !(l && str_eq(l->user, t->name));
 	case FALLBACK_ANNOUNCE:
 		return target_resolve(c, f->target, DIALPLAN_USERS, t) == 0;
 	default:
@@ -628,17 +640,14 @@ static void v_next_step(struct core *c, struct call *k)
 {
 	static const uint8_t word_of[] = {[FALLBACK_RECALL] = FB_RECALL, [FALLBACK_USER] = FB_USER,
 		[FALLBACK_ANNOUNCE] = FB_ANNOUNCE};
-	struct target t;
 
 	if (k->xfer.step != STEP_RECALL && k->status)
 		k->xfer.status = k->status;
 	while (k->xfer.next_fallback < c->cfg.nfallback) {
 		const struct fallback *f = &c->cfg.fallback[k->xfer.next_fallback++];
 
-		if (!fallback_usable(c, k, f, &t))
+		if (!fallback_usable(c, k, f, &k->target))
 			continue;
-		if (f->kind == FALLBACK_USER || f->kind == FALLBACK_ANNOUNCE)
-			k->xfer.target = t;
 		if (f->kind == FALLBACK_HANGUP)
 			break;
 		call_post(k, (enum word)word_of[f->kind]);
@@ -653,14 +662,9 @@ static void v_next_step(struct core *c, struct call *k)
 static void v_open_recall(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
-	struct dir_user *u = directory_user(c, x->recall_user);
 
 	x->step = STEP_RECALL;
-	memset(&x->target, 0, sizeof(x->target));
-	x->target.kind = TARGET_USER;
-	str_set(x->target.name, x->recall_user);
-	str_set(x->target.dial, u ? u->row.number : "");
-	str_set(x->target.number, x->target.dial);
+	x->target = k->target;
 	if (!uuid_is_nil(&x->id))
 		return;
 	x->origin = ORIGIN_SYSTEM;
@@ -678,8 +682,9 @@ static void v_fall_back(struct core *c, struct call *k)
 	closed = c->out->nfacts;
 	if (!uuid_is_nil(&x->id)) {
 		close_row(c, k, "fell_back", what, NULL);
-		transfer_timeline(c, k, "transfer_fell_back", "to", x->target.name);
+		transfer_timeline(c, k, "transfer_fell_back", "to", target_word(&k->target));
 	}
+	x->target = k->target;
 	x->step = announce ? STEP_ANNOUNCE : STEP_USER;
 	x->origin = ORIGIN_SYSTEM;
 	open_row(c, k);

@@ -470,10 +470,10 @@ static void tell_step(struct stage *st, struct event *ev)
 	if (ev->type == EV_INVITE)
 		ev->leg = out->leg;
 	tell_event(st, ev);
-	for (unsigned i = 0; i < out->nfacts; i++) {
-		keep_fact(st, &out->facts[i]);
+	for (unsigned i = 0; i < out->nfacts; i++)
+		keep_fact(st, &out->facts[i]); /* all first: one may name what the next opens */
+	for (unsigned i = 0; i < out->nfacts; i++)
 		print_fact(st, &out->facts[i]);
-	}
 	for (unsigned i = 0; i < out->nactions; i++)
 		tell_action(st, &out->actions[i]);
 }
