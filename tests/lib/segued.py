@@ -176,7 +176,7 @@ class Lab:
     """segued, PostgreSQL, users and peers."""
 
     def __init__(self, conf="", cluster=None, t=None, peer_conf=None, sip="", routes="",
-                 fallback=None, users=USERS, peers=PEERS, ipv6=False):
+                 fallback=None, users=USERS, peers=PEERS, ipv6=False, transfer="", silent=()):
         self.conf_extra, self.sip_extra, self.routes = conf, sip, routes
         self.timers = {"setup": 20000, "ring": 6000, "recall": 6000, "join": 6000,
                        "resume": 3000, "bye": 500, "notify": 2000}
@@ -185,7 +185,8 @@ class Lab:
         self.fallback = fallback
         self.cluster, self.own_cluster = cluster, False
         self.nusers, self.npeers = users, peers
-        self.ipv6, self.domain = ipv6, REALM
+        self.ipv6, self.domain, self.transfer_extra = ipv6, REALM, transfer
+        self.silent = silent  # peers whose first address never answers
         self.lock = threading.Lock()
         self.next_user = 0
         self.agents = []
@@ -290,7 +291,13 @@ class Lab:
 
     def _peer(self, i):
         p, yes = self.peers[i], "true" if i % 2 == 0 else "false"
-        return (f'{{ name = "peer{i:02d}"; address = [ "{p.hostport}" ]; username = "login{i}"; '
+        where = [p.hostport]
+        if i in self.silent:
+            p.deaf = ua.Ua("deaf", p.server, ip=p.transport.ip)
+            p.deaf.drop = lambda m: True
+            self.agents.append(p.deaf)
+            where.insert(0, p.deaf.hostport)
+        return (f'{{ name = "peer{i:02d}"; address = [ {quoted(where)} ]; username = "login{i}"; '
                 f'password = "secret{i}"; trusted = {yes}; trust_case_id = {yes}; '
                 f'{self.peer_conf(i)} }}')
 
@@ -309,7 +316,7 @@ class Lab:
 sip: {{ listen = [ {quoted(listen)} ]; domains = [ "{REALM}" ]; realm = "{REALM}";
 \tregistrations = "{self.dir}/registrations"; {self.sip_extra} }};
 call: {{ setup = "{self.timers['setup']}ms"; }};
-transfer: {{ {times} {fallback} }};
+transfer: {{ {times} {fallback} {self.transfer_extra} }};
 ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_size = "256MB";
 \tdirectory_copy = "{self.dir}/directory"; linger = "20ms"; retry = "200ms"; }};
 control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; }};
@@ -345,7 +352,11 @@ routes = ({self.routes}{join(self._route)});
         """A phone of the next user, not registered."""
         with self.lock:
             i, self.next_user = self.next_user, self.next_user + 1
-        assert i < self.nusers - 1, "the lab needs more users"
+        assert i < self.nusers - 2, "the lab needs more users"
+        return self.named(i, **kw)
+
+    def named(self, i, **kw):
+        """A phone of user number i, not registered. The last two are never given out by user()."""
         name = f"u{i:03d}"
         agent = ua.Ua(name, kw.pop("server", (self.ip, self.port)), user=name,
                       password=f"pw-{name}", domain=REALM, ladder=self._ladder(), **kw)
@@ -369,10 +380,11 @@ routes = ({self.routes}{join(self._route)});
         agent.register()
         return agent
 
-    def trunk(self, trusted=None):
-        """A peer that no other running case has; trusted or not, if it matters."""
+    def trunk(self, trusted=None, index=None):
+        """A peer that no other running case has; trusted or not, or a certain one, if it matters."""
         with self.lock:
-            i = next(i for i in self.idle_peers if trusted in (None, i % 2 == 0))
+            i = next(i for i in self.idle_peers if trusted in (None, i % 2 == 0)
+                     and index in (None, i))
             self.idle_peers.remove(i)
         peer = self.peers[i]
         peer.ladder, peer.index, peer.drop = self._ladder(), i, None

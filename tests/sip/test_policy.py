@@ -1,0 +1,264 @@
+"""What the configuration decides: fallback chain, who may transfer, failover, queues, statuses."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import (end, final_notify, hears, joined, pick_up, refer, ring, talk, transfer, wait)
+from segued import Lab
+from ua import Sdp
+
+MAY_REFER, SILENT, ANNOUNCER, BACKUP = 57, 58, 59, 148
+
+
+def alone(lab):
+    """C is alone with segue: A asked for a transfer and left, the target refused. Returns C, A."""
+    c, a = talk(lab)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    a.hangup()
+    b.reply(486)
+    return c, a
+
+
+@tap.case("E-002 the chain: recall, then another user, then an announcement, each on the timeline")
+def chain(lab):
+    backup, announcer = lab.backup(), lab.trunk(index=ANNOUNCER)
+    c, a = alone(lab)
+    a.ua.incoming().reply(486)
+    again = backup.incoming()
+    again.reply(180)
+    again.reply(603)
+    tape = announcer.incoming()
+    assert tape.invite.uri.startswith("sip:4711@"), tape.invite.uri
+    tape.answer()
+    tape.expect("ACK")
+    hears(c, tape)
+    tape.hangup()
+    c.expect("BYE")
+    led = lab.ledger(c)
+    assert [s["who"] for s in led.segments[:4]][2:] == [a.ua.user, backup.user], led
+    first, *later = led.transfers
+    assert first["asked_via"] == "sip_refer" and first["outcome"] == "fell_back", led.transfers
+    assert all(t["asked_via"] == "system" for t in later), led.transfers
+    assert led.types().count("transfer_requested") == len(led.transfers), led.types()
+
+
+@tap.case("E-002 the chain: the recalled transferor answers, the rest is not asked")
+def chain_recall(lab):
+    c, a = alone(lab)
+    again = a.ua.incoming()
+    assert again.invite.has("Alert-Info"), again.invite.headers
+    again.reply(180)
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+    led = lab.ledger(c)
+    assert led.transfers[0]["outcome"] in ("recalled", "failed"), led.transfers
+
+
+@tap.case("E-015 C hangs up while A is being recalled: CANCEL, abandoned, nobody is left")
+def chain_left(lab):
+    c, a = alone(lab)
+    again = a.ua.incoming()
+    again.reply(180)
+    c.hangup()
+    again.expect("CANCEL")
+    led = lab.ledger(c)
+    assert all(t["outcome"] for t in led.transfers), led.transfers
+
+
+@tap.case("E-069 REFER is challenged (auth_refer): it counts only with valid credentials")
+def challenged(lab):
+    c, a = talk(lab)
+    a.ua.auth = False
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number))
+    a.expect(401, method="REFER")
+    target.expect_none("INVITE", 0.2)
+    a.ua.auth = True
+    b = transfer(lab, c, a, target)
+    end(c, b)
+    assert len(lab.ledger(c).transfers) == 1
+
+
+@tap.case("E-069 REFER with credentials of another user: 403")
+def challenged_other(lab):
+    c, a = talk(lab)
+    other, target = lab.phone(), lab.phone()
+    a.ua.user, a.ua.password = other.user, other.password
+    a.refer(lab.refer_to(target.number))
+    a.expect(403, method="REFER")
+    target.expect_none("INVITE", 0.2)
+    end(c, a)
+
+
+@tap.case("E-070 a peer that may_refer moves its call")
+def peer_refer(lab):
+    agent, target = lab.phone(), lab.phone()
+    trunk = lab.trunk(index=MAY_REFER)
+    c, a = talk(lab, agent, trunk=trunk)
+    refer(lab, c, target.number)
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    final_notify(c, 200)
+    end(a, b)
+
+
+@tap.case("M5 a user who may not transfer: 603, an audit row, the call goes on")
+def may_not(lab):
+    agent, target = lab.phone(), lab.phone()
+    lab.sql(f"update segue.users set may_transfer = false where name = '{agent.user}'")
+    c, a = talk(lab, agent)
+    def refused():
+        a.refer(lab.refer_to(target.number))
+        r = a.expect(range(200, 700), method="REFER")
+        if r.status < 300:  # the directory has not heard of it yet
+            target.incoming().reply(486)
+            final_notify(a, 486)
+        return r.status == 603
+    wait("REFER is refused", refused)
+    end(c, a)
+    wait("there is an audit row", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{agent.user}' and result = 'refused'"))
+
+
+@tap.case("E-036 a peer's first address is silent: the next one is tried within its time")
+def failover(lab):
+    agent, trunk = lab.phone(), lab.trunk(index=SILENT)
+    a = agent.invite(lab.outside(trunk, "555"))
+    c = trunk.incoming(timeout=6)
+    c.reply(180)
+    a.expect(180)
+    pick_up(a, c)
+    joined(a, c)
+    end(a, c)
+
+
+@tap.case("the configured no_answer_status is told to the transferor")
+def no_answer(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    target.incoming().reply(180)
+    final_notify(a, 408)
+    end(c, a)
+
+
+@tap.case("redirect = false: 3xx is not followed")
+def no_redirect(lab):
+    agent, other = lab.phone(), lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    a.reply(302, headers=[("Contact", f"<sip:{other.number}@{lab.domain}>")], contact=False)
+    assert c.expect(range(400, 700), method="INVITE")
+    other.expect_none("INVITE", 0.2)
+
+
+def queue(lab, name, number, *members):
+    lab.sql(f"insert into segue.queues (name, number, display_name) values ('{name}', '{number}', 'Q');"
+            + "".join(f"insert into segue.queue_members values ('{name}', '{m.user}');" for m in members))
+
+
+@tap.case("a call to a queue rings its members; the first answers; the case is theirs")
+def to_queue(lab):
+    one, two = lab.phone(), lab.phone()
+    queue(lab, "sales", "7100", one, two)
+    trunk = lab.trunk()
+    def offered():
+        c = trunk.invite("7100")
+        return c if one.take("INVITE", 1.0) else None
+    c = wait("the queue is known", offered)
+    b = two.incoming()
+    b.reply(180)
+    pick_up(c, b)
+    joined(c, b)
+    end(c, b)
+    led = lab.ledger(c)
+    assert any(s["who"] == two.user and s["talk_ms"] > 0 for s in led.segments), led
+
+
+@tap.case("E-072 REFER to a queue that A itself serves: the others ring, A does not")
+def own_queue(lab):
+    a_phone, b_phone = lab.phone(), lab.phone()
+    queue(lab, "help", "7200", a_phone, b_phone)
+    c, a = talk(lab, a_phone)
+    def accepted():
+        a.refer(lab.refer_to("7200"))
+        return a.expect(range(200, 700), method="REFER").status < 300
+    wait("the queue is known", accepted)
+    b = b_phone.incoming()
+    b.reply(180)
+    a_phone.expect_none("INVITE", 0.3)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    end(c, b)
+    t = lab.ledger(c).transfers[-1]
+    assert t["target_kind"] == "queue" and t["outcome"] == "completed", t
+
+
+@tap.case("E-017 C hangs up before B has sent anything: A is released at once, B is stopped")
+def left_early(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    c.hangup()
+    final_notify(a, 487, timeout=3)
+    a.expect("BYE", timeout=4)
+    b.reply(180)
+    b.expect("CANCEL")
+    assert lab.ledger(c).transfers[0]["outcome"] == "abandoned"
+
+
+@tap.case("E-018 A holds C and talks to B in a second call; C hangs up: A and B stay connected")
+def second_call(lab):
+    c, a = talk(lab)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    b_phone = lab.phone()
+    a2, b = ring(a.ua, b_phone.number, b_phone)
+    pick_up(a2, b)
+    end(c, a)
+    a2.expect_none("BYE", 0.3)
+    joined(a2, b)
+    end(a2, b)
+    assert lab.ledger(a2).conversation["talk_ms"] > 0
+
+
+@tap.case("a user and a queue that a route names; a number that a route refuses")
+def routes(lab):
+    agent = lab.backup()
+    c = lab.trunk().invite("0800123")
+    a = agent.incoming()
+    a.reply(486)
+    wait("it was refused", lambda: c.holds(range(400, 700)))
+    assert lab.trunk().invite("0900123").expect(403)
+
+
+class PolicyLab(Lab):
+    """The lab with a backup user that the chain and a route name."""
+
+    def backup(self):
+        """A phone of the user that the chain names, registered while the case runs."""
+        phone = self.named(BACKUP)
+        phone.register()
+        tap.at_end(lambda: phone.register(expires=0))
+        return phone
+
+
+if __name__ == "__main__":
+    tap.main(lambda: PolicyLab(
+        t={"ring": 3000, "setup": 6000}, sip="auth_refer = true;",
+        transfer="no_answer_status = 408; redirect = false;",
+        fallback=["recall", f"user:u{BACKUP:03d}", f"announce:9{ANNOUNCER}4711", "hangup"],
+        peer_conf=lambda i: "may_refer = true;" if i == MAY_REFER else
+        'failover = "700ms";' if i == SILENT else "", silent=(SILENT,),
+        routes=f'{{ pattern = "0800X."; kind = "user"; target = "u{BACKUP:03d}"; }},\n\t'
+               '{ pattern = "0900X."; kind = "none"; },\n\t'), jobs=4)
