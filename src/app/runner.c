@@ -243,6 +243,9 @@ static void put_on_record(struct runner *r, const struct event *ev)
 
 	ledger_append(r->ledger, out->facts, out->nfacts);
 	r->stats.facts += out->nfacts;
+	if (out->nfacts == 0)
+		return;
+	log_hold();
 	for (unsigned i = 0; i < out->nfacts; i++) {
 		const struct fact *f = &out->facts[i];
 		leg_id leg = ev->type == EV_INVITE ? out->leg : ev->leg;
@@ -250,6 +253,7 @@ static void put_on_record(struct runner *r, const struct event *ev)
 		story_log(f, leg != ID_NONE && id_call(leg) == f->call ? leg : f->call);
 		story_add(r->story, f);
 	}
+	log_release();
 }
 
 static void step(struct runner *r, struct event *ev)

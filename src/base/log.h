@@ -52,6 +52,11 @@ void log_pairs(enum log_level level, struct log_ref ref, const char *event,
 void log_msg(enum log_level level, struct log_ref ref, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Between the two, lines are gathered and written in one go: for the few lines of one step. Not
+ * nested; from one thread at a time. */
+void log_hold(void);
+void log_release(void);
+
 /* Last lines about one call (the newest 64 of each call that is alive, from a bounded ring):
  * calls fn for each, oldest first; fn must not log. */
 void log_each_of_call(call_id call, void (*fn)(void *arg, const char *line), void *arg);

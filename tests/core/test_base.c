@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,6 +399,44 @@ static void log_lines_are_never_torn(void **state)
 	assert_int_equal(n, 800);
 }
 
+/* Held lines come in one piece when they are released, in order; a line in between is no later. */
+static void log_holds_lines_back(void **state)
+{
+	char text[16384];
+	int fd[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+	char *at = text;
+
+	assert_int_equal(pipe2(fd, O_NONBLOCK), 0);
+	dup2(fd[1], STDERR_FILENO);
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
+	log_hold();
+	for (int i = 0; i < 3; i++)
+		log_msg(LOG_LEVEL_INFO, (struct log_ref){0}, "held", "%d", i);
+	assert_int_equal(read(fd[0], text, sizeof(text)), -1);
+	log_release();
+	n = read(fd[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	for (int i = 0; i < 3; i++) {
+		char part[32];
+
+		snprintf(part, sizeof(part), "info held msg=%d\n", i);
+		at = strstr(at, part);
+		assert_non_null(at);
+	}
+	log_hold(); /* more than there is room for goes out by itself */
+	for (int i = 0; i < 200; i++)
+		log_msg(LOG_LEVEL_INFO, (struct log_ref){0}, "held", "%063d", i);
+	assert_true(read(fd[0], text, sizeof(text)) > 0);
+	log_release();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd[0]);
+	close(fd[1]);
+	log_open(LOG_TARGET_NONE, LOG_LEVEL_INFO);
+}
+
 static void log_names_parse(void **state)
 {
 	assert_int_equal(log_level_parse("notice"), LOG_LEVEL_NOTICE);
@@ -430,6 +469,7 @@ int main(void)
 		cmocka_unit_test(log_bounds_all_calls_together),
 		cmocka_unit_test(log_cuts_a_giant_line),
 		cmocka_unit_test(log_lines_are_never_torn),
+		cmocka_unit_test(log_holds_lines_back),
 		cmocka_unit_test(log_names_parse),
 	};
 
