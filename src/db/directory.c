@@ -193,11 +193,7 @@ static void take_result(struct directory *d, struct rows *r, enum row_kind kind,
 
 static void keep_error(struct directory *d, const PGresult *res)
 {
-	const char *msg = res ? PQresultErrorMessage(res) : "";
-
-	pg_error(msg[0] ? msg : PQerrorMessage(d->conn), d->error, sizeof(d->error));
-	if (d->error[0] == '\0')
-		str_set(d->error, "no answer from the database in time");
+	pg_reason(d->conn, res, d->error, sizeof(d->error));
 }
 
 /* All tables, as they were at one instant. */
@@ -259,6 +255,8 @@ static bool reload(struct directory *d)
 	}
 	free_complaints(&d->complaints);
 	d->complaints = complaints;
+	d->complained_at = 0;
+	set_trouble(d, ""); /* before anybody hears of the rows */
 	adopt(d, r, NOTE_SYNCED);
 	save_copy(d);
 	return true;
@@ -347,11 +345,8 @@ static void *directory_main(void *arg)
 	while (!pg_stopping(&d->waker)) {
 		bool ok = d->conn || connect_db(d);
 
-		if (ok && (ok = reload(d))) {
-			set_trouble(d, "");
-			d->complained_at = 0;
+		if (ok && (ok = reload(d)))
 			ok = wait_for_change(d);
-		}
 		if (ok || pg_stopping(&d->waker))
 			continue;
 		note_trouble(d);

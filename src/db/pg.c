@@ -101,7 +101,7 @@ void pg_nap(struct pg_waker *w, unsigned ms)
 
 /* ---- connecting -------------------------------------------------------------------------- */
 
-void pg_error(const char *msg, char *why, size_t size)
+static void copy_plain(const char *msg, char *why, size_t size)
 {
 	str_copy(why, size, msg);
 	for (size_t n = strlen(why); n > 0 && isspace((unsigned char)why[n - 1]); n--)
@@ -127,12 +127,35 @@ static bool poll_connection(struct pg_waker *w, PGconn *conn, int64_t until)
 	return st == PGRES_POLLING_OK;
 }
 
+/* Errors that mean that the tables are not there, or older than this program. */
+static bool is_schema_error(const PGresult *res)
+{
+	static const char *const states[] = {"3F000", "42P01", "42703", "42883"};
+	const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+
+	for (size_t i = 0; state && i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
+}
+
+void pg_reason(const PGconn *conn, const PGresult *res, char *why, size_t size)
+{
+	const char *msg = res ? PQresultErrorMessage(res) : "";
+
+	copy_plain(msg[0] ? msg : PQerrorMessage(conn), why, size);
+	if (why[0] == '\0')
+		str_copy(why, size, "no answer from the database in time");
+	if (is_schema_error(res))
+		str_append(why, size, " (seguectl db upgrade makes the tables)");
+}
+
 /* What the server says beside the point belongs in our log, not raw on stderr. */
 static void on_notice(void *arg, const PGresult *res)
 {
 	char text[256];
 
-	pg_error(PQresultErrorMessage(res), text, sizeof(text));
+	copy_plain(PQresultErrorMessage(res), text, sizeof(text));
 	log_kv(LOG_LEVEL_DEBUG, (struct log_ref){0}, "database_notice", "text", text, NULL);
 }
 
@@ -150,7 +173,7 @@ PGconn *pg_open(
 	if (conn && PQstatus(conn) != CONNECTION_BAD &&
 		poll_connection(w, conn, pg_now() + timeout_ms) && PQsetnonblocking(conn, 1) == 0)
 		return conn;
-	pg_error(conn ? PQerrorMessage(conn) : "out of memory", why, size);
+	copy_plain(conn ? PQerrorMessage(conn) : "out of memory", why, size);
 	if (why[0] == '\0')
 		str_copy(why, size, "no answer in time");
 	PQfinish(conn);

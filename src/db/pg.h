@@ -55,7 +55,8 @@ PGresult *pg_result(struct pg_waker *w, PGconn *conn, int64_t until, bool *lost)
 /* Sends a query without parameters and returns its last result (PQclear it), NULL if lost. */
 PGresult *pg_query(struct pg_waker *w, PGconn *conn, const char *sql, unsigned timeout_ms);
 
-/* Copies libpq's message without its line ends. */
-void pg_error(const char *msg, char *why, size_t size);
+/* Says in one line what went wrong: what res tells (NULL: nothing), else what the connection tells,
+ * and what to do if the tables are not there. */
+void pg_reason(const PGconn *conn, const PGresult *res, char *why, size_t size);
 
 #endif

@@ -136,11 +136,7 @@ static void disconnect(struct shipper *s)
 /* Keeps the reason that res gives, or the connection. */
 static void keep_error(struct shipper *s, const PGresult *res)
 {
-	const char *msg = res ? PQresultErrorMessage(res) : "";
-
-	pg_error(msg[0] ? msg : PQerrorMessage(s->conn), s->error, sizeof(s->error));
-	if (s->error[0] == '\0')
-		str_set(s->error, "no answer from the database in time");
+	pg_reason(s->conn, res, s->error, sizeof(s->error));
 }
 
 static bool run(struct shipper *s, const char *sql)

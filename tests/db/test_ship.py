@@ -553,6 +553,7 @@ def no_schema(lab):
     box.run("ship", db.conninfo, 800)
     assert box.rc == 1
     assert "database_away" in box.log and "segue.outboxes" in box.log, box.log
+    assert "seguectl db upgrade" in box.log, box.log
     assert dbtest.migrate(lab.cluster, db.name).returncode == 0
     box.ship(db)
     db.must_add_up()
