@@ -246,6 +246,11 @@ const struct option options[] = {
 		.def = "false",
 		.meaning = "Tell it NOTIFY 200 at once: it holds the line until then. The ledger "
 			   "tells the truth."},
+	{"devices", "md5_only", OPT_BOOL, OPT_RELOAD, IN(struct sip_device, md5_only),
+		.def = "false",
+		.meaning = "Ask it for an MD5 digest alone: it gives up where SHA-256 is offered "
+			   "as well.\n"
+			   "baresip 1 is known to, and need not be named."},
 
 	/* ---- routes ---- */
 	{"routes", "pattern", OPT_PATTERN, OPT_REQUIRED | OPT_RELOAD, IN(struct route, pattern),

@@ -20,15 +20,26 @@ static const char *ha1_of(const struct sip_user *u, enum digest_alg alg)
 	return alg == DIGEST_MD5 ? u->ha1_md5 : "";
 }
 
-/* 401 with one challenge per algorithm that can work, strongest first. */
-static void ask(struct sip *s, struct stack_server *t, enum digest_verdict why,
+/* Where to begin in the list of algorithms: MD5 alone for a phone that gives up on SHA-256, unless
+ * this user has no hash for it. */
+static unsigned first_algorithm(const struct sip *s, const sip_t *request,
 	const struct sip_user *known)
+{
+	const char *phone =
+		request->sip_user_agent != NULL ? request->sip_user_agent->g_string : NULL;
+
+	return (known == NULL || known->ha1_md5[0] != '\0') && device_is_md5_only(s, phone);
+}
+
+/* 401 with one challenge per algorithm that can work, strongest first. */
+static void ask(struct sip *s, struct stack_server *t, const sip_t *request,
+	enum digest_verdict why, const struct sip_user *known)
 {
 	static const enum digest_alg algs[] = {DIGEST_SHA256, DIGEST_MD5};
 	msg_t *msg = stack_response(t, 401, NULL);
 	char value[DIGEST_HEADER_MAX];
 
-	for (unsigned i = 0; msg != NULL && i < 2; i++)
+	for (unsigned i = first_algorithm(s, request, known); msg != NULL && i < 2; i++)
 		if ((known == NULL || ha1_of(known, algs[i])[0] != '\0') &&
 			digest_challenge(
 				s->digest, algs[i], why, sip_clock(), value, sizeof(value)) == 0)
@@ -110,7 +121,7 @@ bool challenge_check(struct sip *s, struct stack_server *t, const sip_t *request
 		log_refusal(s, t, request, c.username, v);
 	if (name != NULL)
 		claims = s->hooks.find_user(s->hooks.arg, name, &claimed);
-	ask(s, t, v, claims ? &claimed : NULL);
+	ask(s, t, request, v, claims ? &claimed : NULL);
 	return false;
 }
 

@@ -229,19 +229,35 @@ bool peer_is_own_host(const struct sip *s, const char *host, unsigned port)
 	return stack_is_local(s->stack, host, port) || is_peer_host(s, host);
 }
 
+static bool is_of_class(const struct sip_device *dev, const char *user_agent)
+{
+	return strncasecmp(user_agent, dev->user_agent, strlen(dev->user_agent)) == 0;
+}
+
 bool device_is_immediate(const struct sip *s, const struct sip_leg *l)
 {
 	const struct sip_peer *p = peer_by_name(s, l->peer);
 
 	if (p != NULL && p->immediate)
 		return true;
-	for (unsigned i = 0; i < s->cfg.ndevices; i++) {
-		const struct sip_device *dev = &s->cfg.devices[i];
-
-		if (dev->immediate &&
-			strncasecmp(l->user_agent, dev->user_agent, strlen(dev->user_agent)) == 0)
+	for (unsigned i = 0; i < s->cfg.ndevices; i++)
+		if (s->cfg.devices[i].immediate && is_of_class(&s->cfg.devices[i], l->user_agent))
 			return true;
-	}
+	return false;
+}
+
+bool device_is_md5_only(const struct sip *s, const char *user_agent)
+{
+	static const struct sip_device known[] = {{.user_agent = "baresip v1."}};
+
+	if (user_agent == NULL)
+		return false;
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (is_of_class(&known[i], user_agent))
+			return true;
+	for (unsigned i = 0; i < s->cfg.ndevices; i++)
+		if (s->cfg.devices[i].md5_only && is_of_class(&s->cfg.devices[i], user_agent))
+			return true;
 	return false;
 }
 

@@ -41,6 +41,7 @@ struct sip_peer {
 struct sip_device {
 	char user_agent[64]; /* prefix, case-insensitive */
 	bool immediate;      /* E-011 */
+	bool md5_only;       /* a challenge with SHA-256 makes it give up: it gets MD5 alone */
 };
 
 struct sip_config {
