@@ -19,6 +19,11 @@ insert into segue.ivrs (name, number, peer, dial) values ('menu', '300', 'pbx', 
 """
 
 
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
 class Cache:
     """dirtool: what it delivers, and its log."""
 
@@ -110,8 +115,7 @@ def changes(lab):
         got = [x for x in c.lines[start:] if not x.startswith("synced")]
         assert len(got) == len(expected) and all(g.startswith(e) for g, e in zip(got, expected)), \
             f"{sql}: {got}"
-    with open(c.copy) as f:
-        assert f.read() == "segue directory 1\nend\t0\n"
+    wait_for("an empty copy", lambda: read(c.copy) == "segue directory 1\nend\t0\n")
 
 
 @tap.case("no database: it starts from the copy, and catches up when the database is back")
@@ -209,8 +213,7 @@ def damaged_copy(lab):
     c.wait("synced database")
     wait_for("the copy", lambda: os.path.exists(c.copy))
     c.end()
-    with open(c.copy) as f:
-        whole = f.read()
+    whole = read(c.copy)
     for text in ["", "nonsense\n", whole[:-7], whole.replace("alice\t101", "alice"),
                  whole.replace("end\t5", "end\t4"), whole.replace("support\talice", "support\tzed"),
                  "segue directory 2\nend\t0\n"]:
