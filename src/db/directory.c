@@ -341,6 +341,7 @@ static void *directory_main(void *arg)
 {
 	struct directory *d = arg;
 
+	pthread_setname_np(pthread_self(), "directory");
 	load_copy(d);
 	while (!pg_stopping(&d->waker)) {
 		bool ok = d->conn || connect_db(d);

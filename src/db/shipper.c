@@ -448,6 +448,7 @@ static void *shipper_main(void *arg)
 {
 	struct shipper *s = arg;
 
+	pthread_setname_np(pthread_self(), "shipper");
 	while (!is_over(s)) {
 		s->error[0] = '\0';
 		if (s->conn ? turn(s) : connect_db(s))

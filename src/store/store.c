@@ -344,6 +344,7 @@ static void *sync_main(void *arg)
 {
 	struct store *s = arg;
 
+	pthread_setname_np(pthread_self(), "outbox-sync");
 	pthread_mutex_lock(&s->mutex);
 	while (!s->stopping) {
 		struct timespec until;

@@ -106,7 +106,8 @@ class Traffic:
         calls = int(rate * seconds)
         helpers = []
         watch = subprocess.Popen(
-            [self.watcher, str(sut.port), str(self.ports["callee"]), str(self.ports["target"])],
+            [self.watcher, str(sut.port), str(self.ports["agent" if transfer else "callee"]),
+             str(self.ports["target"])],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CPUS))
         try:
