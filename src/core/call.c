@@ -133,7 +133,8 @@ static enum word take_word(struct call *k)
 	return w;
 }
 
-/* The transferor takes the caller back when its media is settled and it holds no longer (E-008). */
+/* The transferor has the caller back when its media is settled and it holds no longer (E-008), which
+ * may be at once: many phones send REFER without a hold. */
 static void look_for_resume(struct call *k)
 {
 	struct leg *owner = call_role(k, ROLE_OWNER);

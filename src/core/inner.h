@@ -24,6 +24,7 @@
 	X(RING, "RING")             /* transfer: target rings, the transferor is still there */    \
 	X(JOIN, "JOIN")             /* transfer: target answered, media moves over to it */        \
 	X(RESUME, "RESUME")         /* transfer failed: the transferor may take the caller back */ \
+	X(BACK, "BACK")             /* they talk again, unless the phone hangs up on the failure */ \
 	X(ALONE, "ALONE")           /* nobody is with the kept party; somebody is rung for it */   \
 	X(ALONE_JOIN, "ALONE_JOIN") /* somebody answered for it; media moves over */               \
 	X(CHAIN, "CHAIN")           /* instant: which step of the fallback chain is next? */       \

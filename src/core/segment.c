@@ -377,7 +377,7 @@ static void hold_timeline(struct core *c, struct call *k, const struct leg *l, e
 		type = "hold_on";
 	else if ((from == IV_HOLDING || from == IV_HELD) && to == IV_TALKING)
 		type = "hold_off";
-	if (type == NULL || k->state != TALK)
+	if (type == NULL || (k->state != TALK && k->state != BACK))
 		return;
 	timeline(c, k, &(struct timeline_note){.type = type, .leg = l,
 		.actor = to == IV_HELD || from == IV_HELD ? "customer" : actor_of(l)});

@@ -149,6 +149,8 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 		return k->xfer.step == STEP_RECALL ? c->cfg.recall_ms : c->cfg.ring_ms;
 	case RESUME:
 		return c->cfg.resume_ms;
+	case BACK:
+		return c->cfg.bye_ms;
 	default:
 		return c->cfg.join_ms;
 	}
@@ -204,6 +206,11 @@ static unsigned count_role(const struct call *k, enum role role)
 	return n;
 }
 
+static bool has_owner(unsigned state)
+{
+	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK;
+}
+
 static const char *check_roles(const struct call *k)
 {
 	unsigned nk = count_role(k, ROLE_KEPT), no = count_role(k, ROLE_OWNER);
@@ -215,9 +222,9 @@ static const char *check_roles(const struct call *k)
 		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;
 	if (nk != 1)
 		return complain(k, "there must be exactly one kept party");
-	if ((k->state == TALK || k->state == RING || k->state == JOIN || k->state == RESUME) != (no == 1))
+	if (has_owner(k->state) != (no == 1))
 		return complain(k, "owner and state disagree");
-	if ((k->state == TALK || k->state == RESUME) != (nt == 0))
+	if ((k->state == TALK || k->state == RESUME || k->state == BACK) != (nt == 0))
 		return complain(k, "targets and state disagree");
 	return NULL;
 }

@@ -605,11 +605,13 @@ static void v_close_cancelled(struct core *c, struct call *k)
 	forget(k);
 }
 
-/* Nothing of the transfer is left to decide; a NOTIFY under way is its leg's business. */
+/* Nothing of the transfer is left to decide; a NOTIFY under way is its leg's business. Why it failed
+ * is on record and is not how the call will end. */
 static void v_forget_xfer(struct core *c, struct call *k)
 {
 	(void)c;
 	forget(k);
+	k->status = 0;
 	k->xfer.recall_user[0] = '\0';
 	k->xfer.refer_leg = ID_NONE;
 }
@@ -738,6 +740,11 @@ static void v_guard_resume(struct core *c, struct call *k)
 	guard(c, k, c->cfg.resume_ms);
 }
 
+static void v_guard_bye(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.bye_ms);
+}
+
 static void v_unguard(struct core *c, struct call *k)
 {
 	timer_stop(c, k->id, TIMER_STATE, &k->timer);
@@ -769,7 +776,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = v_next_step,
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
-		[UNGUARD] = v_unguard,
+		[GUARD_BYE] = v_guard_bye, [UNGUARD] = v_unguard,
 	};
 
 	run[v](c, k);

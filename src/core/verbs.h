@@ -24,7 +24,8 @@
 	/* whom to ring */                                                                         \
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
 	/* how long */                                                                             \
-	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_RECALL) X(GUARD_RESUME) X(UNGUARD)
+	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_RECALL) X(GUARD_RESUME) X(GUARD_BYE)             \
+	X(UNGUARD)
 
 #define VERB_ENUM_(v) v,
 enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };

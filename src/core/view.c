@@ -29,6 +29,7 @@ static const char *why_not(const struct call *k)
 		return "not_answered";
 	case TALK:
 	case RESUME:
+	case BACK:
 		return NULL;
 	case END:
 		return "ended";

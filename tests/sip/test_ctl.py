@@ -199,7 +199,7 @@ def recorder(lab):
 def graph(lab):
     for form in ("--text", "--dot", "--markdown"):
         out = lab.seguectl("graph", form, config=False)
-        for state in ("SETUP", "TALK", "RING", "JOIN", "RESUME", "ALONE"):
+        for state in ("SETUP", "TALK", "RING", "JOIN", "RESUME", "BACK", "ALONE"):
             assert state in out, (form, state)
 
 
