@@ -1,6 +1,8 @@
 # Our own parsers under any bytes. In make check each target replays its corpus (corpus.c); with
 # configure --enable-fuzzers CC=clang they search: make fuzz FUZZ_SECONDS=60.
-EXTRA_DIST += tests/fuzz/fuzz.h tests/fuzz/corpus
+EXTRA_DIST += tests/fuzz/fuzz.h \
+	tests/fuzz/corpus/config tests/fuzz/corpus/dialplan tests/fuzz/corpus/referto \
+	tests/fuzz/corpus/register tests/fuzz/corpus/sdp
 
 fuzz_corpora = \
 	tests/fuzz/corpus_config \

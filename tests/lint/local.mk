@@ -1,7 +1,9 @@
 # tests/lint: what can be checked by reading.
-TESTS += \
+lint_tests = \
 	tests/lint/test_docs.py \
 	tests/lint/test_functions.py \
 	tests/lint/test_layers.py \
 	tests/lint/test_text.py
-EXTRA_DIST += tests/lint/coverage.py tests/lint/lint.py
+TESTS += $(lint_tests)
+EXTRA_DIST += $(lint_tests) tests/lint/coverage.py tests/lint/lint.py \
+	docs/coverage.md docs/transfers.md
