@@ -1,0 +1,450 @@
+"""phones: real softphones, headless, as registered users of a lab.
+
+    agent = phones.Linphone(lab)       # a process with a directory of its own, registered by digest
+    agent.rings(); agent.answer(); agent.hold(); agent.resume()
+    agent.transfer("2001"); agent.hangup(); agent.ended()
+
+Promise: no phone touches audio hardware, the real home directory or a fixed port; each dies with the
+test, and is stopped by its pid. All kinds have the same methods; each returns when the phone has said
+that it is so and fails after WAIT seconds, showing what the phone did say. What is peculiar to a
+program is said where it is stepped around.
+"""
+import ctypes
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import segued
+
+WAIT = 20.0
+RTP_PORTS = 20
+PR_SET_PDEATHSIG = 1
+
+
+def rtp_range():
+    """The first of RTP_PORTS free UDP ports, below those that the kernel gives out."""
+    while True:
+        base = random.randrange(20000, 32000, RTP_PORTS)
+        socks = []
+        try:
+            for port in range(base, base + RTP_PORTS):
+                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                socks[-1].bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
+        finally:
+            for s in socks:
+                s.close()
+
+
+def connect(family, address, proc):
+    """A connection to a control socket, once the phone has opened it."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        s = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            s.connect(address)
+            return s
+        except OSError:
+            s.close()
+            if proc.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+class Phone:
+    """A user, a directory, ports and a process. Kinds fill in the commands and what they answer."""
+    kind = None
+
+    def __init__(self, lab):
+        self.lab = lab
+        with lab.lock:
+            i, lab.next_user = lab.next_user, lab.next_user + 1
+        self.user, self.number, self.password = f"u{i:03d}", str(2000 + i), f"pw-u{i:03d}"
+        self.name = f"{self.kind} {self.user}"
+        self.port, self.rtp = segued.free_port(), rtp_range()
+        self.home = os.path.join(lab.dir, f"{self.kind}-{self.user}")
+        os.makedirs(self.home)
+        self.lines, self.read_to, self.cond = [], 0, threading.Condition()
+        self.proc = None
+        mark = lab.daemon.mark()
+        self.start()
+        lab.daemon.wait_log(rf"registered user={self.user} ", WAIT, mark)
+
+    # -- the process -----------------------------------------------------------------------
+
+    def write(self, name, text):
+        path = os.path.join(self.home, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def spawn(self, *cmd):
+        """Starts the program, away from the desktop of whoever runs the test."""
+        env = {k: v for k, v in os.environ.items()
+               if k not in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS")}
+        env.update(HOME=self.home, TMPDIR=self.home, XDG_RUNTIME_DIR=self.home, LC_ALL="C",
+                   PULSE_SERVER="unix:/nonexistent")
+        libc = ctypes.CDLL(None)
+        self.proc = subprocess.Popen(
+            cmd, cwd=self.home, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.proc.stdout:
+            self.heard(line.decode("utf-8", "replace").rstrip())
+
+    def heard(self, line):
+        with self.cond:
+            if line:
+                self.lines.append(line)
+                self.cond.notify_all()
+
+    def close(self):
+        """Asks it to quit, kills it by pid if it does not."""
+        if self.proc is None or self.proc.poll() is not None:
+            return
+        try:
+            self.quit()
+            self.proc.wait(2)
+        except (OSError, subprocess.TimeoutExpired):
+            self.proc.kill()
+            self.proc.wait()
+
+    # -- what it says ----------------------------------------------------------------------
+
+    def poll(self):
+        """For kinds that speak only when asked."""
+
+    def says(self, pattern, timeout=WAIT):
+        """Waits for a line after those that earlier calls have taken; returns the match."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self.poll()
+            with self.cond:
+                for i in range(self.read_to, len(self.lines)):
+                    m = re.search(pattern, self.lines[i])
+                    if m:
+                        self.read_to = i + 1
+                        return m
+                if time.monotonic() > deadline or self.proc.poll() is not None:
+                    raise AssertionError(f"{self.name} did not say {pattern!r}; its last words:\n"
+                                         + "\n".join(self.lines[-25:]))
+                self.cond.wait(0.05)
+
+    def forget(self):
+        """What was said so far is of no interest any more."""
+        self.poll()
+        with self.cond:
+            self.read_to = len(self.lines)
+
+    def story(self):
+        return f"-- {self.name}:\n" + "\n".join(self.lines[-60:])
+
+    # -- what tests ask --------------------------------------------------------------------
+
+    def owns(self, port):
+        """Is that one of its RTP ports?"""
+        return self.rtp <= port < self.rtp + RTP_PORTS
+
+    def uri(self, number):
+        return f"sip:{number}@{self.lab.domain}"
+
+
+class Linphone(Phone):
+    """linphone-daemon: one line in, one answer out, on a unix socket; events have to be fetched."""
+    kind = "linphone"
+
+    def start(self):
+        proxy = f"<sip:{self.lab.ip}:{self.lab.port};transport=udp>"
+        self.write(".local/share/linphone/keep", "")  # it does not make the directory itself
+        rc = self.write("rc", f"""[sip]
+sip_port={self.port}
+sip_tcp_port=0
+sip_tls_port=0
+use_ipv6=0
+guess_hostname=0
+default_proxy=0
+[rtp]
+audio_rtp_port={self.rtp}-{self.rtp + RTP_PORTS - 1}
+[sound]
+playback_dev_id=
+[proxy_0]
+reg_proxy={proxy}
+reg_route={proxy}
+reg_identity=sip:{self.user}@{self.lab.domain}
+reg_expires=300
+reg_sendregister=1
+publish=0
+[auth_info_0]
+username={self.user}
+passwd={self.password}
+realm={self.lab.domain}
+""")
+        pipe = f"segue-{os.getpid()}-{self.user}"
+        self.path = os.path.join("/tmp", pipe)  # it looks nowhere else
+        self.spawn("linphone-daemon", "--config", rc, "--pipe", pipe, "--disable-stats-events",
+                   "--log", os.path.join(self.home, "log"))
+        self.sock = connect(socket.AF_UNIX, self.path, self.proc)
+        self.sock.settimeout(WAIT)
+        self.call_id = None
+
+    def ask(self, command):
+        self.sock.sendall(command.encode() + b"\n")
+        return self.sock.recv(65536).decode("utf-8", "replace")
+
+    def do(self, command):
+        got = self.ask(command)
+        self.heard(f"> {command}: {' | '.join(got.split(chr(10)))}")
+        assert got.startswith("Status: Ok"), f"{self.name}: {command}: {got}"
+        return got
+
+    def poll(self):
+        while True:
+            got = self.ask("pop-event")
+            if "call-state-changed" not in got:
+                if "Event-type" not in got:
+                    return
+                continue
+            state = re.search(r"Event: LinphoneCall(\w+)", got).group(1)
+            self.heard(f"{state} id={re.search(r'Id: (.+)', got).group(1)}")
+
+    def rings(self):
+        self.call_id = self.says(r"^IncomingReceived id=(\d+)").group(1)
+
+    def answer(self):
+        self.do(f"answer {self.call_id}")
+        self.says("^StreamsRunning")
+
+    def call(self, number):
+        got = self.do(f"call {self.uri(number)}")
+        self.call_id = re.search(r"Id: (\d+)", got).group(1)
+
+    def connected(self):
+        self.says("^StreamsRunning")
+
+    def hold(self):
+        self.do(f"call-pause {self.call_id}")
+        self.says("^Paused")
+
+    def resume(self):
+        self.do(f"call-resume {self.call_id}")
+        self.says("^StreamsRunning")
+
+    def transfer(self, number):
+        self.do(f"call-transfer {self.call_id} {self.uri(number)}")
+
+    def hangup(self):
+        self.do(f"terminate {self.call_id}")
+        self.ended()
+
+    def ended(self):
+        self.says(f"^(End|Released) id={self.call_id}$")
+
+    def idle(self):
+        self.ended()
+
+    def quit(self):
+        self.sock.sendall(b"quit\n")
+
+    def close(self):
+        super().close()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+class Baresip(Phone):
+    """baresip: netstrings of JSON on a TCP socket. It offers no attended transfer."""
+    kind = "baresip"
+
+    def start(self):
+        self.ctrl = segued.free_port()
+        modules = os.path.join("/usr/lib", "baresip", "modules")
+        self.write("config", f"""sip_listen 127.0.0.1:{self.port}
+net_interface 127.0.0.1
+rtp_ports {self.rtp}-{self.rtp + RTP_PORTS - 1}
+audio_source aubridge,x
+audio_player aubridge,x
+audio_alert aubridge,y
+module_path {modules}
+module account.so
+module menu.so
+module ctrl_tcp.so
+module g711.so
+module aubridge.so
+ctrl_tcp_listen 127.0.0.1:{self.ctrl}
+""")
+        self.write("contacts", "")
+        self.write("accounts", f"<sip:{self.user}@{self.lab.domain}>;regint=300;"
+                   f"auth_user={self.user};auth_pass={self.password};answermode=manual;"
+                   f'outbound="sip:{self.lab.ip}:{self.lab.port};transport=udp"\n')
+        self.spawn("baresip", "-f", self.home)
+        self.sock = connect(socket.AF_INET, ("127.0.0.1", self.ctrl), self.proc)
+        threading.Thread(target=self._events, daemon=True).start()
+
+    def _events(self):
+        buf = b""
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            buf += data
+            while b":" in buf:
+                head, _, rest = buf.partition(b":")
+                if len(rest) <= int(head):
+                    break
+                self._event(json.loads(rest[:int(head)]))
+                buf = rest[int(head) + 1:]  # a comma ends it
+
+    def _event(self, e):
+        if e.get("event"):
+            self.heard(f"{e['type']} {e.get('param', '')}")
+        elif not e.get("ok"):
+            self.heard(f"refused: {e}")
+
+    def do(self, command, params=""):
+        self.heard(f"> {command} {params}")
+        j = json.dumps({"command": command, "params": params}).encode()
+        self.sock.sendall(b"%d:%s," % (len(j), j))
+
+    def rings(self):
+        self.says("^CALL_INCOMING")
+
+    def answer(self):
+        self.do("accept")
+        self.connected()
+
+    def call(self, number):
+        self.do("dial", self.uri(number))
+
+    def connected(self):
+        self.says("^CALL_ESTABLISHED")
+
+    def hold(self):
+        self.do("hold")
+        self.says("^CALL_REMOTE_SDP answer")
+
+    def resume(self):
+        self.do("resume")
+        self.says("^CALL_REMOTE_SDP answer")
+
+    def transfer(self, number):
+        self.do("transfer", self.uri(number))
+
+    def hangup(self):
+        self.do("hangup")
+        self.ended()
+
+    def ended(self):
+        self.says("^CALL_CLOSED")
+
+    def quit(self):
+        self.do("quit")
+
+
+class Twinkle(Phone):
+    """twinkle-console: commands on its standard input."""
+    kind = "twinkle"
+
+    def start(self):
+        self.write(".twinkle/twinkle.sys", f"""sip_port={self.port}
+sip_udp_port={self.port}
+rtp_port={self.rtp}
+dev_ringtone=alsa:null
+dev_speaker=alsa:null
+dev_mic=alsa:null
+validate_audio_dev=no
+""")
+        self.write(f".twinkle/{self.user}", f"""user_name={self.user}
+user_domain={self.lab.domain}
+auth_name={self.user}
+auth_pass={self.password}
+outbound_proxy={self.lab.ip}:{self.lab.port}
+all_requests_to_proxy=yes
+registrar={self.lab.ip}:{self.lab.port}
+register_at_startup=yes
+registration_time=300
+codecs=g711u,g711a
+allow_refer=yes
+ask_user_to_refer=no
+pres_publish_startup=no
+play_ringtone=no
+play_ringback=no
+""")
+        # the profile is a name inside ~/.twinkle, not a path
+        self.spawn("twinkle-console", self.user)
+
+    def do(self, command):
+        self.heard(f"> {command}")
+        self.proc.stdin.write(command.encode() + b"\n")
+        self.proc.stdin.flush()
+
+    def rings(self):
+        self.says("incoming call")
+
+    def answer(self):
+        self.do("answer")
+        self.says("call established")
+
+    def call(self, number):
+        self.do(f"call {self.uri(number)}")
+
+    def connected(self):
+        self.says("far end answered call")
+
+    def hold(self):
+        self.do("hold")
+        self.says("re-INVITE successful")
+
+    def resume(self):
+        self.do("retrieve")
+        self.says("re-INVITE successful")
+
+    def transfer(self, number):
+        self.do(f"transfer {self.uri(number)}")
+
+    def hangup(self):
+        self.do("bye")
+        self.says("call ended")
+
+    def ended(self):
+        self.says("far end (ended|cancelled) call|call ended")
+
+    def quit(self):
+        self.do("quit")
+
+
+class Phones(segued.Lab):
+    """A lab with some phones, all of which stay for the whole test file."""
+
+    def __init__(self, *kinds, **lab):
+        super().__init__(users=60, peers=20, **lab)
+        self.kinds, self.phones = kinds, []
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            for kind in self.kinds:
+                self.phones.append(kind(self))
+        except BaseException:
+            self.__exit__(None, None, None, quiet=True)
+            raise
+        return self
+
+    def __exit__(self, *exc, quiet=False):
+        for phone in self.phones:
+            phone.close()
+        super().__exit__(*exc, quiet=quiet)

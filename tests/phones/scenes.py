@@ -1,0 +1,270 @@
+"""scenes: what real phones do with calls, judged by what the customer was told and by the ledger.
+
+The customer is a scripted Ua on a trunk, the agents are real phones. Each scene is a function of the
+lab and the phones that play in it, so that every brand plays every role.
+"""
+import time
+
+import tap
+import ua
+from flows import wait
+
+WAIT = 20.0
+TALK = 0.05  # seconds of talk, so that the ledger has something to count
+
+
+def begin(*phones):
+    """Nothing said before counts; what is said is shown if the case fails."""
+    for p in phones:
+        p.forget()
+        tap.note(p.story)
+
+
+def hears(c, phone, dir="sendrecv"):
+    """The customer was told to send to that phone, with that direction."""
+    wait(f"{c.ua.name} sends to {phone.name} ({dir})",
+         lambda: c.remote_sdp and phone.owns(c.remote_sdp.port()) and c.remote_sdp.dir() == dir,
+         WAIT)
+
+
+def called(lab, phone):
+    """A customer calls and the phone answers. Returns the customer's side."""
+    c = lab.trunk().invite(phone.number)
+    c.expect(180, WAIT)
+    phone.rings()
+    phone.answer()
+    c.expect(200, WAIT, method="INVITE")
+    c.ack()
+    hears(c, phone)
+    time.sleep(TALK)
+    return c
+
+
+def leave(c, *phones):
+    """The customer hangs up; the phones that were still there hear it."""
+    time.sleep(TALK)
+    c.bye().expect(200, WAIT, method="BYE")
+    for p in phones:
+        p.ended()
+
+
+def rows(lab, c, *who):
+    """The rows of the conversation: who had it, in this order, all having talked."""
+    led = lab.ledger(c, timeout=WAIT)
+    assert [s["who"] for s in led.segments] == [p.user for p in who], led.segments
+    assert all(s["talk_ms"] > 0 for s in led.segments), led.segments
+    assert led.conversation["outcome"] == "answered", led.conversation
+    return led
+
+
+def transferred(lab, c, led, by, to):
+    """The one transfer of the ledger is complete, and the case went with it."""
+    t, = led.transfers
+    assert (t["outcome"], t["kind"], t["asked_via"]) == ("completed", "blind", "sip_refer"), t
+    assert (t["asker"], t["target"]) == (by.user, to.user), t
+    assert t["from_segment_id"] == led.segments[-2]["id"], t
+    assert t["to_segment_id"] == led.segments[-1]["id"], t
+    assert led.segments[-2]["outcome"] == "transferred", led.segments
+    owner, = lab.rows("select owner from segue.cases where id = "
+                      f"'{led.conversation['case_id']}'")
+    assert owner["owner"] == to.user, owner
+
+
+# ---- the scenes ----------------------------------------------------------------------------------
+
+
+def hold_and_resume(lab, phone):
+    begin(phone)
+    c = called(lab, phone)
+    phone.hold()
+    hears(c, phone, "sendonly")
+    time.sleep(TALK)
+    phone.resume()
+    hears(c, phone)
+    leave(c, phone)
+    led = rows(lab, c, phone)
+    assert led.segments[0]["hold_ms"] >= TALK * 1000, led.segments
+    assert led.types().count("hold_on") == led.types().count("hold_off") == 1, led.types()
+    assert led.conversation["ended_by"] == "customer", led.conversation
+
+
+def phone_hangs_up(lab, phone):
+    begin(phone)
+    c = called(lab, phone)
+    phone.hangup()
+    c.expect("BYE", WAIT)
+    led = rows(lab, c, phone)
+    assert led.conversation["ended_by"] == "agent", led.conversation
+
+
+def caller_gives_up(lab, phone):
+    begin(phone)
+    c = lab.trunk().invite(phone.number)
+    c.expect(180, WAIT)
+    phone.rings()
+    c.cancel()
+    c.expect(487, WAIT, method="INVITE")
+    phone.ended()
+    led = lab.ledger(c, timeout=WAIT)
+    assert led.conversation["outcome"] == "abandoned", led.conversation
+
+
+def blind(lab, agent, target):
+    """The main job: the agent's phone transfers the customer to a phone of another brand."""
+    begin(agent, target)
+    c = called(lab, agent)
+    agent.transfer(target.number)
+    target.rings()
+    target.answer()
+    hears(c, target)
+    agent.ended()
+    c.expect_none("BYE", 0.1)
+    leave(c, target)
+    led = rows(lab, c, agent, target)
+    transferred(lab, c, led, agent, target)
+    for x in ("transfer_requested", "transfer_target_ringing", "transfer_completed", "case_assigned",
+              "customer_left"):
+        assert x in led.types(), led.types()
+
+
+def blind_from_hold(lab, agent, target):
+    """As most people do it: hold, then transfer. The customer hears the target both ways (E-049)."""
+    begin(agent, target)
+    c = called(lab, agent)
+    agent.hold()
+    hears(c, agent, "sendonly")
+    agent.transfer(target.number)
+    target.rings()
+    target.answer()
+    hears(c, target)
+    agent.ended()
+    time.sleep(TALK)
+    target.hangup()
+    c.expect("BYE", WAIT)
+    led = rows(lab, c, agent, target)
+    transferred(lab, c, led, agent, target)
+    assert led.conversation["ended_by"] == "agent", led.conversation
+
+
+def leaves_early(lab, agent, target):
+    """The agent hangs up while the target rings: the customer is not lost (E-001)."""
+    begin(agent, target)
+    c = called(lab, agent)
+    agent.transfer(target.number)
+    target.rings()
+    agent.hangup()
+    c.expect_none("BYE", 0.1)
+    target.answer()
+    hears(c, target)
+    leave(c, target)
+    led = rows(lab, c, agent, target)
+    transferred(lab, c, led, agent, target)
+    assert led.conversation["limbo_ms"] > 0, led.conversation
+
+
+def there_and_back(lab, one, two):
+    """One transfers to two, two transfers back: two transfers, three segments (E-074)."""
+    begin(one, two)
+    c = called(lab, one)
+    for a, b in ((one, two), (two, one)):
+        a.transfer(b.number)
+        b.rings()
+        b.answer()
+        hears(c, b)
+        a.ended()
+        time.sleep(TALK)
+    leave(c, one)
+    led = rows(lab, c, one, two, one)
+    assert [(t["asker"], t["target"], t["outcome"]) for t in led.transfers] == [
+        (one.user, two.user, "completed"), (two.user, one.user, "completed")], led.transfers
+
+
+def outbound(lab, phone, target):
+    """The phone calls out, and transfers whom it called."""
+    begin(phone, target)
+    trunk = lab.trunk()
+    phone.call(lab.outside(trunk, "555"))
+    c = trunk.incoming(WAIT)
+    c.reply(180)
+    c.answer()
+    c.expect("ACK", WAIT)
+    phone.connected()
+    hears(c, phone)
+    time.sleep(TALK)
+    phone.transfer(target.number)
+    target.rings()
+    target.answer()
+    hears(c, target)
+    phone.ended()
+    leave(c, target)
+    conv = wait("the conversation is final", lambda: lab.rows(
+        "select sip_call_id from segue.conversations where ended_at is not null and source = "
+        f"'{phone.user}' and kind = 'outbound' order by started_at desc limit 1"), WAIT)
+    led = rows(lab, conv[0]["sip_call_id"], phone, target)
+    transferred(lab, c, led, phone, target)
+
+
+def internal(lab, caller, callee):
+    """One phone calls the other; the callee hangs up, then the caller."""
+    begin(caller, callee)
+    for last in (callee, caller):
+        caller.call(callee.number)
+        callee.rings()
+        callee.answer()
+        caller.connected()
+        time.sleep(TALK)
+        last.hangup()
+        (caller if last is callee else callee).ended()
+        conv = wait("the conversation is final", lambda: lab.rows(
+            "select * from segue.conversations where ended_at is not null and source = "
+            f"'{caller.user}' and kind = 'internal' order by started_at desc limit 1"), WAIT)[0]
+        led = lab.ledger(conv["sip_call_id"], timeout=WAIT)
+        assert sorted(s["who"] for s in led.segments) == sorted((caller.user, callee.user)), led
+        assert conv["outcome"] == "answered" and conv["talk_ms"] > 0, conv
+
+
+def busy(lab, agent):
+    """A target that is busy. Returns the customer and the target's user agent."""
+    begin(agent)
+    target = lab.phone()
+    c = called(lab, agent)
+    agent.transfer(target.number)
+    b = target.incoming(WAIT)
+    b.reply(180)
+    b.reply(486)
+    b.expect("ACK", WAIT)
+    return c, target
+
+
+def busy_stays(lab, agent, other):
+    """The target is busy and the phone stays: they talk on, and a second try works (E-025, E-079)."""
+    c, target = busy(lab, agent)
+    lab.daemon.wait_log(f"transfer_failed .*target={target.user} cause=busy", WAIT)
+    c.expect_none("BYE", 0.2)
+    hears(c, agent)
+    begin(other)
+    agent.transfer(other.number)
+    other.rings()
+    other.answer()
+    hears(c, other)
+    agent.ended()
+    leave(c, other)
+    led = lab.ledger(c, timeout=WAIT)
+    assert [t["outcome"] for t in led.transfers] == ["failed", "completed"], led.transfers
+    assert led.transfers[0]["cause"] == "busy" and led.transfers[0]["sip_status"] == 486, led
+
+
+def busy_is_hung_up(lab, agent):
+    """The target is busy and the phone hangs up on that: the agent is recalled (E-002)."""
+    c, target = busy(lab, agent)
+    agent.says("TRANSFER_FAILED")
+    agent.rings()
+    c.expect_none("BYE", 0)
+    agent.answer()
+    hears(c, agent)
+    leave(c, agent)
+    led = lab.ledger(c, timeout=WAIT)
+    assert [s["who"] for s in led.segments] == [agent.user, target.user, agent.user], led
+    assert led.segments[2]["talk_ms"] > 0, led
+    assert led.conversation["outcome"] == "answered", led
+    assert led.conversation["ended_by"] == "customer", led

@@ -1,0 +1,30 @@
+"""twinkle-console as agent, target, caller and callee, with Linphone as the other brand."""
+import os
+import sys
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), d) for d in ("../lib", ".")]
+
+import scenes
+import tap
+from phones import Linphone, Phones, Twinkle
+
+
+def play(name, scene, *roles):
+    """A case: the scene with these phones in its roles; 0 is Twinkle, 1 Linphone."""
+    tap.case(name)(lambda lab: scene(lab, *(lab.phones[i] for i in roles)))
+
+
+play("registered by digest; a call is held and resumed; the customer hangs up",
+     scenes.hold_and_resume, 0)
+play("the phone hangs up", scenes.phone_hangs_up, 0)
+play("the caller gives up while it rings", scenes.caller_gives_up, 0)
+play("Twinkle transfers the customer to Linphone", scenes.blind, 0, 1)
+play("Twinkle holds, then transfers (E-049); the target hangs up", scenes.blind_from_hold, 0, 1)
+play("Twinkle transfers and leaves while Linphone rings (E-001)", scenes.leaves_early, 0, 1)
+play("Twinkle to Linphone and back (E-074)", scenes.there_and_back, 0, 1)
+play("an outbound call of Twinkle is transferred to Linphone", scenes.outbound, 0, 1)
+play("Twinkle calls Linphone", scenes.internal, 0, 1)
+play("the target is busy: they talk on, the second try works (E-025, E-079)",
+     scenes.busy_stays, 0, 1)
+
+if __name__ == "__main__":
+    tap.main(lambda: Phones(Twinkle, Linphone), jobs=1)
