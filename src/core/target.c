@@ -206,7 +206,8 @@ static void dial_peer(struct core *c, struct call *k, const struct target *t)
 }
 
 /* Rings t for the kept party. Nobody to ring (not registered, disabled, an empty queue) is the same
- * as being refused: 480. In a queue the user of leg `except` is left out (E-072), and so is the kept party. */
+ * as being refused: 480. In a queue the user of leg `except` is left out (E-072), and so is the kept
+ * party. */
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except)
 {
 	struct leg *x = except ? call_leg(k, except) : NULL, *l = call_role(k, ROLE_KEPT);

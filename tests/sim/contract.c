@@ -38,7 +38,7 @@ void contract_fail(struct contract *ct, const char *rule, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (ct->failed)
+	if (ct->failed || ct->lenient)
 		return;
 	ct->failed = true;
 	str_set(ct->rule, rule);
@@ -285,10 +285,10 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 
 	if (id == ID_NONE)
 		return;
-	if (contract_call(ct, id) != NULL) {
+	if (contract_call(ct, id) != NULL)
 		contract_fail(ct, "call-id-reused", "INVITE got the id of a call that lives");
+	if (ct->failed || contract_leg(ct, id) != NULL)
 		return;
-	}
 	l = leg_new(ct, id);
 	l->state = CT_INCOMING;
 	l->late = ev->invite.sdp.what == SDP_NONE;
@@ -440,7 +440,9 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 		req_new(ct, ev->info.ref, CT_INFO, ev->leg);
 		break;
 	case EV_NOTIFY_DONE:
-		contract_req(ct, ev->notify.cmd)->notified = true;
+		r = contract_req(ct, ev->notify.cmd);
+		if (r != NULL)
+			r->notified = true;
 		break;
 	case EV_TIMER:
 		ev_timer(ct, ev);
@@ -752,10 +754,10 @@ static void act_leg_free(struct contract *ct, const struct action *a, struct ct_
 {
 	struct ct_call *k = contract_call(ct, l->id);
 
-	if (l->state != CT_CLOSED) {
+	if (l->state != CT_CLOSED)
 		leg_fail(ct, a, "leg-dropped", "is not closed");
+	if (k == NULL)
 		return;
-	}
 	k->nlegs--;
 	k->empty_since = ct->now;
 	HASH_DEL(ct->legs, l);

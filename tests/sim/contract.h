@@ -100,6 +100,7 @@ struct contract {
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
 	leg_id stray;        /* its offer came after it was freed, and waits for its refusal */
+	bool lenient; /* adapters are broken: keep up as well as possible, complain of nothing */
 	bool failed;
 	char rule[CT_RULE_MAX]; /* which promise was broken, one word with dashes */
 	char text[CT_TEXT_MAX]; /* how */

@@ -20,6 +20,7 @@
 #define COVERAGE_EVENTS 500000 /* fewer may miss a row without anything being wrong */
 #define MUTANT_WORLDS 20
 #define SAME_WORLDS 3
+#define CHAOS_WORLDS 20
 
 struct options {
 	uint64_t events, seed;
@@ -37,10 +38,10 @@ static double seconds(void)
 /* ---- worlds ---------------------------------------------------------------------------------- */
 
 /* Runs the failed world again with a recorder, and shrinks that. */
-static void explain(uint64_t seed, sim_mutator *mutator)
+static void explain(uint64_t seed, enum world_mode mode, sim_mutator *mutator)
 {
 	struct sim_record record = {0};
-	struct world *w = world_create(seed, mutator, &record);
+	struct world *w = world_create(seed, mode, mutator, &record);
 	struct sim *s = world_run(w, WORLD_STEPS);
 	struct core_config cfg;
 
@@ -57,14 +58,14 @@ static void explain(uint64_t seed, sim_mutator *mutator)
 static bool run_worlds(const struct options *o, uint64_t *done)
 {
 	for (uint64_t seed = o->seed; *done < o->events; seed++) {
-		struct world *w = world_create(seed, NULL, NULL);
+		struct world *w = world_create(seed, WORLD_ORDERLY, NULL, NULL);
 		struct sim *s = world_run(w, WORLD_STEPS);
 		bool failed = s->failed;
 
 		*done += s->steps;
 		world_destroy(w);
 		if (failed) {
-			explain(seed, NULL);
+			explain(seed, WORLD_ORDERLY, NULL);
 			return false;
 		}
 	}
@@ -107,7 +108,7 @@ static bool is_caught(const struct mutation *m, uint64_t seed, char *rule, size_
 	bool caught = false;
 
 	for (uint64_t i = 0; i < MUTANT_WORLDS && !caught; i++) {
-		struct world *w = world_create(seed + i, m->apply, NULL);
+		struct world *w = world_create(seed + i, WORLD_ORDERLY, m->apply, NULL);
 		struct sim *s = world_run(w, WORLD_STEPS);
 
 		caught = s->failed && s->mutated;
@@ -138,7 +139,7 @@ static bool is_deterministic(uint64_t seed)
 		uint64_t hash[2];
 
 		for (int k = 0; k < 2; k++) {
-			struct world *w = world_create(seed + i, NULL, NULL);
+			struct world *w = world_create(seed + i, WORLD_ORDERLY, NULL, NULL);
 
 			hash[k] = world_run(w, WORLD_STEPS)->hash;
 			world_destroy(w);
@@ -147,6 +148,22 @@ static bool is_deterministic(uint64_t seed)
 			return false;
 	}
 	return true;
+}
+
+/* Broken adapters must not bring the core down, or its record into contradiction. */
+static bool stands_nonsense(uint64_t seed)
+{
+	bool stands = true;
+
+	for (uint64_t i = 0; i < CHAOS_WORLDS && stands; i++) {
+		struct world *w = world_create(seed + i, WORLD_CHAOTIC, NULL, NULL);
+
+		stands = !world_run(w, WORLD_STEPS)->failed;
+		world_destroy(w);
+		if (!stands)
+			explain(seed + i, WORLD_CHAOTIC, NULL);
+	}
+	return stands;
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
@@ -210,7 +227,7 @@ int main(int argc, char **argv)
 	double start, spent;
 	bool good, all;
 
-	printf("1..4\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
+	printf("1..5\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
 		(unsigned long long)o.events);
 	start = seconds();
 	all = good = run_worlds(&o, &done);
@@ -226,7 +243,10 @@ int main(int argc, char **argv)
 	good = is_deterministic(o.seed);
 	ok(good, 3, "the same seed gives the same facts and actions");
 	all = all && good;
+	good = stands_nonsense(o.seed);
+	ok(good, 4, "events that no adapter may send leave the core whole");
+	all = all && good;
 	good = surviving_mutants(o.seed) == 0;
-	ok(good, 4, "every mutant of the core's output is caught");
+	ok(good, 5, "every mutant of the core's output is caught");
 	return all && good ? 0 : 1;
 }

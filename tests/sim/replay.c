@@ -80,7 +80,9 @@ static void play_event(struct player *p, const struct event *recorded)
 		ev.leg = ID_NONE;
 	ev.leg = move_id(p, ev.leg);
 	ev.call = move_id(p, ev.call);
-	if (!sim_step(p->sim, &ev))
+	if (p->sim->ct.lenient)
+		sim_shove(p->sim, &ev);
+	else if (!sim_step(p->sim, &ev))
 		return;
 	tell(p, &ev);
 	if (ev.type == EV_INVITE && recorded->leg != ID_NONE && p->sim->out.leg != ID_NONE)
@@ -105,6 +107,7 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 
 	sim_init(s, cfg);
 	s->mutator = mutator;
+	s->ct.lenient = r->lenient;
 	for (unsigned i = 0; i < r->n && !s->failed; i++) {
 		const struct sim_item *item = &r->items[i];
 

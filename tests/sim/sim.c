@@ -89,6 +89,7 @@ static void record(struct sim *s, const struct event *ev, int64_t now)
 		if (r->items == NULL)
 			abort();
 	}
+	r->lenient = s->ct.lenient;
 	item = &r->items[r->n++];
 	item->kind = ev ? SIM_EVENT : SIM_SNAPSHOT;
 	if (ev != NULL)
@@ -197,16 +198,14 @@ static bool guarded_step(struct sim *s, const struct event *ev)
 	return true;
 }
 
-bool sim_step(struct sim *s, const struct event *ev)
+static void take_step(struct sim *s, const struct event *ev)
 {
-	if (s->failed || !contract_allows(&s->ct, ev))
-		return false;
 	assert(ev->now >= s->ct.now); /* the world's own promise */
 	record(s, ev, ev->now);
 	note_directory(s, ev);
 	s->steps++;
 	if (!guarded_step(s, ev))
-		return true;
+		return;
 	if (s->record != NULL && ev->type == EV_INVITE)
 		s->record->items[s->record->n - 1].ev.leg = s->out.leg; /* for replay() */
 	if (s->mutator != NULL && !s->mutated)
@@ -219,7 +218,20 @@ bool sim_step(struct sim *s, const struct event *ev)
 	if (!s->ct.failed && !s->books.failed)
 		look_at_call(s, ev);
 	collect_failures(s);
+}
+
+bool sim_step(struct sim *s, const struct event *ev)
+{
+	if (s->failed || !contract_allows(&s->ct, ev))
+		return false;
+	take_step(s, ev);
 	return true;
+}
+
+void sim_shove(struct sim *s, const struct event *ev)
+{
+	if (!s->failed)
+		take_step(s, ev);
 }
 
 void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg)

@@ -33,6 +33,7 @@ struct sim_item {
 struct sim_record {
 	struct sim_item *items;
 	unsigned n, cap;
+	bool lenient; /* of broken adapters: events are replayed whether or not they could come */
 };
 
 struct sim {
@@ -57,6 +58,9 @@ void sim_done(struct sim *s);
 
 /* One event. Returns false if no adapter could send it now (nothing happens), or after a failure. */
 bool sim_step(struct sim *s, const struct event *ev);
+
+/* One event, whether or not an adapter could send it now. Only sensible with ct.lenient set. */
+void sim_shove(struct sim *s, const struct event *ev);
 
 /* Snapshots every call, starts a new core and puts the calls back. */
 void sim_snapshot(struct sim *s, int64_t now);

@@ -50,6 +50,7 @@ struct world {
 	leg_id graves[16]; /* legs that are no more, for late events */
 	unsigned ngraves;
 	bool quiet;        /* nobody begins anything any more */
+	enum world_mode mode;
 };
 
 /* ---- the agenda: a binary heap by time ------------------------------------------------------- */
@@ -779,7 +780,8 @@ static void do_todo(struct world *w, const struct todo *t)
 {
 	struct phone *p = t->leg != ID_NONE ? phone_of(w, t->leg) : NULL;
 
-	if (t->leg != ID_NONE && p == NULL && t->kind != DO_COMMAND)
+	if (t->leg != ID_NONE && t->kind != DO_COMMAND &&
+		(p == NULL || contract_leg(&w->sim.ct, t->leg) == NULL))
 		return; /* the adapter knows no such leg any more */
 	switch (t->kind) {
 	case DO_INVITE:
@@ -982,7 +984,8 @@ static void react(struct world *w, const struct event *ev)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-struct world *world_create(uint64_t seed, sim_mutator *mutator, struct sim_record *record)
+struct world *world_create(uint64_t seed, enum world_mode mode, sim_mutator *mutator,
+	struct sim_record *record)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct core_config cfg;
@@ -990,8 +993,10 @@ struct world *world_create(uint64_t seed, sim_mutator *mutator, struct sim_recor
 	if (w == NULL)
 		abort();
 	w->rng.state = seed;
+	w->mode = mode;
 	world_config(seed, &cfg);
 	sim_init(&w->sim, &cfg);
+	w->sim.ct.lenient = mode == WORLD_CHAOTIC;
 	w->sim.mutator = mutator;
 	w->sim.record = record;
 	return w;
@@ -1010,6 +1015,43 @@ void world_destroy(struct world *w)
 	free(w);
 }
 
+/* What a broken adapter sends: anything, about any leg that lives. Only a 2xx to an INVITE that has
+ * its final response is left out: not even such an adapter makes that up. */
+static void send_nonsense(struct world *w)
+{
+	static const enum ev kinds[] = {EV_PROGRESS, EV_ANSWER, EV_REJECT, EV_CANCEL, EV_ACK, EV_NO_ACK,
+		EV_OFFER, EV_OFFER_NONE, EV_OFFER_WITHDRAWN, EV_OA_DONE, EV_BYE, EV_GONE,
+		EV_NOTIFY_DONE};
+	struct event ev = {.type = kinds[rng_below(&w->rng, COUNT(kinds))], .now = w->now};
+	struct ct_leg *l, *lt;
+	unsigned n = rng_below(&w->rng, HASH_COUNT(w->sim.ct.legs) + 1);
+
+	HASH_ITER(hh, w->sim.ct.legs, l, lt)
+		if (n-- == 0)
+			break;
+	if (l == NULL)
+		return;
+	ev.leg = l->id;
+	if (ev.type == EV_ANSWER && !contract_allows(&w->sim.ct, &ev))
+		return;
+	ev.wall = SIM_WALL0 + w->now * 1000;
+	ev.rnd = rng_next(&w->rng);
+	ev.offer.sdp = (struct sdp_note){.what = (enum sdp_what)rng_below(&w->rng, sdp_what_count_),
+		.dir = DIR_SENDRECV, .usable = chance(w, 80)};
+	ev.offer.status = chance(w, 50) ? 200 : 500;
+	if (ev.type == EV_PROGRESS)
+		ev.progress = (struct ev_progress){180, ev.offer.sdp, chance(w, 30)};
+	if (ev.type == EV_ANSWER)
+		ev.answer = (struct ev_answer){200, ev.offer.sdp, false};
+	if (ev.type == EV_REJECT || ev.type == EV_GONE || ev.type == EV_BYE)
+		ev.reject = (struct ev_reject){.status = (uint16_t)(300 + rng_below(&w->rng, 400))};
+	if (ev.type == EV_NOTIFY_DONE)
+		ev.notify = (struct ev_notify){.cmd = w->cmd, .status = 200};
+	sim_shove(&w->sim, &ev);
+	if (!w->sim.failed)
+		react(w, &ev);
+}
+
 /* The next thing that happens, be it a timer or somebody's intention. */
 static void live(struct world *w)
 {
@@ -1023,6 +1065,8 @@ static void live(struct world *w)
 	t = next_todo(w);
 	w->now = t.at;
 	do_todo(w, &t);
+	if (w->mode == WORLD_CHAOTIC && !w->sim.failed && chance(w, 5))
+		send_nonsense(w);
 }
 
 /* Every phone is switched off at once: what is up is lost, what rings times out, and nobody begins
@@ -1077,6 +1121,8 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	plan(w, range(w, 1000, 200000), DO_SNAPSHOT, ID_NONE);
 	while (!w->sim.failed && w->sim.steps < steps && w->nheap > 0)
 		live(w);
+	if (w->mode == WORLD_CHAOTIC)
+		return &w->sim; /* after nonsense nobody can say who is still there */
 	if (!w->sim.failed)
 		everybody_leaves(w);
 	silence(w);

@@ -12,8 +12,14 @@
 
 struct world;
 
-/* A world of its own configuration; the caller destroys it. record may be NULL. */
-struct world *world_create(uint64_t seed, sim_mutator *mutator, struct sim_record *record);
+enum world_mode {
+	WORLD_ORDERLY, /* adapters keep their promises; every watcher looks on */
+	WORLD_CHAOTIC  /* they do not: nothing asserted, core_check() and the books are looked at */
+};
+
+/* A world of its own configuration; the caller destroys it. mutator and record may be NULL. */
+struct world *world_create(uint64_t seed, enum world_mode mode, sim_mutator *mutator,
+	struct sim_record *record);
 void world_destroy(struct world *w);
 
 /* Lives until `steps` events were taken, then everybody leaves; checks that nothing remains.
