@@ -17,6 +17,7 @@ struct stack;
 
 #include <sofia-sip/hostdomain.h>
 #include <sofia-sip/msg_addr.h>
+#include <sofia-sip/msg_mclass.h>
 #include <sofia-sip/nta.h>
 #include <sofia-sip/sip_header.h>
 #include <sofia-sip/nta_tport.h>
@@ -45,6 +46,7 @@ struct listener {
 
 struct stack {
 	nta_agent_t *agent;
+	msg_mclass_t *mclass; /* SIP, with our look at the Via */
 	nta_leg_t *leg; /* the default leg: every new request comes here */
 	struct stack_hooks hooks;
 	struct listener listener[LISTEN_MAX];
@@ -328,9 +330,41 @@ msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 	return msg;
 }
 
+/*
+ * A final response that could not be sent (the connection is gone, no route) leaves the INVITE in a
+ * queue where the library does not expect its ACK: it would abort the process. So nothing may
+ * match that transaction any more. Its strings are those of the request, and no other parser looks
+ * at them again. With the branch gone, a repeated INVITE is still known as merged.
+ */
+static void hide_if_unsent(nta_incoming_t *irq, int status)
+{
+	msg_t *msg;
+	const sip_t *request;
+	char *name;
+
+	if (nta_incoming_method(irq) != sip_method_invite || nta_incoming_status(irq) >= 200)
+		return;
+	msg = nta_incoming_getrequest(irq);
+	request = sip_object(msg);
+	/* a 2xx may only be waiting for a PRACK */
+	if (status >= 300 || !sip_has_feature(request->sip_require, "100rel")) {
+		name = (char *)(request->sip_via->v_branch != NULL ? request->sip_via->v_branch
+								   : request->sip_call_id->i_id);
+		for (; *name != '\0'; name++)
+			*name = '-';
+		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "response_unsent", "via",
+			request->sip_via->v_host, NULL);
+	}
+	msg_destroy(msg);
+}
+
 void stack_reply(struct stack_server *t, msg_t *response)
 {
+	int status = sip_object(response)->sip_status->st_status;
+
 	nta_incoming_mreply(irq_of(t), response);
+	if (status >= 200)
+		hide_if_unsent(irq_of(t), status);
 }
 
 int stack_reply_reliable(struct stack_server *t, msg_t *response)
@@ -465,6 +499,41 @@ static void calm_library_clock(void)
 		_su_time = whole_milliseconds;
 }
 
+static issize_t (*extract_body)(msg_t *, msg_pub_t *, char[], isize_t, int);
+
+/* Where our responses go is for the source address to say, not for the sender: a maddr could name
+ * anybody, or a host that the library would ask the DNS for while all else waits. */
+static void via_tame(sip_via_t *v)
+{
+	unsigned long port = v->v_port != NULL ? strtoul(v->v_port, NULL, 10) : 5060;
+
+	v->v_maddr = NULL;
+	v->v_comp = NULL;
+	if (port == 0 || port > 65535)
+		v->v_port = NULL;
+}
+
+/* Called by the parser when it has read the headers. */
+static issize_t extract_checked(msg_t *msg, msg_pub_t *pub, char b[], isize_t size, int eos)
+{
+	sip_t *sip = (sip_t *)pub;
+
+	if (sip->sip_via != NULL && !(sip->sip_flags & MSG_FLG_BODY))
+		via_tame(sip->sip_via);
+	return extract_body(msg, pub, b, size, eos);
+}
+
+static msg_mclass_t *make_message_class(void)
+{
+	msg_mclass_t *mc = msg_mclass_clone(sip_default_mclass(), 0, msg_mclass_copy);
+
+	if (mc == NULL)
+		return NULL;
+	extract_body = mc->mc_extract_body;
+	mc->mc_extract_body = extract_checked;
+	return mc;
+}
+
 struct stack *stack_create(
 	su_root_t *root, const struct stack_config *cfg, const struct stack_hooks *hooks)
 {
@@ -476,14 +545,21 @@ struct stack *stack_create(
 	s->hooks = *hooks;
 	redirect_library_log();
 	calm_library_clock();
+	s->mclass = make_message_class();
+	if (s->mclass == NULL) {
+		free(s);
+		return NULL;
+	}
 	s->agent = nta_agent_create(root, (url_string_t *)-1, NULL, s, NTATAG_UA(1),
-		NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1), NTATAG_CLIENT_RPORT(1),
-		NTATAG_CANCEL_487(0), NTATAG_PASS_100(1), NTATAG_TIMEOUT_408(1), NTATAG_SIP_T1(t1),
+		NTATAG_MCLASS(s->mclass), NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1),
+		NTATAG_CLIENT_RPORT(1), NTATAG_CANCEL_487(0), NTATAG_PASS_100(1),
+		NTATAG_TIMEOUT_408(1), NTATAG_SIP_T1(t1),
 		NTATAG_SIP_T1X64(64 * t1), NTATAG_PRELOAD(2048), NTATAG_MAXSIZE(MESSAGE_MAX),
 		NTATAG_SIPFLAGS(MSG_FLG_EXTRACT_COPY), TAG_END());
 	if (s->agent == NULL) {
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "stack_failed", "error",
 			su_strerror(su_errno()), NULL);
+		free(s->mclass);
 		free(s);
 		return NULL;
 	}
@@ -504,5 +580,6 @@ void stack_destroy(struct stack *s)
 	if (s == NULL)
 		return;
 	nta_agent_destroy(s->agent);
+	free(s->mclass);
 	free(s);
 }
