@@ -31,7 +31,8 @@ static bool is_literal(int c)
 
 static bool is_range(int from, int to)
 {
-	return from <= to && ((is_digit(from) && is_digit(to)) || (is_letter(from) && is_letter(to)));
+	return from <= to &&
+	       ((is_digit(from) && is_digit(to)) || (is_letter(from) && is_letter(to)));
 }
 
 /* The character after the set that begins at p ('['), or NULL if the set is empty, not closed, or
@@ -150,15 +151,16 @@ int dialplan_pattern_check(const char *pattern, char *err, size_t size)
 	if (*p == '\0')
 		return complain(pattern, p, "is empty; expected at least one character", err, size);
 	if (strlen(pattern) >= PATTERN_MAX)
-		return complain(pattern, pattern + PATTERN_MAX - 1, "is too long (at most 63)", err,
-			size);
+		return complain(
+			pattern, pattern + PATTERN_MAX - 1, "is too long (at most 63)", err, size);
 	while (*p != '\0' && !is_wildcard(p)) {
 		if (*p == '[') {
 			p = set_end(p, &bad);
 			if (p == NULL)
 				return complain(pattern, bad,
 					"not a set; expected characters or rising ranges in "
-					"brackets, such as [1-5] or [135]", err, size);
+					"brackets, such as [1-5] or [135]",
+					err, size);
 		} else if (is_literal(*p)) {
 			p++;
 		} else {
@@ -220,8 +222,8 @@ static bool fits(const struct route *r, const char *number, const char *source)
 	       dialplan_pattern_match(r->pattern, number);
 }
 
-static const struct route *find_indexed(const struct core_config *cfg, const char *number,
-	const char *source)
+static const struct route *find_indexed(
+	const struct core_config *cfg, const char *number, const char *source)
 {
 	const uint64_t *words = cfg->route_index.of[(unsigned char)number[0]];
 
@@ -236,8 +238,8 @@ static const struct route *find_indexed(const struct core_config *cfg, const cha
 	return NULL;
 }
 
-static const struct route *find(const struct core_config *cfg, const char *number,
-	const char *source)
+static const struct route *find(
+	const struct core_config *cfg, const char *number, const char *source)
 {
 	bool plain = (unsigned char)number[0] < ROUTE_INDEX_CHARS;
 

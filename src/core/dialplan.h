@@ -14,8 +14,8 @@
 struct dialplan_result {
 	const struct route *route; /* inside the configuration that was asked */
 	enum target_kind kind;
-	const char *target;        /* inside route; "" means: look `number` up in the directory */
-	char number[NUM_MAX];      /* normalised, stripped and prefixed */
+	const char *target;   /* inside route; "" means: look `number` up in the directory */
+	char number[NUM_MAX]; /* normalised, stripped and prefixed */
 };
 
 /* Sorts the routes by their first character into cfg->route_index, so that dialplan_match() looks

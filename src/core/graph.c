@@ -241,9 +241,8 @@ static void put_cell(struct text *t, const char *s)
 
 static void md_state_line(struct text *t, const char *state)
 {
-	putf(t, "| [%s](#%s) | %u | %u | %u |\n", state, state,
-		each_row(t, state, ROW_MOVE, NULL), each_row(t, state, ROW_IGNORE, NULL),
-		each_row(t, state, ROW_NEVER, NULL));
+	putf(t, "| [%s](#%s) | %u | %u | %u |\n", state, state, each_row(t, state, ROW_MOVE, NULL),
+		each_row(t, state, ROW_IGNORE, NULL), each_row(t, state, ROW_NEVER, NULL));
 }
 
 static void md_move(struct text *t, const struct table_row *r)
@@ -283,16 +282,19 @@ static void md_state(struct text *t, const char *state)
 
 static void render_markdown(struct text *t)
 {
-	put(t,
-		"# How a call is transferred\n\n"
-		"Every call that segue carries is in exactly one of the states below, and this page\n"
-		"lists what it does about everything that can happen to it there. The page is printed\n"
-		"from `src/core/transfer.tbl`, the table that the program itself runs, by\n"
-		"`seguectl graph --markdown`; `make check` fails when the two differ, so do not edit it\n"
-		"by hand.\n\n"
-		"An event that a state has no use for is listed as ignored, with the reason. One that\n"
-		"cannot reach a state is listed as never happening; the program asserts it.\n\n"
-		"| State | Rows | Ignored | Never |\n|---|---|---|---|\n");
+	put(t, "# How a call is transferred\n\n"
+	       "Every call that segue carries is in exactly one of the states below, and this "
+	       "page\n"
+	       "lists what it does about everything that can happen to it there. The page is "
+	       "printed\n"
+	       "from `src/core/transfer.tbl`, the table that the program itself runs, by\n"
+	       "`seguectl graph --markdown`; `make check` fails when the two differ, so do not "
+	       "edit it\n"
+	       "by hand.\n\n"
+	       "An event that a state has no use for is listed as ignored, with the reason. One "
+	       "that\n"
+	       "cannot reach a state is listed as never happening; the program asserts it.\n\n"
+	       "| State | Rows | Ignored | Never |\n|---|---|---|---|\n");
 	each_state(t, md_state_line);
 	each_state(t, md_state);
 }

@@ -10,8 +10,8 @@
 #include "base/names.h"
 
 #define GRAPH_FORMAT_LIST(X)                                                                       \
-	X(GRAPH_TEXT, "text")         /* one line per row, grouped by state, for a terminal */     \
-	X(GRAPH_DOT, "dot")           /* Graphviz; rows between the same states share an edge */   \
+	X(GRAPH_TEXT, "text")	      /* one line per row, grouped by state, for a terminal */     \
+	X(GRAPH_DOT, "dot")	      /* Graphviz; rows between the same states share an edge */   \
 	X(GRAPH_MARKDOWN, "markdown") /* docs/transfers.md */
 ENUM_DECLARE(graph_format, GRAPH_FORMAT_LIST);
 

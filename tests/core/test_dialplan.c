@@ -132,16 +132,26 @@ static void test_normalize(void **state)
 }
 
 static const struct route routes[] = {
-	{.pattern = "00.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 2, .prefix = "+",
-		.source = "users", .transfer = true},
+	{.pattern = "00.",
+		.kind = TARGET_EXTERNAL,
+		.target = "trunk",
+		.strip = 2,
+		.prefix = "+",
+		.source = "users",
+		.transfer = true},
 	{.pattern = "0900.", .kind = TARGET_NONE},
-	{.pattern = "0ZX.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1,
+	{.pattern = "0ZX.",
+		.kind = TARGET_EXTERNAL,
+		.target = "trunk",
+		.strip = 1,
 		.prefix = "+49"},
 	{.pattern = "555", .kind = TARGET_IVR, .target = "menu"},
 	{.pattern = "+49891234XX", .kind = TARGET_USER, .strip = 9, .source = "trunk"},
 	{.pattern = "support", .kind = TARGET_QUEUE, .target = "support"},
 	{.pattern = "7X", .kind = TARGET_EXTERNAL, .target = "pbx", .strip = 9, .prefix = "100"},
-	{.pattern = "8.", .kind = TARGET_EXTERNAL, .target = "pbx",
+	{.pattern = "8.",
+		.kind = TARGET_EXTERNAL,
+		.target = "pbx",
 		.prefix = "123456789012345678901234567890123456789012345678901234567890"},
 	{.pattern = "!", .kind = TARGET_USER, .source = "pbx"},
 };
@@ -173,8 +183,8 @@ static void check_routing(const struct core_config *cfg)
 	for (size_t i = 0; i < COUNT(wanted); i++) {
 		struct dialplan_result r;
 
-		assert_int_equal(dialplan_match(cfg, wanted[i].number, wanted[i].source, &r),
-			wanted[i].err);
+		assert_int_equal(
+			dialplan_match(cfg, wanted[i].number, wanted[i].source, &r), wanted[i].err);
 		if (wanted[i].route < 0)
 			assert_null(r.route);
 		else

@@ -183,7 +183,8 @@ static void test_prints_every_state(void **state)
 
 		for (unsigned s = 0; s < states.n; s++)
 			if (strstr(text, states.name[s]) == NULL)
-				fail_msg("%s does not show %s", graph_format_name(f), states.name[s]);
+				fail_msg("%s does not show %s", graph_format_name(f),
+					states.name[s]);
 		free(text);
 	}
 }

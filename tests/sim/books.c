@@ -9,8 +9,8 @@
 
 /* ---- small change ---------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void fail(struct books *b, const char *rule,
-	const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void fail(
+	struct books *b, const char *rule, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -75,16 +75,16 @@ void books_done(struct books *b)
 	struct bk_seg *s, *st;
 	struct bk_xfer *x, *xt;
 
-	HASH_ITER(hh, b->convs, c, ct) {
+	HASH_ITER (hh, b->convs, c, ct) {
 		HASH_DEL(b->convs, c);
 		free(c->talks);
 		free(c);
 	}
-	HASH_ITER(hh, b->segs, s, st) {
+	HASH_ITER (hh, b->segs, s, st) {
 		HASH_DEL(b->segs, s);
 		free(s);
 	}
-	HASH_ITER(hh, b->xfers, x, xt) {
+	HASH_ITER (hh, b->xfers, x, xt) {
 		HASH_DEL(b->xfers, x);
 		free(x);
 	}
@@ -159,7 +159,8 @@ static void check_sums(struct books *b, const struct fact *f, struct bk_conv *c)
 	else if (parts != o->total_ms)
 		fail_fact(b, "total-is-not-the-sum", f, "total_ms is not the sum of its parts");
 	else if (o->talk_ms != talk_union(c))
-		fail_fact(b, "talk-is-not-the-union", f, "talk_ms is not the union of the segments'");
+		fail_fact(
+			b, "talk-is-not-the-union", f, "talk_ms is not the union of the segments'");
 	else if (o->agent_talk_ms != c->agent_talk)
 		fail_fact(b, "agent-talk-sum", f, "agent_talk_ms is not the sum of the segments'");
 	else if (o->n_requested != c->requested || o->n_failed != c->failed ||
@@ -500,8 +501,8 @@ void books_compare(struct books *b, const struct call_view *v)
 
 	id_str(v->id, id);
 	if (c == NULL)
-		fail(b, "view-of-no-conversation", "call %s has a conversation that is not on record",
-			id);
+		fail(b, "view-of-no-conversation",
+			"call %s has a conversation that is not on record", id);
 	else if (!uuid_is_nil(&v->xfer) && (x == NULL || x->closed != 0))
 		fail(b, "view-transfer", "call %s shows a transfer that is not open on record", id);
 	else if (uuid_is_nil(&v->xfer) && c->open_xfers != 0)
@@ -517,12 +518,12 @@ static void forget(struct books *b, struct bk_conv *c)
 	struct bk_seg *s, *st;
 	struct bk_xfer *x, *xt;
 
-	HASH_ITER(hh, b->segs, s, st)
+	HASH_ITER (hh, b->segs, s, st)
 		if (uuid_eq(&s->conv, &c->id)) {
 			HASH_DEL(b->segs, s);
 			free(s);
 		}
-	HASH_ITER(hh, b->xfers, x, xt)
+	HASH_ITER (hh, b->xfers, x, xt)
 		if (uuid_eq(&x->conv, &c->id)) {
 			HASH_DEL(b->xfers, x);
 			free(x);
@@ -536,7 +537,7 @@ void books_end(struct books *b)
 {
 	struct bk_conv *c, *ct;
 
-	HASH_ITER(hh, b->convs, c, ct) {
+	HASH_ITER (hh, b->convs, c, ct) {
 		if (c->closed == 0)
 			fail(b, "conversation-left", "a conversation was never closed (call %llx)",
 				(unsigned long long)c->call);

@@ -19,16 +19,16 @@ struct bk_span { /* one talking interval, for the union */
 struct bk_conv {
 	uuid id;
 	call_id call;
-	int64_t opened, closed; /* UTC us; closed 0: open */
+	int64_t opened, closed;		 /* UTC us; closed 0: open */
 	unsigned closed_step, xfer_step; /* when it was closed; when a transfer was opened last */
-	int64_t seq;            /* last timeline entry */
+	int64_t seq;			 /* last timeline entry */
 	int64_t nsegs, open_segs, open_xfers;
 	int64_t requested, completed, failed;
 	int64_t agent_talk;
 	struct bk_span *talks;
 	unsigned ntalks, talks_cap;
 	char kind[12];
-	struct bk_seg *first;   /* its segments, newest first */
+	struct bk_seg *first; /* its segments, newest first */
 	UT_hash_handle hh;
 };
 

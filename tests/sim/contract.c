@@ -19,15 +19,15 @@ void contract_done(struct contract *ct)
 	struct ct_call *k, *kt;
 	struct ct_req *r, *rt;
 
-	HASH_ITER(hh, ct->legs, l, lt) {
+	HASH_ITER (hh, ct->legs, l, lt) {
 		HASH_DEL(ct->legs, l);
 		free(l);
 	}
-	HASH_ITER(hh, ct->calls, k, kt) {
+	HASH_ITER (hh, ct->calls, k, kt) {
 		HASH_DEL(ct->calls, k);
 		free(k);
 	}
-	HASH_ITER(hh, ct->reqs, r, rt) {
+	HASH_ITER (hh, ct->reqs, r, rt) {
 		HASH_DEL(ct->reqs, r);
 		free(r);
 	}
@@ -471,7 +471,8 @@ static bool sdp_passed(struct contract *ct, const struct action *a, struct ct_le
 	struct ct_sdp *out)
 {
 	static const enum dir forced[] = {[SDP_DIR_INACTIVE] = DIR_INACTIVE,
-		[SDP_DIR_RECVONLY] = DIR_RECVONLY, [SDP_DIR_SENDONLY] = DIR_SENDONLY,
+		[SDP_DIR_RECVONLY] = DIR_RECVONLY,
+		[SDP_DIR_SENDONLY] = DIR_SENDONLY,
 		[SDP_DIR_SENDRECV] = DIR_SENDRECV};
 	struct ct_leg *from;
 
@@ -707,7 +708,8 @@ static void act_notify(struct contract *ct, const struct action *a)
 	else if (r->final)
 		leg_fail(ct, a, "notify-after-final", "the final NOTIFY was sent");
 	else if (r->leg != a->leg || l == NULL || !in_dialog(l))
-		leg_fail(ct, a, "notify-dead", "not the dialog of the REFER, or it is over (E-001)");
+		leg_fail(
+			ct, a, "notify-dead", "not the dialog of the REFER, or it is over (E-001)");
 	else if (a->status < 100 || a->status > 699 || (a->status < 200 && a->notify.final))
 		leg_fail(ct, a, "notify-status", "sipfrag status and finality disagree");
 	else if (a->notify.final) {
@@ -769,8 +771,8 @@ static void act_call_free(struct contract *ct, const struct action *a)
 	struct ct_call *k = contract_call(ct, a->call);
 
 	if (k == NULL || k->nlegs > 0) {
-		contract_fail(ct, "call-free", k == NULL ? "CALL_FREE of an unknown call"
-							  : "CALL_FREE with legs alive");
+		contract_fail(ct, "call-free",
+			k == NULL ? "CALL_FREE of an unknown call" : "CALL_FREE with legs alive");
 		return;
 	}
 	HASH_DEL(ct->calls, k);
@@ -934,9 +936,9 @@ bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev)
 	int64_t best = until;
 
 	ev->type = EV_AUDIT;
-	HASH_ITER(hh, ct->calls, k, kt)
+	HASH_ITER (hh, ct->calls, k, kt)
 		sooner(&k->timer, k->id, TIMER_STATE, &best, ev);
-	HASH_ITER(hh, ct->legs, l, lt)
+	HASH_ITER (hh, ct->legs, l, lt)
 		for (int i = 0; i < (int)timer_kind_count_; i++)
 			sooner(&l->timer[i], l->id, (enum timer_kind)i, &best, ev);
 	if (ev->type != EV_TIMER)
@@ -953,12 +955,12 @@ void contract_end(struct contract *ct)
 	char id[ID_STRLEN];
 
 	if (ct->legs != NULL)
-		contract_fail(ct, "leg-left", "leg %s is still there (INV-1)",
-			id_str(ct->legs->id, id));
+		contract_fail(
+			ct, "leg-left", "leg %s is still there (INV-1)", id_str(ct->legs->id, id));
 	if (ct->calls != NULL)
 		contract_fail(ct, "call-left", "call %s is still there (INV-1)",
 			id_str(ct->calls->id, id));
-	HASH_ITER(hh, ct->reqs, r, rt)
+	HASH_ITER (hh, ct->reqs, r, rt)
 		if (!r->answered)
 			contract_fail(ct, "request-unanswered", "request %llu was never answered",
 				(unsigned long long)r->cmd);

@@ -20,7 +20,7 @@ enum ct_leg_state {
 	CT_ANSWERED, /* 2xx sent, no ACK yet */
 	CT_DIALING,  /* INVITE sent, no final response yet */
 	CT_UP,
-	CT_ENDING,   /* something ended it; CLOSED is to come */
+	CT_ENDING, /* something ended it; CLOSED is to come */
 	CT_CLOSED
 };
 
@@ -41,28 +41,28 @@ struct ct_leg {
 	enum ct_leg_state state;
 	bool outbound;
 	bool ever_up;
-	bool cancelling;  /* HANGUP went to an INVITE that has no final response */
-	bool crossed;     /* its 2xx crossed that CANCEL: HANGUP must be repeated */
-	bool hangup_sent; /* HANGUP or REJECT by the core */
-	bool peer_ended;  /* BYE, CANCEL, GONE, final response: not the core's doing */
+	bool cancelling;   /* HANGUP went to an INVITE that has no final response */
+	bool crossed;	   /* its 2xx crossed that CANCEL: HANGUP must be repeated */
+	bool hangup_sent;  /* HANGUP or REJECT by the core */
+	bool peer_ended;   /* BYE, CANCEL, GONE, final response: not the core's doing */
 	bool must_hang_up; /* NO_ACK: the core has to end it */
 	bool must_reject;  /* CANCEL: the core has to answer 487 */
 	bool rel_required; /* its SDP in a 1xx is final (RFC 3262 section 5) */
-	bool late;        /* INVITE without SDP */
-	bool owes_ack;    /* our INVITE was late: ACT_ACK is due */
-	bool sdp_in_1xx;  /* a reliable 1xx carried the answer */
-	bool offer_in;    /* OFFER waits for our answer */
-	bool none_in;     /* OFFER_NONE does */
-	bool offer_out;   /* our OFFER waits for OA_DONE */
-	unsigned asked;   /* OFFERs since its media were last seen to be right */
-	bool oa_failed;   /* the last exchange was refused */
-	bool parted;      /* let go by the table; only its BYE is awaited */
-	bool ack_due;     /* we offered in a 2xx: answer comes with OA_DONE */
+	bool late;	   /* INVITE without SDP */
+	bool owes_ack;	   /* our INVITE was late: ACT_ACK is due */
+	bool sdp_in_1xx;   /* a reliable 1xx carried the answer */
+	bool offer_in;	   /* OFFER waits for our answer */
+	bool none_in;	   /* OFFER_NONE does */
+	bool offer_out;	   /* our OFFER waits for OA_DONE */
+	unsigned asked;	   /* OFFERs since its media were last seen to be right */
+	bool oa_failed;	   /* the last exchange was refused */
+	bool parted;	   /* let go by the table; only its BYE is awaited */
+	bool ack_due;	   /* we offered in a 2xx: answer comes with OA_DONE */
 	uint32_t ver, ver_prev, ver_top; /* its own SDP: now, before a pending offer, newest */
-	enum dir dir, dir_prev;          /* direction it wrote */
-	enum dir intent, intent_prev;    /* what it wants itself: sendrecv unless it holds */
-	struct ct_sdp given, offered;    /* agreed; in flight */
-	uint64_t refer;                  /* cmd of the newest REFER accepted on it, 0: none */
+	enum dir dir, dir_prev;		 /* direction it wrote */
+	enum dir intent, intent_prev;	 /* what it wants itself: sendrecv unless it holds */
+	struct ct_sdp given, offered;	 /* agreed; in flight */
+	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
 	struct ct_timer timer[timer_kind_count_];
 	int64_t since, closed_at;
 	struct dest dest;
@@ -76,18 +76,18 @@ struct ct_req { /* somebody waits for an answer */
 	enum ct_req_kind kind;
 	leg_id leg;
 	bool answered, accepted, no_sub;
-	bool final;      /* the final NOTIFY was sent */
-	bool notified;   /* NOTIFY_DONE came */
+	bool final;    /* the final NOTIFY was sent */
+	bool notified; /* NOTIFY_DONE came */
 	int64_t final_at;
 	UT_hash_handle hh;
 };
 
 struct ct_call {
 	call_id id;
-	struct ct_timer timer; /* TIMER_STATE */
-	bool commanded;        /* HANGUP by command */
-	unsigned nlegs;        /* not yet freed */
-	leg_id kept;           /* who must not be lost, as the core last showed it */
+	struct ct_timer timer;	       /* TIMER_STATE */
+	bool commanded;		       /* HANGUP by command */
+	unsigned nlegs;		       /* not yet freed */
+	leg_id kept;		       /* who must not be lost, as the core last showed it */
 	bool may_transfer, may_cancel; /* what its buttons say, likewise */
 	int64_t born, empty_since;
 	UT_hash_handle hh;
@@ -99,7 +99,7 @@ struct contract {
 	struct ct_req *reqs;
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
-	leg_id stray;        /* its offer came after it was freed, and waits for its refusal */
+	leg_id stray;	     /* its offer came after it was freed, and waits for its refusal */
 	bool lenient; /* adapters are broken: keep up as well as possible, complain of nothing */
 	bool failed;
 	char rule[CT_RULE_MAX]; /* which promise was broken, one word with dashes */

@@ -47,10 +47,10 @@ static bool still_there(struct contract *ct, const struct ct_leg *l)
 	       !l->parted;
 }
 
-/* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the party
- * itself left, or everybody it could talk to did. */
-static void check_kept_kept(struct contract *ct, const struct event *ev,
-	const struct core_out *out, const struct action *a)
+/* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the
+ * party itself left, or everybody it could talk to did. */
+static void check_kept_kept(struct contract *ct, const struct event *ev, const struct core_out *out,
+	const struct action *a)
 {
 	call_id call = id_call(a->leg);
 	struct ct_call *k = contract_call(ct, call);
@@ -60,13 +60,15 @@ static void check_kept_kept(struct contract *ct, const struct event *ev,
 	if (kept == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
 		!still_there(ct, kept) || ev->type == EV_HANGUP)
 		return;
-	HASH_ITER(hh, ct->legs, l, lt) {
+	HASH_ITER (hh, ct->legs, l, lt) {
 		if (id_call(l->id) != call || l == kept || !still_there(ct, l))
 			continue;
 		if (ends_leg(ev, l->id) || hangs_up(out, l->id))
 			continue;
-		contract_fail(ct, "kept-dropped", "leg %s was hung up while somebody else "
-			"of the call was still on the phone", id_str(a->leg, id));
+		contract_fail(ct, "kept-dropped",
+			"leg %s was hung up while somebody else "
+			"of the call was still on the phone",
+			id_str(a->leg, id));
 	}
 	if (dials_in_call(out, call))
 		contract_fail(ct, "kept-dropped",
@@ -87,7 +89,7 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 	if (l == NULL || l->refer == 0 || k == NULL || k->commanded || !still_there(ct, l) ||
 		ends_leg(ev, a->leg))
 		return;
-	HASH_ITER(hh, books->convs, c, cc)
+	HASH_ITER (hh, books->convs, c, cc)
 		if (c->call == id_call(a->leg) && c->closed == 0 && c->open_xfers != 0 &&
 			c->xfer_step != books->step) /* not the chain's next step */
 			contract_fail(ct, "break-before-make",
@@ -155,11 +157,12 @@ static void check_hears(struct contract *ct, const struct ct_leg *ear, const str
 	id_str(ear->id, a);
 	id_str(mouth->id, b);
 	if (ear->given.from != mouth->id)
-		contract_fail(ct, "wrong-media", "leg %s should hear %s and was given another's SDP",
-			a, b);
+		contract_fail(ct, "wrong-media",
+			"leg %s should hear %s and was given another's SDP", a, b);
 	else if (ear->given.ver != mouth->ver)
-		contract_fail(ct, "stale-media", "leg %s was given version %u of %s, whose SDP is %u",
-			a, ear->given.ver, b, mouth->ver);
+		contract_fail(ct, "stale-media",
+			"leg %s was given version %u of %s, whose SDP is %u", a, ear->given.ver, b,
+			mouth->ver);
 }
 
 static void check_directions(struct contract *ct, const struct ct_leg *a, const struct ct_leg *b)
@@ -230,8 +233,8 @@ static void check_guard(struct contract *ct, const struct call_view *v)
 	if (!is_transient(v->state))
 		return;
 	if (k != NULL && !k->timer.armed)
-		contract_fail(ct, "state-unguarded", "call %s is in %s and no guard runs", id,
-			v->state);
+		contract_fail(
+			ct, "state-unguarded", "call %s is in %s and no guard runs", id, v->state);
 	if (ct->now - since > TRANSIENT_MAX_MS)
 		contract_fail(ct, "state-outlives-guard", "call %s is in %s for %lld ms", id,
 			v->state, (long long)(ct->now - since));
@@ -256,8 +259,8 @@ static enum ct_leg_state dialog_of(const char *state)
 /* Adapter and core must agree about each dialog and the exchange on it. */
 static void check_leg(struct contract *ct, const struct ct_leg *l, const struct leg_view *v)
 {
-	static const char *const dialogs[] = {"incoming", "answered", "dialing", "up", "ending",
-		"closed"};
+	static const char *const dialogs[] = {
+		"incoming", "answered", "dialing", "up", "ending", "closed"};
 	bool lives = l->state == CT_UP || l->state == CT_ANSWERED;
 	char id[ID_STRLEN];
 
@@ -289,8 +292,8 @@ static void check_legs(struct contract *ct, const struct call_view *v)
 				id_str(lv->id, id));
 		else
 			check_leg(ct, l, lv);
-		if (l != NULL && (strcmp(lv->state, "parting") == 0 ||
-					 strcmp(lv->state, "notifying") == 0))
+		if (l != NULL &&
+			(strcmp(lv->state, "parting") == 0 || strcmp(lv->state, "notifying") == 0))
 			l->parted = true;
 	}
 }

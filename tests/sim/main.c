@@ -16,11 +16,11 @@
 #include "sim/replay.h"
 #include "sim/world.h"
 
-#define WORLD_STEPS 5000
+#define WORLD_STEPS	5000
 #define COVERAGE_EVENTS 500000 /* fewer may miss a row without anything being wrong */
-#define MUTANT_WORLDS 20
-#define SAME_WORLDS 3
-#define CHAOS_WORLDS 20
+#define MUTANT_WORLDS	20
+#define SAME_WORLDS	3
+#define CHAOS_WORLDS	20
 
 struct options {
 	uint64_t events, seed;
@@ -82,7 +82,8 @@ static unsigned missing_rows(void)
 	for (unsigned i = 0; i < core_table_size(); i++) {
 		core_table_row(i, &r);
 		if (!r.never && core_table_hits(i) == 0) {
-			printf("# never taken: (%s, %s), transfer.tbl:%u\n", r.state, r.event, r.line);
+			printf("# never taken: (%s, %s), transfer.tbl:%u\n", r.state, r.event,
+				r.line);
 			missing++;
 		}
 	}
@@ -96,8 +97,8 @@ static void print_hits(void)
 	for (unsigned i = 0; i < core_table_size(); i++) {
 		core_table_row(i, &r);
 		if (!r.never)
-			printf("# %10llu  %s, %s\n", (unsigned long long)core_table_hits(i), r.state,
-				r.event);
+			printf("# %10llu  %s, %s\n", (unsigned long long)core_table_hits(i),
+				r.state, r.event);
 	}
 }
 
@@ -232,8 +233,8 @@ int main(int argc, char **argv)
 	start = seconds();
 	all = good = run_worlds(&o, &done);
 	spent = seconds() - start;
-	printf("# %llu events in %.1f s: %.0f events/s, every one checked\n", (unsigned long long)done,
-		spent, (double)done / spent);
+	printf("# %llu events in %.1f s: %.0f events/s, every one checked\n",
+		(unsigned long long)done, spent, (double)done / spent);
 	ok(good, 1, "no promise is broken");
 	if (o.verbose)
 		print_hits();

@@ -60,8 +60,7 @@ static void drop_fact(struct sim *s, struct core_out *out, struct fact *f)
 	s->mutated = true;
 }
 
-#define MUTATOR(name)                                                                              \
-	static void name(struct sim *s, const struct event *ev, struct core_out *out)
+#define MUTATOR(name) static void name(struct sim *s, const struct event *ev, struct core_out *out)
 
 #define DROPS(name, type)                                                                          \
 	MUTATOR(name)                                                                              \
@@ -126,7 +125,7 @@ MUTATOR(wrong_sdp)
 
 	if (a == NULL || a->from == ID_NONE || s->mutated)
 		return;
-	HASH_ITER(hh, s->ct.legs, l, lt)
+	HASH_ITER (hh, s->ct.legs, l, lt)
 		if (l->id != a->from && l->id != a->leg && l->ver != 0) {
 			a->from = l->id;
 			s->mutated = true;
@@ -223,13 +222,15 @@ MUTATOR(to_seg_invented)
 	}
 }
 
+/* clang-format off */
 #define M(fn) {#fn, fn}
+/* clang-format on */
 const struct mutation mutations[] = {M(answer_twice), M(hangup_twice), M(offer_twice),
 	M(offer_answer_twice), M(reply_twice), M(accept_twice), M(dial_twice), M(info_twice),
-	M(free_twice), M(no_reply), M(no_accept), M(no_reject), M(no_info), M(no_hangup), M(no_answer),
-	M(no_offer), M(no_offer_answer), M(no_leg_free), M(no_call_free), M(final_notify_twice),
-	M(final_notify_lost), M(wrong_sdp), M(guard_forgotten), M(close_guard_forgotten),
-	M(caller_dropped), M(interval_lost), M(segment_close_lost), M(segment_open_lost),
-	M(transfer_close_lost), M(timeline_lost), M(conversation_close_lost), M(answer_fact_lost),
-	M(second_too_long), M(talk_wrong), M(total_wrong), M(to_seg_invented)};
+	M(free_twice), M(no_reply), M(no_accept), M(no_reject), M(no_info), M(no_hangup),
+	M(no_answer), M(no_offer), M(no_offer_answer), M(no_leg_free), M(no_call_free),
+	M(final_notify_twice), M(final_notify_lost), M(wrong_sdp), M(guard_forgotten),
+	M(close_guard_forgotten), M(caller_dropped), M(interval_lost), M(segment_close_lost),
+	M(segment_open_lost), M(transfer_close_lost), M(timeline_lost), M(conversation_close_lost),
+	M(answer_fact_lost), M(second_too_long), M(talk_wrong), M(total_wrong), M(to_seg_invented)};
 const unsigned nmutations = sizeof(mutations) / sizeof(mutations[0]);

@@ -6,7 +6,7 @@
 
 #include "sim/print.h"
 
-#define TAIL_MS 40000 /* after the last event: time for guards to fire */
+#define TAIL_MS	  40000 /* after the last event: time for guards to fire */
 #define TRIES_MAX 4000
 
 /* ---- playing --------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ static void free_player(struct player *p)
 {
 	struct moved *m, *mt;
 
-	HASH_ITER(hh, p->calls, m, mt) {
+	HASH_ITER (hh, p->calls, m, mt) {
 		HASH_DEL(p->calls, m);
 		free(m);
 	}
@@ -122,7 +122,8 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 		} else {
 			sim_snapshot(s, last);
 			if (story != NULL)
-				fprintf(story, "# %9lld  snapshot, new core, restore\n", (long long)last);
+				fprintf(story, "# %9lld  snapshot, new core, restore\n",
+					(long long)last);
 		}
 	}
 	sim_timers(s, last + TAIL_MS, tell_timer, &p);
@@ -153,8 +154,9 @@ static bool still_fails(struct shrinker *h, const bool *keep)
 }
 
 /* Tries to do without the items that drop() names; keeps the cut if the failure stays. */
-static bool try_without(struct shrinker *h, bool (*drop)(const struct shrinker *h, unsigned i,
-	uint64_t arg1, uint64_t arg2), uint64_t arg1, uint64_t arg2)
+static bool try_without(struct shrinker *h,
+	bool (*drop)(const struct shrinker *h, unsigned i, uint64_t arg1, uint64_t arg2),
+	uint64_t arg1, uint64_t arg2)
 {
 	bool any = false;
 
@@ -238,7 +240,8 @@ void replay_shrink(const struct core_config *cfg, const struct sim_record *r, si
 		cut_calls(&h);
 		cut_ranges(&h);
 		cut_ranges(&h);
-		fprintf(out, "# shrunk from %u to %u events in %u tries:\n", r->n, left(&h), h.tries);
+		fprintf(out, "# shrunk from %u to %u events in %u tries:\n", r->n, left(&h),
+			h.tries);
 		print_rest(&h, out);
 	}
 	free(h.keep);

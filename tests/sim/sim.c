@@ -176,8 +176,8 @@ void __assert_fail(const char *expr, const char *file, unsigned line, const char
 {
 	const char *base = strrchr(file, '/');
 
-	snprintf(guard.text, sizeof(guard.text), "%s:%u %s(): %s", base ? base + 1 : file, line, func,
-		expr);
+	snprintf(guard.text, sizeof(guard.text), "%s:%u %s(): %s", base ? base + 1 : file, line,
+		func, expr);
 	if (guard.armed)
 		longjmp(guard.back, 1);
 	fprintf(stderr, "assertion failed: %s\n", guard.text);
@@ -234,7 +234,8 @@ void sim_shove(struct sim *s, const struct event *ev)
 		take_step(s, ev);
 }
 
-void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg)
+void sim_timers(
+	struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg)
 {
 	struct event ev = {0};
 
@@ -302,9 +303,9 @@ static void forget_timers(struct sim *s, int64_t now)
 	struct ct_call *k, *kt;
 
 	s->ct.restored_at = now;
-	HASH_ITER(hh, s->ct.legs, l, lt)
+	HASH_ITER (hh, s->ct.legs, l, lt)
 		memset(l->timer, 0, sizeof(l->timer));
-	HASH_ITER(hh, s->ct.calls, k, kt)
+	HASH_ITER (hh, s->ct.calls, k, kt)
 		memset(&k->timer, 0, sizeof(k->timer));
 }
 

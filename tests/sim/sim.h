@@ -16,7 +16,7 @@
 #include "sim/books.h"
 #include "sim/contract.h"
 
-#define SIM_WALL0 INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
+#define SIM_WALL0   INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
 #define SIM_DIR_MAX 32
 
 struct sim;
@@ -45,7 +45,7 @@ struct sim {
 	uint64_t steps, hash;
 	struct event dir[SIM_DIR_MAX]; /* the directory as last told, for a new core */
 	unsigned ndir;
-	struct sim_record *record;     /* NULL: not recorded */
+	struct sim_record *record; /* NULL: not recorded */
 	sim_mutator *mutator;
 	bool mutated;
 	bool failed;
@@ -56,7 +56,8 @@ struct sim {
 void sim_init(struct sim *s, const struct core_config *cfg);
 void sim_done(struct sim *s);
 
-/* One event. Returns false if no adapter could send it now (nothing happens), or after a failure. */
+/* One event. Returns false if no adapter could send it now (nothing happens), or after a failure.
+ */
 bool sim_step(struct sim *s, const struct event *ev);
 
 /* One event, whether or not an adapter could send it now. Only sensible with ct.lenient set. */
@@ -66,7 +67,8 @@ void sim_shove(struct sim *s, const struct event *ev);
 void sim_snapshot(struct sim *s, int64_t now);
 
 /* Fires the timers that are due up to and including `until`; after each, calls fn. */
-void sim_timers(struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg);
+void sim_timers(
+	struct sim *s, int64_t until, void (*fn)(void *arg, const struct event *ev), void *arg);
 
 /* Everything must be over now. */
 void sim_end(struct sim *s);

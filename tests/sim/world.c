@@ -8,16 +8,39 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CALLS_MAX 10        /* at once */
-#define T1_64_MS 32000      /* 64*T1: a SIP transaction gives up */
+#define CALLS_MAX  10		     /* at once */
+#define T1_64_MS   32000	     /* 64*T1: a SIP transaction gives up */
 #define SILENCE_MS (T1_64_MS + 5000) /* INV-1: then nothing may remain */
 
 /* What somebody is going to do. */
 enum todo_kind {
-	DO_INVITE, DO_PROGRESS, DO_RELIABLE, DO_EARLY_UPDATE, DO_ANSWER, DO_REJECT, DO_REDIRECT,
-	DO_CANCEL, DO_ACK, DO_NO_ACK, DO_BYE, DO_GONE, DO_CLOSED, DO_HOLD, DO_UNHOLD, DO_OFFER,
-	DO_OFFER_NONE, DO_WITHDRAW, DO_OA_DONE, DO_REFRESH, DO_INFO, DO_REFER, DO_NOTIFY_DONE,
-	DO_COMMAND, DO_DIRECTORY, DO_STRAY, DO_SNAPSHOT
+	DO_INVITE,
+	DO_PROGRESS,
+	DO_RELIABLE,
+	DO_EARLY_UPDATE,
+	DO_ANSWER,
+	DO_REJECT,
+	DO_REDIRECT,
+	DO_CANCEL,
+	DO_ACK,
+	DO_NO_ACK,
+	DO_BYE,
+	DO_GONE,
+	DO_CLOSED,
+	DO_HOLD,
+	DO_UNHOLD,
+	DO_OFFER,
+	DO_OFFER_NONE,
+	DO_WITHDRAW,
+	DO_OA_DONE,
+	DO_REFRESH,
+	DO_INFO,
+	DO_REFER,
+	DO_NOTIFY_DONE,
+	DO_COMMAND,
+	DO_DIRECTORY,
+	DO_STRAY,
+	DO_SNAPSHOT
 };
 
 struct todo {
@@ -32,8 +55,8 @@ struct todo {
 struct phone {
 	leg_id id;
 	bool is_user;
-	bool living;     /* its talk was planned */
-	enum dir wants;  /* sendrecv, or how it holds */
+	bool living;	/* its talk was planned */
+	enum dir wants; /* sendrecv, or how it holds */
 	char user[USER_MAX];
 	UT_hash_handle hh;
 };
@@ -49,7 +72,7 @@ struct world {
 	struct phone *phones;
 	leg_id graves[16]; /* legs that are no more, for late events */
 	unsigned ngraves;
-	bool quiet;        /* nobody begins anything any more */
+	bool quiet; /* nobody begins anything any more */
 	enum world_mode mode;
 };
 
@@ -136,15 +159,18 @@ static const struct {
 	unsigned phones;
 	bool enabled, may_transfer;
 } users[] = {
-	{"alice", "201", 1, true, true}, {"bob", "202", 2, true, true},
-	{"carol", "203", 1, true, true}, {"dave", "204", 3, true, true},
-	{"erin", "205", 1, true, false}, {"frank", "206", 1, false, true},
+	{"alice", "201", 1, true, true},
+	{"bob", "202", 2, true, true},
+	{"carol", "203", 1, true, true},
+	{"dave", "204", 3, true, true},
+	{"erin", "205", 1, true, false},
+	{"frank", "206", 1, false, true},
 	{"grace", "207", 0, true, true},
 };
 
-static const char *const numbers[] = {"201", "202", "203", "204", "205", "206", "207", "300",
-	"301", "400", "0891234", "0441234", "0900666", "999", "", "+49 (89) 123", "500", "bob",
-	"601", "611", "612", "613", "614"};
+static const char *const numbers[] = {"201", "202", "203", "204", "205", "206", "207", "300", "301",
+	"400", "0891234", "0441234", "0900666", "999", "", "+49 (89) 123", "500", "bob", "601",
+	"611", "612", "613", "614"};
 
 static const char *any_number(struct world *w)
 {
@@ -165,9 +191,17 @@ static const char *some_number(struct world *w)
 
 static const struct route routes[] = {
 	{.pattern = "0900.", .kind = TARGET_NONE},
-	{.pattern = "044.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1, .prefix = "+49",
+	{.pattern = "044.",
+		.kind = TARGET_EXTERNAL,
+		.target = "trunk",
+		.strip = 1,
+		.prefix = "+49",
 		.source = DIALPLAN_USERS},
-	{.pattern = "0.", .kind = TARGET_EXTERNAL, .target = "trunk", .strip = 1, .prefix = "+49",
+	{.pattern = "0.",
+		.kind = TARGET_EXTERNAL,
+		.target = "trunk",
+		.strip = 1,
+		.prefix = "+49",
 		.transfer = true},
 	{.pattern = "500", .kind = TARGET_VOICEMAIL, .target = "pbx", .transfer = true},
 	{.pattern = "60X", .kind = TARGET_USER, .strip = 3, .prefix = "201", .transfer = true},
@@ -381,7 +415,9 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 	unsigned kind = rng_below(&w->rng, 100);
 
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < 65 ? EV_TRANSFER : kind < 90 ? EV_XFER_CANCEL : EV_HANGUP);
+		kind < 65   ? EV_TRANSFER
+		: kind < 90 ? EV_XFER_CANCEL
+			    : EV_HANGUP);
 }
 
 static void fill_source(struct world *w, struct ev_invite *i)
@@ -440,8 +476,8 @@ static void do_invite(struct world *w)
 		plan_command(w, mine->id, 1500);
 }
 
-static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488, 606, 415, 484,
-	403, 410, 401, 407, 420, 482, 483};
+static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488, 606, 415, 484, 403,
+	410, 401, 407, 420, 482, 483};
 
 /* What somebody who is being rung will do. */
 static void plan_ringing(struct world *w, leg_id leg)
@@ -548,8 +584,8 @@ static struct sdp_note answer_body(struct world *w, struct phone *p, const struc
 	if (kind < 4)
 		return (struct sdp_note){.what = SDP_BAD};
 	if (kind < 6)
-		return (struct sdp_note){.what = l->late ? SDP_OFFER : SDP_ANSWER,
-			.dir = DIR_SENDRECV};
+		return (struct sdp_note){
+			.what = l->late ? SDP_OFFER : SDP_ANSWER, .dir = DIR_SENDRECV};
 	return note(w, p, l->late ? SDP_OFFER : SDP_ANSWER, heard_by(w, p->id));
 }
 
@@ -970,8 +1006,8 @@ static void react(struct world *w, const struct event *ev)
 	struct ct_leg *l = contract_leg(&w->sim.ct, ev->leg);
 	bool ended = l != NULL && l->state == CT_ENDING && l->peer_ended && !l->hangup_sent;
 
-	if (ended && ev->type != EV_CLOSED && ev->type != EV_OA_DONE && ev->type != EV_NOTIFY_DONE &&
-		ev->type != EV_TRANSFER && ev->type != EV_TIMER)
+	if (ended && ev->type != EV_CLOSED && ev->type != EV_OA_DONE &&
+		ev->type != EV_NOTIFY_DONE && ev->type != EV_TRANSFER && ev->type != EV_TIMER)
 		plan_close(w, ev->leg);
 	if (l != NULL && ev->type == EV_REJECT && l->state == CT_ENDING && l->hangup_sent)
 		plan_close(w, ev->leg);
@@ -984,8 +1020,8 @@ static void react(struct world *w, const struct event *ev)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-struct world *world_create(uint64_t seed, enum world_mode mode, sim_mutator *mutator,
-	struct sim_record *record)
+struct world *world_create(
+	uint64_t seed, enum world_mode mode, sim_mutator *mutator, struct sim_record *record)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct core_config cfg;
@@ -1006,7 +1042,7 @@ void world_destroy(struct world *w)
 {
 	struct phone *p, *pt;
 
-	HASH_ITER(hh, w->phones, p, pt) {
+	HASH_ITER (hh, w->phones, p, pt) {
 		HASH_DEL(w->phones, p);
 		free(p);
 	}
@@ -1019,14 +1055,14 @@ void world_destroy(struct world *w)
  * its final response is left out: not even such an adapter makes that up. */
 static void send_nonsense(struct world *w)
 {
-	static const enum ev kinds[] = {EV_PROGRESS, EV_ANSWER, EV_REJECT, EV_CANCEL, EV_ACK, EV_NO_ACK,
-		EV_OFFER, EV_OFFER_NONE, EV_OFFER_WITHDRAWN, EV_OA_DONE, EV_BYE, EV_GONE,
+	static const enum ev kinds[] = {EV_PROGRESS, EV_ANSWER, EV_REJECT, EV_CANCEL, EV_ACK,
+		EV_NO_ACK, EV_OFFER, EV_OFFER_NONE, EV_OFFER_WITHDRAWN, EV_OA_DONE, EV_BYE, EV_GONE,
 		EV_NOTIFY_DONE};
 	struct event ev = {.type = kinds[rng_below(&w->rng, COUNT(kinds))], .now = w->now};
 	struct ct_leg *l, *lt;
 	unsigned n = rng_below(&w->rng, HASH_COUNT(w->sim.ct.legs) + 1);
 
-	HASH_ITER(hh, w->sim.ct.legs, l, lt)
+	HASH_ITER (hh, w->sim.ct.legs, l, lt)
 		if (n-- == 0)
 			break;
 	if (l == NULL)
@@ -1037,7 +1073,8 @@ static void send_nonsense(struct world *w)
 	ev.wall = SIM_WALL0 + w->now * 1000;
 	ev.rnd = rng_next(&w->rng);
 	ev.offer.sdp = (struct sdp_note){.what = (enum sdp_what)rng_below(&w->rng, sdp_what_count_),
-		.dir = DIR_SENDRECV, .usable = chance(w, 80)};
+		.dir = DIR_SENDRECV,
+		.usable = chance(w, 80)};
 	ev.offer.status = chance(w, 50) ? 200 : 500;
 	if (ev.type == EV_PROGRESS)
 		ev.progress = (struct ev_progress){180, ev.offer.sdp, chance(w, 30)};
@@ -1079,7 +1116,7 @@ static void everybody_leaves(struct world *w)
 
 	w->quiet = true;
 	w->nheap = 0;
-	HASH_ITER(hh, w->sim.ct.legs, l, lt)
+	HASH_ITER (hh, w->sim.ct.legs, l, lt)
 		if (n < COUNT(ids))
 			ids[n++] = l->id;
 	for (unsigned i = 0; i < n && !w->sim.failed; i++) {

@@ -18,8 +18,8 @@ enum world_mode {
 };
 
 /* A world of its own configuration; the caller destroys it. mutator and record may be NULL. */
-struct world *world_create(uint64_t seed, enum world_mode mode, sim_mutator *mutator,
-	struct sim_record *record);
+struct world *world_create(
+	uint64_t seed, enum world_mode mode, sim_mutator *mutator, struct sim_record *record);
 void world_destroy(struct world *w);
 
 /* Lives until `steps` events were taken, then everybody leaves; checks that nothing remains.

@@ -284,8 +284,8 @@ static void make_invite(struct script *s, struct event *ev)
 	bool user = false;
 
 	for (unsigned i = 0; i < s->nsetup; i++)
-		user = user || (s->setup[i].type == EV_DIR_USER &&
-				       strcmp(s->setup[i].user.user, who) == 0);
+		user = user ||
+		       (s->setup[i].type == EV_DIR_USER && strcmp(s->setup[i].user.user, who) == 0);
 	find_dir(s, 4, &dir);
 	ev->invite.source = user ? SOURCE_USER : SOURCE_PEER;
 	str_set(ev->invite.user, user ? who : "");
@@ -375,12 +375,25 @@ static const struct {
 	const char *name;
 	enum ev type;
 } verbs[] = {
-	{"ring", EV_PROGRESS}, {"answer", EV_ANSWER}, {"reject", EV_REJECT},
-	{"redirect", EV_REDIRECT}, {"cancel", EV_CANCEL}, {"ack", EV_ACK}, {"no_ack", EV_NO_ACK},
-	{"offer", EV_OFFER}, {"offer_none", EV_OFFER_NONE}, {"withdraw", EV_OFFER_WITHDRAWN},
-	{"done", EV_OA_DONE}, {"refresh", EV_REFRESH}, {"info", EV_INFO}, {"bye", EV_BYE},
-	{"gone", EV_GONE}, {"closed", EV_CLOSED}, {"refer", EV_TRANSFER},
-	{"notify_done", EV_NOTIFY_DONE}, {"invite", EV_INVITE},
+	{"ring", EV_PROGRESS},
+	{"answer", EV_ANSWER},
+	{"reject", EV_REJECT},
+	{"redirect", EV_REDIRECT},
+	{"cancel", EV_CANCEL},
+	{"ack", EV_ACK},
+	{"no_ack", EV_NO_ACK},
+	{"offer", EV_OFFER},
+	{"offer_none", EV_OFFER_NONE},
+	{"withdraw", EV_OFFER_WITHDRAWN},
+	{"done", EV_OA_DONE},
+	{"refresh", EV_REFRESH},
+	{"info", EV_INFO},
+	{"bye", EV_BYE},
+	{"gone", EV_GONE},
+	{"closed", EV_CLOSED},
+	{"refer", EV_TRANSFER},
+	{"notify_done", EV_NOTIFY_DONE},
+	{"invite", EV_INVITE},
 };
 
 static void fill_event(struct script *s, struct event *ev, struct stage_leg *l)
@@ -449,8 +462,8 @@ static int do_party(struct script *s)
 static int do_ctl(struct script *s)
 {
 	const char *what = word(s, 2), *of = word_after(s, 3, "of");
-	struct event ev = {.call = of[0] ? id_call(stage_leg(&s->st, of)->id) :
-					   core_next_call(s->st.sim.core, ID_NONE)};
+	struct event ev = {.call = of[0] ? id_call(stage_leg(&s->st, of)->id)
+					 : core_next_call(s->st.sim.core, ID_NONE)};
 
 	if (strcmp(what, "transfer") == 0) {
 		ev.type = EV_TRANSFER;
@@ -536,8 +549,8 @@ static const struct fact *fact_of(struct script *s, enum fact_type type, unsigne
 	return nth_fact(s, type, n);
 }
 
-static void field_text(struct script *s, const struct fact *f, const struct fact_field *d, char *buf,
-	size_t size)
+static void field_text(
+	struct script *s, const struct fact *f, const struct fact_field *d, char *buf, size_t size)
 {
 	const char *at = (const char *)f + d->offset;
 	int64_t v;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #define NETWORK_MS 10
-#define COLUMN 26
-#define END_MS 120000 /* long enough for every guard */
+#define COLUMN	   26
+#define END_MS	   120000 /* long enough for every guard */
 
 void stage_init(struct stage *st, const struct core_config *cfg, FILE *out)
 {
@@ -131,7 +131,8 @@ static void print_fact(struct stage *st, const struct fact *f)
 
 	fprintf(st->out, "             . %s", d->name);
 	for (unsigned i = 0; i < d->nfields; i++)
-		if (strcmp(d->fields[i].name, "call") != 0 && strcmp(d->fields[i].name, "conv") != 0)
+		if (strcmp(d->fields[i].name, "call") != 0 &&
+			strcmp(d->fields[i].name, "conv") != 0)
 			print_field(st, f, &d->fields[i]);
 	fputc('\n', st->out);
 }
@@ -236,8 +237,7 @@ static void tell_event(struct stage *st, const struct event *ev)
 		return;
 	} else if (ev->leg == ID_NONE && ev->type != EV_INVITE) {
 		fprintf(st->out, "%10.3f  # command: %s %s\n", (double)st->now / 1000,
-			ev_name((int)ev->type),
-			ev->type == EV_TRANSFER ? ev->transfer.number : "");
+			ev_name((int)ev->type), ev->type == EV_TRANSFER ? ev->transfer.number : "");
 	} else {
 		event_text(ev, text, sizeof(text));
 		rung(st, ev->leg, text);
@@ -349,8 +349,10 @@ struct sdp_note stage_answer(struct stage *st, const struct stage_leg *l)
 	struct ct_leg *c = contract_leg(&st->sim.ct, l->id);
 	bool late = c != NULL && c->late && c->state == CT_DIALING;
 
-	return (struct sdp_note){.what = late ? SDP_OFFER : SDP_ANSWER, .usable = true,
-		.dir = late || c == NULL ? l->wants : dir_and(l->wants, dir_reverse(c->offered.dir)),
+	return (struct sdp_note){.what = late ? SDP_OFFER : SDP_ANSWER,
+		.usable = true,
+		.dir = late || c == NULL ? l->wants
+					 : dir_and(l->wants, dir_reverse(c->offered.dir)),
 		.same = c != NULL && c->ver != 0};
 }
 
@@ -563,8 +565,8 @@ void stage_end(struct stage *st)
 	struct event timer = {0};
 
 	stage_until(st, st->now + 1000);
-	while (st->error[0] == '\0' && (st->nautos > 0 ||
-		contract_next_timer(&st->sim.ct, st->now + END_MS, &timer)))
+	while (st->error[0] == '\0' &&
+		(st->nautos > 0 || contract_next_timer(&st->sim.ct, st->now + END_MS, &timer)))
 		stage_until(st, st->nautos > 0 ? st->autos[first_auto(st)].at : timer.now);
 	if (st->error[0] != '\0')
 		return;

@@ -10,15 +10,15 @@
 
 #include "sim/sim.h"
 
-#define STAGE_LEGS_MAX 64
-#define STAGE_AUTO_MAX 64
-#define STAGE_IDS_MAX 128
-#define STAGE_NAME_MAX 24
+#define STAGE_LEGS_MAX	64
+#define STAGE_AUTO_MAX	64
+#define STAGE_IDS_MAX	128
+#define STAGE_NAME_MAX	24
 #define STAGE_ERROR_MAX 640
 
 /* What happens by itself, unless the scenario says "manual" for it. */
 enum stage_habit {
-	HABIT_ACK = 1,    /* our 200 is ACKed */
+	HABIT_ACK = 1,	  /* our 200 is ACKed */
 	HABIT_OFFER = 2,  /* our offers are answered 200, our 2xx with an offer is ACKed */
 	HABIT_NOTIFY = 4, /* the final NOTIFY is answered 200 */
 	HABIT_CLOSE = 8,  /* what ended is reported CLOSED */
@@ -27,11 +27,11 @@ enum stage_habit {
 
 struct stage_leg {
 	char name[STAGE_NAME_MAX];
-	leg_id id;       /* ID_NONE: not yet there, only "manual" was said */
+	leg_id id;	 /* ID_NONE: not yet there, only "manual" was said */
 	unsigned column; /* in the ladder, by order of appearance */
-	enum dir wants;  /* sendrecv, or how its phone holds */
+	enum dir wants;	 /* sendrecv, or how its phone holds */
 	unsigned manual; /* habits it does not have */
-	uint64_t refer;  /* cmd of its last REFER */
+	uint64_t refer;	 /* cmd of its last REFER */
 };
 
 struct stage_auto {
