@@ -321,7 +321,8 @@ ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_si
 \tdirectory_copy = "{self.dir}/directory"; linger = "20ms"; retry = "200ms"; }};
 control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; }};
 log: {{ level = "debug"; }};
-devices = ( {{ user_agent = "Impatient"; immediate = true; }} );
+devices = ( {{ user_agent = "Impatient"; immediate = true; }},
+	{{ user_agent = "Old digest"; md5_only = true; }} );
 peers = ({join(self._peer)});
 routes = ({self.routes}{join(self._route)});
 {self.conf_extra}

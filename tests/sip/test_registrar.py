@@ -39,6 +39,23 @@ def challenge(lab):
     assert all("auth" in c["qop"] and c["realm"] == lab.domain and c["nonce"] for c in chs), chs
 
 
+@tap.case("R-065 a phone that gives up on SHA-256 is asked for MD5 alone")
+def md5_only(lab):
+    for user_agent in ("old Digest 2", "baresip v1.0.0 (x86_64/linux)"):
+        _, chs = challenges(lab.user(), headers=[("User-Agent", user_agent)])
+        assert [c.get("algorithm") for c in chs] == ["MD5"], (user_agent, chs)
+    _, chs = challenges(lab.user(), headers=[("User-Agent", "A phone older than Old digest")])
+    assert len(chs) == 2, chs
+
+
+@tap.case("R-065 a user without an MD5 hash is asked for SHA-256, whatever the phone")
+def sha256_only(lab):
+    phone = lab.user()
+    lab.sql(f"update segue.users set ha1_md5 = null where name = '{phone.user}'")
+    wait("segue has read it", lambda: [c.get("algorithm") for c in challenges(
+        phone, headers=[("User-Agent", "Old digest")])[1]] == ["SHA-256"])
+
+
 def algorithm(name):
     def run(lab):
         phone = lab.user()

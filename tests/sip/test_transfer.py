@@ -106,6 +106,25 @@ def e002(lab):
     assert led.segments[-1]["who"] == a.ua.user and led.segments[-1]["talk_ms"] > 0, led
 
 
+@tap.case("E-002 A's phone takes the failure for the end of its call: A is recalled")
+def e002_impulsive(lab):
+    c, a, b = transferring(lab)
+    b.reply(486)
+    final_notify(a, 486)
+    a.hangup()
+    again = a.ua.incoming()
+    c.expect_none("BYE", 0)
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+    led = lab.ledger(c)
+    assert [t["outcome"] for t in led.transfers] == ["failed", "completed"], led.transfers
+    assert led.transfers[1]["asked_via"] == "system", led.transfers
+    assert [s["who"] for s in led.segments] == [a.ua.user, b.ua.user, a.ua.user], led.segments
+    assert not led.conversation["sip_cause"], led.conversation
+
+
 @tap.case("E-002 the whole chain fails: C is told by BYE, not left in silence")
 def e002_chain(lab):
     c, a, b = transferring(lab)
