@@ -507,8 +507,11 @@ static void via_tame(sip_via_t *v)
 {
 	unsigned long port = v->v_port != NULL ? strtoul(v->v_port, NULL, 10) : 5060;
 
-	v->v_maddr = NULL;
-	v->v_comp = NULL;
+	if (v->v_maddr != NULL)
+		msg_header_remove_param(v->v_common, "maddr");
+	if (v->v_comp != NULL)
+		msg_header_remove_param(v->v_common, "comp");
+	v->v_maddr = v->v_comp = NULL;
 	if (port == 0 || port > 65535)
 		v->v_port = NULL;
 }

@@ -3,6 +3,7 @@ include tests/sip/unit.mk
 sip_tests = \
 	tests/sip/test_call.py \
 	tests/sip/test_ctl.py \
+	tests/sip/test_hostile.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
 	tests/sip/test_policy.py \

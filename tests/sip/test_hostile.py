@@ -1,0 +1,72 @@
+"""What the SIP library below cannot stand must not reach it."""
+import os
+import socket
+import struct
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from segued import STRANGER, Lab
+
+
+def request(method, branch, via, number="7999999", transport="UDP", port=5060):
+    return (f"{method} sip:{number}@segue.test SIP/2.0\r\n"
+            f"Via: SIP/2.0/{transport} {via.replace('BRANCH', 'branch=z9hG4bK' + branch)}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:x@segue.test>;tag=f\r\nTo: <sip:{number}@segue.test>\r\n"
+            f"Call-ID: {branch}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{STRANGER}:{port}>\r\n"
+            "Content-Length: 0\r\n\r\n").encode()
+
+
+def alive(lab):
+    """It still answers somebody else."""
+    c = lab.trunk().invite("7999999")
+    c.expect(404)
+
+
+VIAS = [f"{STRANGER}:0;BRANCH", f"{STRANGER}:99999;BRANCH", "255.255.255.255;BRANCH",
+        f"{STRANGER};BRANCH;maddr=240.0.0.1", f"{STRANGER};BRANCH;maddr=255.255.255.255",
+        f"{STRANGER};BRANCH;maddr=no.such.host.invalid", f"{STRANGER};BRANCH;comp=sigcomp",
+        f"{STRANGER};BRANCH;maddr=", "[::1]:1;BRANCH;rport=0"]
+
+
+@tap.case("a Via that leads nowhere, and the ACK of what could not be sent: segued lives")
+def lost_answers(lab):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((STRANGER, 0))
+    for i, via in enumerate(VIAS):
+        for last in (["ACK"], ["CANCEL", "ACK"], ["INVITE", "ACK"]):
+            branch = f"v{i}{'-'.join(last)}"
+            for method in ["INVITE"] + last + ["ACK"]:
+                s.sendto(request(method, branch, via), (lab.ip, lab.port))
+    alive(lab)
+    s.close()
+
+
+@tap.case("a TCP connection that is reset before its INVITE is answered, the ACK on another one")
+def lost_connection(lab):
+    for i in range(20):
+        for reset in (False, True):
+            branch = f"t{i}{reset}"
+            via = f"{STRANGER}:1;BRANCH"
+            one = socket.create_connection((lab.ip, lab.port), source_address=(STRANGER, 0))
+            if reset:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.sendall(request("INVITE", branch, via, transport="TCP"))
+            one.close()
+            two = socket.create_connection((lab.ip, lab.port), source_address=(STRANGER, 0))
+            for method in ("ACK", "CANCEL", "ACK"):
+                two.sendall(request(method, branch, via, transport="TCP"))
+            two.close()
+    alive(lab)
+
+
+@tap.case("broken messages leave a line in the log")
+def malformed(lab):
+    mark = lab.daemon.mark()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4\r\n\r\n", (lab.ip, lab.port))
+        lab.daemon.wait_log("malformed_messages count=", since=mark)
+
+
+if __name__ == "__main__":
+    tap.main(Lab)
