@@ -177,6 +177,12 @@ void recorder_add(struct recorder *r, const struct event *ev)
 	keep_row(r, ev);
 }
 
+void recorder_note_leg(struct recorder *r, leg_id leg)
+{
+	if (r->size > 0 && r->total > 0)
+		r->ring[(r->total - 1) % r->size].leg = leg;
+}
+
 uint64_t recorder_total(const struct recorder *r)
 {
 	return r->total;

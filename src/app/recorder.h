@@ -35,6 +35,10 @@ void recorder_reconfigure(struct recorder *r, const struct core_config *cfg);
 /* Keeps a copy of the event, which has its time and random bits. */
 void recorder_add(struct recorder *r, const struct event *ev);
 
+/* The event kept last was an INVITE, and this is the leg that the core made of it: whoever replays
+ * the rest has to know. */
+void recorder_note_leg(struct recorder *r, leg_id leg);
+
 /* Events recorded since the start. */
 uint64_t recorder_total(const struct recorder *r);
 

@@ -266,6 +266,7 @@ static void step(struct runner *r, struct event *ev)
 	put_on_record(r, ev);
 	if (ev->type == EV_INVITE) {
 		r->stats.invites++;
+		recorder_note_leg(r->recorder, r->out.leg);
 		sip_bind(r->sip, ev->invite.handle, r->out.leg);
 	}
 	for (unsigned i = 0; i < r->out.nactions; i++)

@@ -2,6 +2,7 @@
  * sim: runs seeded worlds through the core and prints TAP.
  *
  *	sim [--events N] [--seed S | --fresh] [--verbose]
+ *	sim --replay FILE	what the flight recorder of a segued saw, step by step
  *
  * Worlds of WORLD_STEPS events follow one another, their seeds counted up from S, until N events
  * were taken. The first failure is shrunk and printed with what leads to it again.
@@ -12,6 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "sim/dump.h"
 #include "sim/mutate.h"
 #include "sim/replay.h"
 #include "sim/world.h"
@@ -25,6 +27,7 @@
 struct options {
 	uint64_t events, seed;
 	bool verbose;
+	const char *file; /* of the flight recorder; NULL: invented worlds */
 };
 
 static double seconds(void)
@@ -167,6 +170,30 @@ static bool stands_nonsense(uint64_t seed)
 	return stands;
 }
 
+/* ---- an incident ------------------------------------------------------------------------------
+ */
+
+static int replay_file(const char *path)
+{
+	struct core_config cfg;
+	struct sim_record record;
+	struct sim s;
+	char err[512];
+	bool failed;
+
+	if (dump_read(path, &cfg, &record, err, sizeof(err)) != 0) {
+		fprintf(stderr, "sim: %s\n", err);
+		return 2;
+	}
+	replay(&s, &cfg, &record, NULL, NULL, stdout);
+	failed = s.failed;
+	printf("# %u events replayed, %u calls alive at the end%s%s%s%s\n", record.n,
+		core_call_count(s.core), failed ? "; " : "", s.rule, failed ? ": " : "", s.text);
+	sim_done(&s);
+	sim_record_free(&record);
+	return failed ? 1 : 0;
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static uint64_t fresh_seed(void)
@@ -196,7 +223,8 @@ static struct options read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"events", required_argument, NULL, 'e'},
 		{"seed", required_argument, NULL, 's'}, {"fresh", no_argument, NULL, 'f'},
-		{"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+		{"verbose", no_argument, NULL, 'v'}, {"replay", required_argument, NULL, 'r'},
+		{NULL, 0, NULL, 0}};
 	struct options o = {.events = 1000000, .seed = 1};
 	int c;
 
@@ -209,6 +237,8 @@ static struct options read_options(int argc, char **argv)
 			o.seed = fresh_seed();
 		else if (c == 'v')
 			o.verbose = true;
+		else if (c == 'r')
+			o.file = optarg;
 		else
 			exit(2);
 	}
@@ -228,6 +258,8 @@ int main(int argc, char **argv)
 	double start, spent;
 	bool good, all;
 
+	if (o.file != NULL)
+		return replay_file(o.file);
 	printf("1..5\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
 		(unsigned long long)o.events);
 	start = seconds();

@@ -126,7 +126,8 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 					(long long)last);
 		}
 	}
-	sim_timers(s, last + TAIL_MS, tell_timer, &p);
+	if (!r->lenient)
+		sim_timers(s, last + TAIL_MS, tell_timer, &p);
 	free_player(&p);
 }
 

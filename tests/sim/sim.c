@@ -32,6 +32,7 @@ void sim_done(struct sim *s)
 	core_out_done(&s->out);
 	contract_done(&s->ct);
 	books_done(&s->books);
+	free(s->dir);
 }
 
 void sim_fail(struct sim *s, const char *rule, const char *text)
@@ -132,8 +133,12 @@ static void note_directory(struct sim *s, const struct event *ev)
 		return;
 	while (i < s->ndir && !same_dir_row(&s->dir[i], ev))
 		i++;
-	if (i == SIM_DIR_MAX)
-		abort();
+	if (i == s->dir_cap) {
+		s->dir_cap = s->dir_cap ? s->dir_cap * 2 : 32;
+		s->dir = realloc(s->dir, s->dir_cap * sizeof(*s->dir));
+		if (s->dir == NULL)
+			abort();
+	}
 	s->dir[i] = *ev;
 	if (i == s->ndir)
 		s->ndir++;

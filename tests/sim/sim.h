@@ -16,8 +16,7 @@
 #include "sim/books.h"
 #include "sim/contract.h"
 
-#define SIM_WALL0   INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
-#define SIM_DIR_MAX 32
+#define SIM_WALL0 INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
 
 struct sim;
 
@@ -43,8 +42,8 @@ struct sim {
 	struct contract ct;
 	struct books books;
 	uint64_t steps, hash;
-	struct event dir[SIM_DIR_MAX]; /* the directory as last told, for a new core */
-	unsigned ndir;
+	struct event *dir; /* the directory as last told, for a new core */
+	unsigned ndir, dir_cap;
 	struct sim_record *record; /* NULL: not recorded */
 	sim_mutator *mutator;
 	bool mutated;

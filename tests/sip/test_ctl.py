@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -193,6 +194,12 @@ def recorder(lab):
     path = os.path.join(lab.dir, "flight.rec")
     lab.seguectl("recorder", path)
     assert os.path.getsize(path) > 0
+    sim = os.path.join(os.environ.get("SEGUE_BUILD", ""), "tests/sim/sim")
+    if os.path.exists(sim):  # a daemon that was built without its tests has none
+        told = subprocess.run([sim, "--replay", path], capture_output=True, text=True, timeout=60,
+                              check=False)
+        assert told.returncode == 0, told.stdout[-2000:] + told.stderr
+        assert " events replayed" in told.stdout, told.stdout[-2000:]
 
 
 @tap.case("seguectl graph: text, dot and markdown name every state of the table")
