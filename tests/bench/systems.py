@@ -140,6 +140,7 @@ class Segue(System):
         self.cluster = pg.Cluster(settings={"shared_buffers": "256MB", "max_wal_size": "4GB"})
         self.cluster.start()
         procs.pin(self.cluster.server.pid, OTHER_CPUS)
+        procs.yield_to_others(self.cluster.server.pid)
         self.cluster.createdb("segue")
         self.conninfo = self.cluster.conninfo("segue")
         subprocess.run([self.program("seguectl"), "db", "init", "--db", self.conninfo, "--sql",

@@ -76,17 +76,24 @@ class Traffic:
         except (FileNotFoundError, IndexError):
             raise Failed("SIPp left no statistics")
 
-    def _judge(self, p, calls):
+    @staticmethod
+    def _complaint(p):
+        """What a SIPp wrote about the first call that it gave up."""
+        if not os.path.exists(p.errors):
+            return ""
+        with open(p.errors, errors="replace") as f:
+            text = f.read()
+        at = text.find("Aborting call")
+        return text[at:at + 600] if at >= 0 else ""
+
+    def _judge(self, p, calls, others):
         """Retransmissions of the caller; raises Failed unless all calls went well."""
         if p.poll() is None:
             self._end(p)
         last = self._last(p)
         ok, bad = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
         if bad or ok != calls:
-            why = ""
-            if os.path.exists(p.errors):
-                with open(p.errors, errors="replace") as f:
-                    why = f.read()[:700]
+            why = "\nThen: ".join(filter(None, map(self._complaint, [*others, p])))
             raise Failed(f"{ok} of {calls} calls succeeded, {bad} failed. {why}")
         return int(last["Retransmissions(C)"])
 
@@ -130,7 +137,7 @@ class Traffic:
             for p in helpers:
                 if p.poll() is not None:
                     raise Failed(f"a SIPp ended by itself, status {p.returncode}")
-            return {"calls": calls, "took": took, "retrans": self._judge(caller, calls),
+            return {"calls": calls, "took": took, "retrans": self._judge(caller, calls, helpers),
                     "latency": self._latency(watch)}
         finally:
             for p in helpers + [caller] if "caller" in locals() else helpers:
