@@ -62,6 +62,11 @@ struct act_dial {
 	bool recall;          /* Alert-Info, so the phone shows that a call comes back */
 };
 
+struct act_offer {
+	struct party party; /* whom this leg is with from now on (connected line, RFC 5876); number
+			     * "": the same as before */
+};
+
 struct act_notify {
 	uint64_t cmd;
 	bool final;
@@ -87,6 +92,7 @@ struct action {
 	char text[TEXT_MAX];   /* reason phrase or explanation, "" for the standard one */
 	union {
 		struct act_dial dial;
+		struct act_offer offer;
 		struct act_notify notify;
 		struct act_timer timer;
 	};

@@ -287,6 +287,8 @@ static void offer(struct core *c, struct leg *l, const struct leg *p, enum sdp_d
 
 	a->from = p->id;
 	a->dir = dir;
+	if (l->given.from != p->id)
+		a->offer.party = p->party; /* somebody else: also after a 491 (E-058) */
 	l->oa = OA_SENT;
 	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
 }

@@ -169,6 +169,7 @@ struct sip_leg {
 	enum sip_queued queued;
 	leg_id queued_from;
 	enum sdp_dir queued_dir;
+	struct text connected;          /* P-Asserted-Identity for the queued offer; empty: none */
 	uint16_t bye_status, bye_q850;  /* SIDE_LEAVING: for the Reason header of the BYE */
 
 	/* session descriptions */
@@ -326,6 +327,8 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request);
 
 void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void invite_dial(struct sip *s, const struct action *a);
+/* "Name" <sip:number@our host>: how a party is shown to others. 0, or an errno if it does not fit. */
+int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size);
 void invite_cancel(struct sip_leg *l, const struct action *a);
 /* Tries the peer's next address after a failure that says "not here". 0 if it was sent again. */
 int invite_failover(struct sip_leg *l, const sip_t *response);

@@ -118,17 +118,24 @@ static void write_from(struct sip_leg *l, const struct party *caller, struct out
 		snprintf(o->from, sizeof(o->from), "<%s>", uri);
 }
 
+int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size)
+{
+	char uri[URI_MAX];
+
+	own_uri(s, party->number, uri, sizeof(uri));
+	return addr_print(buf, size, party->name, uri);
+}
+
 /* A trusted peer is told who calls, whatever From says (RFC 3325 section 9.1, R-062). */
 static void add_identity(msg_t *msg, struct sip_leg *l, const struct party *caller)
 {
 	const struct sip_peer *p = peer_by_name(l->sip, l->peer);
-	char uri[URI_MAX], value[URI_MAX + 2 * NAME_MAX_];
+	char value[URI_MAX + 2 * NAME_MAX_];
 
 	if (p == NULL || !p->trusted || caller->number[0] == '\0')
 		return;
-	own_uri(l->sip, caller->number, uri, sizeof(uri));
 	if (message_header(sip_object(msg), "P-Asserted-Identity") == NULL &&
-		addr_print(value, sizeof(value), caller->name, uri) == 0)
+		invite_own_address(l->sip, caller, value, sizeof(value)) == 0)
 		message_add_line(msg, "P-Asserted-Identity", value);
 	if (caller->anonymous && sip_object(msg)->sip_privacy == NULL)
 		message_add_line(msg, "Privacy", "id");

@@ -181,6 +181,7 @@ void sip_leg_drop(struct sip_leg *l)
 	text_clear(&l->given);
 	text_clear(&l->given_was);
 	text_clear(&l->headers);
+	text_clear(&l->connected);
 	if (l->call != NULL)
 		sip_call_put(l->sip, l->call);
 	dialog_done(&l->dialog);

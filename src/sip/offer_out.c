@@ -7,6 +7,7 @@
 #include <sofia-sip/sip_header.h>
 #include <sofia-sip/sip_status.h>
 
+#include "base/str.h"
 #include "sip/internal.h"
 
 #define REFRESH_AGAIN_MS 3000 /* after 491 to a refresh */
@@ -89,8 +90,37 @@ static void on_offer_response(struct request *r, const sip_t *response)
 	l->oa = OA_IDLE;
 }
 
-static int send_offer(
-	struct sip_leg *l, sip_method_t method, const char *sdp, size_t len, enum sip_oa oa)
+/* Connected line: the peer is told whom it is with from now on, if it may know: users' phones and
+ * trusted peers may (RFC 5876 section 3, R-062). */
+static void note_connected(struct sip_leg *l, const struct party *party)
+{
+	const struct sip_peer *p = peer_by_name(l->sip, l->peer);
+	char value[URI_MAX + 2 * NAME_MAX_];
+
+	text_clear(&l->connected);
+	if (party->number[0] == '\0' || party->anonymous || (p != NULL && !p->trusted))
+		return;
+	if (invite_own_address(l->sip, party, value, sizeof(value)) == 0)
+		text_set(&l->connected, value, strlen(value));
+}
+
+/* What `from` said last and may say inside a call, and who it is. */
+static void add_connected(msg_t *msg, struct sip_leg *l, struct sip_leg *from)
+{
+	char value[URI_MAX + 2 * NAME_MAX_];
+
+	message_pass_headers(msg, l, from, HEADER_TRIP_DIALOG);
+	if (l->connected.n == 0)
+		return;
+	str_copy_n(value, sizeof(value), l->connected.p, l->connected.n);
+	if (message_header(sip_object(msg), "P-Asserted-Identity") == NULL)
+		message_add_line(msg, "P-Asserted-Identity", value);
+	text_clear(&l->connected);
+}
+
+/* from: whose session description it is; NULL: nobody's. */
+static int send_offer(struct sip_leg *l, sip_method_t method, struct sip_leg *from, const char *sdp,
+	size_t len, enum sip_oa oa)
 {
 	msg_t *msg = dialog_request(&l->dialog, l->sip->stack, method,
 		method == sip_method_invite ? "INVITE" : "UPDATE");
@@ -100,6 +130,7 @@ static int send_offer(
 		return -1;
 	message_add_capabilities(msg, l);
 	session_timer_offer(l, msg);
+	add_connected(msg, l, from);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	dialog_dest(&l->dialog, &d);
@@ -112,9 +143,10 @@ static void send_queued_offer(struct sip_leg *l, sip_method_t method)
 {
 	size_t len = 0;
 	const char *sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, l->queued_from, l->queued_dir, &len);
+	struct sip_leg *from = sip_leg_find(l->sip, l->queued_from);
 
 	l->queued = QUEUED_NOTHING;
-	if (sdp != NULL && send_offer(l, method, sdp, len, OA_SENT) == 0)
+	if (sdp != NULL && send_offer(l, method, from, sdp, len, OA_SENT) == 0)
 		return;
 	if (sdp != NULL)
 		sip_leg_rollback(l);
@@ -130,10 +162,10 @@ static void send_refresh(struct sip_leg *l)
 
 	l->queued = QUEUED_NOTHING;
 	if (l->peer_update == PEER_UPDATE) {
-		err = send_offer(l, sip_method_update, NULL, 0, OA_REFRESH);
+		err = send_offer(l, sip_method_update, NULL, NULL, 0, OA_REFRESH);
 	} else {
 		sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, ID_NONE, SDP_DIR_AS_IS, &len);
-		err = send_offer(l, sip_method_invite, sdp, len, OA_REFRESH);
+		err = send_offer(l, sip_method_invite, NULL, sdp, len, OA_REFRESH);
 	}
 	if (err != 0)
 		l->oa = OA_IDLE;
@@ -161,6 +193,7 @@ void offer_send(struct sip_leg *l, const struct action *a)
 	l->queued = QUEUED_OFFER; /* does what a refresh does, too */
 	l->queued_from = a->from;
 	l->queued_dir = a->dir;
+	note_connected(l, &a->offer.party);
 	offer_next(l);
 }
 

@@ -50,6 +50,29 @@ def e040_retry(lab):
     end(c, b)
 
 
+@tap.case("E-058 R-062 the join names the new party to a trusted C, again after 491; never to others")
+def e058(lab):
+    for trusted in (True, False):
+        target = lab.phone()
+        c, a = talk(lab, trunk=lab.trunk(trusted))
+        c.manual = {"INVITE"}
+        refer(lab, a, target.number)
+        b = target.incoming()
+        b.answer()
+        b.expect("ACK")
+        req = c.expect("INVITE")
+        assert (target.number in req.get("P-Asserted-Identity")) == trusted, str(req)
+        c.reply(491, req=req)
+        c.expect("ACK")
+        again = c.expect("INVITE", timeout=8)
+        assert again.get("P-Asserted-Identity") == req.get("P-Asserted-Identity"), str(again)
+        c.manual = set()
+        c.reply(200, c.fitting(again.sdp), req=again)
+        joined(c, b)
+        final_notify(a, 200)
+        end(c, b)
+
+
 @tap.case("E-041 B re-INVITEs (codec lock) while C's join is pending: served after the join")
 def e041(lab):
     c, a, b, req = answered(lab)
