@@ -65,9 +65,9 @@ static const struct header_rule rules[] = {
 		"Opens the customer's case; only peers that are believed may name or see it."},
 
 	{"Diversion", NULL, HEADER_APPEND, CALL | MOVE,
-		"Earlier diversions stay in order, a transfer adds its own in front (RFC 5806)."},
+		"Stays whole and in order (RFC 5806); of a transfer Referred-By tells."},
 	{"History-Info", NULL, HEADER_APPEND, CALL | MOVE,
-		"Earlier targets stay in order, a new one is added behind (RFC 7044)."},
+		"Stays whole and in order (RFC 7044); segue's own choice of target adds no entry."},
 
 	{"Accept", NULL, HEADER_OWN, 0, "What segue understands."},
 	{"Allow", NULL, HEADER_OWN, 0, "Every leg must show REFER, NOTIFY, UPDATE, PRACK, INFO."},

@@ -13,7 +13,7 @@
 	X(HEADER_PASS, "passes")            /* copied as it is */                                  \
 	X(HEADER_TRUSTED, "passes if trusted") /* copied when both sides are trusted */            \
 	X(HEADER_CASE, "passes if believed") /* X-Case-ID: both sides trusted for case ids */      \
-	X(HEADER_APPEND, "passes, grows")   /* copied; a transfer puts its own entry in front */   \
+	X(HEADER_APPEND, "passes in order") /* a list that tells a story: copied whole, in order */\
 	X(HEADER_OWN, "is ours")            /* each leg gets a value of segue's own */             \
 	X(HEADER_NEVER, "never passes")
 ENUM_DECLARE(header_class, HEADER_CLASS_LIST);

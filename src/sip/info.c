@@ -79,7 +79,11 @@ static void on_answer(struct request *r, const sip_t *response)
 		return;
 	from = sip_leg_find(s, r->other);
 	t = from != NULL ? take(from, r->ref) : NULL;
-	if (t != NULL)
+	if (t == NULL)
+		return;
+	if (response->sip_status->st_status == 408) /* no 408 but to INVITE (RFC 4320, R-016) */
+		reply_simple(s, from, t, 500, NULL);
+	else
 		reply_simple(s, from, t, response->sip_status->st_status,
 			response->sip_status->st_phrase);
 }

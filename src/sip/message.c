@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <sofia-sip/msg_header.h>
 #include <sofia-sip/sip_header.h>
@@ -15,6 +16,7 @@
 #include "sip/internal.h"
 
 #define KEEP_MAX 4096 /* bytes of headers that one message may pass on */
+#define SESSION_UUID 32 /* lower-case hex digits (RFC 7989 section 5) */
 
 /* ---- headers of ours ----------------------------------------------------------------------- */
 
@@ -222,6 +224,41 @@ static unsigned trust_between(struct sip_leg *to, struct sip_leg *from)
 	return trust;
 }
 
+/* The sender's half of a Session-ID value; NULL when it is malformed. */
+static const char *session_uuid(const char *value)
+{
+	size_t n = strspn(value, "0123456789abcdef");
+
+	return n == SESSION_UUID && strchr("; \t\r", value[n]) != NULL ? value : NULL;
+}
+
+/* What the peer of that leg calls itself; zeros while it is not known. */
+static const char *session_uuid_of(const struct sip_leg *l)
+{
+	static const char name[] = "Session-ID: ";
+	const char *line = l->headers.n > 0 ? l->headers.p : NULL, *half = NULL;
+
+	for (; line != NULL && half == NULL; line = strstr(line, "\r\n")) {
+		line += strspn(line, "\r\n");
+		if (strncasecmp(line, name, sizeof(name) - 1) == 0)
+			half = session_uuid(line + sizeof(name) - 1);
+	}
+	return half != NULL ? half : "00000000000000000000000000000000";
+}
+
+/* The half of who speaks passes; the other is of whom it speaks with now, not of whom it was put
+ * through to first (RFC 7989 section 7, R-067). */
+static void pass_session_id(msg_t *msg, const struct sip_leg *to, const char *value)
+{
+	char both[2 * SESSION_UUID + sizeof(";remote=")];
+
+	if (session_uuid(value) == NULL)
+		return;
+	snprintf(both, sizeof(both), "%.*s;remote=%.*s", SESSION_UUID, value, SESSION_UUID,
+		session_uuid_of(to));
+	message_add_line(msg, "Session-ID", both);
+}
+
 static void pass_lines(
 	msg_t *msg, struct sip_leg *to, struct sip_leg *from, char *lines, enum header_trip trip)
 {
@@ -239,7 +276,11 @@ static void pass_lines(
 		if (colon == NULL)
 			continue;
 		*colon = '\0';
-		if (headers_may_pass(line, trip, trust))
+		if (!headers_may_pass(line, trip, trust))
+			continue;
+		if (strcasecmp(line, "Session-ID") == 0)
+			pass_session_id(msg, to, colon + 2);
+		else
 			message_add_line(msg, line, colon + 2);
 	}
 }

@@ -325,6 +325,7 @@ class Tcp:
 
     def __init__(self, ua, ip, port=0):
         self.ua, self.conns, self.lock = ua, {}, threading.Lock()
+        self.over = False  # close() was called: what cannot be sent any more is no fault
         self.family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         self.sock = socket.socket(self.family, socket.SOCK_STREAM)
         self.sock.bind((ip, port))
@@ -367,7 +368,11 @@ class Tcp:
                 if len(rest) < n:
                     break
                 whole, buf = buf[:len(head) + 4 + n], rest[n:].lstrip(b"\r\n")
-                self.ua._input(whole, peer)
+                try:
+                    self.ua._input(whole, peer)
+                except OSError:
+                    if not self.over:
+                        raise
 
     def send(self, data, dest):
         dest = dest[:2]
@@ -383,6 +388,7 @@ class Tcp:
         conn.sendall(data)
 
     def close(self):
+        self.over = True
         with self.lock:
             conns = list(self.conns.values())
         for s in [self.sock] + conns:

@@ -10,6 +10,7 @@ sip_tests = \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_restart.py \
+	tests/sip/test_rules.py \
 	tests/sip/test_setup.py \
 	tests/sip/test_sipp.py \
 	tests/sip/test_torture.py \
