@@ -284,7 +284,7 @@ class Udp:
     name = "UDP"
 
     def __init__(self, ua, ip, port=0):
-        self.ua = ua
+        self.ua, self.over = ua, False
         self.sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET,
                                   socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -297,7 +297,7 @@ class Udp:
             try:
                 data, src = self.sock.recvfrom(65536)
             except OSError as e:
-                if self.sock.fileno() < 0:
+                if self.over:
                     return
                 self.ua.errors.append(str(e))
                 continue
@@ -308,10 +308,11 @@ class Udp:
         try:
             self.sock.sendto(data, dest[:2])
         except OSError:
-            if self.sock.fileno() >= 0:  # not closed by the script
+            if not self.over:  # not closed by the script
                 raise
 
     def close(self):
+        self.over = True
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
