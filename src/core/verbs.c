@@ -110,8 +110,6 @@ static void v_win(struct core *c, struct call *k)
 	}
 }
 
-static void v_forget_xfer(struct core *c, struct call *k);
-
 static void assign_case(struct core *c, struct call *k, const struct leg *agent)
 {
 	struct fact *f;
@@ -140,7 +138,6 @@ static void v_promote(struct core *c, struct call *k)
 		.actor = t->user[0] ? t->user : t->party.number});
 	if (agent)
 		assign_case(c, k, agent);
-	v_forget_xfer(c, k);
 }
 
 static void v_drop_targets(struct core *c, struct call *k)
@@ -558,16 +555,16 @@ static void forget(struct call *k)
 static void v_close_completed(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
-	struct leg *t = answered_target(k);
+	struct leg *o = owner(k);
 	bool recalled = x->step == STEP_RECALL && x->origin != ORIGIN_SYSTEM;
 
 	if (!recalled) {
 		x->status = 200;
-		mark_fact(c, k, "joined", t ? &t->seg_id : NULL);
+		mark_fact(c, k, "joined", o ? &o->seg_id : NULL);
 		k->n_blind++;
 	}
 	close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
-		t ? &t->seg_id : NULL);
+		o ? &o->seg_id : NULL);
 	transfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
 }
 
