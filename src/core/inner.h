@@ -153,8 +153,7 @@ struct segment {
 #define SUB_LIST(X)                                                                                \
 	X(SUB_NONE, "none")     /* no subscription: a command, Refer-Sub: false, or it ended */    \
 	X(SUB_ACTIVE, "active")                                                                    \
-	X(SUB_FINAL, "final")   /* the final NOTIFY is under way */                                \
-	X(SUB_DONE, "done")     /* it was answered */
+	X(SUB_FINAL, "final")   /* the final NOTIFY was sent; leg.notify tells if it is answered */
 ENUM_DECLARE(sub, SUB_LIST);
 
 #define STEP_LIST(X)                                                                               \

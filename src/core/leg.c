@@ -92,6 +92,20 @@ static void let_go(struct core *c, struct call *k, struct leg *l)
 		next == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms);
 }
 
+/* The network's cause of the end that the present event is (RFC 3326, R-061); 0: none. */
+static uint16_t told_cause(const struct core *c, uint16_t status)
+{
+	switch (c->ev->type) {
+	case EV_BYE:
+	case EV_GONE:
+		return c->ev->reject.q850;
+	case EV_REJECT: /* of several refusals one is passed on */
+		return c->ev->reject.status == status ? c->ev->reject.q850 : 0;
+	default:
+		return 0;
+	}
+}
+
 void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *outcome,
 	const char *by)
 {
@@ -107,6 +121,7 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 	refuse_pending_offer(c, l);
 	a = act_add(c, l->state == LEG_NEW || l->state == LEG_EARLY ? ACT_REJECT : ACT_HANGUP, l->id);
 	a->status = status;
+	a->q850 = told_cause(c, status);
 	closing(c, k, l);
 }
 
@@ -415,10 +430,8 @@ static void on_info(struct core *c, struct call *k, struct leg *l)
 	a->status = 200; /* with nobody there it is taken and dropped: digits into music */
 }
 
-static void on_notify_done(struct core *c, struct call *k, struct leg *l)
+static void on_notify_done(struct core *c, struct leg *l)
 {
-	if (k->xfer.cmd == c->ev->notify.cmd && k->xfer.sub == SUB_FINAL)
-		k->xfer.sub = SUB_DONE;
 	if (l->notify == c->ev->notify.cmd)
 		l->notify = 0;
 	if (l->state != LEG_NOTIFYING || l->notify)
@@ -503,7 +516,7 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		transfer_request(c, k, l);
 		break;
 	case EV_NOTIFY_DONE:
-		on_notify_done(c, k, l);
+		on_notify_done(c, l);
 		break;
 	case EV_TIMER:
 		on_timer(c, k, l);
