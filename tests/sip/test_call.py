@@ -91,7 +91,7 @@ def busy(lab):
     agent = lab.phone()
     c, a = ring(lab.trunk(), agent.number, agent)
     a.reply(486, headers=[("Reason", "Q.850;cause=17")])
-    c.expect(486)
+    assert "cause=17" in c.expect(486).get("Reason")
     a.expect("ACK")
     led = lab.ledger(c)
     assert led.segments[0]["talk_ms"] == 0, led

@@ -1,9 +1,11 @@
 """Rules of the RFCs that no case is about: crossings, roll-back, what a list of headers tells."""
 import os
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+import ua
 from flows import (end, final_notify, hears, is_final, joined, pick_up, refer, ring, sipfrag, talk,
                    transfer, wait)
 from segued import Lab
@@ -18,6 +20,90 @@ def offering(lab):
     c.manual = {"INVITE"}
     a.do_invite(a.sdp.copy(dir="sendonly"))
     return c, a, c.expect("INVITE")
+
+
+# ---- R-060: session timers; first, since they take their time while the others run ---------------
+
+
+@tap.case("R-060 we refresh at half-time, after a join too; what is answered keeps the call")
+def refreshed(lab):
+    agent = lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent, headers=[("Session-Expires", "90;refresher=uas")])
+    a.answer()
+    ok = c.expect(200, method="INVITE")
+    assert ok.get("Session-Expires").replace(" ", "") == "90;refresher=uas", ok.headers
+    c.ack()
+    a.expect("ACK")
+    c.mine = lambda m: m.has("Session-Expires")
+    refer(lab, a, (target := lab.phone()).number)
+    b = target.incoming()
+    b.answer()
+    for due in (ua.WAIT, 80):  # the join, then the refresh 45 s later
+        asked = time.monotonic()
+        m = c.expect(("INVITE", "UPDATE"), timeout=due)
+        assert m.get("Session-Expires").replace(" ", "") == "90;refresher=uac", m.headers
+        c.reply(200, c.fitting(m.sdp) if m.sdp else None, req=m,
+                headers=[("Session-Expires", "90;refresher=uac"), ("Require", "timer")])
+    assert time.monotonic() - asked > 40, "that was no refresh at half-time"
+    final_notify(a, 200)
+    c.mine = None
+    end(c, b)
+
+
+@tap.case("R-060 no refresh from the side that promised it: BYE to both before the end, with Reason")
+def expired(lab):
+    agent = lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    a.answer(headers=[("Session-Expires", "90;refresher=uas"), ("Require", "timer")])
+    c.expect(200, method="INVITE")
+    c.ack()
+    a.expect("ACK")
+    started = time.monotonic()
+    bye = a.expect("BYE", timeout=100)
+    assert time.monotonic() - started > 55, "the phone had 60 s"
+    assert "cause=408" in bye.get("Reason"), bye.headers
+    c.expect("BYE")
+    assert lab.ledger(c).conversation["talk_ms"] > 55000
+
+
+# ---- R-061, R-062: reasons and identities -------------------------------------------------------
+
+
+@tap.case("R-061 the Reason of a BYE passes; the BYE to a transferor has our own")
+def reasons(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    joined(c, b)
+    final_notify(a, 200)
+    assert "cause=200" in a.expect("BYE").get("Reason")
+    b.bye(headers=[("Reason", 'Q.850;cause=31;text="Odd end"')]).expect(200, method="BYE")
+    bye = c.expect("BYE")
+    assert "cause=31" in bye.get("Reason"), bye.headers
+
+
+@tap.case("R-062 who calls anonymously stays so on the transferred leg; his identity, if trusted")
+def anonymous(lab):
+    headers = [("P-Asserted-Identity", "<sip:+4930777@carrier.example>"), ("Privacy", "id")]
+    for trusted in (True, False):
+        agent, trunk = lab.phone(), lab.trunk(trusted=True)
+        out = lab.trunk(trusted=trusted)
+        c = trunk.invite(agent.number, headers=headers,
+                         from_uri="sip:anonymous@anonymous.invalid")
+        a = agent.incoming()
+        pick_up(c, a)
+        refer(lab, a, lab.outside(out, "4711"))
+        b = out.incoming()
+        for x in (a, b):
+            assert "anonymous" in x.invite.get("From") and "777" not in x.invite.get("From")
+        assert ("+4930777" in b.invite.get("P-Asserted-Identity")) == trusted, b.invite.headers
+        assert b.invite.has("Privacy") == trusted, b.invite.headers
+        b.reply(486)
+        final_notify(a, 486)
+        end(c, a)
 
 
 # ---- R-011: who may send BYE, and when ------------------------------------------------------
