@@ -67,7 +67,7 @@ def rss(pid):
 
 
 def udp_drops(port):
-    """Datagrams that the receive buffers of all UDP sockets with that local port had no room for."""
+    """Datagrams that UDP sockets of that local port had no room for."""
     drops = 0
     for path in ("/proc/net/udp", "/proc/net/udp6"):
         with open(path) as f:

@@ -67,6 +67,8 @@ def plain_calls(seen, systems, rates):
     for name in systems:
         add(f"retransmissions of the caller, {name}",
             lambda r: sum(x["retrans"] for x in seen[name, r]))
+    for name in systems:
+        add(f"calls that failed, {name}", lambda r: sum(x["bad"] for x in seen[name, r]))
     if "segue" in systems:
         add("facts per call", lambda r: f"{median(seen['segue', r], lambda x: x['facts'] / x['calls']):.1f}")
         add("facts shipped per second of the load",
@@ -100,8 +102,8 @@ def memory(lines):
         ["started at, calls/s", *[m["rate"] for m in lines]],
         ["heap in use, all just up", *[kb(m["peak_heap"]) for m in lines]],
         ["resident, all just up", *[kb(m["peak_rss"]) for m in lines]],
-        ["**heap in use, held, 32 s later**", *["**" + kb(m["held_heap"]) + "**" for m in lines]],
-        ["resident, held, 32 s later", *[kb(m["held_rss"]) for m in lines]],
+        ["**heap in use, held, 45 s later**", *["**" + kb(m["held_heap"]) + "**" for m in lines]],
+        ["resident, held, 45 s later", *[kb(m["held_rss"]) for m in lines]],
     ])
 
 
@@ -116,7 +118,7 @@ def shares(found):
 def table(result):
     plan = result["plan"]
     secs = ", ".join(f"{s} s at {r}/s" for r, s in plan["rates"].items())
-    out = [f"Measured {datetime.date.today()}, {result['cpus']} CPUs, kernel {result['kernel']}; "
+    out = [f"Measured {datetime.date.today()}, {result['cpus']} CPUs, Linux {result['kernel']}; "
            f"{plan['rounds']} interleaved rounds of {secs}; medians [lowest-highest]."]
     if result["quick"]:
         out.append("**A quick run: its figures mean little.**")

@@ -106,7 +106,7 @@ class Kamailio(System):
         if not os.access(exe, os.X_OK):
             raise RuntimeError("kamailio is missing: install the package kamailio")
         return [exe, "-f", os.path.join(HERE, "kamailio.cfg"), "-DD", "-E", "-x", "fm", "-X", "fm",
-                "-m", "512", "-M", "16", "-w", self.dir, "-Y", self.dir,
+                "-b", "4194304", "-m", "512", "-M", "16", "-w", self.dir, "-Y", self.dir,
                 "-P", os.path.join(self.dir, "kamailio.pid"),
                 "-A", f"BENCH_LISTEN=udp:{SUT_IP}:{self.port}",
                 "-A", f'BENCH_CALLEE="sip:{CALLEE_IP}:{self.ports["callee"]}"',

@@ -10,8 +10,11 @@ from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHE
                      TARGET_IP, TARGETS, free_port, tool)
 
 
+TOLERATED = 0.02  # SIPp is easily confused by messages that come late on a busy machine
+
+
 class Failed(Exception):
-    """Calls failed, so that no figure of this run means anything."""
+    """So many calls failed that no figure of this run means anything."""
 
 
 def percentile(values, p):
@@ -87,15 +90,15 @@ class Traffic:
         return text[at:at + 600] if at >= 0 else ""
 
     def _judge(self, p, calls, others):
-        """Retransmissions of the caller; raises Failed unless all calls went well."""
+        """(retransmissions of the caller, calls that failed); raises Failed if those are many."""
         if p.poll() is None:
             self._end(p)
         last = self._last(p)
         ok, bad = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
-        if bad or ok != calls:
+        if bad > calls * TOLERATED or ok + bad != calls:
             why = "\nThen: ".join(filter(None, map(self._complaint, [*others, p])))
             raise Failed(f"{ok} of {calls} calls succeeded, {bad} failed. {why}")
-        return int(last["Retransmissions(C)"])
+        return int(last["Retransmissions(C)"]), bad
 
     def _latency(self, p):
         """What the watcher saw: {"invite": [seconds], "refer": [seconds]}."""
@@ -137,7 +140,8 @@ class Traffic:
             for p in helpers:
                 if p.poll() is not None:
                     raise Failed(f"a SIPp ended by itself, status {p.returncode}")
-            return {"calls": calls, "took": took, "retrans": self._judge(caller, calls, helpers),
+            retrans, bad = self._judge(caller, calls, helpers)
+            return {"calls": calls, "took": took, "retrans": retrans, "bad": bad,
                     "latency": self._latency(watch)}
         finally:
             for p in helpers + [caller] if "caller" in locals() else helpers:
