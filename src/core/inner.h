@@ -346,7 +346,6 @@ enum sdp_dir dir_forced(enum dir d);
 void table_step(struct core *c, struct call *k, enum word w);
 void transfer_request(struct core *c, struct call *k, struct leg *l);
 bool table_admits(enum call_state state);
-const char *table_gap(void); /* NULL, or the first cell that is neither row, IGNORE nor NEVER */
 
 /* target.c */
 int target_resolve(struct core *c, const char *number, const char *source, struct target *t);

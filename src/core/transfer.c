@@ -80,21 +80,6 @@ bool table_admits(enum call_state state)
 	return r && r->kind == CELL_ROW && r->verbs[0] == ADMIT;
 }
 
-static char gap[128];
-
-const char *table_gap(void)
-{
-	for (unsigned s = 0; s < call_state_count_; s++)
-		for (unsigned w = 0; w < word_count_; w++)
-			if (find_row(s, w) == NULL) {
-				str_set(gap, call_state_name((int)s));
-				str_append(gap, sizeof(gap), ", ");
-				str_append(gap, sizeof(gap), word_name((int)w));
-				return gap;
-			}
-	return NULL;
-}
-
 unsigned core_table_size(void)
 {
 	return NROWS;

@@ -95,15 +95,15 @@ def transferred(rounds, rate):
     ])
 
 
-def memory(lines):
+def memory(lines, forget):
     kb = lambda v: f"{v / 1024:.1f}"
     return rows([
         ["Memory per call, KB", *[f"{m['calls']} calls" for m in lines]],
         ["started at, calls/s", *[m["rate"] for m in lines]],
         ["heap in use, all just up", *[kb(m["peak_heap"]) for m in lines]],
         ["resident, all just up", *[kb(m["peak_rss"]) for m in lines]],
-        ["**heap in use, held, 45 s later**", *["**" + kb(m["held_heap"]) + "**" for m in lines]],
-        ["resident, held, 45 s later", *[kb(m["held_rss"]) for m in lines]],
+        [f"**heap in use, held, {forget} s later**", *["**" + kb(m["held_heap"]) + "**" for m in lines]],
+        [f"resident, held, {forget} s later", *[kb(m["held_rss"]) for m in lines]],
     ])
 
 
@@ -129,7 +129,7 @@ def table(result):
     if result.get("layers"):
         out.append(shares(result["layers"]))
     if "memory" in result:
-        out.append(memory(result["memory"]))
+        out.append(memory(result["memory"], plan["forget"]))
     return "\n\n".join(out)
 
 
