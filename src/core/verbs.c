@@ -443,15 +443,14 @@ static void v_set_internal(struct core *c, struct call *k)
 
 /* ---- what is on record ----------------------------------------------------------------------- */
 
-/* How people call the target: by name if it has one, else by the number that was asked for. */
-static const char *target_word(const struct target *t)
+const char *target_word(const struct target *t)
 {
 	bool outside = t->kind == TARGET_EXTERNAL || t->kind == TARGET_VOICEMAIL;
 
 	return outside || t->name[0] == '\0' ? t->number : t->name;
 }
 
-static void transfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
+void xfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
 	const char *value2)
 {
 	const struct xfer *x = &k->xfer;
@@ -462,7 +461,7 @@ static void transfer_timeline(struct core *c, struct call *k, const char *type, 
 		.key1 = "target", .value1 = target_word(&x->target), .key2 = key2, .value2 = value2});
 }
 
-static void open_row(struct core *c, struct call *k)
+void xfer_open_row(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
 	struct fact *f;
@@ -485,10 +484,10 @@ static void open_row(struct core *c, struct call *k)
 	f->transfer_opened.from_seg = x->from_seg;
 	f->transfer_opened.attempt = x->attempt;
 	f->transfer_opened.prev = x->prev;
-	transfer_timeline(c, k, "transfer_requested", "number", x->target.number);
+	xfer_timeline(c, k, "transfer_requested", "number", x->target.number);
 }
 
-static void close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
+void xfer_close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
 	const uuid *to)
 {
 	struct xfer *x = &k->xfer;
@@ -524,7 +523,7 @@ static void v_open_xfer(struct core *c, struct call *k)
 		x->from_seg = l->seg_id;
 		x->immediate = x->immediate || l->immediate;
 	}
-	open_row(c, k);
+	xfer_open_row(c, k);
 }
 
 static void v_note_ringing(struct core *c, struct call *k)
@@ -535,7 +534,7 @@ static void v_note_ringing(struct core *c, struct call *k)
 		return;
 	k->xfer.mark = MARK_RINGING;
 	mark_fact(c, k, "ringing", t ? &t->seg_id : NULL);
-	transfer_timeline(c, k, "transfer_target_ringing", NULL, NULL);
+	xfer_timeline(c, k, "transfer_target_ringing", NULL, NULL);
 }
 
 static void v_note_answered(struct core *c, struct call *k)
@@ -563,9 +562,9 @@ static void v_close_completed(struct core *c, struct call *k)
 		mark_fact(c, k, "joined", o ? &o->seg_id : NULL);
 		k->n_blind++;
 	}
-	close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
+	xfer_close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
 		o ? &o->seg_id : NULL);
-	transfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
+	xfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
 }
 
 static void v_close_failed(struct core *c, struct call *k)
@@ -576,8 +575,8 @@ static void v_close_failed(struct core *c, struct call *k)
 		x->status = k->status;
 	if (!uuid_is_nil(&x->id)) {
 		k->n_failed++;
-		close_row(c, k, "failed", cause_of_status(x->status), NULL);
-		transfer_timeline(c, k, "transfer_failed", "cause", cause_of_status(x->status));
+		xfer_close_row(c, k, "failed", cause_of_status(x->status), NULL);
+		xfer_timeline(c, k, "transfer_failed", "cause", cause_of_status(x->status));
 	}
 	forget(k);
 }
@@ -586,8 +585,8 @@ static void v_close_abandoned(struct core *c, struct call *k)
 {
 	if (!uuid_is_nil(&k->xfer.id)) {
 		k->xfer.status = 487;
-		close_row(c, k, "abandoned", "caller_left", NULL);
-		transfer_timeline(c, k, "transfer_abandoned", NULL, NULL);
+		xfer_close_row(c, k, "abandoned", "caller_left", NULL);
+		xfer_timeline(c, k, "transfer_abandoned", NULL, NULL);
 	}
 	forget(k);
 }
@@ -596,8 +595,8 @@ static void v_close_cancelled(struct core *c, struct call *k)
 {
 	if (!uuid_is_nil(&k->xfer.id)) {
 		k->xfer.status = 487;
-		close_row(c, k, "cancelled", "", NULL);
-		transfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
+		xfer_close_row(c, k, "cancelled", "", NULL);
+		xfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
 	}
 	forget(k);
 }
@@ -611,86 +610,6 @@ static void v_forget_xfer(struct core *c, struct call *k)
 	k->status = 0;
 	k->xfer.recall_user[0] = '\0';
 	k->xfer.refer_leg = ID_NONE;
-}
-
-/* ---- the fallback chain ---------------------------------------------------------------------- */
-
-/* Fills t with whom this step rings. False: there is nobody, or it is the kept party itself. */
-static bool fallback_usable(struct core *c, const struct call *k, const struct fallback *f,
-	struct target *t)
-{
-	const struct leg *l = kept(k);
-
-	switch (f->kind) {
-	case FALLBACK_RECALL:
-		return target_user(c, k->xfer.recall_user, t);
-	case FALLBACK_USER:
-		return target_user(c, f->target, t) && !(l && str_eq(l->user, t->name));
-	case FALLBACK_ANNOUNCE:
-		return target_resolve(c, f->target, DIALPLAN_USERS, t) == 0;
-	default:
-		return true;
-	}
-}
-
-/* Says which step of the chain is next. A step that cannot be taken (no such user, nobody to
- * recall) is passed over. */
-static void v_next_step(struct core *c, struct call *k)
-{
-	static const uint8_t word_of[] = {[FALLBACK_RECALL] = FB_RECALL, [FALLBACK_USER] = FB_USER,
-		[FALLBACK_ANNOUNCE] = FB_ANNOUNCE};
-
-	if (k->xfer.step != STEP_RECALL && k->status)
-		k->xfer.status = k->status;
-	while (k->xfer.next_fallback < c->cfg.nfallback) {
-		const struct fallback *f = &c->cfg.fallback[k->xfer.next_fallback++];
-
-		if (!fallback_usable(c, k, f, &k->target))
-			continue;
-		if (f->kind == FALLBACK_HANGUP)
-			break;
-		call_post(k, (enum word)word_of[f->kind]);
-		return;
-	}
-	str_set(k->ended_by, "system");
-	call_post(k, FB_END);
-}
-
-/* A recall after the transfer's row was closed as failed is a transfer of its own, by the system;
- * before that it is how this one ends: recalled. */
-static void v_open_recall(struct core *c, struct call *k)
-{
-	struct xfer *x = &k->xfer;
-
-	x->step = STEP_RECALL;
-	x->target = k->target;
-	if (!uuid_is_nil(&x->id))
-		return;
-	x->origin = ORIGIN_SYSTEM;
-	open_row(c, k);
-}
-
-static void v_fall_back(struct core *c, struct call *k)
-{
-	struct xfer *x = &k->xfer;
-	bool announce = k->word == FB_ANNOUNCE;
-	const char *what = announce ? "announcement" : "user";
-	struct fact *f = NULL;
-	unsigned closed;
-
-	closed = c->out->nfacts;
-	if (!uuid_is_nil(&x->id)) {
-		close_row(c, k, "fell_back", what, NULL);
-		transfer_timeline(c, k, "transfer_fell_back", "to", target_word(&k->target));
-	}
-	x->target = k->target;
-	x->step = announce ? STEP_ANNOUNCE : STEP_USER;
-	x->origin = ORIGIN_SYSTEM;
-	open_row(c, k);
-	if (closed < c->out->nfacts)
-		f = &c->out->facts[closed];
-	if (f && f->type == FACT_TRANSFER_CLOSED)
-		f->transfer_closed.next = x->id;
 }
 
 /* ---- whom to ring ---------------------------------------------------------------------------- */
@@ -765,12 +684,12 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[SET_NO_ANSWER] = v_set_no_answer, [SET_LEFT] = v_set_left,
 		[SET_CANCELLED] = v_set_cancelled, [SET_UNREACHABLE] = v_set_unreachable,
 		[SET_INTERNAL] = v_set_internal, [OPEN_XFER] = v_open_xfer,
-		[OPEN_RECALL] = v_open_recall, [FALL_BACK] = v_fall_back,
+		[OPEN_RECALL] = chain_open_recall, [FALL_BACK] = chain_fall_back,
 		[NOTE_RINGING] = v_note_ringing, [NOTE_ANSWERED] = v_note_answered,
 		[CLOSE_COMPLETED] = v_close_completed, [CLOSE_FAILED] = v_close_failed,
 		[CLOSE_ABANDONED] = v_close_abandoned, [CLOSE_CANCELLED] = v_close_cancelled,
 		[FORGET_XFER] = v_forget_xfer, [DIAL_TARGET] = v_dial_target,
-		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = v_next_step,
+		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = chain_next_step,
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
 		[GUARD_BYE] = v_guard_bye, [UNGUARD] = v_unguard,

@@ -33,4 +33,19 @@ enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };
 
 void verb_run(struct core *c, struct call *k, enum verb v);
 
+/* The row of the running transfer in the ledger, and its line in the timeline. `to` is the segment
+ * that the transfer led to, NULL for none. */
+void xfer_open_row(struct core *c, struct call *k);
+void xfer_close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
+	const uuid *to);
+void xfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
+	const char *value2);
+/* How people call the target: by name if it has one, else by the number that was asked for. */
+const char *target_word(const struct target *t);
+
+/* chain.c: verbs of the fallback chain. */
+void chain_next_step(struct core *c, struct call *k);
+void chain_open_recall(struct core *c, struct call *k);
+void chain_fall_back(struct core *c, struct call *k);
+
 #endif
