@@ -19,6 +19,7 @@ import traceback
 LIMIT = 150
 _cases = []
 _local = threading.local()
+_printing = threading.Lock()
 
 
 def case(name, **needs):
@@ -37,6 +38,12 @@ def note(fn):
 def at_end(fn):
     """Calls fn() when the present case has ended, however it ended."""
     _local.ends.append(fn)
+
+
+def say(text):
+    """Prints text at once, as a comment that is no result: whoever reads the log should know."""
+    with _printing:
+        print("\n".join(f"# note: {line}" for line in text.splitlines()), flush=True)
 
 
 def _run(fn, lab):
@@ -62,12 +69,11 @@ def _run(fn, lab):
 
 class _Results:
     def __init__(self, total):
-        self.lock = threading.Lock()
         self.n, self.bad = 0, 0
         print(f"1..{total}", flush=True)
 
     def add(self, name, why, seconds):
-        with self.lock:
+        with _printing:
             self.n += 1
             self.bad += why is not None
             print(f"{'not ok' if why else 'ok'} {self.n} - {name.replace('#', '')}")

@@ -1,6 +1,7 @@
 # Real softphones against the built daemon.
 phones_tests = \
 	tests/phones/test_baresip.py \
+	tests/phones/test_cast.py \
 	tests/phones/test_linphone.py \
 	tests/phones/test_twinkle.py
 TESTS += $(phones_tests)

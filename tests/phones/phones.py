@@ -1,6 +1,7 @@
 """phones: real softphones, headless, as registered users of a lab.
 
-    agent = phones.Linphone(lab)       # a process with a directory of its own, registered by digest
+    agent = phones.Linphone(lab)       # a user and a directory of its own
+    agent.open()                       # the process, registered by digest
     agent.rings(); agent.answer(); agent.hold(); agent.resume()
     agent.transfer("2001"); agent.hangup(); agent.ended()
 
@@ -21,10 +22,12 @@ import threading
 import time
 
 import segued
+import tap
 
 WAIT = 20.0
 RTP_PORTS = 20
 PR_SET_PDEATHSIG = 1
+CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 
 
 def rtp_range():
@@ -74,9 +77,12 @@ class Phone:
         os.makedirs(self.home)
         self.lines, self.read_to, self.cond = [], 0, threading.Condition()
         self.proc = None
-        mark = lab.daemon.mark()
+
+    def open(self):
+        """Starts it and waits until it is registered."""
+        mark = self.lab.daemon.mark()
         self.start()
-        lab.daemon.wait_log(rf"registered user={self.user} ", WAIT, mark)
+        self.lab.daemon.wait_log(rf"registered user={self.user} ", WAIT, mark)
 
     # -- the process -----------------------------------------------------------------------
 
@@ -109,6 +115,17 @@ class Phone:
             if line:
                 self.lines.append(line)
                 self.cond.notify_all()
+
+    def ended_with(self, timeout=0):
+        """Its exit status if it ended, negative for a signal, or None if it runs."""
+        try:
+            return self.proc.wait(timeout) if self.proc else None
+        except subprocess.TimeoutExpired:
+            return None
+
+    def crashed(self, timeout=0):
+        """Did the program die of a fault of its own? No exit by itself is one, nor a kill."""
+        return -(self.ended_with(timeout) or 0) in CRASHES
 
     def close(self):
         """Asks it to quit, kills it by pid if it does not."""
@@ -147,6 +164,9 @@ class Phone:
         self.poll()
         with self.cond:
             self.read_to = len(self.lines)
+
+    def last_words(self):
+        return "\n".join(self.lines[-8:])
 
     def story(self):
         return f"-- {self.name}:\n" + "\n".join(self.lines[-60:])
@@ -427,24 +447,72 @@ play_ringback=no
         self.do("quit")
 
 
+class Cast:
+    """The phones of a lab, one of each kind, that play scenes.
+
+    Real phones crash now and then, whatever one sends them, and a test of segue must neither fail for
+    that nor hide anything else behind it. So a phone that is gone is replaced before the next scene;
+    and a scene during which the *process* of a phone crashed is played again, from the start, with
+    new phones. Both are said. Whatever else goes wrong in a scene is its failure.
+    """
+    AGAIN = 2      # times
+    REAPED = 1.0   # seconds in which a process that let go of its sockets has ended
+
+    def __init__(self, lab, kinds):
+        self.phones = [kind(lab) for kind in kinds]
+
+    def replace(self, i):
+        self.phones[i].close()
+        self.phones[i] = type(self.phones[i])(self.phones[i].lab)
+
+    def ready(self, roles):
+        """The phones of these roles, all of them running."""
+        for i in roles:
+            p = self.phones[i]
+            if p.ended_with() is not None:
+                tap.say(f"{p.name} ended between scenes with {p.ended_with()}\n{p.last_words()}")
+                self.replace(i)
+            if self.phones[i].proc is None:
+                self.phones[i].open()
+        return [self.phones[i] for i in roles]
+
+    def play(self, lab, scene, *roles):
+        for left in reversed(range(1 + self.AGAIN)):
+            try:
+                return scene(lab, *self.ready(roles))
+            except Exception:
+                crashed = [p for p in (self.phones[i] for i in roles) if p.crashed(self.REAPED)]
+                if not crashed or not left:
+                    raise
+            for p in crashed:
+                tap.say(f"{p.name} crashed (signal {-p.ended_with()}), the scene is played again\n"
+                        + p.last_words())
+            for i in roles:
+                self.replace(i)
+
+    def close(self):
+        for phone in self.phones:
+            phone.close()
+
+
 class Phones(segued.Lab):
-    """A lab with some phones, all of which stay for the whole test file."""
+    """A lab with some phones, which stay for the whole test file."""
 
     def __init__(self, *kinds, **lab):
         super().__init__(users=60, peers=20, **lab)
-        self.kinds, self.phones = kinds, []
+        self.kinds, self.cast = kinds, None
 
     def __enter__(self):
         super().__enter__()
-        try:
-            for kind in self.kinds:
-                self.phones.append(kind(self))
-        except BaseException:
-            self.__exit__(None, None, None, quiet=True)
-            raise
+        self.cast = Cast(self, self.kinds)
         return self
 
     def __exit__(self, *exc, quiet=False):
-        for phone in self.phones:
-            phone.close()
+        if self.cast:
+            self.cast.close()
         super().__exit__(*exc, quiet=quiet)
+
+
+def play(name, scene, *roles):
+    """A case of the test file: the scene with these phones of the lab in its roles."""
+    tap.case(name)(lambda lab: lab.cast.play(lab, scene, *roles))

@@ -9,14 +9,9 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), d) for 
 
 import scenes
 import tap
-from phones import Baresip, Linphone, Phones
+from phones import Baresip, Linphone, Phones, play
 
-
-def play(name, scene, *roles):
-    """A case: the scene with these phones in its roles; 0 is baresip, 1 Linphone."""
-    tap.case(name)(lambda lab: scene(lab, *(lab.phones[i] for i in roles)))
-
-
+# the numbers are the roles: 0 is baresip, 1 Linphone
 play("registered by digest; a call is held and resumed; the customer hangs up",
      scenes.hold_and_resume, 0)
 play("the phone hangs up", scenes.phone_hangs_up, 0)

@@ -5,14 +5,9 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), d) for 
 
 import scenes
 import tap
-from phones import Linphone, Phones, Twinkle
+from phones import Linphone, Phones, Twinkle, play
 
-
-def play(name, scene, *roles):
-    """A case: the scene with these phones in its roles; 0 is Linphone, 1 Twinkle."""
-    tap.case(name)(lambda lab: scene(lab, *(lab.phones[i] for i in roles)))
-
-
+# the numbers are the roles: 0 is Linphone, 1 Twinkle
 play("registered by digest; a call is held and resumed; the customer hangs up",
      scenes.hold_and_resume, 0)
 play("the phone hangs up", scenes.phone_hangs_up, 0)
