@@ -94,6 +94,24 @@ static bool row_key(const struct event *ev, struct row_key *key, bool *gone)
 		str_set(key->a, ev->ivr.ivr);
 		*gone = ev->ivr.gone;
 		return true;
+	case EV_DIR_SKILL:
+		str_set(key->a, ev->skill.user);
+		str_set(key->b, ev->skill.skill);
+		*gone = ev->skill.gone;
+		return true;
+	case EV_DIR_NEED:
+		str_set(key->a, ev->need.queue);
+		str_set(key->b, ev->need.skill);
+		*gone = ev->need.gone;
+		return true;
+	case EV_AGENT:
+		str_set(key->a, ev->agent.user);
+		*gone = false;
+		return true;
+	case EV_AGENT_REACH:
+		str_set(key->a, ev->reach.user);
+		*gone = ev->reach.reachable;
+		return true;
 	case EV_CONTACTS:
 		str_set(key->a, ev->contacts.user);
 		*gone = ev->contacts.n == 0;

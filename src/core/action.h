@@ -37,6 +37,9 @@
 					 then EV_NOTIFY_DONE, always */                            \
 	/* -- commands ---------------------------------------------------------------------- */   \
 	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text */         \
+	/* -- queues ------------------------------------------------------------------------ */   \
+	X(ACT_POSITION, "POSITION")   /* leg waits in a queue: its place, for the panel and for an  \
+					 announcement; sent when it enters and when it changes */  \
 	/* -- runner ------------------------------------------------------------------------ */   \
 	X(ACT_TIMER, "TIMER")         /* (re)start the timer of (id, kind): ms from now; ms < 0 stops */\
 	X(ACT_LEG_FREE, "LEG_FREE")   /* the core forgot this leg; so must the adapter */          \
@@ -79,6 +82,13 @@ struct act_timer {
 	int64_t ms;
 };
 
+struct act_position {
+	char queue[USER_MAX];
+	uint32_t position;   /* 1: next to be served */
+	uint32_t waiting;    /* in that queue */
+	int64_t estimate_ms; /* how long it will take, from the last answers; -1: nobody knows */
+};
+
 struct action {
 	enum act type;
 	leg_id leg;   /* on which leg */
@@ -95,6 +105,7 @@ struct action {
 		struct act_offer offer;
 		struct act_notify notify;
 		struct act_timer timer;
+		struct act_position position;
 	};
 };
 

@@ -59,6 +59,14 @@ struct core_config {
 	int64_t notify_ms;   /* the final NOTIFY waits this long for its answer (E-005) */
 	int64_t close_ms;    /* CLOSED must come within this; 64*T1 plus a margin */
 
+	int64_t queue_ring_ms;  /* an offer of a queue rings this long, unless the queue says */
+	int64_t queue_retry_ms; /* between offers that nobody took, unless the queue says */
+	int64_t queue_wait_ms;  /* longest wait in a queue, unless the queue says */
+
+	/* agents */
+	unsigned away_after;  /* so many offers unanswered in a row set an agent away; 0: never */
+	bool withdraw_away;   /* an offer that rings is withdrawn when its agent sets away (E-113) */
+
 	/* policy */
 	uint16_t no_answer_status; /* sipfrag when the target did not answer: 408 or 480 */
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */

@@ -170,6 +170,10 @@ void core_config_default(struct core_config *cfg)
 		.bye_ms = 2000,
 		.notify_ms = 4000,
 		.close_ms = 36000, /* within INV-1: 64*T1 + 5 s */
+		.queue_ring_ms = 20000,
+		.queue_retry_ms = 5000,
+		.queue_wait_ms = 1800000,
+		.away_after = 3,
 		.no_answer_status = 408,
 		.redirect = true,
 		.redirect_max = 5,
@@ -293,6 +297,8 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_DIR_QUEUE:
 	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
+	case EV_DIR_SKILL:
+	case EV_DIR_NEED:
 	case EV_CONTACTS:
 		directory_event(c);
 		break;

@@ -68,6 +68,9 @@ struct call_view {
 	const char *interval;     /* talking, holding, held, ringing, limbo ... of `with` */
 	bool can_transfer, can_cancel, can_hangup;
 	const char *why_not;      /* reason if can_transfer is false, else NULL */
+	char queue[USER_MAX];     /* waits in this queue, "" for none */
+	unsigned position;        /* there; 1: next to be served */
+	int64_t estimate_ms;      /* until an agent answers; -1: nobody knows */
 	unsigned nlegs;
 	struct leg_view legs[VIEW_LEGS_MAX];
 };
@@ -77,6 +80,56 @@ unsigned core_call_count(const struct core *c);
 bool core_view(const struct core *c, call_id id, struct call_view *v);
 /* The next call after id in slot order (ID_NONE: the first); ID_NONE at the end. */
 call_id core_next_call(const struct core *c, call_id after);
+
+/* ---- queues and agents ------------------------------------------------------------------------ */
+
+struct queue_view {
+	struct ev_dir_queue row;            /* its rules, as the directory has them */
+	unsigned waiting;
+	int64_t longest_ms;                 /* the longest wait of those who wait, 0 if none does */
+	int64_t estimate_ms;                /* for who would come now; -1: nobody knows */
+	unsigned members, agents[agent_state_count_];
+	/* callers since the process began */
+	uint64_t entered, answered, in_time, abandoned, overflowed;
+};
+/* Fills *v for a queue by name; false if there is none. */
+bool core_queue_view(const struct core *c, const char *queue, int64_t now, struct queue_view *v);
+/* Name of the queue after that one ("": the first) in the order in which they were made known; NULL
+ * at the end. */
+const char *core_next_queue(const struct core *c, const char *after);
+
+struct waiting_view {
+	call_id call;
+	unsigned position;
+	int64_t waited_ms;   /* in this queue */
+	int64_t credit_ms;   /* placed as if it had waited this much longer */
+	int64_t estimate_ms; /* -1: nobody knows */
+	char number[NUM_MAX], name[NAME_MAX_];
+	char offered[USER_MAX]; /* whose phone rings for it, "" for nobody's */
+};
+/* Who waits at this position (1: next to be served); false beyond the end. */
+bool core_waiting_view(const struct core *c, const char *queue, unsigned position, int64_t now,
+	struct waiting_view *v);
+
+struct agent_view {
+	char user[USER_MAX], name[NAME_MAX_];
+	enum agent_state state;
+	int64_t since;              /* monotonic ms of the last change of state */
+	enum agent_intent intent;
+	int64_t intent_since;
+	char reason[REASON_MAX];
+	enum origin intent_via;
+	char intent_by[KEY_MAX];
+	call_id call;               /* that rings or talks, ID_NONE for none */
+	unsigned nqueues, missed;   /* offers unanswered in a row */
+	uint64_t answered;          /* queue callers, since the process began */
+	int64_t talk_ms;            /* with them */
+};
+/* An agent is a user who is a member of a queue. */
+bool core_agent_view(const struct core *c, const char *user, struct agent_view *v);
+const char *core_next_agent(const struct core *c, const char *after); /* as core_next_queue() */
+/* Name of the queue after that one of which the user is a member; NULL at the end. */
+const char *core_agent_queue(const struct core *c, const char *user, const char *after);
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 

@@ -50,6 +50,11 @@
 	X(EV_DIR_QUEUE, "DIR_QUEUE")                                                               \
 	X(EV_DIR_MEMBER, "DIR_MEMBER")                                                             \
 	X(EV_DIR_IVR, "DIR_IVR")                                                                   \
+	X(EV_DIR_SKILL, "DIR_SKILL") /* what a user can do */                                      \
+	X(EV_DIR_NEED, "DIR_NEED")   /* what a queue asks of its agents */                         \
+	X(EV_AGENT, "AGENT")         /* an agent's intent: chosen now (phone code, command), or as it \
+					was stored (origin system, cmd 0) */                       \
+	X(EV_AGENT_REACH, "AGENT_REACH") /* a user's phones answer OPTIONS, or do so no longer */  \
 	X(EV_CONTACTS, "CONTACTS")   /* the whole present set of a user's contacts */              \
 	X(EV_AUDIT, "AUDIT")         /* an adapter refused something that must be on record */
 ENUM_DECLARE(ev, EVENT_LIST);
@@ -61,7 +66,10 @@ ENUM_DECLARE(ev, EVENT_LIST);
 	X(TIMER_STATE, "state")   /* the call's present state has lasted too long */               \
 	X(TIMER_PART, "part")     /* leg: final NOTIFY unanswered, then T_bye (E-003, E-005) */    \
 	X(TIMER_GLARE, "glare")   /* leg: repeat an offer that met 491 */                  \
-	X(TIMER_CLOSE, "close")   /* leg: CLOSED never came */
+	X(TIMER_CLOSE, "close")   /* leg: CLOSED never came */                                     \
+	X(TIMER_QUEUE, "queue")   /* call in a queue: an offer has rung long enough, the retry delay is\
+				     over, or more agents may be asked now */                      \
+	X(TIMER_AGENT, "agent")   /* id 0, one for all: the earliest end of a wrap-up */
 ENUM_DECLARE(timer_kind, TIMER_LIST);
 
 struct ev_invite {
@@ -150,12 +158,64 @@ struct ev_dir_queue {
 	char queue[USER_MAX];
 	char number[NUM_MAX];
 	char name[NAME_MAX_];
+	enum strategy strategy;
+	uint32_t ring_ms;      /* an offer rings this long; 0: as the configuration says */
+	uint32_t retry_ms;     /* after an offer that nobody took the caller waits this long for the
+				* next one; 0: as the configuration says */
+	uint32_t wrapup_ms;    /* after the agent's own release; 0: none */
+	uint32_t max_wait_ms;  /* then overflow; 0: as the configuration says */
+	uint32_t max_length;   /* callers who wait; more overflow at once; 0: any number */
+	uint32_t weight;       /* where queues share agents, the heavier one is served first */
+	uint32_t service_ms;   /* a caller answered within this was answered in time; 0: no goal */
+	uint32_t widen_ms;     /* each time a caller has waited this long, one level less is asked of
+				* the agents, down to the floor; 0: never */
+	uint32_t boost_ms;     /* a transferred caller is placed as if he had waited this much longer */
+	bool keep_wait;        /* a transferred caller is placed by what he has waited in this call's
+				* queues altogether (E-111); false: he starts at the end */
+	enum empty_rule join_empty;  /* a caller who comes while the queue is that empty overflows */
+	enum empty_rule leave_empty; /* those who wait overflow when it becomes that empty */
+	enum queue_entry entry;
+	char music[USER_MAX];  /* what those hear who wait; "": the standard music */
+	uint32_t noverflow;    /* tried in order; then the fallback chain of the configuration */
+	struct overflow overflow[OVERFLOW_MAX];
 };
 
 struct ev_dir_member {
 	bool gone;
 	char queue[USER_MAX];
 	char user[USER_MAX];
+	uint32_t level;  /* lower levels are asked first; a higher one when nobody below is free */
+	uint32_t order;  /* among equals, and for linear */
+	uint32_t weight; /* random: number of lots; 0: 1 */
+};
+
+struct ev_dir_skill {
+	bool gone;
+	char user[USER_MAX];
+	char skill[SKILL_MAX];
+	uint32_t level; /* 1 and up */
+};
+
+struct ev_dir_need {
+	bool gone;
+	char queue[USER_MAX];
+	char skill[SKILL_MAX];
+	uint32_t level; /* that an agent should have; */
+	uint32_t floor; /* who has less than this is never asked, however long the caller waits */
+};
+
+struct ev_agent {
+	char user[USER_MAX];
+	enum agent_intent intent; /* AVAILABLE also ends a wrap-up */
+	char reason[REASON_MAX];  /* AWAY: why */
+	enum origin origin;       /* SYSTEM: as it was stored */
+	char asker[KEY_MAX];      /* who chose it: the agent, a supervisor, "ctl" */
+	uint64_t cmd;             /* answered by ACT_REPLY; 0: nobody waits for that */
+};
+
+struct ev_agent_reach {
+	char user[USER_MAX];
+	bool reachable;
 };
 
 struct ev_dir_ivr {
@@ -201,6 +261,10 @@ struct event {
 		struct ev_dir_queue queue;
 		struct ev_dir_member member;
 		struct ev_dir_ivr ivr;
+		struct ev_dir_skill skill;
+		struct ev_dir_need need;
+		struct ev_agent agent;
+		struct ev_agent_reach reach;
 		struct ev_contacts contacts;
 		struct ev_audit audit;
 	};

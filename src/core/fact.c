@@ -63,6 +63,9 @@ static const struct fact_field audit_fields[] = FIELDS_(FACT_AUDIT_);
 #define CUR started
 static const struct fact_field started_fields[] = FIELDS_(FACT_STARTED_);
 #undef CUR
+#define CUR agent_state
+static const struct fact_field agent_state_fields[] = FIELDS_(FACT_AGENT_STATE_);
+#undef CUR
 
 #define DESC_(id, name, member)                                                                    \
 	[id] = {name, sizeof(member##_fields) / sizeof(member##_fields[0]), member##_fields},

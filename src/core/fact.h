@@ -43,7 +43,8 @@
 	S(target, USER_MAX) S(number, NUM_MAX) U(from_seg) I(attempt) U(prev)
 
 #define FACT_TRANSFER_MARKED_(U, S, I, M, T)                                                       \
-	U(xfer) S(mark, 16) /* accepted ringing answered joined */ U(to_seg)
+	U(xfer) S(mark, 16) /* accepted ringing answered joined; answered_by: to a queue, and to_seg is   \
+				the agent who took the call there */ U(to_seg)
 
 #define FACT_TRANSFER_CLOSED_(U, S, I, M, T)                                                       \
 	U(xfer) S(outcome, 16) S(cause, 24) I(sip_status) U(to_seg) U(next)
@@ -64,6 +65,12 @@
  * runner before its first event, so everything older in the outbox is on record before it. */
 #define FACT_STARTED_(U, S, I, M, T) I(node) S(version, 32)
 
+/* An agent's state or intent has changed. For the queue callers that a state is about: conv. */
+#define FACT_AGENT_STATE_(U, S, I, M, T)                                                           \
+	S(user, USER_MAX) S(state, 12) /* enum agent_state */ S(was, 12) M(ms) /* how long it was */\
+	S(intent, 12) S(reason, REASON_MAX) S(via, 12) S(asker, KEY_MAX) /* who chose the intent */\
+	S(queue, USER_MAX) /* wrapup: after a caller of */ U(conv)
+
 #define FACT_LIST(X)                                                                               \
 	X(FACT_CONVERSATION_OPENED, "conversation_opened", conversation_opened)                    \
 	X(FACT_CONVERSATION_CLOSED, "conversation_closed", conversation_closed)                    \
@@ -77,7 +84,8 @@
 	X(FACT_TIMELINE, "timeline", timeline)                                                     \
 	X(FACT_CASE_OWNER, "case_owner", case_owner)                                               \
 	X(FACT_AUDIT, "audit", audit)                                                              \
-	X(FACT_STARTED, "started", started)
+	X(FACT_STARTED, "started", started)                                                        \
+	X(FACT_AGENT_STATE, "agent_state", agent_state)
 
 #define FACT_ENUM_(id, name, member) id,
 enum fact_type { FACT_LIST(FACT_ENUM_) fact_type_count_ };
@@ -99,6 +107,7 @@ struct fact_timeline { FACT_TIMELINE_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_case_owner { FACT_CASE_OWNER_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_audit { FACT_AUDIT_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_started { FACT_STARTED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_agent_state { FACT_AGENT_STATE_(FU_, FS_, FI_, FI_, FI_) };
 #undef FU_
 #undef FS_
 #undef FI_

@@ -84,6 +84,74 @@ struct dest {
 	char number[NUM_MAX]; /* user part of the Request-URI */
 };
 
+/* ---- queues and agents ------------------------------------------------------------------------ */
+
+#define SKILL_MAX 32    /* name of a skill */
+#define REASON_MAX 32   /* why an agent is away */
+#define OVERFLOW_MAX 6  /* places where a queue sends those whom it does not take */
+#define NEEDS_MAX 8     /* skills that one queue asks for */
+
+/* Which free agent is offered the next caller. */
+#define STRATEGY_LIST(X)                                                                           \
+	X(STRATEGY_LONGEST_IDLE, "longest_idle") /* who has had no call for the longest time */    \
+	X(STRATEGY_RING_ALL, "ring_all")         /* everybody who is free, at once */              \
+	X(STRATEGY_ROUND_ROBIN, "round_robin")   /* in turns: whoever was offered a caller least   \
+						    recently, answered or not */                   \
+	X(STRATEGY_FEWEST_CALLS, "fewest_calls") /* who has answered the fewest callers */         \
+	X(STRATEGY_LEAST_TALK, "least_talk")     /* who has talked with callers the least */       \
+	X(STRATEGY_LINEAR, "linear")             /* by the members' order, always from the start */\
+	X(STRATEGY_RANDOM, "random")             /* by lot; a member's weight is its number of lots */\
+	X(STRATEGY_SKILLS, "skills")             /* who misses the least of what the queue needs */\
+	X(STRATEGY_PROGRESSIVE, "progressive")   /* one first, one more each ring_ms, until all ring */
+ENUM_DECLARE(strategy, STRATEGY_LIST);
+
+/* When a queue counts as empty, so that nobody may join or that those who wait must leave. */
+#define EMPTY_RULE_LIST(X)                                                                         \
+	X(EMPTY_LOGGED_OUT, "logged_out") /* nobody is logged in with a phone that can be reached */ \
+	X(EMPTY_AWAY, "away")             /* .. and takes calls: who is away does not count */     \
+	X(EMPTY_NEVER, "never")
+ENUM_DECLARE(empty_rule, EMPTY_RULE_LIST);
+
+/* What a caller hears who has not been answered yet when he enters a queue. */
+#define QUEUE_ENTRY_LIST(X)                                                                        \
+	X(ENTRY_ANSWER, "answer") /* is answered, and hears music */                               \
+	X(ENTRY_RING, "ring")     /* hears it ring until an agent answers: nothing to pay until then */
+ENUM_DECLARE(queue_entry, QUEUE_ENTRY_LIST);
+
+/* Where a queue sends a caller on. */
+#define OVERFLOW_KIND_LIST(X)                                                                      \
+	X(OVERFLOW_QUEUE, "queue")         /* target: name of a queue */                           \
+	X(OVERFLOW_USER, "user")           /* name of a user */                                    \
+	X(OVERFLOW_IVR, "ivr")             /* name of an IVR */                                    \
+	X(OVERFLOW_VOICEMAIL, "voicemail") /* number of a mailbox, as the dial plan knows it */    \
+	X(OVERFLOW_EXTERNAL, "external")   /* number, likewise */                                  \
+	X(OVERFLOW_ANNOUNCE, "announcement") /* number, likewise; the call ends with it */
+ENUM_DECLARE(overflow_kind, OVERFLOW_KIND_LIST);
+
+struct overflow {
+	enum overflow_kind kind;
+	char target[NUM_MAX];
+};
+
+/* What an agent wants; stored. */
+#define AGENT_INTENT_LIST(X)                                                                       \
+	X(INTENT_AVAILABLE, "available")                                                           \
+	X(INTENT_AWAY, "away")                                                                     \
+	X(INTENT_LOGGED_OUT, "logged_out")
+ENUM_DECLARE(agent_intent, AGENT_INTENT_LIST);
+
+/* What is true of an agent; derived from intent, phones and live legs, never set. The first in this
+ * order that is true. */
+#define AGENT_STATE_LIST(X)                                                                        \
+	X(AGENT_TALKING, "talking")         /* a call is answered, queue or not */                 \
+	X(AGENT_RINGING, "ringing")         /* a phone rings, or dials */                          \
+	X(AGENT_LOGGED_OUT, "logged_out")                                                          \
+	X(AGENT_UNREACHABLE, "unreachable") /* no contact, or none that answers OPTIONS */         \
+	X(AGENT_AWAY, "away")                                                                      \
+	X(AGENT_WRAPUP, "wrapup")           /* finishes what the last caller left to do */         \
+	X(AGENT_FREE, "free")               /* may be offered a caller */
+ENUM_DECLARE(agent_state, AGENT_STATE_LIST);
+
 /* The party on the other end of a leg, as it presents itself. */
 struct party {
 	char number[NUM_MAX];
