@@ -267,8 +267,8 @@ static void unknown_section(struct reader *r, const config_setting_t *s)
 		problem(r, s, "unknown section `%s': did you mean `%s'?", name, near);
 	else
 		problem(r, s,
-			"unknown section `%s': expected sip, call, transfer, ledger, control, "
-			"log, recorder, peers, devices or routes",
+			"unknown section `%s': expected sip, call, transfer, fallback, ledger, "
+			"control, log, recorder, peers, devices or routes",
 			name);
 }
 
@@ -338,18 +338,28 @@ static void check_status(struct reader *r)
 			"transfer.no_answer_status = `%u': expected 408 or 480", status);
 }
 
+/* Nothing follows a hang-up, unless that waits for a cause. */
+static void check_chain(struct reader *r, const char *path, const struct chain *ch)
+{
+	config_setting_t *list = find_setting(r, path);
+
+	for (unsigned i = 0; i + 1 < ch->n; i++)
+		if (ch->step[i].kind == FALLBACK_HANGUP && ch->step[i].causes == 0)
+			problem(r, list ? config_setting_get_elem(list, i) : NULL,
+				"%s[%u] = `hangup': expected nothing after it, there are %u more", path,
+				i + 1, ch->n - i - 1);
+}
+
 static void check_fallback(struct reader *r)
 {
 	const struct core_config *c = &r->cfg->core;
-	config_setting_t *list = find_setting(r, "transfer.fallback");
+	char path[64];
 
-	for (unsigned i = 0; i + 1 < c->nfallback; i++)
-		if (c->fallback[i].kind == FALLBACK_HANGUP)
-			problem(r, list ? config_setting_get_elem(list, i) : NULL,
-				"transfer.fallback[%u] = `hangup': expected nothing after it, "
-				"there are "
-				"%u more",
-				i + 1, c->nfallback - i - 1);
+	check_chain(r, "transfer.fallback", &c->fallback[TARGET_NONE]);
+	for (int kind = TARGET_NONE + 1; kind < (int)target_kind_count_; kind++) {
+		snprintf(path, sizeof(path), "fallback.%s", target_kind_name(kind));
+		check_chain(r, path, &c->fallback[kind]);
+	}
 }
 
 static bool peer_exists(const struct app_config *cfg, const char *name)

@@ -25,6 +25,7 @@
 #define LIST_IN(type, m, n, most)                                                                  \
 	.offset = offsetof(type, m), .size = SIZE_OF(type, m[0]),                                  \
 	.count_offset = offsetof(type, n), .list_max = (most)
+#define CHAIN_AT(kind) LIST_AT(core.fallback[kind].step, core.fallback[kind].n, FALLBACK_MAX)
 #define RANGE(lo, hi) .min = (lo), .max = (hi)
 #define SEC	      1000
 #define MINUTE	      (60 * SEC)
@@ -35,6 +36,9 @@ const struct section sections[] = {
 	{"sip", .meaning = "Where segue listens and how it speaks SIP."},
 	{"call", .meaning = "Guards of ordinary calls."},
 	{"transfer", .meaning = "What happens when somebody transfers a call."},
+	{"fallback", .meaning = "Chains of their own for some kinds of target, written as "
+				"transfer.fallback, which is for\n"
+				"those that have none here."},
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
@@ -144,14 +148,43 @@ const struct option options[] = {
 		.meaning = "Follow a 3xx answer if it names one of our own numbers."},
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),
 		.unit = 1, .def = "5", .meaning = "Redirections followed for one target."},
-	{"transfer", "fallback", OPT_FALLBACK, OPT_RELOAD,
-		LIST_AT(core.fallback, core.nfallback, FALLBACK_MAX), .def = "recall",
-		.example = "recall user:bob announce:300 hangup",
+	{"transfer", "fallback", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_NONE), .def = "recall",
+		.example = "recall user:bob voicemail?no_answer announce:300",
 		.meaning = "What is tried, in order, for a caller whose transfer failed and whose "
 			   "transferor\n"
 			   "has left: \"recall\" rings the transferor again, \"user:NAME\" rings "
 			   "that user,\n"
-			   "\"announce:NUMBER\" dials an announcement, \"hangup\" gives up."},
+			   "\"queue:NAME\" waits in that queue, \"voicemail\" is the mailbox of who "
+			   "was asked for\n"
+			   "(\"voicemail:NAME\": of that user), \"announce:NUMBER\" dials an "
+			   "announcement,\n"
+			   "\"hangup\" gives up. ?CAUSE,CAUSE after a step: only after these: busy, "
+			   "no_answer,\n"
+			   "declined, unreachable, invalid_target, media_incompatible, auth, loop, "
+			   "internal, cancelled."},
+	{"transfer", "recall_prefix", OPT_TEXT, OPT_RELOAD, AT(core.recall_prefix),
+		.def = "Recall: ",
+		.meaning = "Before the caller's name on the phone of a transferor who is called "
+			   "back."},
+	{"transfer", "voicemail_prefix", OPT_NUMBER, OPT_RELOAD, AT(core.voicemail_prefix),
+		.def = "", .example = "*97",
+		.meaning = "This and the number of a user or queue is the number of their mailbox, "
+			   "if the\n"
+			   "directory has none for them. It must lead to a peer by a route."},
+
+	/* ---- fallback ---- */
+	{"fallback", "user", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_USER), .def = "",
+		.example = "recall voicemail?no_answer,busy",
+		.meaning = "After a transfer to a user."},
+	{"fallback", "queue", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_QUEUE), .def = "",
+		.example = "voicemail", .meaning = "After a transfer to a queue."},
+	{"fallback", "ivr", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_IVR), .def = "",
+		.example = "queue:support", .meaning = "After a transfer to an IVR."},
+	{"fallback", "external", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_EXTERNAL), .def = "",
+		.example = "recall queue:support",
+		.meaning = "After a transfer to an outside number."},
+	{"fallback", "voicemail", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_VOICEMAIL), .def = "",
+		.example = "recall", .meaning = "After a transfer to a mailbox."},
 
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",
@@ -529,24 +562,6 @@ static int parse_kind(const char *text, int64_t *kind)
 	return *kind < 0 || *kind == TARGET_VOICEMAIL ? EINVAL : 0;
 }
 
-static int parse_fallback(const char *text, struct fallback *f)
-{
-	const char *colon = strchr(text, ':');
-	char word[16];
-	bool wants_target;
-	int kind;
-
-	str_copy_n(word, sizeof(word), text, colon ? (size_t)(colon - text) : strlen(text));
-	kind = fallback_kind_parse(word);
-	wants_target = kind == FALLBACK_USER || kind == FALLBACK_ANNOUNCE;
-	if (kind < 0 || wants_target != (colon != NULL))
-		return EINVAL;
-	if (colon != NULL && (!only(colon + 1, "-_.+*#") || !str_set(f->target, colon + 1)))
-		return EINVAL;
-	f->kind = (enum fallback_kind)kind;
-	return 0;
-}
-
 /* NUMBER->KIND[:TARGET][/NUMBER]; what it says is checked with the whole dial plan, later. */
 static int check_example(const char *text)
 {
@@ -604,7 +619,9 @@ static const struct type_row {
 	[OPT_PATTERN] = {"a dial plan pattern such as 0Z. or 10XX", CONFIG_TYPE_STRING},
 	[OPT_KIND] = {"user, queue, ivr, external or none", CONFIG_TYPE_STRING,
 		.number = parse_kind},
-	[OPT_FALLBACK] = {"recall, user:NAME, announce:NUMBER or hangup", CONFIG_TYPE_STRING},
+	[OPT_FALLBACK] = {"recall, user:NAME, queue:NAME, voicemail, announce:NUMBER or hangup, with "
+			 "?CAUSE,... after it",
+		CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
@@ -755,7 +772,7 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_level_parse(text), dst, err, size);
 	case OPT_FALLBACK:
 		memset(dst, 0, o->size);
-		return parse_fallback(text, dst) ? parse_word(o, -1, dst, err, size) : 0;
+		return fallback_parse(text, dst) ? parse_word(o, -1, dst, err, size) : 0;
 	default:
 		return types[o->type].number ? parse_numeric(o, text, dst, err, size)
 					     : parse_text(o, text, dst, err, size);

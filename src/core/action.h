@@ -63,6 +63,7 @@ struct act_dial {
 	uint64_t cmd;         /* Referred-By and allowed Refer-To headers of this REFER; 0: none */
 	char referred_by[KEY_MAX]; /* user who transferred, when no REFER says so; "" if none */
 	bool recall;          /* Alert-Info, so the phone shows that a call comes back */
+	uuid xfer;            /* the transfer that failed before this recall; nil: no recall */
 };
 
 struct act_offer {

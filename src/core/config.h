@@ -36,17 +36,47 @@ struct route_index {
 	unsigned nroute; /* as many routes were indexed; another count: not to be used */
 };
 
+/* Why somebody could not be reached, in the words of the ledger (records.md, "Outcome"). */
+#define CAUSE_LIST(X)                                                                              \
+	X(CAUSE_NONE, "")                                                                          \
+	X(CAUSE_BUSY, "busy")                                                                      \
+	X(CAUSE_NO_ANSWER, "no_answer")                                                            \
+	X(CAUSE_DECLINED, "declined")                                                              \
+	X(CAUSE_UNREACHABLE, "unreachable")                                                        \
+	X(CAUSE_INVALID_TARGET, "invalid_target")                                                  \
+	X(CAUSE_MEDIA, "media_incompatible")                                                       \
+	X(CAUSE_AUTH, "auth")                                                                      \
+	X(CAUSE_LOOP, "loop")                                                                      \
+	X(CAUSE_INTERNAL, "internal")                                                              \
+	X(CAUSE_CANCELLED, "cancelled")
+ENUM_DECLARE(cause, CAUSE_LIST);
+
+/* What a final response says about it. */
+enum cause cause_of(uint16_t status);
+
 #define FALLBACK_KIND_LIST(X)                                                                      \
-	X(FALLBACK_RECALL, "recall")     /* ring the transferor again */                           \
-	X(FALLBACK_USER, "user")         /* ring this user */                                      \
-	X(FALLBACK_ANNOUNCE, "announce") /* dial this number (an announcement); hang up after it */\
+	X(FALLBACK_RECALL, "recall")       /* ring the transferor again */                         \
+	X(FALLBACK_USER, "user")           /* ring this user */                                    \
+	X(FALLBACK_QUEUE, "queue")         /* wait in this queue */                                \
+	X(FALLBACK_VOICEMAIL, "voicemail") /* of this user; "": of the user or queue asked for */  \
+	X(FALLBACK_ANNOUNCE, "announce")   /* dial this number (an announcement), hang up after */ \
 	X(FALLBACK_HANGUP, "hangup")
 ENUM_DECLARE(fallback_kind, FALLBACK_KIND_LIST);
 
+/* One step of a chain. */
 struct fallback {
 	enum fallback_kind kind;
-	char target[USER_MAX]; /* user name, or the number to dial for an announcement */
+	uint16_t causes;       /* only after one of these, a bit for each enum cause; 0: after any */
+	char target[USER_MAX]; /* user or queue, or the number to dial for an announcement */
 };
+
+struct chain {
+	struct fallback step[FALLBACK_MAX];
+	unsigned n;
+};
+
+/* Reads "recall", "user:bob", "voicemail?busy,no_answer" .. into *f. 0 or EINVAL. */
+int fallback_parse(const char *text, struct fallback *f);
 
 struct core_config {
 	/* guards, milliseconds */
@@ -73,8 +103,10 @@ struct core_config {
 	bool redirect;             /* follow 3xx to own numbers (E-028) */
 	unsigned redirect_max;     /* at most 5 */
 
-	struct fallback fallback[FALLBACK_MAX];
-	unsigned nfallback;
+	struct chain fallback[target_kind_count_]; /* by what was asked for; of TARGET_NONE, and
+						    * where one is empty: for all the rest */
+	char recall_prefix[32];                    /* before the name that a recall shows */
+	char voicemail_prefix[NUM_MAX];            /* and the number: whose has no number set */
 
 	struct route route[ROUTES_MAX];
 	unsigned nroute;

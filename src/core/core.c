@@ -177,8 +177,8 @@ void core_config_default(struct core_config *cfg)
 		.no_answer_status = 408,
 		.redirect = true,
 		.redirect_max = 5,
-		.nfallback = 1,
-		.fallback = {{.kind = FALLBACK_RECALL}},
+		.fallback = {[TARGET_NONE] = {.n = 1, .step = {{.kind = FALLBACK_RECALL}}}},
+		.recall_prefix = "Recall: ",
 	};
 }
 

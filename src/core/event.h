@@ -151,6 +151,7 @@ struct ev_dir_user {
 	char name[NAME_MAX_];
 	bool enabled;
 	bool may_transfer;
+	char voicemail[NUM_MAX]; /* number of the mailbox, as the dial plan knows it; "": none set */
 };
 
 struct ev_dir_queue {
@@ -158,6 +159,7 @@ struct ev_dir_queue {
 	char queue[USER_MAX];
 	char number[NUM_MAX];
 	char name[NAME_MAX_];
+	char voicemail[NUM_MAX]; /* as for a user */
 	enum strategy strategy;
 	uint32_t ring_ms;      /* an offer rings this long; 0: as the configuration says */
 	uint32_t retry_ms;     /* after an offer that nobody took the caller waits this long for the

@@ -48,6 +48,8 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(HANGUP_REQ, "hang-up asked")                                                             \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
+	X(FB_QUEUE, "chain says queue")                                                            \
+	X(FB_VOICEMAIL, "chain says voicemail")                                                    \
 	X(FB_ANNOUNCE, "chain says announce")                                                      \
 	X(FB_END, "chain is at its end")
 ENUM_DECLARE(word, WORD_LIST);
@@ -160,6 +162,8 @@ ENUM_DECLARE(sub, SUB_LIST);
 	X(STEP_TARGET, "target")     /* the target that was asked for */                           \
 	X(STEP_RECALL, "recall")                                                                   \
 	X(STEP_USER, "user")                                                                       \
+	X(STEP_QUEUE, "queue")                                                                     \
+	X(STEP_VOICEMAIL, "voicemail")                                                             \
 	X(STEP_ANNOUNCE, "announcement")
 ENUM_DECLARE(step, STEP_LIST);
 
@@ -182,14 +186,17 @@ struct xfer {
 	uint8_t origin;       /* enum origin */
 	uint8_t sub;          /* enum sub */
 	uint8_t step;         /* enum step */
-	uint8_t next_fallback; /* index into config.fallback */
+	uint8_t next_fallback; /* index into the chain */
+	uint8_t asked_kind;    /* enum target_kind: what was asked for, whose chain it is */
 	uint8_t attempt;
 	uint8_t mark;         /* enum mark: how far the present attempt came */
 	uint16_t status;      /* why the last attempt failed; 0: nothing yet */
 	bool immediate, no_sub;
 	char asker[KEY_MAX];
 	char recall_user[USER_MAX];
+	char asked[USER_MAX]; /* name of the user or queue that was asked for */
 	uuid from_seg;
+	uuid first; /* the row that somebody asked for, from which the chain goes on */
 	struct target target;
 };
 
@@ -350,6 +357,8 @@ bool table_admits(enum call_state state);
 /* target.c */
 int target_resolve(struct core *c, const char *number, const char *source, struct target *t);
 bool target_user(struct core *c, const char *name, struct target *t);
+bool target_queue(struct core *c, const char *name, struct target *t);
+bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
 
 /* policy.c */

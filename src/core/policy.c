@@ -74,40 +74,45 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	return v;
 }
 
-/* The ledger's word for why somebody could not be reached (records.md, "Outcome"). */
-const char *cause_of_status(uint16_t status)
+enum cause cause_of(uint16_t status)
 {
 	switch (status) {
 	case 0:
-		return "";
+		return CAUSE_NONE;
 	case 486:
 	case 600:
-		return "busy";
+		return CAUSE_BUSY;
 	case 408:
-		return "no_answer";
+		return CAUSE_NO_ANSWER;
 	case 487:
-		return "cancelled";
+		return CAUSE_CANCELLED;
 	case 603:
 	case 403:
-		return "declined";
+		return CAUSE_DECLINED;
 	case 404:
 	case 410:
 	case 484:
 	case 604:
-		return "invalid_target";
+		return CAUSE_INVALID_TARGET;
 	case 401:
 	case 407:
-		return "auth";
+		return CAUSE_AUTH;
 	case 415:
 	case 488:
 	case 606:
-		return "media_incompatible";
+		return CAUSE_MEDIA;
 	case 482:
 	case 483:
-		return "loop";
+		return CAUSE_LOOP;
 	case 500:
-		return "internal";
+		return CAUSE_INTERNAL;
 	default:
-		return "unreachable";
+		return CAUSE_UNREACHABLE;
 	}
+}
+
+/* The ledger's word for it. */
+const char *cause_of_status(uint16_t status)
+{
+	return cause_name((int)cause_of(status));
 }

@@ -52,6 +52,17 @@ static int resolve_queue(struct core *c, const char *key, struct target *t)
 	return 0;
 }
 
+/* The same for a queue. */
+bool target_queue(struct core *c, const char *name, struct target *t)
+{
+	memset(t, 0, sizeof(*t));
+	if (resolve_queue(c, name, t) != 0)
+		return false;
+	t->may_transfer = true;
+	str_set(t->number, t->dial);
+	return true;
+}
+
 static int resolve_ivr(struct core *c, const char *key, struct target *t)
 {
 	struct dir_ivr *i = directory_ivr(c, key);
@@ -111,6 +122,36 @@ int target_resolve(struct core *c, const char *number, const char *source, struc
 	return err == EACCES ? EACCES : EINVAL;
 }
 
+/* The number of a mailbox: its own, or the prefix and the number of whose it is. */
+static bool mailbox_number(const struct core *c, enum target_kind kind, const char *name, char *out,
+	size_t size)
+{
+	const struct dir_user *u = kind == TARGET_USER ? directory_user(c, name) : NULL;
+	const struct dir_queue *q = kind == TARGET_QUEUE ? directory_queue(c, name) : NULL;
+	const char *set = u ? u->row.voicemail : q ? q->row.voicemail : "";
+	const char *number = u ? u->row.number : q ? q->row.number : "";
+
+	if (set[0])
+		return str_copy(out, size, set);
+	if (c->cfg.voicemail_prefix[0] == '\0' || number[0] == '\0')
+		return false;
+	return str_copy(out, size, c->cfg.voicemail_prefix) && str_append(out, size, number);
+}
+
+/* Fills t for the voicemail of a user or a queue. False: it has none, or its number leads to no
+ * peer. */
+bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t)
+{
+	char number[NUM_MAX];
+
+	if (!mailbox_number(c, kind, name, number, sizeof(number)) ||
+		target_resolve(c, number, DIALPLAN_USERS, t) != 0 || t->peer[0] == '\0')
+		return false;
+	t->kind = TARGET_VOICEMAIL;
+	str_set(t->name, name);
+	return true;
+}
+
 /* ---- ringing --------------------------------------------------------------------------------- */
 
 /* Who the leg is, for what time with it means. An announcement is nobody. */
@@ -119,6 +160,20 @@ static enum target_kind leg_kind_of(const struct call *k, const struct target *t
 	if (k->xfer.step == STEP_ANNOUNCE && !uuid_is_nil(&k->xfer.id))
 		return TARGET_NONE;
 	return t->kind == TARGET_QUEUE ? TARGET_USER : (enum target_kind)t->kind;
+}
+
+/* A call that comes back looks like one: the phone may ring differently and shows the prefix. */
+static void mark_recall(const struct core *c, const struct call *k, struct act_dial *d)
+{
+	char name[NAME_MAX_];
+
+	d->recall = true;
+	d->xfer = k->xfer.first;
+	if (d->caller.anonymous || c->cfg.recall_prefix[0] == '\0')
+		return;
+	str_set(name, d->caller.name[0] ? d->caller.name : d->caller.number);
+	str_set(d->caller.name, c->cfg.recall_prefix);
+	str_append(d->caller.name, sizeof(d->caller.name), name);
 }
 
 /* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
@@ -135,7 +190,8 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]) {
 		a->dial.cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
 		str_set(a->dial.referred_by, k->xfer.recall_user);
-		a->dial.recall = k->xfer.step == STEP_RECALL;
+		if (k->xfer.step == STEP_RECALL)
+			mark_recall(c, k, &a->dial);
 	}
 	if (kept && kept->rv) {
 		a->from = kept->id;

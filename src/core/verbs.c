@@ -461,12 +461,23 @@ void xfer_timeline(struct core *c, struct call *k, const char *type, const char 
 		.key1 = "target", .value1 = target_word(&x->target), .key2 = key2, .value2 = value2});
 }
 
+/* What somebody asked for, for the chain that may have to follow. */
+static void note_asked(struct xfer *x)
+{
+	x->first = x->id;
+	x->next_fallback = 0;
+	x->asked_kind = x->target.kind;
+	str_set(x->asked, x->target.name);
+}
+
 void xfer_open_row(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
 	struct fact *f;
 
 	x->id = core_uuid(c, k);
+	if (x->step == STEP_TARGET)
+		note_asked(x);
 	x->attempt++;
 	x->mark = MARK_NONE;
 	x->status = 0;

@@ -102,11 +102,13 @@ static void values_arrive(void **state)
 		"\"10.0.0.1\");\n"
 		"  session_expires = \"0s\"; auth_refer = true; receive_buffer = \"1 MB\"; };\n"
 		"transfer: { ring = \"1500ms\"; recall = \"2m\"; no_answer_status = 408;\n"
-		"  fallback = [\"recall\", \"user:bob\", \"announce:300\", \"hangup\"]; };\n"
+		"  fallback = [\"recall\", \"user:bob?busy,no_answer\", \"announce:300\", \"hangup\"]; };\n"
+		"fallback: { queue = [\"voicemail\"]; };\n"
 		"ledger: { database = \"host=/run/x dbname=y password=z\"; outbox_size = \"2GB\"; "
 		"};\n"
 		"control: { mode = \"0600\"; node = 7; };\n"
 		"log: { target = \"syslog\"; level = \"debug\"; };\n");
+	const struct fallback *step;
 
 	assert_int_equal(cfg->sip.nlisten, 1);
 	assert_string_equal(cfg->sip.listen[0], "udp:[::1]:5070");
@@ -119,12 +121,18 @@ static void values_arrive(void **state)
 	assert_int_equal(cfg->core.ring_ms, 1500);
 	assert_int_equal(cfg->core.recall_ms, 120000);
 	assert_int_equal(cfg->core.no_answer_status, 408);
-	assert_int_equal(cfg->core.nfallback, 4);
-	assert_int_equal(cfg->core.fallback[1].kind, FALLBACK_USER);
-	assert_string_equal(cfg->core.fallback[1].target, "bob");
-	assert_int_equal(cfg->core.fallback[2].kind, FALLBACK_ANNOUNCE);
-	assert_string_equal(cfg->core.fallback[2].target, "300");
-	assert_int_equal(cfg->core.fallback[3].kind, FALLBACK_HANGUP);
+	assert_int_equal(cfg->core.fallback[TARGET_NONE].n, 4);
+	step = cfg->core.fallback[TARGET_NONE].step;
+	assert_int_equal(step[1].kind, FALLBACK_USER);
+	assert_string_equal(step[1].target, "bob");
+	assert_int_equal(step[1].causes, 1 << CAUSE_BUSY | 1 << CAUSE_NO_ANSWER);
+	assert_int_equal(step[2].kind, FALLBACK_ANNOUNCE);
+	assert_string_equal(step[2].target, "300");
+	assert_int_equal(step[2].causes, 0);
+	assert_int_equal(step[3].kind, FALLBACK_HANGUP);
+	assert_int_equal(cfg->core.fallback[TARGET_QUEUE].n, 1);
+	assert_int_equal(cfg->core.fallback[TARGET_QUEUE].step[0].kind, FALLBACK_VOICEMAIL);
+	assert_int_equal(cfg->core.fallback[TARGET_USER].n, 0);
 	assert_string_equal(cfg->shipper.conninfo, "host=/run/x dbname=y password=z");
 	assert_int_equal(cfg->outbox_mb, 2048);
 	assert_int_equal(cfg->socket_mode, 0600);
@@ -206,7 +214,7 @@ static const struct {
 			    "`transfer: { ring = "
 			    "...; };'?\n"},
 	{"elephants = 3;",
-		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, ledger, "
+		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, fallback, ledger, "
 		"control, log, recorder, peers, devices or routes\n"},
 	{"transfer = 5;", "segue.conf:1: transfer = `5': expected a group { name = value; ... }\n"},
 	{"peers: { name = \"x\"; };",
@@ -255,15 +263,15 @@ static const struct {
 	{"transfer: { no_answer_status = \"480\"; };",
 		"segue.conf:1: transfer.no_answer_status = `480': expected a number from 400 to "
 		"699\n"},
-	{"transfer: { fallback = [\"voicemail\"]; };",
-		"segue.conf:1: transfer.fallback = `voicemail': expected recall, user:NAME, "
-		"announce:NUMBER or hangup\n"},
+	{"transfer: { fallback = [\"mailbox\"]; };",
+		"segue.conf:1: transfer.fallback = `mailbox': expected recall, user:NAME, "
+		"queue:NAME, voicemail, announce:NUMBER or hangup, with ?CAUSE,... after it\n"},
 	{"transfer: { fallback = [\"user:\"]; };",
 		"segue.conf:1: transfer.fallback = `user:': expected recall, user:NAME, "
-		"announce:NUMBER or hangup\n"},
+		"queue:NAME, voicemail, announce:NUMBER or hangup, with ?CAUSE,... after it\n"},
 	{"transfer: { fallback = [\"recall:bob\"]; };",
 		"segue.conf:1: transfer.fallback = `recall:bob': expected recall, user:NAME, "
-		"announce:NUMBER or hangup\n"},
+		"queue:NAME, voicemail, announce:NUMBER or hangup, with ?CAUSE,... after it\n"},
 	{"transfer: { fallback = [\"hangup\", \"recall\"]; };",
 		"segue.conf:1: transfer.fallback[1] = `hangup': expected nothing after it, there "
 		"are 1 "
@@ -533,7 +541,7 @@ static void the_printed_file_is_good(void **state)
 	assert_int_equal(cfg->sip.npeers, 1);
 	assert_int_equal(cfg->sip.ndevices, 1);
 	assert_int_equal(cfg->core.nroute, 1);
-	assert_int_equal(cfg->core.nfallback, 1);
+	assert_int_equal(cfg->core.fallback[TARGET_NONE].n, 1);
 	free(cfg);
 }
 

@@ -203,7 +203,7 @@ static const struct route routes[] = {
 		.strip = 1,
 		.prefix = "+49",
 		.transfer = true},
-	{.pattern = "500", .kind = TARGET_VOICEMAIL, .target = "pbx", .transfer = true},
+	{.pattern = "50!", .kind = TARGET_VOICEMAIL, .target = "pbx", .transfer = true},
 	{.pattern = "60X", .kind = TARGET_USER, .strip = 3, .prefix = "201", .transfer = true},
 	{.pattern = "611", .kind = TARGET_USER, .target = "bob", .transfer = true},
 	{.pattern = "612", .kind = TARGET_QUEUE, .target = "support", .transfer = true},
@@ -214,18 +214,26 @@ static const struct route routes[] = {
 void world_config(uint64_t seed, struct core_config *cfg)
 {
 	struct rng r = {seed ^ UINT64_C(0xc0ffee)};
-	static const struct fallback chains[][3] = {
-		{{FALLBACK_RECALL, ""}, {FALLBACK_USER, "carol"}, {FALLBACK_ANNOUNCE, "0777"}},
-		{{FALLBACK_RECALL, ""}, {FALLBACK_HANGUP, ""}, {FALLBACK_HANGUP, ""}},
-		{{FALLBACK_USER, "grace"}, {FALLBACK_RECALL, ""}, {FALLBACK_USER, "dave"}},
-		{{FALLBACK_ANNOUNCE, "0777"}, {FALLBACK_RECALL, ""}, {FALLBACK_HANGUP, ""}},
+	static const char *const chains[][3] = {
+		{"recall", "user:carol", "announce:0777"},
+		{"recall", "hangup?busy", "hangup"},
+		{"user:grace", "recall?no_answer,busy,unreachable", "user:dave"},
+		{"announce:0777?declined", "recall", "hangup"},
+		{"recall", "queue:support?busy,unreachable", "voicemail"},
+		{"voicemail?no_answer", "voicemail:bob?busy", "queue:support"},
 	};
-	unsigned chain = rng_below(&r, COUNT(chains));
 
 	core_config_default(cfg);
-	cfg->nfallback = rng_below(&r, 4);
-	for (unsigned i = 0; i < cfg->nfallback; i++)
-		cfg->fallback[i] = chains[chain][i];
+	str_set(cfg->voicemail_prefix, "50"); /* only what a route knows is a mailbox */
+	for (int kind = TARGET_NONE; kind < (int)target_kind_count_; kind++) {
+		struct chain *ch = &cfg->fallback[kind];
+		unsigned which = rng_below(&r, COUNT(chains));
+
+		ch->n = kind == TARGET_NONE || rng_chance(&r, 40) ? rng_below(&r, 4) : 0;
+		for (unsigned i = 0; i < ch->n; i++)
+			if (fallback_parse(chains[which][i], &ch->step[i]) != 0)
+				abort();
+	}
 	cfg->refer_foreign = rng_chance(&r, 30);
 	cfg->redirect = rng_chance(&r, 80);
 	cfg->redirect_max = rng_below(&r, 6);

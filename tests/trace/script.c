@@ -124,23 +124,16 @@ static const struct {
 	{"close_ms", offsetof(struct core_config, close_ms)},
 };
 
-/* config fallback recall user:carol announce:0777 hangup */
-static int config_fallback(struct script *s)
+/* config fallback recall user:carol announce:0777 hangup
+ * config fallback.user recall voicemail?busy,no_answer */
+static int config_fallback(struct script *s, const char *kind)
 {
-	s->cfg.nfallback = 0;
-	for (unsigned i = 2; i < s->nwords; i++) {
-		struct fallback *f = &s->cfg.fallback[s->cfg.nfallback++];
-		char *colon = strchr(s->word[i], ':');
-		int kind;
+	struct chain *ch = &s->cfg.fallback[kind ? target_kind_parse(kind) : TARGET_NONE];
 
-		if (colon != NULL)
-			*colon = '\0';
-		kind = fallback_kind_parse(s->word[i]);
-		if (kind < 0)
+	ch->n = 0;
+	for (unsigned i = 2; i < s->nwords; i++)
+		if (ch->n >= FALLBACK_MAX || fallback_parse(s->word[i], &ch->step[ch->n++]) != 0)
 			return wrong(s, "\"%s\" is no fallback", s->word[i]);
-		f->kind = (enum fallback_kind)kind;
-		str_set(f->target, colon ? colon + 1 : "");
-	}
 	return 0;
 }
 
@@ -154,8 +147,14 @@ static int do_config(struct script *s)
 			return 0;
 		}
 	if (strcmp(key, "fallback") == 0)
-		return config_fallback(s);
-	if (strcmp(key, "no_answer_status") == 0)
+		return config_fallback(s, NULL);
+	if (str_starts(key, "fallback.") && target_kind_parse(key + 9) > 0)
+		return config_fallback(s, key + 9);
+	if (strcmp(key, "recall_prefix") == 0)
+		str_set(s->cfg.recall_prefix, value);
+	else if (strcmp(key, "voicemail_prefix") == 0)
+		str_set(s->cfg.voicemail_prefix, value);
+	else if (strcmp(key, "no_answer_status") == 0)
 		s->cfg.no_answer_status = (uint16_t)atoi(value);
 	else if (strcmp(key, "refer_foreign") == 0)
 		s->cfg.refer_foreign = strcmp(value, "yes") == 0;
@@ -188,7 +187,7 @@ static void set_contacts(struct script *s, const char *user, unsigned n)
 		ev->contacts.contact[i] = ++s->contact;
 }
 
-/* user NAME NUMBER [phones N] [disabled] [no_transfer] */
+/* user NAME NUMBER [phones N] [disabled] [no_transfer] [voicemail NUMBER] */
 static int do_user(struct script *s)
 {
 	struct event *ev = setup(s, EV_DIR_USER);
@@ -199,6 +198,7 @@ static int do_user(struct script *s)
 	str_set(ev->user.name, word(s, 1));
 	ev->user.enabled = !has_word(s, 3, "disabled");
 	ev->user.may_transfer = !has_word(s, 3, "no_transfer");
+	str_set(ev->user.voicemail, word_after(s, 3, "voicemail"));
 	set_contacts(s, word(s, 1), phones[0] ? (unsigned)atoi(phones) : 1);
 	return 0;
 }

@@ -265,17 +265,26 @@ static const char *hangup_text(struct stage *st, leg_id leg)
 	return l != NULL && l->cancelling ? "CANCEL" : "BYE";
 }
 
+static const char *recall_text(struct stage *st, const struct act_dial *d, char *buf, size_t size)
+{
+	if (!d->recall)
+		return "";
+	snprintf(buf, size, " recall of %s as \"%s\"", stage_uuid(st, &d->xfer), d->caller.name);
+	return buf;
+}
+
 /* What the party receives. False: nothing to show. */
 static bool action_text(struct stage *st, const struct action *a, char *buf, size_t size)
 {
-	char sdp[64];
+	char sdp[64], recall[NAME_MAX_ + 40];
 
 	if (given_text(st, a, sdp, sizeof(sdp))[0] == '\0')
 		sdp[0] = '\0';
 	switch (a->type) {
 	case ACT_DIAL:
-		snprintf(buf, size, "<- INVITE %s%s%s%s", a->dial.dest.number, sdp,
-			a->dial.recall ? " recall" : "", a->dial.referred_by[0] ? " referred" : "");
+		snprintf(buf, size, "<- INVITE %s%s", a->dial.dest.number, sdp);
+		str_append(buf, size, recall_text(st, &a->dial, recall, sizeof(recall)));
+		str_append(buf, size, a->dial.referred_by[0] ? " referred" : "");
 		return true;
 	case ACT_PROGRESS:
 		snprintf(buf, size, "<- %u%s", a->status, sdp);
