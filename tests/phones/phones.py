@@ -213,8 +213,9 @@ realm={self.lab.domain}
 """)
         pipe = f"segue-{os.getpid()}-{self.user}"
         self.path = os.path.join("/tmp", pipe)  # it looks nowhere else
+        self.log = self.write("log", "")
         self.spawn("linphone-daemon", "--config", rc, "--pipe", pipe, "--disable-stats-events",
-                   "--log", os.path.join(self.home, "log"))
+                   "--log", self.log)
         self.sock = connect(socket.AF_UNIX, self.path, self.proc)
         self.sock.settimeout(WAIT)
         self.call_id = None
@@ -262,7 +263,19 @@ realm={self.lab.domain}
         self.says("^StreamsRunning")
 
     def transfer(self, number):
+        self.log_size = os.path.getsize(self.log)
         self.do(f"call-transfer {self.call_id} {self.uri(number)}")
+
+    def transfer_failed(self):
+        """It tells nobody but its log."""
+        deadline = time.monotonic() + WAIT
+        while True:
+            with open(self.log, errors="replace") as f:
+                f.seek(self.log_size)
+                if re.search(r"Transfer state .* to \[LinphoneCallError\]", f.read()):
+                    return
+            assert time.monotonic() < deadline, f"{self.name} does not know that its transfer failed"
+            time.sleep(0.02)
 
     def hangup(self):
         self.do(f"terminate {self.call_id}")
@@ -364,6 +377,9 @@ ctrl_tcp_listen 127.0.0.1:{self.ctrl}
     def transfer(self, number):
         self.do("transfer", self.uri(number))
 
+    def transfer_failed(self):
+        self.says("^TRANSFER_FAILED")
+
     def hangup(self):
         self.do("hangup")
         self.ended()
@@ -437,6 +453,9 @@ pres_publish_startup=no
 
     def transfer(self, number):
         self.do(f"transfer {self.uri(number)}")
+
+    def transfer_failed(self):
+        self.says("call refer failed")
 
     def hangup(self):
         self.do("bye")

@@ -239,7 +239,7 @@ def busy(lab, agent):
 def busy_stays(lab, agent, other):
     """The target is busy and the phone stays: they talk on, and a second try works (E-025, E-079)."""
     c, target = busy(lab, agent)
-    lab.daemon.wait_log(f"transfer_failed .*target={target.user} cause=busy", WAIT)
+    agent.transfer_failed()
     c.expect_none("BYE", 0.2)
     hears(c, agent)
     begin(other)
@@ -257,7 +257,7 @@ def busy_stays(lab, agent, other):
 def busy_is_hung_up(lab, agent):
     """The target is busy and the phone hangs up on that: the agent is recalled (E-002)."""
     c, target = busy(lab, agent)
-    agent.says("TRANSFER_FAILED")
+    agent.transfer_failed()
     agent.rings()
     c.expect_none("BYE", 0)
     agent.answer()
