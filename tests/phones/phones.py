@@ -184,6 +184,7 @@ class Phone:
 class Linphone(Phone):
     """linphone-daemon: one line in, one answer out, on a unix socket; events have to be fetched."""
     kind = "linphone"
+    path = None
 
     def start(self):
         proxy = f"<sip:{self.lab.ip}:{self.lab.port};transport=udp>"
@@ -292,7 +293,7 @@ realm={self.lab.domain}
 
     def close(self):
         super().close()
-        if os.path.exists(self.path):
+        if self.path and os.path.exists(self.path):
             os.unlink(self.path)
 
 
