@@ -3,6 +3,7 @@
  * and runs the words of a step through the table until nothing moves any more.
  */
 #include "core/inner.h"
+#include "core/presence.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -175,7 +176,7 @@ static void caller_leg(struct core *c, struct call *k, const struct ev_invite *e
 	l->immediate = e->immediate;
 	l->may_refer = e->may_refer;
 	l->party = e->from;
-	str_set(l->user, e->user);
+	presence_add(c, l, e->user);
 	str_set(l->peer, e->peer);
 	l->oa = e->sdp.what == SDP_OFFER ? OA_RECV : OA_RECV_NONE;
 	if (e->sdp.what == SDP_OFFER) {
@@ -251,18 +252,62 @@ static struct leg *commanding_leg(struct core *c, struct call *k)
 	return owner ? owner : kept;
 }
 
+static enum word word_of_command(enum ev type)
+{
+	switch (type) {
+	case EV_COMPLETE:
+		return COMPLETE_REQ;
+	case EV_SWAP:
+		return SWAP_REQ;
+	case EV_HOLD:
+		return HOLD_REQ;
+	case EV_UNHOLD:
+		return UNHOLD_REQ;
+	case EV_RESUME:
+		return XFER_RESUME;
+	default:
+		return XFER_CANCEL;
+	}
+}
+
+/* A remark for the record. It changes nothing, so no table is asked. */
+static void note(struct core *c, struct call *k)
+{
+	const struct ev_note *e = &c->ev->note;
+	struct action *a = act_add(c, ACT_REPLY, ID_NONE);
+	struct fact *f;
+
+	a->cmd = e->cmd;
+	a->status = k->open == RECORD_OPEN ? 200 : 409;
+	str_set(a->text, k->open == RECORD_OPEN ? "Done" : "The conversation is closed");
+	if (k->open != RECORD_OPEN)
+		return;
+	f = fact_add(c, k, FACT_NOTE);
+	f->note.note = e->note;
+	f->note.conv = k->conv;
+	f->note.part = e->part;
+	str_set(f->note.author, e->asker);
+	str_set(f->note.text, e->text);
+	if (e->part == 0)
+		timeline(c, k, &(struct timeline_note){.type = "note", .actor = e->asker,
+			.via = e->origin, .key1 = "text", .value1 = e->text});
+}
+
 void call_command(struct core *c, struct call *k)
 {
 	switch (c->ev->type) {
 	case EV_TRANSFER:
 		transfer_request(c, k, commanding_leg(c, k));
 		break;
-	case EV_XFER_CANCEL:
-		call_post(k, XFER_CANCEL);
+	case EV_NOTE:
+		note(c, k);
 		break;
-	default:
+	case EV_HANGUP:
 		str_set(k->ended_by, "command");
 		call_post(k, HANGUP_REQ);
+		break;
+	default:
+		call_post(k, word_of_command(c->ev->type));
 		break;
 	}
 }

@@ -4,6 +4,7 @@
  * keeps the table of calls. See core.h for the promise, inner.h for the way of an event.
  */
 #include "core/inner.h"
+#include "core/presence.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -149,6 +150,7 @@ void core_destroy(struct core *c)
 		if (c->slots[i].call)
 			call_free_memory(c->slots[i].call);
 	directory_free(c);
+	presence_free(c);
 	free(c->slots);
 	free(c);
 }
@@ -209,8 +211,19 @@ static void answer_unknown(struct core *c)
 		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
+	case EV_COMPLETE:
+	case EV_SWAP:
+	case EV_HOLD:
+	case EV_UNHOLD:
+	case EV_RESUME:
 		a = act_add(c, ACT_REPLY, ID_NONE);
 		a->cmd = ev->command.cmd;
+		a->status = 404;
+		str_set(a->text, "No such call");
+		break;
+	case EV_NOTE:
+		a = act_add(c, ACT_REPLY, ID_NONE);
+		a->cmd = ev->note.cmd;
 		a->status = 404;
 		str_set(a->text, "No such call");
 		break;
@@ -288,6 +301,12 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
+	case EV_COMPLETE:
+	case EV_SWAP:
+	case EV_HOLD:
+	case EV_UNHOLD:
+	case EV_RESUME:
+	case EV_NOTE:
 		step_command(c);
 		break;
 	case EV_TIMER:

@@ -66,7 +66,8 @@ struct call_view {
 	char target[USER_MAX];    /* of the running transfer */
 	int64_t started, since;   /* monotonic ms */
 	const char *interval;     /* talking, holding, held, ringing, limbo ... of `with` */
-	bool can_transfer, can_cancel, can_hangup;
+	bool can_transfer, can_cancel, can_hangup; /* what the table would do with these now */
+	bool can_complete, can_swap, can_hold, can_unhold, can_resume;
 	const char *why_not;      /* reason if can_transfer is false, else NULL */
 	char queue[USER_MAX];     /* waits in this queue, "" for none */
 	unsigned position;        /* there; 1: next to be served */

@@ -41,8 +41,14 @@
 	X(EV_TRANSFER, "TRANSFER")   /* REFER on a leg, or a command on a call */                  \
 	X(EV_NOTIFY_DONE, "NOTIFY_DONE") /* the final NOTIFY has its answer (any), or never will */\
 	/* -- commands ------------------------------------------------------------------- */      \
-	X(EV_XFER_CANCEL, "XFER_CANCEL")                                                           \
+	X(EV_XFER_CANCEL, "XFER_CANCEL") /* give the transfer or consultation up */                \
 	X(EV_HANGUP, "HANGUP")                                                                     \
+	X(EV_COMPLETE, "COMPLETE")   /* consultation: hand the caller to the target */             \
+	X(EV_SWAP, "SWAP")           /* consultation: the agent talks with the other of the two */ \
+	X(EV_HOLD, "HOLD")           /* both sides are held by us, the caller hears music */       \
+	X(EV_UNHOLD, "UNHOLD")                                                                     \
+	X(EV_RESUME, "RESUME")       /* the transferor wants the caller back, now */               \
+	X(EV_NOTE, "NOTE")           /* somebody writes a remark to the conversation */            \
 	/* -- time ----------------------------------------------------------------------- */      \
 	X(EV_TIMER, "TIMER")                                                                       \
 	/* -- directory and registrations ------------------------------------------------- */     \
@@ -85,6 +91,9 @@ struct ev_invite {
 	bool rel_required;    /* Require: 100rel: an SDP in a 1xx is final (RFC 3262 section 5) */
 	bool immediate;       /* this device wants NOTIFY 200 at once (E-011) */
 	bool may_refer;       /* REFER from this leg is allowed (users; peers by config: E-070) */
+	leg_id replaces;      /* it comes in the place of this leg (RFC 3891): the adapter has matched
+			       * Call-ID and both tags; ID_NONE: it does not */
+	bool early_only;      /* .. unless that leg is answered already */
 };
 
 struct ev_progress {
@@ -116,9 +125,20 @@ struct ev_info {
 	uint64_t ref; /* the adapter's name for the pending INFO; passed back in ACT_INFO */
 };
 
+/* records.md: blind, consult (the transferor talked with the target first) and semi (it handed over
+ * while the target was still ringing). Nobody asks for semi: it is what a consultation becomes. */
+#define XFER_KIND_LIST(X)                                                                          \
+	X(XFER_BLIND, "blind")                                                                     \
+	X(XFER_CONSULT, "consult")                                                                 \
+	X(XFER_SEMI, "semi")
+ENUM_DECLARE(xfer_kind, XFER_KIND_LIST);
+
 struct ev_transfer {
 	uint64_t cmd;         /* adapter's name for the REFER or command, echoed in every reply */
 	enum origin origin;
+	enum xfer_kind kind;  /* commands: BLIND, or CONSULT to talk with the target first */
+	leg_id replaces;      /* REFER whose Refer-To replaces this leg (E-085); ID_NONE: none, or see */
+	uint16_t replaces_status; /* why that leg cannot be had: 481 unknown, 603 ended; else 0 */
 	char asker[KEY_MAX];  /* user name, peer name or "ctl" */
 	char number[NUM_MAX]; /* user part of Refer-To, or what the command said */
 	bool own_host;        /* Refer-To host is one of our domains, a peer or a listener (E-064) */
@@ -132,10 +152,19 @@ struct ev_notify {
 	uint16_t status; /* of the NOTIFY; 0 if it timed out or could not be sent */
 };
 
-struct ev_command { /* EV_XFER_CANCEL, EV_HANGUP: on event.call */
+struct ev_command { /* EV_XFER_CANCEL to EV_RESUME: on event.call */
 	uint64_t cmd;
 	enum origin origin;
 	char asker[KEY_MAX];
+};
+
+struct ev_note { /* a long remark comes in several parts, one event each, under one id */
+	uint64_t cmd;
+	enum origin origin;
+	char asker[KEY_MAX];
+	uuid note;
+	uint32_t part; /* 0, 1, 2 .. */
+	char text[NOTE_MAX];
 };
 
 struct ev_timer {
@@ -258,6 +287,7 @@ struct event {
 		struct ev_transfer transfer;
 		struct ev_notify notify;
 		struct ev_command command;
+		struct ev_note note;
 		struct ev_timer timer;
 		struct ev_dir_user user;
 		struct ev_dir_queue queue;

@@ -66,6 +66,15 @@ static const struct fact_field started_fields[] = FIELDS_(FACT_STARTED_);
 #define CUR agent_state
 static const struct fact_field agent_state_fields[] = FIELDS_(FACT_AGENT_STATE_);
 #undef CUR
+#define CUR conversation_merged
+static const struct fact_field conversation_merged_fields[] = FIELDS_(FACT_CONVERSATION_MERGED_);
+#undef CUR
+#define CUR segment_changed
+static const struct fact_field segment_changed_fields[] = FIELDS_(FACT_SEGMENT_CHANGED_);
+#undef CUR
+#define CUR note
+static const struct fact_field note_fields[] = FIELDS_(FACT_NOTE_);
+#undef CUR
 
 #define DESC_(id, name, member)                                                                    \
 	[id] = {name, sizeof(member##_fields) / sizeof(member##_fields[0]), member##_fields},

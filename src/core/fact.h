@@ -71,6 +71,15 @@
 	S(intent, 12) S(reason, REASON_MAX) S(via, 12) S(asker, KEY_MAX) /* who chose the intent */\
 	S(queue, USER_MAX) /* wrapup: after a caller of */ U(conv)
 
+/* conv has become part of the older conversation `into`: a consultation, or two customers joined. Its
+ * totals so far are in the CONVERSATION_CLOSED that comes just before. */
+#define FACT_CONVERSATION_MERGED_(U, S, I, M, T) U(conv) U(into)
+
+/* A consulted party that was still ringing became somebody else (semi-attended transfer). */
+#define FACT_SEGMENT_CHANGED_(U, S, I, M, T) U(seg) S(kind, 12) U(transfer_in)
+
+#define FACT_NOTE_(U, S, I, M, T) U(note) U(conv) S(author, KEY_MAX) I(part) S(text, NOTE_MAX)
+
 #define FACT_LIST(X)                                                                               \
 	X(FACT_CONVERSATION_OPENED, "conversation_opened", conversation_opened)                    \
 	X(FACT_CONVERSATION_CLOSED, "conversation_closed", conversation_closed)                    \
@@ -85,7 +94,10 @@
 	X(FACT_CASE_OWNER, "case_owner", case_owner)                                               \
 	X(FACT_AUDIT, "audit", audit)                                                              \
 	X(FACT_STARTED, "started", started)                                                        \
-	X(FACT_AGENT_STATE, "agent_state", agent_state)
+	X(FACT_AGENT_STATE, "agent_state", agent_state)                                               \
+	X(FACT_CONVERSATION_MERGED, "conversation_merged", conversation_merged)                    \
+	X(FACT_SEGMENT_CHANGED, "segment_changed", segment_changed)                                \
+	X(FACT_NOTE, "note", note)
 
 #define FACT_ENUM_(id, name, member) id,
 enum fact_type { FACT_LIST(FACT_ENUM_) fact_type_count_ };
@@ -108,6 +120,9 @@ struct fact_case_owner { FACT_CASE_OWNER_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_audit { FACT_AUDIT_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_started { FACT_STARTED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_agent_state { FACT_AGENT_STATE_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_conversation_merged { FACT_CONVERSATION_MERGED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_segment_changed { FACT_SEGMENT_CHANGED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_note { FACT_NOTE_(FU_, FS_, FI_, FI_, FI_) };
 #undef FU_
 #undef FS_
 #undef FI_

@@ -45,6 +45,12 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(XFER_REQ, "transfer asked")                                                              \
 	X(XFER_OK, "transfer admitted")                                                            \
 	X(XFER_CANCEL, "cancel asked")                                                             \
+	X(XFER_RESUME, "recall asked")    /* the transferor wants the caller back */              \
+	X(RESUME_OK, "recall admitted")                                                            \
+	X(COMPLETE_REQ, "complete asked")                                                          \
+	X(SWAP_REQ, "swap asked")                                                                  \
+	X(HOLD_REQ, "hold asked")                                                                  \
+	X(UNHOLD_REQ, "unhold asked")                                                              \
 	X(HANGUP_REQ, "hang-up asked")                                                             \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
@@ -120,6 +126,7 @@ struct leg {
 	int64_t since;
 	uuid seg_id;    /* outlives the segment: a late answer is still recorded (E-016) */
 	char user[USER_MAX], peer[USER_MAX];
+	struct leg *user_next, *user_prev; /* the same person's other legs: presence.h */
 	struct party party;
 };
 
@@ -184,6 +191,7 @@ struct xfer {
 	uint64_t reply;       /* pending command; 0 for REFER */
 	leg_id refer_leg;     /* where the REFER came from */
 	uint8_t origin;       /* enum origin */
+	uint8_t kind;         /* enum xfer_kind */
 	uint8_t sub;          /* enum sub */
 	uint8_t step;         /* enum step */
 	uint8_t next_fallback; /* index into the chain */
@@ -296,6 +304,7 @@ struct core {
 	struct dir_user *users, *users_by_number;
 	struct dir_queue *queues, *queues_by_number;
 	struct dir_ivr *ivrs, *ivrs_by_number;
+	struct presence *presence;
 	/* the step under way */
 	const struct event *ev;
 	struct core_out *out;
@@ -353,6 +362,7 @@ enum sdp_dir dir_forced(enum dir d);
 void table_step(struct core *c, struct call *k, enum word w);
 void transfer_request(struct core *c, struct call *k, struct leg *l);
 bool table_admits(enum call_state state);
+bool table_allows(enum call_state state, enum word w);
 
 /* target.c */
 int target_resolve(struct core *c, const char *number, const char *source, struct target *t);

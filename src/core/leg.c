@@ -4,6 +4,7 @@
  * transferor is released by the table and then ends here in its own time (E-003, E-005).
  */
 #include "core/inner.h"
+#include "core/presence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 	for (int t = 0; t < timer_kind_count_; t++)
 		timer_stop(c, l->id, (enum timer_kind)t, &l->timer[t]);
 	act_add(c, ACT_LEG_FREE, l->id);
+	presence_remove(c, l);
 	for (i = 0; k->legs[i] != l; i++)
 		;
 	memmove(&k->legs[i], &k->legs[i + 1], (--k->nlegs - i) * sizeof(*k->legs));

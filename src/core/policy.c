@@ -16,7 +16,7 @@ static struct verdict deny(uint16_t status, const char *cause, const char *text)
 /* The sender: trunk-side REFER is refused unless its peer may (E-070). */
 static struct verdict may_ask(struct core *c, const struct leg *transferor, const struct ev_transfer *e)
 {
-	struct dir_user *u = directory_user(c, transferor->user);
+	struct dir_user *u = transferor ? directory_user(c, transferor->user) : NULL;
 
 	if (e->origin == ORIGIN_REFER && !e->may_refer)
 		return deny(603, "not_permitted", "REFER is not allowed from here");
@@ -48,7 +48,7 @@ static struct verdict may_reach(struct core *c, const struct ev_transfer *e, str
 static struct verdict is_new_party(const struct leg *transferor, const struct leg *kept,
 	const struct target *t)
 {
-	if (t->kind == TARGET_USER && str_eq(t->name, transferor->user))
+	if (transferor && t->kind == TARGET_USER && str_eq(t->name, transferor->user))
 		return deny(403, "self", "The target is who transfers");
 	if (t->kind == TARGET_USER && str_eq(t->name, kept->user))
 		return deny(403, "already_party", "The target is on this call already");
@@ -58,7 +58,7 @@ static struct verdict is_new_party(const struct leg *transferor, const struct le
 	return ALLOW;
 }
 
-/* Judges the EV_TRANSFER of the step. On ALLOW *t is who is to be rung. */
+/* Judges the EV_TRANSFER of the step; transferor NULL: it has left. On ALLOW *t is who is to be rung. */
 struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
 	const struct leg *kept, struct target *t)
 {
@@ -69,7 +69,7 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 		v = may_reach(c, e, t);
 	if (v.status == 0)
 		v = is_new_party(transferor, kept, t);
-	if (v.status == 0 && (transferor->image || kept->image))
+	if (v.status == 0 && ((transferor && transferor->image) || kept->image))
 		v = deny(488, "media_busy", "A fax is being sent on this call"); /* E-053 */
 	return v;
 }

@@ -4,6 +4,7 @@
  * of another build is refused, not misread.
  */
 #include "core/inner.h"
+#include "core/presence.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -134,6 +135,8 @@ int core_restore(struct core *c, const void *buf, size_t len)
 	c->slots[id_slot(k->id)].call = k;
 	c->live++;
 	free_slots_rebuild(c);
+	for (unsigned i = 0; i < k->nlegs; i++)
+		presence_restore(c, k->legs[i]);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * that it does not know may be a user, a queue or an IVR of the directory.
  */
 #include "core/inner.h"
+#include "core/presence.h"
 
 #include <errno.h>
 #include <string.h>
@@ -228,7 +229,7 @@ static void dial_user(struct core *c, struct call *k, const char *user, const st
 
 		l->source = SOURCE_USER;
 		l->may_refer = true;
-		str_set(l->user, u->row.user);
+		presence_add(c, l, u->row.user);
 		str_set(l->party.number, u->row.number);
 		str_set(l->party.name, u->row.name);
 		str_set(d.user, u->row.user);

@@ -77,7 +77,15 @@ bool table_admits(enum call_state state)
 {
 	const struct row *r = find_row(state, XFER_REQ);
 
-	return r && r->kind == CELL_ROW && r->verbs[0] == ADMIT;
+	return r && r->kind == CELL_ROW && (r->verbs[0] == ADMIT || r->verbs[0] == ADMIT_RETRY);
+}
+
+/* Is there a row for this word that does not refuse it? */
+bool table_allows(enum call_state state, enum word w)
+{
+	const struct row *r = find_row(state, w);
+
+	return r && r->kind == CELL_ROW && strncmp(r->verb_names, "REFUSE_", 7) != 0;
 }
 
 unsigned core_table_size(void)

@@ -4,6 +4,7 @@
  */
 #include "core/verbs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct leg *kept(const struct call *k)
@@ -211,6 +212,11 @@ static void v_hold_kept(struct core *c, struct call *k)
 	bridge_hold(c, k, kept(k), NULL);
 }
 
+static void v_hold_both(struct core *c, struct call *k)
+{
+	bridge_hold(c, k, kept(k), owner(k));
+}
+
 /* A click holds the caller while the target rings; a phone that sends REFER has held by itself. */
 static void v_hold_if_command(struct core *c, struct call *k)
 {
@@ -272,7 +278,7 @@ static void record_refusal(struct core *c, struct call *k, const struct leg *l,
 
 	f->transfer_opened.xfer = id;
 	f->transfer_opened.conv = k->conv;
-	str_set(f->transfer_opened.kind, "blind");
+	str_set(f->transfer_opened.kind, xfer_kind_name(e->kind));
 	str_set(f->transfer_opened.via, origin_name(e->origin));
 	str_set(f->transfer_opened.asker, e->asker);
 	str_set(f->transfer_opened.target_kind, target_kind_name(t->kind));
@@ -311,6 +317,39 @@ static void v_admit(struct core *c, struct call *k)
 	call_post(k, XFER_OK);
 }
 
+/* Nobody is with the kept party: whoever asks speaks for the transferor. */
+static void v_admit_retry(struct core *c, struct call *k)
+{
+	struct target t = {.kind = TARGET_NONE};
+	struct verdict v;
+
+	if (c->ev->transfer.origin == ORIGIN_REFER) { /* the kept party's own: one at a time */
+		refuse(c, k, 491, 409, "transfer_running", "A transfer is running already");
+		return;
+	}
+	v = policy_transfer(c, k, NULL, kept(k), &t);
+	if (v.status) {
+		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
+		return;
+	}
+	k->target = t;
+	call_post(k, XFER_OK);
+}
+
+static void v_ask_recall(struct core *c, struct call *k)
+{
+	struct target t;
+
+	if (k->xfer.step == STEP_RECALL) {
+		reply(c, c->ev->command.cmd, 409, "The transferor is being rung already");
+	} else if (!target_user(c, k->xfer.recall_user, &t)) {
+		reply(c, c->ev->command.cmd, 409, "There is no transferor who could be rung");
+	} else {
+		k->target = t;
+		call_post(k, RESUME_OK);
+	}
+}
+
 static void v_refuse_early(struct core *c, struct call *k)
 {
 	refuse(c, k, 403, 409, "not_connected", "The call is not answered yet");
@@ -330,6 +369,15 @@ static void v_refuse_cancel(struct core *c, struct call *k)
 {
 	(void)k;
 	reply(c, c->ev->command.cmd, 409, "There is no transfer that could be cancelled now");
+}
+
+/* A command that this state has no use for: who asked hears which state that is. */
+static void v_refuse_now(struct core *c, struct call *k)
+{
+	char text[TEXT_MAX];
+
+	snprintf(text, sizeof(text), "Not possible in state %s", call_state_name(k->state));
+	reply(c, c->ev->command.cmd, 409, text);
 }
 
 /* Answers a command that succeeded at once. Only commands have a reply waiting. */
@@ -485,7 +533,7 @@ void xfer_open_row(struct core *c, struct call *k)
 	f = fact_add(c, k, FACT_TRANSFER_OPENED);
 	f->transfer_opened.xfer = x->id;
 	f->transfer_opened.conv = k->conv;
-	str_set(f->transfer_opened.kind, "blind");
+	str_set(f->transfer_opened.kind, xfer_kind_name(x->kind));
 	str_set(f->transfer_opened.via,
 		x->step == STEP_TARGET ? origin_name(x->origin) : origin_name(ORIGIN_SYSTEM));
 	str_set(f->transfer_opened.asker, x->asker);
@@ -534,6 +582,23 @@ static void v_open_xfer(struct core *c, struct call *k)
 		x->from_seg = l->seg_id;
 		x->immediate = x->immediate || l->immediate;
 	}
+	xfer_open_row(c, k);
+}
+
+/* The next attempt of the same transferor; the row before it is linked. */
+static void v_open_retry(struct core *c, struct call *k)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+	struct xfer *x = &k->xfer;
+
+	x->step = STEP_TARGET;
+	x->origin = (uint8_t)e->origin;
+	x->kind = XFER_BLIND;
+	x->cmd = 0;
+	x->reply = e->cmd;
+	x->next_fallback = 0;
+	str_set(x->asker, e->asker);
+	x->target = k->target;
 	xfer_open_row(c, k);
 }
 
@@ -686,15 +751,19 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[DROP_TARGETS] = v_drop_targets, [DROP_KEPT] = v_drop_kept,
 		[DROP_OWNER] = v_drop_owner, [PART_OWNER] = v_part_owner, [STAY] = v_stay,
 		[CONNECT_TARGET] = v_connect_target, [RECONNECT] = v_reconnect,
-		[HOLD_KEPT] = v_hold_kept, [HOLD_IF_COMMAND] = v_hold_if_command,
+		[HOLD_KEPT] = v_hold_kept, [HOLD_BOTH] = v_hold_both,
+		[HOLD_IF_COMMAND] = v_hold_if_command,
 		[ADMIT] = v_admit, [ACCEPT] = v_accept, [TELL_TRYING] = v_tell_trying,
 		[TELL_RINGING] = v_tell_ringing, [TELL_OK] = v_tell_ok,
 		[TELL_FAILED] = v_tell_failed, [REFUSE_EARLY] = v_refuse_early,
 		[REFUSE_BUSY] = v_refuse_busy, [REFUSE_ENDED] = v_refuse_ended,
-		[REFUSE_CANCEL] = v_refuse_cancel, [REPLY_DONE] = v_reply_done,
+		[REFUSE_CANCEL] = v_refuse_cancel, [REFUSE_NOW] = v_refuse_now,
+		[ADMIT_RETRY] = v_admit_retry, [ASK_RECALL] = v_ask_recall,
+		[REPLY_DONE] = v_reply_done,
 		[SET_NO_ANSWER] = v_set_no_answer, [SET_LEFT] = v_set_left,
 		[SET_CANCELLED] = v_set_cancelled, [SET_UNREACHABLE] = v_set_unreachable,
 		[SET_INTERNAL] = v_set_internal, [OPEN_XFER] = v_open_xfer,
+		[OPEN_RETRY] = v_open_retry,
 		[OPEN_RECALL] = chain_open_recall, [FALL_BACK] = chain_fall_back,
 		[NOTE_RINGING] = v_note_ringing, [NOTE_ANSWERED] = v_note_answered,
 		[CLOSE_COMPLETED] = v_close_completed, [CLOSE_FAILED] = v_close_failed,

@@ -30,6 +30,7 @@ static const char *why_not(const struct call *k)
 	case TALK:
 	case RESUME:
 	case BACK:
+	case ALONE:
 		return NULL;
 	case END:
 		return "ended";
@@ -86,8 +87,15 @@ bool core_view(const struct core *c, call_id id, struct call_view *v)
 	v->started = k->mono0;
 	v->since = k->since;
 	v->can_transfer = table_admits((enum call_state)k->state);
-	v->can_cancel = k->state == RING || k->state == ALONE;
+	v->can_cancel = table_allows((enum call_state)k->state, XFER_CANCEL);
 	v->can_hangup = k->state != END;
+	v->can_complete = table_allows((enum call_state)k->state, COMPLETE_REQ);
+	v->can_swap = table_allows((enum call_state)k->state, SWAP_REQ);
+	v->can_hold = table_allows((enum call_state)k->state, HOLD_REQ) &&
+		      k->bridge.state != BRIDGE_HOLD;
+	v->can_unhold = table_allows((enum call_state)k->state, UNHOLD_REQ) &&
+			k->bridge.state == BRIDGE_HOLD;
+	v->can_resume = table_allows((enum call_state)k->state, XFER_RESUME);
 	v->why_not = why_not(k);
 	for (unsigned i = 0; i < k->nlegs && i < VIEW_LEGS_MAX; i++)
 		view_leg(k->legs[i], &v->legs[v->nlegs++]);

@@ -15,5 +15,6 @@ dist_migrations_DATA = \
 	sql/001-directory.sql \
 	sql/002-ledger.sql \
 	sql/003-views.sql \
+	sql/008-consult.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

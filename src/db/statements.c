@@ -132,6 +132,22 @@ static const struct statement statements[] = {
 		" conversation_id, transfer_id)"
 		" SELECT $1, f.fact_id, f.at, f.who, f.via, f.action, f.object, f.result, f.why, f.conv,"
 		" f.xfer FROM @ ON CONFLICT (outbox_id, fact_id) DO NOTHING"},
+	/* A merged conversation's people and transfers belong to the older one from now on; they are put in
+	 * the order in which they came, and keep the name of where they began. */
+	{FACT_CONVERSATION_MERGED,
+		"UPDATE segue.conversations c SET merged_into = f.\"into\" FROM @ WHERE c.id = f.conv"},
+	{FACT_CONVERSATION_MERGED,
+		"SELECT segue.merge_conversation(f.conv, f.\"into\") FROM @ ORDER BY f.fact_id"},
+	{FACT_SEGMENT_CHANGED,
+		"UPDATE segue.segments s SET kind = f.kind, transfer_id_in = f.transfer_in"
+		" FROM @ WHERE s.id = f.seg"},
+	/* A long note comes in parts. */
+	{FACT_NOTE,
+		"INSERT INTO segue.notes AS n (id, conversation_id, author, at, body, outbox_id, fact_id)"
+		" SELECT f.note, (array_agg(f.conv))[1], min(f.author), min(f.at),"
+		" string_agg(f.text, '' ORDER BY f.fact_id), $1, max(f.fact_id) FROM @ GROUP BY f.note"
+		" ON CONFLICT (id) DO UPDATE SET body = n.body || excluded.body,"
+		" fact_id = excluded.fact_id WHERE n.fact_id < excluded.fact_id"},
 	/* After all that the run before has left in this batch. */
 	{FACT_STARTED,
 		"SELECT segue.close_left_open($1, f.fact_id) FROM @ ORDER BY f.fact_id"},

@@ -228,6 +228,12 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_INVITE:
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
+	case EV_COMPLETE:
+	case EV_SWAP:
+	case EV_HOLD:
+	case EV_UNHOLD:
+	case EV_RESUME:
+	case EV_NOTE:
 	case EV_DIR_USER:
 	case EV_DIR_QUEUE:
 	case EV_DIR_MEMBER:
@@ -431,10 +437,18 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
+	case EV_COMPLETE:
+	case EV_SWAP:
+	case EV_HOLD:
+	case EV_UNHOLD:
+	case EV_RESUME:
 		req_new(ct, ev->command.cmd, CT_COMMAND, ev->leg);
 		k = contract_call(ct, ev->call);
 		if (k != NULL && ev->type == EV_HANGUP)
 			k->commanded = true;
+		break;
+	case EV_NOTE:
+		req_new(ct, ev->note.cmd, CT_COMMAND, ev->leg);
 		break;
 	case EV_INFO:
 		req_new(ct, ev->info.ref, CT_INFO, ev->leg);
@@ -868,8 +882,10 @@ static void check_demands(struct contract *ct, const struct event *ev)
 
 	if (ev->type == EV_TRANSFER)
 		r = contract_req(ct, ev->transfer.cmd);
-	else if (ev->type == EV_XFER_CANCEL || ev->type == EV_HANGUP)
+	else if (ev->type >= EV_XFER_CANCEL && ev->type <= EV_RESUME)
 		r = contract_req(ct, ev->command.cmd);
+	else if (ev->type == EV_NOTE)
+		r = contract_req(ct, ev->note.cmd);
 	else if (ev->type == EV_INFO)
 		r = contract_req(ct, ev->info.ref);
 	if (ct->stray != ID_NONE)

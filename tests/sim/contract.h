@@ -89,6 +89,8 @@ struct ct_call {
 	unsigned nlegs;		       /* not yet freed */
 	leg_id kept;		       /* who must not be lost, as the core last showed it */
 	bool may_transfer, may_cancel; /* what its buttons say, likewise */
+	bool may_complete, may_swap, may_resume;
+	bool held;		       /* by command: nobody hears anybody, on purpose */
 	int64_t born, empty_since;
 	UT_hash_handle hh;
 };

@@ -108,6 +108,14 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 	for (unsigned i = 0; i < out->nactions; i++)
 		if (out->actions[i].type == ACT_REPLY)
 			good = out->actions[i].status < 300;
+	if (good && (ev->type == EV_HOLD || ev->type == EV_UNHOLD))
+		k->held = ev->type == EV_HOLD;
+	if (ev->type == EV_COMPLETE && good != k->may_complete)
+		contract_fail(ct, "button-complete", "can_complete was %d", k->may_complete);
+	if (ev->type == EV_SWAP && good != k->may_swap)
+		contract_fail(ct, "button-swap", "can_swap was %d", k->may_swap);
+	if (ev->type == EV_RESUME && good && !k->may_resume)
+		contract_fail(ct, "button-resume", "can_resume was false, the command worked");
 	if (ev->type == EV_XFER_CANCEL && good != k->may_cancel)
 		contract_fail(ct, "button-cancel", "can_cancel was %d, the command %s",
 			k->may_cancel, good ? "worked" : "was refused");
@@ -191,6 +199,12 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	}
 	if (!is_quiet(a, kept) || !is_quiet(b, owner))
 		return;
+	if (contract_call(ct, v->id) && contract_call(ct, v->id)->held) {
+		if (a->given.dir == DIR_SENDRECV)
+			contract_fail(ct, "not-held", "leg %s is held by command, and was not told",
+				id_str(a->id, id));
+		return;
+	}
 	if (a->asked + b->asked >= ROUNDS_MAX)
 		return; /* two phones that never stop changing were let be */
 	check_hears(ct, a, b);
@@ -308,6 +322,11 @@ static void note_view(struct contract *ct, const struct call_view *v)
 	k->kept = kept ? kept->id : ID_NONE;
 	k->may_transfer = v->can_transfer;
 	k->may_cancel = v->can_cancel;
+	k->may_complete = v->can_complete;
+	k->may_swap = v->can_swap;
+	k->may_resume = v->can_resume;
+	if (strcmp(v->state, "TALK") != 0 && strcmp(v->state, "BACK") != 0)
+		k->held = false;
 }
 
 void judge_call(struct contract *ct, const struct call_view *v)

@@ -181,8 +181,17 @@ static void add_detail(struct line *l, const struct event *ev)
 		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
+	case EV_COMPLETE:
+	case EV_SWAP:
+	case EV_HOLD:
+	case EV_UNHOLD:
+	case EV_RESUME:
 		add_num(l, "cmd", ev->command.cmd);
 		add_text(l, "via", origin_name(ev->command.origin));
+		break;
+	case EV_NOTE:
+		add_num(l, "cmd", ev->note.cmd);
+		add_text(l, "text", ev->note.text);
 		break;
 	case EV_TIMER:
 		add(l, " %s", timer_kind_name(ev->timer.kind));

@@ -418,14 +418,15 @@ static void change_directory(struct world *w)
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
+static const enum ev clicks[] = {EV_XFER_CANCEL, EV_XFER_CANCEL, EV_XFER_CANCEL, EV_HANGUP,
+	EV_COMPLETE, EV_SWAP, EV_HOLD, EV_UNHOLD, EV_RESUME, EV_NOTE};
+
 static void plan_command(struct world *w, leg_id leg, int64_t within)
 {
 	unsigned kind = rng_below(&w->rng, 100);
 
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < 65   ? EV_TRANSFER
-		: kind < 90 ? EV_XFER_CANCEL
-			    : EV_HANGUP);
+		kind < 60 ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
 static void fill_source(struct world *w, struct ev_invite *i)
@@ -616,6 +617,9 @@ static void do_answer(struct world *w, struct phone *p)
 		plan_talk(w, p);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
+	if (chance(w, 6)) /* a click that comes in the middle of the join */
+		plan_arg(w, range(w, 0, 40), DO_COMMAND, p->id,
+			clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
 static void do_end(struct world *w, const struct todo *t, enum ev type)
@@ -707,11 +711,17 @@ static void do_command(struct world *w, const struct todo *t)
 		ev.transfer.own_host = ev.transfer.may_refer = true;
 		if (chance(w, 60))
 			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_XFER_CANCEL);
+	} else if (ev.type == EV_NOTE) {
+		ev.note = (struct ev_note){.cmd = ++w->cmd, .origin = ORIGIN_CTL};
+		str_set(ev.note.asker, "ctl");
+		str_set(ev.note.text, "calls back tomorrow");
 	} else {
 		ev.command.cmd = ++w->cmd;
 		ev.command.origin = ORIGIN_CTL;
 		str_set(ev.command.asker, "ctl");
 	}
+	if (ev.type == EV_HOLD && chance(w, 80))
+		plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_UNHOLD);
 	send(w, &ev);
 }
 

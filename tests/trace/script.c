@@ -458,27 +458,51 @@ static int do_party(struct script *s)
 
 /* ---- commands, directory, snapshots ---------------------------------------------------------- */
 
-/* TIME ctl transfer|cancel|hangup [NUMBER] [of WHO] */
+static const struct {
+	const char *name;
+	enum ev type;
+} commands[] = {
+	{"transfer", EV_TRANSFER}, {"consult", EV_TRANSFER}, {"cancel", EV_XFER_CANCEL},
+	{"hangup", EV_HANGUP}, {"complete", EV_COMPLETE}, {"swap", EV_SWAP}, {"hold", EV_HOLD},
+	{"unhold", EV_UNHOLD}, {"resume", EV_RESUME}, {"note", EV_NOTE},
+};
+
+static int command_type(const char *name, enum ev *type)
+{
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0) {
+			*type = commands[i].type;
+			return 0;
+		}
+	return ENOENT;
+}
+
+/* TIME ctl COMMAND [NUMBER|TEXT] [of WHO] */
 static int do_ctl(struct script *s)
 {
 	const char *what = word(s, 2), *of = word_after(s, 3, "of");
 	struct event ev = {.call = of[0] ? id_call(stage_leg(&s->st, of)->id)
 					 : core_next_call(s->st.sim.core, ID_NONE)};
 
-	if (strcmp(what, "transfer") == 0) {
-		ev.type = EV_TRANSFER;
+	if (command_type(what, &ev.type) != 0)
+		return wrong(s, "\"%s\" is no command", what);
+	if (ev.type == EV_TRANSFER) {
+		ev.transfer.kind = what[0] == 'c' ? XFER_CONSULT : XFER_BLIND;
 		ev.transfer.cmd = ++s->st.cmd;
 		ev.transfer.origin = ORIGIN_CTL;
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, word(s, 3));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
-	} else if (strcmp(what, "cancel") == 0 || strcmp(what, "hangup") == 0) {
-		ev.type = what[0] == 'c' ? EV_XFER_CANCEL : EV_HANGUP;
+	} else if (ev.type == EV_NOTE) {
+		ev.note.cmd = ++s->st.cmd;
+		ev.note.origin = ORIGIN_CTL;
+		ev.note.note = (uuid){{1, (uint8_t)s->st.cmd}};
+		str_set(ev.note.asker, "ctl");
+		str_set(ev.note.text, word(s, 3));
+	} else {
 		ev.command.cmd = ++s->st.cmd;
 		ev.command.origin = ORIGIN_CTL;
 		str_set(ev.command.asker, "ctl");
-	} else {
-		return wrong(s, "\"%s\" is no command", what);
 	}
 	stage_send(&s->st, &ev, "");
 	return 0;
