@@ -426,6 +426,12 @@ static void check_route(struct reader *r, unsigned i)
 			"routes[%u].target = `%s': expected the name of a peer, because kind is "
 			"external",
 			i + 1, route->target);
+	for (unsigned n = 0; n < route->nfailover; n++)
+		if (!peer_exists(r->cfg, route->failover[n]) || route->kind != TARGET_EXTERNAL)
+			problem(r, find_member(r, "routes", i, "failover"),
+				"routes[%u].failover[%u] = `%s': expected the name of a peer, and "
+				"kind external",
+				i + 1, n + 1, route->failover[n]);
 }
 
 /* One example of a route, read from NUMBER->KIND[:TARGET][/NUMBER]. */

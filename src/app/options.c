@@ -113,6 +113,13 @@ const struct option options[] = {
 		.meaning = "A leg that was hung up is given up after this; more than 64 times "
 			   "sip.t1."},
 
+	{"call", "failover", OPT_INT, OPT_RELOAD,
+		LIST_AT(core.failover_code, core.nfailover_code, FAILOVER_CODES_MAX),
+		RANGE(400, 599), .unit = 1, .def = "408 500 502 503 504",
+		.meaning = "SIP statuses of a trunk after which the next peer of the route is "
+			   "tried; 408 only\n"
+			   "while nothing has rung. Who is busy or declines does so on every trunk."},
+
 	/* ---- transfer ---- */
 	{"transfer", "ring", OPT_TIME, OPT_RELOAD, AT(core.ring_ms), RANGE(SEC, 10 * MINUTE),
 		.unit = 1, .def = "20s", .meaning = "The target of a transfer rings this long."},
@@ -300,6 +307,11 @@ const struct option options[] = {
 		.example = "trunk",
 		.meaning = "Name of the user, queue, IVR or peer. Empty: the rewritten number is "
 			   "looked up."},
+	{"routes", "failover", OPT_NAME, OPT_RELOAD,
+		LIST_IN(struct route, failover, nfailover, ROUTE_PEERS_MAX), .def = "",
+		.example = "trunk",
+		.meaning = "Peers that are tried next, in order, when the one before them fails (see "
+			   "call.failover)."},
 	{"routes", "strip", OPT_INT, OPT_RELOAD, IN(struct route, strip), RANGE(0, NUM_MAX - 1),
 		.unit = 1, .def = "0", .example = "1", .meaning = "Characters cut off the front."},
 	{"routes", "prefix", OPT_NUMBER, OPT_RELOAD, IN(struct route, prefix), .def = "",

@@ -10,6 +10,8 @@
 #define ROUTES_MAX 256
 #define FALLBACK_MAX 8
 #define PATTERN_MAX 64
+#define ROUTE_PEERS_MAX 4
+#define FAILOVER_CODES_MAX 16
 
 /* One line of the dial plan. First match wins.
  *
@@ -26,6 +28,8 @@ struct route {
 	char prefix[NUM_MAX];
 	char source[USER_MAX];   /* only for calls from this peer; "" any; "users": from users */
 	bool transfer;           /* may also be the target of a transfer */
+	char failover[ROUTE_PEERS_MAX][USER_MAX]; /* peers tried in order after `target` failed */
+	unsigned nfailover;
 };
 
 #define ROUTE_INDEX_CHARS 128
@@ -102,6 +106,8 @@ struct core_config {
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */
 	bool redirect;             /* follow 3xx to own numbers (E-028) */
 	unsigned redirect_max;     /* at most 5 */
+	unsigned failover_code[FAILOVER_CODES_MAX]; /* statuses of a trunk that the next one may mend */
+	unsigned nfailover_code;
 
 	struct chain fallback[target_kind_count_]; /* by what was asked for; of TARGET_NONE, and
 						    * where one is empty: for all the rest */

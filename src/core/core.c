@@ -179,6 +179,8 @@ void core_config_default(struct core_config *cfg)
 		.no_answer_status = 408,
 		.redirect = true,
 		.redirect_max = 5,
+		.failover_code = {408, 500, 502, 503, 504},
+		.nfailover_code = 5,
 		.fallback = {[TARGET_NONE] = {.n = 1, .step = {{.kind = FALLBACK_RECALL}}}},
 		.recall_prefix = "Recall: ",
 	};

@@ -370,6 +370,9 @@ bool target_user(struct core *c, const char *name, struct target *t);
 bool target_queue(struct core *c, const char *name, struct target *t);
 bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
+/* Its peer failed with this status: dials the same number through the next peer of its route, in the
+ * same role and segment. False: there is none, or another would not mend this. l is then untouched. */
+bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t status);
 
 /* policy.c */
 struct verdict {

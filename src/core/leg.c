@@ -247,6 +247,10 @@ static void on_reject(struct core *c, struct call *k, struct leg *l)
 		return; /* the 487 of our own CANCEL, or a stray */
 	if (c->ev->type == EV_REDIRECT && redirect(c, k, l))
 		return;
+	if (target_failover(c, k, l, status)) {
+		closing(c, k, l);
+		return;
+	}
 	refused(c, k, l, status >= 300 && status < 400 ? 480 : status ? status : 480);
 }
 

@@ -285,3 +285,73 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 		call_post(k, T_REFUSED);
 	}
 }
+
+/* ---- the next trunk -------------------------------------------------------------------------- */
+
+/* A trunk that has rung has reached somebody: that nobody took the call is not its fault. */
+static bool would_mend(const struct core *c, const struct leg *l, uint16_t status)
+{
+	if (status == 408 && l->state == LEG_RINGING)
+		return false;
+	for (unsigned i = 0; i < c->cfg.nfailover_code; i++)
+		if (c->cfg.failover_code[i] == status)
+			return true;
+	return false;
+}
+
+/* The peer of the route that comes after this one; NULL: none. */
+static const char *next_peer(const struct route *r, const char *peer)
+{
+	if (r->nfailover && str_eq(r->target, peer))
+		return r->failover[0];
+	for (unsigned i = 0; i + 1 < r->nfailover; i++)
+		if (str_eq(r->failover[i], peer))
+			return r->failover[i + 1];
+	return NULL;
+}
+
+/* Who dialled the number that this leg was rung for, as the dial plan sees it. */
+static const char *source_of(const struct call *k)
+{
+	return k->state == SETUP && k->kind == CALL_INBOUND ? k->source : DIALPLAN_USERS;
+}
+
+/* The new leg takes the place of the old one: the same visit of the same person. */
+static void take_over(struct call *k, struct leg *l, struct leg *old, const char *peer)
+{
+	l->role = old->role;
+	l->source = SOURCE_PEER;
+	l->party = old->party;
+	l->seg = old->seg;
+	l->seg_id = old->seg_id;
+	old->seg = NO_SEG;
+	old->seg_id = (uuid){{0}};
+	str_set(l->peer, peer);
+	if (k->customer == old->id)
+		k->customer = l->id;
+}
+
+bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t status)
+{
+	struct dest d = {.kind = DEST_PEER};
+	struct dialplan_result r;
+	const char *peer;
+	struct leg *next;
+
+	if (l->peer[0] == '\0' || !would_mend(c, l, status) ||
+		dialplan_match(&c->cfg, l->party.number, source_of(k), &r) != 0 ||
+		(peer = next_peer(r.route, l->peer)) == NULL)
+		return false;
+	next = add_target(c, k, (enum target_kind)l->kind);
+	timeline(c, k, &(struct timeline_note){.type = "offer_failed", .leg = l,
+		.actor = l->party.number, .via = ORIGIN_SYSTEM, .key1 = "cause",
+		.value1 = cause_of_status(status), .key2 = "trunk", .value2 = l->peer});
+	take_over(k, next, l, peer);
+	timeline(c, k, &(struct timeline_note){.type = "offered", .leg = next,
+		.actor = next->party.number, .via = ORIGIN_SYSTEM, .key1 = "number",
+		.value1 = next->party.number, .key2 = "trunk", .value2 = peer});
+	str_set(d.peer, peer);
+	str_set(d.number, r.number);
+	dial(c, k, next, &d);
+	return true;
+}

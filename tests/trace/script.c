@@ -230,7 +230,7 @@ static int do_ivr(struct script *s)
 	return 0;
 }
 
-/* route PATTERN KIND TARGET [strip N] [prefix P] [source S] [transfer] */
+/* route PATTERN KIND TARGET [strip N] [prefix P] [source S] [transfer] [then PEER]... */
 static int do_route(struct script *s)
 {
 	struct route *r = &s->cfg.route[s->cfg.nroute++];
@@ -247,6 +247,9 @@ static int do_route(struct script *s)
 	str_set(r->prefix, word_after(s, 4, "prefix"));
 	str_set(r->source, word_after(s, 4, "source"));
 	r->transfer = has_word(s, 4, "transfer");
+	for (unsigned i = 4; i + 1 < s->nwords; i++)
+		if (strcmp(s->word[i], "then") == 0 && r->nfailover < ROUTE_PEERS_MAX)
+			str_set(r->failover[r->nfailover++], s->word[i + 1]);
 	return 0;
 }
 
