@@ -238,6 +238,10 @@ class SdpView:
     def port(self, n=0):
         return int(self.streams[n][0].split()[1].split("/")[0])
 
+    def address(self, n=0):
+        """Where that stream wants its media."""
+        return next(x for x in self.streams[n] + self.session if x.startswith("c=")).split()[2]
+
     def kinds(self):
         return [s[0][2:].split()[0] for s in self.streams]
 

@@ -1,6 +1,7 @@
 # The built daemon on the wire: scripted user agents (tests/lib/ua.py) and SIPp.
 include tests/sip/unit.mk
 sip_tests = \
+	tests/sip/test_audio.py \
 	tests/sip/test_call.py \
 	tests/sip/test_ctl.py \
 	tests/sip/test_hostile.py \
@@ -10,6 +11,7 @@ sip_tests = \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_restart.py \
+	tests/sip/test_rtp.py \
 	tests/sip/test_rules.py \
 	tests/sip/test_setup.py \
 	tests/sip/test_sipp.py \
@@ -18,7 +20,8 @@ sip_tests = \
 	tests/sip/test_trust.py
 TESTS += $(sip_tests)
 EXTRA_DIST += $(sip_tests) \
-	tests/lib/flows.py tests/lib/pg.py tests/lib/segued.py tests/lib/tap.py tests/lib/ua.py \
+	tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
+	tests/lib/segued.py tests/lib/tap.py tests/lib/ua.py \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/target.xml
