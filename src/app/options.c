@@ -271,6 +271,9 @@ const struct option options[] = {
 		.meaning = "Its X-Case-ID header decides to which case a call belongs."},
 	{"peers", "may_refer", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_refer), .def = "false",
 		.meaning = "Its REFER may transfer calls. A trunk's should not."},
+	{"peers", "may_replace", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_replace),
+		.def = "false",
+		.meaning = "Its INVITE with Replaces may take over a call that it names."},
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},

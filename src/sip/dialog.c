@@ -83,6 +83,24 @@ int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const cha
 	return 0;
 }
 
+void dialog_make_tag(struct dialog *d, uint64_t random)
+{
+	snprintf(d->tag, sizeof(d->tag), "s%016llx", (unsigned long long)random);
+}
+
+int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_dest *dest)
+{
+	const char *proto, *hostport = stack_local(s, dest, &proto);
+	char uri[160];
+
+	if (hostport == NULL)
+		return EHOSTUNREACH;
+	snprintf(uri, sizeof(uri), "<sip:%s@%s%s>", d->tag, hostport,
+		strcmp(proto, "tcp") == 0 ? ";transport=tcp" : "");
+	d->contact = sip_contact_make(d->home, uri);
+	return d->contact != NULL ? 0 : ENOMEM;
+}
+
 void dialog_done(struct dialog *d)
 {
 	su_home_deinit(d->home);

@@ -34,6 +34,10 @@ int dialog_init_uas(
  * requests, or empty. 0, EINVAL or ENOMEM. */
 int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const char *from,
 	const char *to, const struct stack_dest *next);
+/* Our tag, from random bits; before dialog_init. */
+void dialog_make_tag(struct dialog *d, uint64_t random);
+/* Our Contact, on the listener that is used toward dest. 0, EHOSTUNREACH if none fits, ENOMEM. */
+int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_dest *dest);
 void dialog_done(struct dialog *d);
 
 /* Takes remote tag, route set and target from a 101..299 response to our first INVITE: the early

@@ -4,7 +4,8 @@
  *
  *	receive.c   finds the leg of a request and hands it to its verb
  *	invite_in/out, progress, answer, bye, offer_in/out, info, refer, session_timer: the verbs
- *	peer, challenge, register: who talks to us
+ *	peer, caller, challenge, register: who talks to us
+ *	named.c     finds the dialog that a Replaces or Target-Dialog names
  *	message.c   what all messages have in common; trace.c what was on the wire
  */
 #ifndef SEGUE_SIP_INTERNAL_H
@@ -51,6 +52,8 @@ struct sip {
 	struct sip_leg *by_id, *by_tag, *by_handle;
 	struct sip_call *calls;
 	struct refer *refers; /* by cmd */
+	struct refer *refer_dialogs; /* those in a dialog of their own, by our tag */
+	struct ended *ended; /* dialogs that are no more, by our tag, oldest first: named.c */
 	struct sip_leg *dead; /* freed at the end of the turn */
 	struct request *dead_requests;
 	unsigned depth;       /* of callbacks; the dead are buried at 0 */
@@ -210,6 +213,7 @@ struct request {
 	struct stack_client *t;
 	struct stack_dest dest; /* where it went */
 	request_fn *fn; /* every response above 100; the final one releases r afterwards */
+	struct dialog *dialog; /* the leg's, or that of a REFER */
 	sip_method_t method;
 	uint64_t ref;   /* NOTIFY: command; INFO: reference of the one that it answers */
 	leg_id other;   /* INFO: the leg which that came from */
@@ -301,6 +305,8 @@ bool message_has_option(const sip_t *sip, const char *option); /* Supported or R
 const char *message_header(const sip_t *sip, const char *name);
 /* The value of a header as it was written, where the parser kept it; "" if it does not fit. */
 void message_raw_value(const sip_header_t *h, char *buf, size_t size);
+/* How often a header stands in a request, well formed or not. */
+unsigned message_count(const sip_t *request, msg_hclass_t *hc, const char *name);
 bool message_allows(const sip_t *sip, const char *method); /* Allow */
 
 /* Sends a request of the leg; fn NULL: nobody cares for the answer. NULL if it could not be sent. */
@@ -364,6 +370,8 @@ void info_pass(struct sip *s, const struct action *a);
 void info_abandon(struct sip_leg *l);
 
 void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request);
+/* REFER outside of any dialog: answered 403 unless its Target-Dialog names one of the sender's. */
+void refer_receive_outside(struct sip *s, struct stack_server *t, const sip_t *request);
 void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *request);
 void refer_accept(struct sip *s, const struct action *a);
 void refer_reject(struct sip *s, const struct action *a);
@@ -371,6 +379,10 @@ void refer_notify(struct sip *s, const struct action *a);
 /* Adds Referred-By and the Refer-To headers of that REFER to an INVITE. */
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg);
 void refer_abandon(struct sip_leg *l);
+/* The leg's call is over: ends the subscriptions that live in dialogs of their own. */
+void refer_leg_ends(struct sip_leg *l);
+/* A request whose To tag is that of a REFER's own dialog; false: it is of none. */
+bool refer_receive_own(struct sip *s, struct stack_server *t, const sip_t *request);
 
 void other_options(struct sip *s, struct stack_server *t, const sip_t *request);
 void other_unknown(struct sip *s, struct sip_leg *l, struct stack_server *t, const sip_t *request);
@@ -401,6 +413,17 @@ bool device_is_md5_only(const struct sip *s, const char *user_agent);
 void source_print(const struct stack_addr *from, char *buf, size_t size);
 bool source_parse(const char *text, struct stack_dest *d);
 
+struct caller {
+	const struct sip_peer *peer; /* NULL: the user */
+	struct sip_user user;
+	struct stack_addr from;
+};
+/* Who sends a request outside of dialogs, *c zeroed. Peers are known by address, users by digest. A
+ * phone on the host of a peer is told apart by the peer's port, by its registration, or by
+ * credentials. False: it has been answered (401, 403 with an audit of `action`). */
+bool caller_identify(struct sip *s, struct stack_server *t, const sip_t *request,
+	const char *action, struct caller *c);
+
 /* Checks the credentials of a request. Returns true and the user, or has answered it (401, 403). */
 bool challenge_check(struct sip *s, struct stack_server *t, const sip_t *request,
 	const char *expect, struct sip_user *u);
@@ -411,6 +434,16 @@ int challenge_answer(struct request *r, const sip_t *response);
 
 void register_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void register_changed(void *sip, const char *user);
+
+/* ---- named.c ------------------------------------------------------------------------------ */
+
+struct replaces;
+/* The dialog that is named so; NULL and *status 481 if there is none, 603 if it has ended. */
+struct sip_leg *named_find(struct sip *s, const struct replaces *name, uint16_t *status);
+/* Keeps for 64*T1 that this dialog was there. */
+void named_remember(struct sip_leg *l);
+void named_expire(struct sip *s, int64_t now);
+void named_forget(struct sip *s); /* all of them */
 
 /* ---- trace.c ------------------------------------------------------------------------------ */
 

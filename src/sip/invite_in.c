@@ -10,63 +10,6 @@
 #include "sip/internal.h"
 #include "sip/referto.h"
 
-/* ---- who ---------------------------------------------------------------------------------- */
-
-struct caller {
-	const struct sip_peer *peer; /* NULL: the user */
-	struct sip_user user;
-	struct stack_addr from;
-};
-
-static void refuse_stranger(
-	struct sip *s, struct stack_server *t, const sip_t *request, const char *source)
-{
-	const char *number = request->sip_request->rq_url->url_user;
-
-	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "invite_refused", "source", source, "number",
-		number, "call_id", request->sip_call_id->i_id, "why", "unknown source", NULL);
-	sip_emit_audit(s, source, "invite", number, "unknown source");
-	reply_simple(s, NULL, t, 403, NULL);
-}
-
-/* The user whom From claims, if he is one of ours. */
-static bool claimed_user(struct sip *s, const sip_t *request, struct sip_user *u)
-{
-	const url_t *url = request->sip_from->a_url;
-	char name[USER_MAX];
-
-	if (url->url_user == NULL || url->url_host == NULL ||
-		uri_unescape(name, sizeof(name), url->url_user, strlen(url->url_user)) != 0)
-		return false;
-	return peer_is_own_host(s, url->url_host, 0) && s->hooks.find_user(s->hooks.arg, name, u);
-}
-
-/* Peers are known by address, users by digest. A phone on the host of a peer is told apart by the
- * peer's port, by its registration, or by credentials. False: it has been answered. */
-static bool caller_identify(
-	struct sip *s, struct stack_server *t, const sip_t *request, struct caller *c)
-{
-	char source[SOURCE_MAX];
-	bool claims;
-
-	stack_server_source(s->stack, t, &c->from);
-	source_print(&c->from, source, sizeof(source));
-	c->peer = peer_by_source_port(s, &c->from);
-	if (c->peer != NULL)
-		return true;
-	claims = claimed_user(s, request, &c->user);
-	if (challenge_present(s, request) ||
-		(claims && registrar_by_source(s->registrar, c->user.name, source) != NULL))
-		return challenge_check(s, t, request, NULL, &c->user);
-	c->peer = peer_by_source(s, &c->from);
-	if (c->peer != NULL)
-		return true;
-	if (claims)
-		return challenge_check(s, t, request, NULL, &c->user);
-	refuse_stranger(s, t, request, source);
-	return false;
-}
-
 /* ---- what --------------------------------------------------------------------------------- */
 
 static bool has_privacy(const sip_t *request)
@@ -142,26 +85,40 @@ static bool invite_check(
 	return true;
 }
 
-/* Replaces is not served: no such dialog, or not here; the named one stays untouched. */
-static bool replaces_check(struct sip *s, struct stack_server *t, const sip_t *request)
+/* Finds the leg that the INVITE comes in the place of. What must be refused whatever the state of
+ * that leg's call is refused here, and the leg stays untouched (RFC 3891 section 3, R-051); the
+ * rest is the core's to judge. False: it has been answered. */
+static bool replaces_check(struct sip *s, struct stack_server *t, const sip_t *request,
+	const struct caller *c, struct event *ev)
 {
-	const sip_replaces_t *rp = request->sip_replaces;
+	unsigned n = message_count(request, sip_replaces_class, "Replaces");
+	char value[REFERTO_VALUE_MAX] = "";
+	struct replaces name;
 	struct sip_leg *l;
+	uint16_t status;
 
-	if (rp == NULL)
+	if (n == 0)
 		return true;
-	if (rp->rp_to_tag == NULL || rp->rp_from_tag == NULL || request->sip_error != NULL) {
-		reply_simple(s, NULL, t, 400, "Bad Replaces");
+	if (request->sip_replaces != NULL)
+		message_raw_value((const sip_header_t *)request->sip_replaces, value, sizeof(value));
+	if (n > 1 || message_header(request, "Join") != NULL ||
+		replaces_parse(value, strlen(value), &name) != 0) {
+		reply_simple(s, NULL, t, 400, n > 1 ? "More Than One Replaces" : "Bad Replaces");
 		return false;
 	}
-	l = sip_leg_by_tag(s, rp->rp_to_tag);
-	if (l == NULL || strcmp(l->dialog.call_id->i_id, rp->rp_call_id) != 0 ||
-		!str_eq(l->dialog.remote->a_tag, rp->rp_from_tag))
-		reply_simple(s, NULL, t, 481, NULL);
-	else
-		reply_simple(s, NULL, t,
-			l->state == SIDE_ENDING || l->state == SIDE_OVER ? 603 : 488, NULL);
-	return false;
+	l = named_find(s, &name, &status);
+	if (l == NULL) {
+		reply_simple(s, NULL, t, status, NULL);
+		return false;
+	}
+	if (c->peer != NULL && !c->peer->may_replace) {
+		sip_emit_audit(s, c->peer->name, "replace", l->user, "not permitted to this peer");
+		reply_simple(s, NULL, t, 403, NULL);
+		return false;
+	}
+	ev->invite.replaces = l->id;
+	ev->invite.early_only = name.early_only;
+	return true;
 }
 
 static void fill_event(struct sip_leg *l, const sip_t *request, const struct caller *c,
@@ -274,8 +231,8 @@ void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request)
 	msg_t *trying;
 
 	memset(&c, 0, sizeof(c));
-	if (!invite_check(s, t, request, &target) || !caller_identify(s, t, request, &c) ||
-		!replaces_check(s, t, request) || !message_check_body(s, NULL, t, request))
+	if (!invite_check(s, t, request, &target) || !caller_identify(s, t, request, "invite", &c) ||
+		!replaces_check(s, t, request, &c, &ev) || !message_check_body(s, NULL, t, request))
 		return;
 	l = leg_create(s, t, request, &c);
 	if (l == NULL) {

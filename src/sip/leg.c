@@ -60,8 +60,7 @@ struct sip_leg *sip_leg_new(struct sip *s, enum leg_side side)
 	l->state = side == SIDE_UAS ? SIDE_INCOMING : SIDE_CALLING;
 	l->min_se = s->cfg.min_se_s;
 	su_home_init(l->dialog.home);
-	snprintf(l->dialog.tag, sizeof(l->dialog.tag), "s%016llx",
-		(unsigned long long)sip_random(s));
+	dialog_make_tag(&l->dialog, sip_random(s));
 	return l;
 }
 
@@ -112,17 +111,13 @@ static int local_put(struct sip_leg *l, const struct sdp_local *me)
 int sip_leg_set_local(struct sip_leg *l, const struct stack_dest *d)
 {
 	const char *proto, *hostport = stack_local(l->sip->stack, d, &proto);
-	char uri[160], host[STACK_HOST_MAX];
+	char host[STACK_HOST_MAX];
 	const char *colon;
 	struct sdp_local me;
+	int err = dialog_set_contact(&l->dialog, l->sip->stack, d);
 
-	if (hostport == NULL)
-		return EHOSTUNREACH;
-	snprintf(uri, sizeof(uri), "<sip:%s@%s%s>", l->dialog.tag, hostport,
-		strcmp(proto, "tcp") == 0 ? ";transport=tcp" : "");
-	l->dialog.contact = sip_contact_make(l->dialog.home, uri);
-	if (l->dialog.contact == NULL)
-		return ENOMEM;
+	if (err != 0)
+		return err;
 	colon = strrchr(hostport, ':');
 	if (hostport[0] == '[')
 		str_copy_n(host, sizeof(host), hostport + 1, (size_t)(colon - hostport) - 2);
@@ -205,6 +200,7 @@ static void leg_die(struct sip_leg *l)
 		return;
 	l->life = LEG_DEAD;
 	leg_unindex(l);
+	named_remember(l);
 	l->next_dead = l->sip->dead;
 	l->sip->dead = l;
 }
@@ -245,6 +241,7 @@ void sip_leg_end(struct sip_leg *l)
 	session_timer_stop(l);
 	offer_abandon(l);
 	info_abandon(l);
+	refer_leg_ends(l);
 	sip_leg_check(l);
 }
 

@@ -4,6 +4,7 @@ libsip_a_CPPFLAGS = $(AM_CPPFLAGS) $(SOFIA_CFLAGS) $(CRYPTO_CFLAGS)
 libsip_a_SOURCES = \
 	src/sip/answer.c \
 	src/sip/bye.c \
+	src/sip/caller.c \
 	src/sip/challenge.c \
 	src/sip/dialog.c src/sip/dialog.h \
 	src/sip/info.c \
@@ -12,13 +13,15 @@ libsip_a_SOURCES = \
 	src/sip/invite_out.c \
 	src/sip/leg.c \
 	src/sip/message.c \
+	src/sip/named.c \
+	src/sip/notify.c \
 	src/sip/offer_in.c \
 	src/sip/offer_out.c \
 	src/sip/other.c \
 	src/sip/peer.c \
 	src/sip/progress.c \
 	src/sip/receive.c \
-	src/sip/refer.c \
+	src/sip/refer.c src/sip/refer.h \
 	src/sip/register.c \
 	src/sip/session_timer.c \
 	src/sip/sip.c src/sip/sip.h \

@@ -138,6 +138,21 @@ void message_raw_value(const sip_header_t *h, char *buf, size_t size)
 		str_copy_n(buf, size, p, n);
 }
 
+unsigned message_count(const sip_t *request, msg_hclass_t *hc, const char *name)
+{
+	unsigned n = 0;
+	const sip_header_t *h;
+
+	for (h = (const sip_header_t *)request->sip_request; h != NULL;
+		h = (const sip_header_t *)h->sh_succ)
+		if (h->sh_class == hc)
+			n++;
+		else if (h->sh_class == sip_error_class && h->sh_error->er_name != NULL &&
+			 strcasecmp(h->sh_error->er_name, name) == 0)
+			n++;
+	return n;
+}
+
 bool message_allows(const sip_t *sip, const char *method)
 {
 	for (const msg_list_t *k = (const msg_list_t *)sip->sip_allow; k != NULL; k = k->k_next)
@@ -344,7 +359,7 @@ void request_bury(struct sip *s)
 /* The phone's own flow is gone (its connection broke): once more to where its Contact points. */
 static int retry_by_target(struct request *r)
 {
-	struct dialog *d = &r->leg->dialog;
+	struct dialog *d = r->dialog;
 	struct stack_dest dest;
 
 	if ((r->tried & TRIED_TARGET) || d->next.uri[0] == '\0' || d->route != NULL ||
@@ -402,6 +417,7 @@ struct request *request_send(
 	}
 	r->sink.response = on_response;
 	r->leg = l;
+	r->dialog = &l->dialog;
 	r->fn = fn;
 	r->dest = *d;
 	r->method = sip_object(msg)->sip_request->rq_method;
@@ -427,7 +443,7 @@ int request_repeat(struct request *r, const struct stack_dest *d,
 	msg_t *sent = stack_client_request(r->t), *msg;
 	struct stack_client *t;
 
-	msg = dialog_repeat(&l->dialog, sent);
+	msg = dialog_repeat(r->dialog, sent);
 	msg_destroy(sent);
 	if (msg == NULL)
 		return ENOMEM;

@@ -11,7 +11,7 @@
 
 /* Options that a Require of a peer may name. */
 static const char *const understood[] = {
-	"100rel", "timer", "replaces", "norefersub", "tdialog", "path", "outbound", "gruu", NULL};
+	"100rel", "timer", "replaces", "norefersub", "nosub", "tdialog", "path", "outbound", "gruu", NULL};
 
 static bool option_is_understood(const char *option)
 {
@@ -96,20 +96,6 @@ static void receive_in_dialog(
 	}
 }
 
-/* A REFER outside any dialog moves nobody's call (R-048, E-078). */
-static void refuse_refer(struct sip *s, struct stack_server *t, const sip_t *request)
-{
-	struct stack_addr from;
-	char source[SOURCE_MAX];
-
-	stack_server_source(s->stack, t, &from);
-	source_print(&from, source, sizeof(source));
-	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "refer_refused", "source", source, "why",
-		"outside a dialog", NULL);
-	sip_emit_audit(s, source, "refer", request->sip_call_id->i_id, "outside a dialog");
-	reply_simple(s, NULL, t, 403, NULL);
-}
-
 static void receive_out_of_dialog(struct sip *s, struct stack_server *t, const sip_t *request)
 {
 	if (!require_check(s, NULL, t, request))
@@ -125,7 +111,7 @@ static void receive_out_of_dialog(struct sip *s, struct stack_server *t, const s
 		other_options(s, t, request);
 		break;
 	case sip_method_refer:
-		refuse_refer(s, t, request);
+		refer_receive_outside(s, t, request);
 		break;
 	case sip_method_cancel:
 	case sip_method_bye:
@@ -156,7 +142,7 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request)
 	l = sip_leg_by_tag(s, tag);
 	if (l != NULL && dialog_matches(&l->dialog, request))
 		receive_in_dialog(s, l, t, request);
-	else
+	else if (!refer_receive_own(s, t, request))
 		reply_simple(s, NULL, t, 481, NULL);
 out:
 	sip_leave(s);

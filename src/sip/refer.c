@@ -1,8 +1,7 @@
 /*
- * refer: REFER inside a dialog and the subscription that it creates (RFC 3515). Every accepted
- * REFER ends with exactly one EV_NOTIFY_DONE for its final ACT_NOTIFY, whatever the phone does.
- * One NOTIFY is under way at a time, so they arrive in order; of what waits only the newest is
- * sent.
+ * refer: REFER (RFC 3515), inside the dialog of the call that it moves, or outside with a
+ * Target-Dialog that names it (RFC 4538). Each that can be carried out at all is one EV_TRANSFER,
+ * answered by ACT_REFER_ACCEPT or ACT_REFER_REJECT; what follows is in notify.c.
  */
 #include "config.h"
 
@@ -14,49 +13,24 @@
 #include <sofia-sip/sip_header.h>
 #include <sofia-sip/sip_status.h>
 
-#include "sip/internal.h"
+#include "sip/refer.h"
 #include "sip/referto.h"
 
 #define REFER_CMD      (1ull << 63) /* our commands, apart from those of the control socket */
-#define SUBSCRIPTION_S 300
-
-enum refer_state {
-	REFER_ASKED,	/* the request waits for its answer */
-	REFER_ACTIVE,	/* 202 was sent, NOTIFYs flow */
-	REFER_SILENT,	/* Refer-Sub: false, or the subscription was ended by the peer */
-	REFER_FINISHED, /* the final NOTIFY is out or done */
-};
-
-struct refer {
-	uint64_t cmd;
-	struct sip_leg *leg;
-	enum refer_state state;
-	enum { SUB_WANTED, SUB_REFUSED } sub;
-	struct stack_server *t;	 /* REFER_ASKED */
-	uint32_t id;		 /* CSeq of the REFER: id parameter of its Event */
-	struct text referred_by; /* header value for the INVITE */
-	struct text headers;	 /* allow-listed headers of the Refer-To, as lines */
-	struct request *notify;	 /* under way */
-	uint16_t status;	 /* newest status told or to be told */
-	char text[TEXT_MAX];
-	enum {
-		NOTHING_WAITS,
-		NOTIFY_WAITS,
-		FINAL_WAITS,
-		GOODBYE_WAITS, /* the peer unsubscribed */
-	} waits;
-	struct refer *next; /* of the same leg */
-	UT_hash_handle hh;
-};
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static struct refer *refer_find(struct sip *s, uint64_t cmd)
+struct refer *refer_find(struct sip *s, uint64_t cmd)
 {
 	struct refer *r;
 
 	HASH_FIND(hh, s->refers, &cmd, sizeof(cmd), r);
 	return r;
+}
+
+struct dialog *refer_dialog(struct refer *r)
+{
+	return r->own != NULL ? r->own : &r->leg->dialog;
 }
 
 static struct refer *refer_new(struct sip_leg *l, struct stack_server *t, const sip_t *request)
@@ -76,6 +50,54 @@ static struct refer *refer_new(struct sip_leg *l, struct stack_server *t, const 
 	return r;
 }
 
+/* ---- the dialog of a REFER that came outside of its call's ---- */
+
+static struct dialog *own_new(struct sip *s, struct stack_server *t, const sip_t *request)
+{
+	struct dialog *d = calloc(1, sizeof(*d));
+	struct stack_dest flow = {.listener = -1};
+	struct stack_addr from;
+	char source[SOURCE_MAX];
+
+	if (d == NULL)
+		return NULL;
+	su_home_init(d->home);
+	dialog_make_tag(d, sip_random(s));
+	stack_server_source(s->stack, t, &from);
+	source_print(&from, source, sizeof(source));
+	source_parse(source, &flow);
+	if (dialog_init_uas(d, s->stack, request, &flow) == 0 && d->target != NULL &&
+		dialog_set_contact(d, s->stack, &flow) == 0)
+		return d;
+	dialog_done(d);
+	free(d);
+	return NULL;
+}
+
+static void own_add(struct refer *r, struct dialog *own)
+{
+	r->own = own;
+	stack_server_tag(r->t, own->tag);
+	HASH_ADD_KEYPTR(hh_own, r->leg->sip->refer_dialogs, own->tag, strlen(own->tag), r);
+}
+
+static void own_free(struct refer *r)
+{
+	if (r->own == NULL)
+		return;
+	HASH_DELETE(hh_own, r->leg->sip->refer_dialogs, r);
+	dialog_done(r->own);
+	free(r->own);
+}
+
+struct refer *refer_by_tag(struct sip *s, const char *tag)
+{
+	struct refer *r;
+
+	HASH_FIND(hh_own, s->refer_dialogs, tag, strlen(tag), r);
+	return r;
+}
+
 static void refer_free(struct refer *r)
 {
 	struct refer **p = &r->leg->refers;
@@ -84,6 +106,7 @@ static void refer_free(struct refer *r)
 		p = &(*p)->next;
 	*p = r->next;
 	HASH_DELETE(hh, r->leg->sip->refers, r);
+	own_free(r);
 	text_clear(&r->referred_by);
 	text_clear(&r->headers);
 	free(r);
@@ -100,26 +123,10 @@ void refer_abandon(struct sip_leg *l)
 
 /* ---- the request -------------------------------------------------------------------------- */
 
-/* How often a header stands in a request, good or bad. */
-static unsigned count_header(const sip_t *request, msg_hclass_t *hc, const char *name)
-{
-	unsigned n = 0;
-	const sip_header_t *h;
-
-	for (h = (const sip_header_t *)request->sip_request; h != NULL;
-		h = (const sip_header_t *)h->sh_succ)
-		if (h->sh_class == hc)
-			n++;
-		else if (h->sh_class == sip_error_class && h->sh_error->er_name != NULL &&
-			 strcasecmp(h->sh_error->er_name, name) == 0)
-			n++;
-	return n;
-}
-
 static enum referto_error read_refer_to(const sip_t *request, struct referto *to)
 {
 	char value[4096];
-	unsigned n = count_header(request, sip_refer_to_class, "Refer-To");
+	unsigned n = message_count(request, sip_refer_to_class, "Refer-To");
 
 	if (n > 1 || (request->sip_refer_to != NULL && n == 0))
 		return n > 1 ? REFERTO_SEVERAL : REFERTO_SYNTAX;
@@ -154,33 +161,53 @@ static bool comes_from_elsewhere(struct sip_leg *l, struct stack_server *t)
 	return source_parse(source, &d) && strcmp(d.uri, l->dialog.next.uri) != 0;
 }
 
+/* What a REFER asks for. */
+struct asked {
+	struct referto to;
+	leg_id replaces;	  /* the leg that the target leg is */
+	uint16_t replaces_status; /* why there is none */
+};
+
+/* Finds the leg that is to be replaced. Host and user of the Refer-To do not matter then: phones
+ * copy them from where they like. False: it has been answered. */
+static bool find_replaced(struct sip_leg *l, struct stack_server *t, struct asked *q)
+{
+	struct sip_leg *other;
+
+	if (q->to.replaces.call_id[0] == '\0')
+		return true;
+	other = named_find(l->sip, &q->to.replaces, &q->replaces_status);
+	if (other == l) { /* E-091 */
+		refuse(l, t, 400, "Replaces Names This Dialog", q->to.user);
+		return false;
+	}
+	q->replaces = other != NULL ? other->id : ID_NONE;
+	return true;
+}
+
 /* Is this REFER one that we can carry out at all? False: it has been answered. */
 static bool refer_check(
-	struct sip_leg *l, struct stack_server *t, const sip_t *request, struct referto *to)
+	struct sip_leg *l, struct stack_server *t, const sip_t *request, struct asked *q)
 {
-	enum referto_error err = read_refer_to(request, to);
-	struct sip_user u;
+	enum referto_error err = read_refer_to(request, &q->to);
 
 	if (err != REFERTO_OK) {
 		refuse(l, t, referto_error_status(err), referto_error_text(err), "");
 		return false;
 	}
 	if (l->state != SIDE_UP) {
-		refuse(l, t, 403, "Dialog Is Not Confirmed", to->user);
+		refuse(l, t, 403, "Dialog Is Not Confirmed", q->to.user);
 		return false;
 	}
-	if (l->user[0] != '\0' && (l->sip->cfg.auth_refer || comes_from_elsewhere(l, t)) &&
-		!challenge_check(l->sip, t, request, l->user, &u))
+	return true;
+}
+
+static bool target_check(struct sip_leg *l, struct stack_server *t, struct asked *q)
+{
+	if (!find_replaced(l, t, q))
 		return false;
-	if (to->replaces.call_id[0] != '\0') {
-		if (strcmp(to->replaces.call_id, l->dialog.call_id->i_id) == 0)
-			refuse(l, t, 400, "Replaces Names This Dialog", to->user);
-		else
-			refuse(l, t, 501, "Attended Transfer Is Not Served", to->user);
-		return false;
-	}
-	if (to->user[0] == '\0') {
-		refuse(l, t, 404, "Refer-To Names Nobody", to->host);
+	if (q->to.user[0] == '\0' && q->replaces == ID_NONE) {
+		refuse(l, t, 404, "Refer-To Names Nobody", q->to.host);
 		return false;
 	}
 	return true;
@@ -215,40 +242,134 @@ static void keep_headers(struct refer *r, const sip_t *request, const struct ref
 		text_set(&r->headers, value, n);
 }
 
+/* RFC 4488 section 4, RFC 7614 section 4. */
 static bool wants_no_subscription(const sip_t *request)
 {
 	const sip_refer_sub_t *rs = sip_refer_sub(request);
 
-	return rs != NULL && rs->rs_value != NULL && strcasecmp(rs->rs_value, "false") == 0;
+	return (rs != NULL && rs->rs_value != NULL && strcasecmp(rs->rs_value, "false") == 0) ||
+	       sip_has_feature(request->sip_require, "nosub");
 }
 
-void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request)
+static void refer_emit(struct refer *r, const struct asked *q)
 {
 	struct event ev = {.type = EV_TRANSFER};
-	struct referto to;
-	struct refer *r;
-	const struct sip_peer *peer;
+	struct sip_leg *l = r->leg;
+	const struct sip_peer *peer = peer_by_name(l->sip, l->peer);
+	const struct referto *to = &q->to;
 
-	if (!refer_check(l, t, request, &to))
-		return;
-	r = refer_new(l, t, request);
-	if (r == NULL) {
-		reply_simple(l->sip, l, t, 500, NULL);
-		return;
-	}
-	r->sub = wants_no_subscription(request) ? SUB_REFUSED : SUB_WANTED;
-	keep_headers(r, request, &to);
-	peer = peer_by_name(l->sip, l->peer);
 	ev.transfer.cmd = r->cmd;
 	ev.transfer.origin = ORIGIN_REFER;
 	str_set(ev.transfer.asker, l->user[0] != '\0' ? l->user : l->peer);
-	number_clean(ev.transfer.number, sizeof(ev.transfer.number), to.user);
-	ev.transfer.own_host = to.scheme == URI_TEL || peer_is_own_host(l->sip, to.host, to.port);
+	number_clean(ev.transfer.number, sizeof(ev.transfer.number), to->user);
+	ev.transfer.own_host =
+		to->scheme == URI_TEL || peer_is_own_host(l->sip, to->host, to->port);
+	ev.transfer.replaces = q->replaces;
+	ev.transfer.replaces_status = q->replaces_status;
 	ev.transfer.no_sub = r->sub == SUB_REFUSED;
 	ev.transfer.immediate = device_is_immediate(l->sip, l);
 	ev.transfer.may_refer = peer != NULL ? peer->may_refer : l->user[0] != '\0';
 	sip_emit(l, &ev);
 }
+
+/* own: the dialog that the REFER makes, taken over; NULL: it came in the leg's. */
+static void refer_take(struct sip_leg *l, struct stack_server *t, const sip_t *request,
+	const struct asked *q, struct dialog *own)
+{
+	struct refer *r = refer_new(l, t, request);
+
+	if (r == NULL) {
+		if (own != NULL)
+			dialog_done(own), free(own);
+		reply_simple(l->sip, l, t, 500, NULL);
+		return;
+	}
+	if (own != NULL)
+		own_add(r, own);
+	r->sub = wants_no_subscription(request) ? SUB_REFUSED : SUB_WANTED;
+	keep_headers(r, request, &q->to);
+	refer_emit(r, q);
+}
+
+void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request)
+{
+	struct asked q = {.replaces = ID_NONE};
+	struct sip_user u;
+
+	if (!refer_check(l, t, request, &q))
+		return;
+	if (l->user[0] != '\0' && (l->sip->cfg.auth_refer || comes_from_elsewhere(l, t)) &&
+		!challenge_check(l->sip, t, request, l->user, &u))
+		return;
+	if (target_check(l, t, &q))
+		refer_take(l, t, request, &q, NULL);
+}
+
+/* ---- outside of the dialog ------------------------------------------------------------------ */
+
+static void refuse_outside(
+	struct sip *s, struct stack_server *t, const sip_t *request, const char *who, const char *why)
+{
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "refer_refused", "source", who, "why", why,
+		NULL);
+	sip_emit_audit(s, who, "refer", request->sip_call_id->i_id, why);
+	reply_simple(s, NULL, t, 403, NULL);
+}
+
+/* Whose call is meant? NULL: nobody's; a header that fits nothing counts as none. */
+static struct sip_leg *target_dialog(struct sip *s, const sip_t *request)
+{
+	const char *value = message_header(request, "Target-Dialog");
+	struct replaces name;
+	uint16_t status;
+
+	if (value == NULL || target_dialog_parse(value, strlen(value), &name) != 0)
+		return NULL;
+	return named_find(s, &name, &status);
+}
+
+/* Only the party of that leg may move its call, however well others know its tags (E-078). */
+static bool owns(const struct caller *c, const struct sip_leg *l)
+{
+	return c->peer != NULL ? str_eq(c->peer->name, l->peer) : str_eq(c->user.name, l->user);
+}
+
+void refer_receive_outside(struct sip *s, struct stack_server *t, const sip_t *request)
+{
+	struct asked q = {.replaces = ID_NONE};
+	struct dialog *own;
+	struct sip_leg *l;
+	struct caller c;
+	const char *who;
+	char source[SOURCE_MAX];
+
+	memset(&c, 0, sizeof(c));
+	if (message_header(request, "Target-Dialog") == NULL) {
+		stack_server_source(s->stack, t, &c.from);
+		source_print(&c.from, source, sizeof(source));
+		refuse_outside(s, t, request, source, "outside a dialog");
+		return;
+	}
+	if (!caller_identify(s, t, request, "refer", &c))
+		return;
+	who = c.peer != NULL ? c.peer->name : c.user.name;
+	l = target_dialog(s, request);
+	if (l == NULL || !owns(&c, l)) {
+		refuse_outside(s, t, request, who,
+			l == NULL ? "Target-Dialog names no dialog" : "dialog of another user");
+		return;
+	}
+	trace_request_in(s, l, t, request);
+	if (!refer_check(l, t, request, &q) || !target_check(l, t, &q))
+		return;
+	own = own_new(s, t, request);
+	if (own == NULL)
+		reply_simple(s, l, t, 400, "Bad Contact");
+	else
+		refer_take(l, t, request, &q, own);
+}
+
+/* ---- answers ------------------------------------------------------------------------------ */
 
 void refer_accept(struct sip *s, const struct action *a)
 {
@@ -259,7 +380,7 @@ void refer_accept(struct sip *s, const struct action *a)
 		return;
 	msg = stack_response(r->t, 202, NULL);
 	if (msg != NULL) {
-		sip_add_dup(msg, sip_object(msg), (sip_header_t *)r->leg->dialog.contact);
+		sip_add_dup(msg, sip_object(msg), (sip_header_t *)refer_dialog(r)->contact);
 		if (r->sub == SUB_REFUSED) /* */
 			message_add_line(msg, "Refer-Sub", "false");
 	}
@@ -281,179 +402,6 @@ void refer_reject(struct sip *s, const struct action *a)
 		reply_simple(s, r->leg, r->t, status, a->text);
 	r->t = NULL;
 	refer_free(r);
-}
-
-/* ---- NOTIFY ------------------------------------------------------------------------------- */
-
-static void notify_done(struct refer *r, uint16_t status)
-{
-	struct event ev = {.type = EV_NOTIFY_DONE};
-
-	ev.notify.cmd = r->cmd;
-	ev.notify.status = status;
-	r->state = REFER_FINISHED;
-	sip_emit(r->leg, &ev);
-}
-
-static void notify_send(struct refer *r, bool final, const char *reason);
-static void notify_goodbye(struct refer *r);
-
-static void on_notify_response(struct request *q, const sip_t *response)
-{
-	struct sip *s = q->leg->sip;
-	struct refer *r = refer_find(s, q->ref);
-	int status = response->sip_status->st_status;
-
-	if (r == NULL || status < 200)
-		return;
-	r->notify = NULL;
-	if (r->state == REFER_FINISHED) {
-		notify_done(r, stack_is_internal(response) ? 0 : (uint16_t)status);
-		return;
-	}
-	if (status >= 300)
-		r->state = REFER_SILENT; /* they want no more; the transfer goes on (E-006) */
-	if (r->waits == NOTHING_WAITS)
-		return;
-	if (r->waits == GOODBYE_WAITS)
-		notify_goodbye(r);
-	else if (r->state == REFER_ACTIVE && r->leg->state == SIDE_UP)
-		notify_send(r, r->waits == FINAL_WAITS, "noresource");
-	else if (r->waits == FINAL_WAITS)
-		notify_done(r, (uint16_t)status);
-	r->waits = NOTHING_WAITS;
-}
-
-static void notify_add_headers(msg_t *msg, struct refer *r, bool final, const char *reason)
-{
-	char value[64], body[TEXT_MAX + 32];
-	sip_t *sip = sip_object(msg);
-	sip_payload_t *pl;
-	const char *phrase = r->text[0] != '\0' ? r->text : sip_status_phrase(r->status);
-
-	snprintf(value, sizeof(value), "refer;id=%u", r->id);
-	message_add_line(msg, "Event", value);
-	if (final)
-		snprintf(value, sizeof(value), "terminated;reason=%s", reason);
-	else
-		snprintf(value, sizeof(value), "active;expires=%u", SUBSCRIPTION_S);
-	message_add_line(msg, "Subscription-State", value);
-	sip_add_dup(msg, sip, (sip_header_t *)r->leg->dialog.contact);
-	sip_add_dup(msg, sip, (sip_header_t *)r->leg->sip->user_agent);
-	sip_add_dup(msg, sip, (sip_header_t *)r->leg->sip->type_sipfrag);
-	snprintf(body, sizeof(body), "SIP/2.0 %u %s\r\n", r->status, phrase != NULL ? phrase : "");
-	pl = sip_payload_create(msg_home(msg), body, (isize_t)strlen(body));
-	if (pl != NULL)
-		msg_header_insert(msg, (msg_pub_t *)sip, (msg_header_t *)pl);
-}
-
-static void notify_send(struct refer *r, bool final, const char *reason)
-{
-	struct sip_leg *l = r->leg;
-	msg_t *msg = dialog_request(&l->dialog, l->sip->stack, SIP_METHOD_NOTIFY);
-	struct stack_dest d;
-
-	if (msg != NULL) {
-		notify_add_headers(msg, r, final, reason);
-		dialog_dest(&l->dialog, &d);
-		r->notify = request_send(l, msg, &d, on_notify_response);
-	}
-	if (final)
-		r->state = REFER_FINISHED;
-	if (r->notify != NULL)
-		r->notify->ref = r->cmd;
-	else if (final)
-		notify_done(r, 0);
-}
-
-/* Ends the subscription for the peer; the transfer goes on. */
-static void notify_goodbye(struct refer *r)
-{
-	if (r->leg->state == SIDE_UP)
-		notify_send(r, true, "timeout");
-	r->state = REFER_SILENT;
-}
-
-/* The subscription of a command that we no longer know: the core still waits for the end. */
-static void notify_unknown(struct sip *s, const struct action *a)
-{
-	struct event ev = {.type = EV_NOTIFY_DONE, .leg = a->leg, .call = id_call(a->leg)};
-
-	if (!a->notify.final)
-		return;
-	ev.notify.cmd = a->notify.cmd;
-	s->hooks.emit(s->hooks.arg, &ev);
-}
-
-void refer_notify(struct sip *s, const struct action *a)
-{
-	struct refer *r = refer_find(s, a->notify.cmd);
-
-	if (r == NULL || r->state == REFER_FINISHED) {
-		notify_unknown(s, a);
-		return;
-	}
-	r->status = a->status;
-	str_set(r->text, a->text);
-	if (r->state != REFER_ACTIVE || r->leg->state != SIDE_UP) {
-		if (a->notify.final)
-			notify_done(r, 0);
-		return;
-	}
-	if (r->notify == NULL)
-		notify_send(r, a->notify.final, "noresource");
-	else
-		r->waits = a->notify.final ? FINAL_WAITS : NOTIFY_WAITS;
-}
-
-/* ---- SUBSCRIBE ---------------------------------------------------------------------------- */
-
-static struct refer *refer_of_event(struct sip_leg *l, const sip_event_t *o)
-{
-	struct refer *r = l->refers;
-
-	for (; r != NULL; r = r->next)
-		if (r->state == REFER_ACTIVE &&
-			(o->o_id == NULL || strtoul(o->o_id, NULL, 10) == r->id))
-			return r;
-	return NULL;
-}
-
-/* Refresh or end of a refer subscription; nothing else can be subscribed to (R-042, E-077). */
-void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *request)
-{
-	const sip_event_t *o = request->sip_event;
-	unsigned long expires =
-		request->sip_expires != NULL ? request->sip_expires->ex_delta : SUBSCRIPTION_S;
-	struct refer *r;
-	msg_t *msg;
-	char value[16];
-
-	if (o == NULL || o->o_type == NULL || strcasecmp(o->o_type, "refer") != 0) {
-		msg = stack_response(t, 489, NULL);
-		if (msg != NULL)
-			message_add_line(msg, "Allow-Events", "refer");
-		reply_final(l->sip, l, t, msg);
-		return;
-	}
-	r = refer_of_event(l, o);
-	if (r == NULL || l->state != SIDE_UP) {
-		reply_simple(l->sip, l, t, 403, NULL);
-		return;
-	}
-	msg = stack_response(t, 200, NULL);
-	snprintf(value, sizeof(value), "%lu", expires > SUBSCRIPTION_S ? SUBSCRIPTION_S : expires);
-	if (msg != NULL) {
-		message_add_line(msg, "Expires", value);
-		sip_add_dup(msg, sip_object(msg), (sip_header_t *)l->dialog.contact);
-	}
-	reply_final(l->sip, l, t, msg);
-	if (expires == 0 && r->notify == NULL)
-		notify_goodbye(r);
-	else if (expires == 0)
-		r->waits = GOODBYE_WAITS, r->state = REFER_SILENT;
-	else if (r->notify == NULL)
-		notify_send(r, false, "");
 }
 
 /* ---- the INVITE that it causes ------------------------------------------------------------- */

@@ -47,25 +47,30 @@ static int take_once(char *dst, size_t size, struct slice value)
 	return str_copy_n(dst, size, value.p, value.n) ? 0 : EINVAL;
 }
 
-static int replaces_param(struct slice param, struct replaces *r)
+/* How a header that names a dialog calls its parameters. */
+struct dialog_words {
+	const char *to_tag, *from_tag, *flag;
+};
+
+static int dialog_param(struct slice param, const struct dialog_words *w, struct replaces *r)
 {
 	struct slice value, name = slice_trim(slice_cut(param, "=", &value));
 
 	value = slice_trim(value);
-	if (slice_iis(name, "to-tag"))
+	if (slice_iis(name, w->to_tag))
 		return take_once(r->to_tag, sizeof(r->to_tag), value);
-	if (slice_iis(name, "from-tag"))
+	if (slice_iis(name, w->from_tag))
 		return take_once(r->from_tag, sizeof(r->from_tag), value);
-	if (slice_iis(name, "early-only")) {
+	if (w->flag && slice_iis(name, w->flag)) {
 		r->early_only = true;
 		return value.p ? EINVAL : 0;
 	}
 	return is_word(name) && (!value.p || is_word(value)) ? 0 : EINVAL;
 }
 
-int replaces_parse(const char *value, size_t len, struct replaces *r)
+static int dialog_parse(struct slice text, const struct dialog_words *w, struct replaces *r)
 {
-	struct slice rest, id = slice_trim(slice_cut(slice_of(value, len), ";", &rest));
+	struct slice rest, id = slice_trim(slice_cut(text, ";", &rest));
 	int rc = 0;
 
 	memset(r, 0, sizeof(*r));
@@ -74,13 +79,27 @@ int replaces_parse(const char *value, size_t len, struct replaces *r)
 	while (!rc && rest.p) {
 		struct slice param = slice_trim(slice_cut(rest, ";", &rest));
 
-		rc = param.n > 0 ? replaces_param(param, r) : EINVAL;
+		rc = param.n > 0 ? dialog_param(param, w, r) : EINVAL;
 	}
 	if (!rc && (r->to_tag[0] == '\0' || r->from_tag[0] == '\0'))
 		rc = EINVAL;
 	if (rc)
 		memset(r, 0, sizeof(*r));
 	return rc;
+}
+
+int replaces_parse(const char *value, size_t len, struct replaces *r)
+{
+	static const struct dialog_words words = {"to-tag", "from-tag", "early-only"};
+
+	return dialog_parse(slice_of(value, len), &words, r);
+}
+
+int target_dialog_parse(const char *value, size_t len, struct replaces *r)
+{
+	static const struct dialog_words words = {"local-tag", "remote-tag", NULL};
+
+	return dialog_parse(slice_of(value, len), &words, r);
 }
 
 int replaces_print(char *buf, size_t size, const struct replaces *r)

@@ -66,6 +66,9 @@ enum referto_error referto_parse(const char *value, size_t len, struct referto *
 /* Reads the value of a Replaces header, not percent-encoded. 0, or EINVAL when Call-ID or a tag is
  * missing, doubled, empty, too long or holds bytes that cannot stand in a header. */
 int replaces_parse(const char *value, size_t len, struct replaces *r);
+/* Reads the value of a Target-Dialog header (RFC 4538 section 7): its local-tag is to_tag, its
+ * remote-tag from_tag, both as its receiver sees the dialog. 0 or EINVAL, as above. */
+int target_dialog_parse(const char *value, size_t len, struct replaces *r);
 /* Writes a Replaces header value. 0 or ENOSPC. */
 int replaces_print(char *buf, size_t size, const struct replaces *r);
 

@@ -202,6 +202,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *a
 	sip_enter(s);
 	registrar_expire(s->registrar, sip_clock());
 	digest_server_tick(s->digest, sip_clock());
+	named_expire(s, sip_clock());
 	tell_malformed(s);
 	sip_leave(s);
 }
@@ -348,6 +349,7 @@ void sip_destroy(struct sip *s)
 		return;
 	s->depth++; /* nobody buries anything while we do */
 	drop_all_legs(s);
+	named_forget(s);
 	if (s->tick != NULL) { /* what never began has nothing to save */
 		save_registrations(s);
 		su_timer_destroy(s->tick);

@@ -33,6 +33,7 @@ struct sip_peer {
 	bool trusted;       /* P-Asserted-Identity and Privacy pass both ways (RFC 3325) */
 	bool trust_case_id; /* X-Case-ID from it is believed */
 	bool may_refer;     /* its REFER may move calls (E-070) */
+	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
 	unsigned failover_ms; /* no response at all for this long: next address */
 };

@@ -1,4 +1,5 @@
-/* fuzz_referto: each line is a Refer-To value, and as a Replaces value and a name-addr list. */
+/* fuzz_referto: each line is a Refer-To value, and as a Replaces or Target-Dialog value and a
+ * name-addr list. */
 #include "fuzz.h"
 #include "sip/referto.h"
 
@@ -29,6 +30,18 @@ static void check_replaces(const char *line)
 	must(memcmp(&r, &again, sizeof(r)) == 0);
 }
 
+static void check_target_dialog(const char *line)
+{
+	struct replaces r;
+
+	if (target_dialog_parse(line, strlen(line), &r)) {
+		must(!r.call_id[0]);
+		return;
+	}
+	must(r.call_id[0] && r.to_tag[0] && r.from_tag[0] && !r.early_only);
+	must(!strpbrk(r.call_id, " \t\r\n;,\"") && !strpbrk(r.to_tag, " \t\r\n;,\"="));
+}
+
 static void check_addrs(const char *line)
 {
 	char text[URI_MAX + 2 * NAME_MAX_ + 8], value[64];
@@ -53,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while ((line = fuzz_line(&data, &size))) {
 		check_referto(line);
 		check_replaces(line);
+		check_target_dialog(line);
 		check_addrs(line);
 		free(line);
 	}

@@ -6,7 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from flows import (end, final_notify, is_final, joined, refer, sipfrag, talk, transfer, wait)
 from segued import Lab
-from ua import Sdp, Call
+from ua import Sdp, Call, uri_of
 
 
 def refused(lab, to, status, headers=(), raw_headers=None):
@@ -320,7 +320,7 @@ def unsubscribe(lab):
 def subscribe_unknown(lab):
     c, a = talk(lab)
     a._do("SUBSCRIBE", [("Event", "refer;id=99"), ("Expires", "60")])
-    a.expect((403, 481), method="SUBSCRIBE")
+    a.expect(403, method="SUBSCRIBE")
     end(c, a)
 
 
@@ -345,6 +345,143 @@ def out_of_dialog(lab):
     x = phone.plain("REFER", target.number, [("Refer-To", lab.refer_to(target.number))])
     assert x.expect((403, 481)).status
     target.expect_none("INVITE", 0.2)
+
+
+def outside(lab, phone, a, to, headers=(), call_id=None, local=None, remote=None):
+    """A REFER outside of any dialog whose Target-Dialog names that of a."""
+    td = f"{call_id or a.call_id};local-tag={local or a.remote_tag};" \
+         f"remote-tag={remote or a.local_tag}"
+    x = phone.call(phone.uri(a.ua.number))
+    x.target = a.target
+    x._do("REFER", [("Refer-To", lab.refer_to(to)), ("Target-Dialog", td)] + list(headers))
+    return x
+
+
+@tap.case("R-048 REFER with Target-Dialog from the owning user: the call moves, NOTIFY in its dialog")
+def target_dialog(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    x = outside(lab, a.ua, a, target.number)
+    r = x.expect((200, 202), method="REFER")
+    x.remote_tag, x.target = r.to_tag, uri_of(r.get("Contact"))
+    n = x.expect("NOTIFY")
+    assert sipfrag(n) == 100 and n.to_tag == x.local_tag and n.from_tag == r.to_tag, n.headers
+    x._do("SUBSCRIBE", [("Event", n.get("Event")), ("Expires", "60")])
+    x.expect(200, method="SUBSCRIBE")
+    x.expect("NOTIFY")
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    final_notify(x, 200)
+    assert not a.holds("NOTIFY")
+    a.expect("BYE")
+    end(c, b)
+    led = lab.ledger(c)
+    assert led.transfers[0]["outcome"] == "completed" and led.transfers[0]["asker"] == a.ua.user
+
+
+@tap.case("R-048 E-001 the owner hangs up after such a REFER: its dialog is ended, the call goes on")
+def target_dialog_leaves(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    x = outside(lab, a.ua, a, target.number)
+    r = x.expect((200, 202), method="REFER")
+    x.remote_tag, x.target = r.to_tag, uri_of(r.get("Contact"))
+    x.expect("NOTIFY")
+    b = target.incoming()
+    b.reply(180)
+    a.hangup()
+    x.expect("NOTIFY", where=is_final)
+    x._do("SUBSCRIBE", [("Event", "refer"), ("Expires", "60")])
+    x.expect((403, 481), method="SUBSCRIBE")
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    end(c, b)
+
+
+@tap.case("R-048 Refer-Sub: false outside of the dialog: no NOTIFY anywhere")
+def target_dialog_silent(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    x = outside(lab, a.ua, a, target.number, [("Refer-Sub", "false")])
+    assert x.expect((200, 202), method="REFER").get("Refer-Sub") == "false"
+    b = target.incoming()
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    assert a.ua.count("NOTIFY") == 0
+    end(c, b)
+
+
+@tap.case("R-048 E-078 Target-Dialog of another user's call: 403, audit, nothing moves")
+def target_dialog_thief(lab):
+    c, a = talk(lab)
+    thief, target = lab.phone(), lab.phone()
+    outside(lab, thief, a, target.number).expect(403, method="REFER")
+    target.expect_none("INVITE", 0.3)
+    assert not a.ended and not c.ended
+    wait("there is an audit row", lambda: lab.rows(
+        f"select * from segue.audit where who = '{thief.user}' and result = 'refused' and "
+        "action = 'refer'"))
+    end(c, a)
+
+
+for _what, _change in (("Call-ID in other case", lambda a: {"call_id": a.call_id.swapcase()}),
+                       ("swapped tags", lambda a: {"local": a.local_tag, "remote": a.remote_tag}),
+                       ("one wrong tag", lambda a: {"remote": "nobody"}),
+                       ("no tags", lambda a: {"call_id": a.call_id + ";x"})):
+    def _wrong(lab, change=_change):
+        c, a = talk(lab)
+        target = lab.phone()
+        outside(lab, a.ua, a, target.number, **change(a)).expect(403, method="REFER")
+        target.expect_none("INVITE", 0.2)
+        end(c, a)
+    tap.case(f"R-048 E-092 Target-Dialog with {_what} names no dialog: 403")(_wrong)
+
+
+@tap.case("R-048 Target-Dialog from a stranger: 403 before anything is told")
+def target_dialog_stranger(lab):
+    c, a = talk(lab)
+    outside(lab, lab.stranger(), a, "2001").expect(403, method="REFER")
+    assert not a.ended and not c.ended
+    end(c, a)
+
+
+@tap.case("R-046 Require: norefersub and nosub are known, others are refused by name: 420")
+def require(lab):
+    c, a = talk(lab)
+    a.refer(lab.refer_to("2001"), [("Require", "explicitsub, norefersub")])
+    r = a.expect(420, method="REFER")
+    assert r.get("Unsupported") == "explicitsub", r.headers
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number), [("Require", "nosub")])
+    a.expect((200, 202), method="REFER")
+    target.incoming().reply(486)
+    a.reinvite(a.sdp.copy())
+    assert a.ua.count("NOTIFY") == 0
+    end(c, a)
+
+
+@tap.case("E-077 a refresh of the subscription: 200 with Expires, and a NOTIFY with the present state")
+def refresh(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    n = refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    a._do("SUBSCRIBE", [("Event", n.get("Event")), ("Expires", "60")])
+    assert a.expect(200, method="SUBSCRIBE").get("Expires") == "60"
+    a.expect("NOTIFY", where=lambda m: not is_final(m))
+    a._do("SUBSCRIBE", [("Event", "refer;id=1"), ("Expires", "60")])
+    a.expect(403, method="SUBSCRIBE")
+    b.answer()
+    b.expect("ACK")
+    final_notify(a, 200)
+    end(c, b)
 
 
 @tap.case("E-079 R-043 a second REFER after a failed one works; its NOTIFY has the id")

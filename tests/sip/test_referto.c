@@ -1,6 +1,6 @@
 /*
  * test_referto: what phones write into Refer-To, what they should not, and Replaces (E-060 to
- * E-064, E-075, R-050, R-055).
+ * E-064, E-075, R-050, R-055), and Target-Dialog (R-048).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -121,6 +121,9 @@ static const char *const replaces_styles[] = {
 	"<sip:c@h;Replaces=id%40host%3Bto-tag%3Dt1%3Bfrom-tag%3Df1>",
 	"<sip:c@h;transport=udp;Replaces=id%40host;to-tag=t1;from-tag=f1>",
 	"sip:c@h?Replaces=id%40host%3Bto-tag%3Dt1%3Bfrom-tag%3Df1",
+	"sip:c@h:5083?Replaces=id%40host%3bfrom-tag%3df1%3bto-tag%3dt1",
+	"sip:c@h;Replaces=id%40host;from-tag=f1;to-tag=t1",
+	"\"C\" <sip:c@h?method=INVITE&Replaces=id%40host%3Bfrom-tag%3Df1%3Bto-tag%3Dt1>",
 };
 
 static void test_replaces(void **state)
@@ -157,6 +160,27 @@ static void test_early_only(void **state)
 	assert_string_equal(r.call_id, "A@b");
 	assert_string_equal(r.from_tag, "X");
 	assert_string_equal(r.to_tag, "yZ");
+}
+
+/* RFC 4538: its tags are named from the receiver's side; nothing in it is a flag. */
+static void test_target_dialog(void **state)
+{
+	static const char *const none[] = {"", "id", "id;local-tag=1", "id;remote-tag=1",
+		"id;local-tag=;remote-tag=1", "id;local-tag=1;local-tag=1;remote-tag=2",
+		"id;to-tag=1;from-tag=2", ";local-tag=1;remote-tag=2", "id;;local-tag=1;remote-tag=2",
+		"i d;local-tag=1;remote-tag=2", "id,b;local-tag=1;remote-tag=2"};
+	static const char good_one[] = "iD@h;remote-tag=Xy;early-only=1;Local-Tag=Zz";
+	struct replaces r;
+
+	assert_int_equal(target_dialog_parse(good_one, strlen(good_one), &r), 0);
+	assert_string_equal(r.call_id, "iD@h");
+	assert_string_equal(r.to_tag, "Zz");
+	assert_string_equal(r.from_tag, "Xy");
+	assert_false(r.early_only);
+	for (size_t i = 0; i < COUNT(none); i++) {
+		assert_int_equal(target_dialog_parse(none[i], strlen(none[i]), &r), EINVAL);
+		assert_string_equal(r.call_id, "");
+	}
 }
 
 /* E-062: allow-listed headers are carried, others are dropped. */
@@ -255,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_replaces),   cmocka_unit_test(test_early_only),
+		cmocka_unit_test(test_target_dialog),
 		cmocka_unit_test(test_headers),	   cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_mutations),
 	};
