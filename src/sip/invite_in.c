@@ -118,7 +118,8 @@ static bool replaces_check(struct sip *s, struct stack_server *t, const sip_t *r
 	}
 	ev->invite.replaces = l->id;
 	ev->invite.early_only = name.early_only;
-	return true;
+	reply_simple(s, NULL, t, 488, NULL);
+	return false;
 }
 
 static void fill_event(struct sip_leg *l, const sip_t *request, const struct caller *c,

@@ -182,7 +182,8 @@ static bool find_replaced(struct sip_leg *l, struct stack_server *t, struct aske
 		return false;
 	}
 	q->replaces = other != NULL ? other->id : ID_NONE;
-	return true;
+	refuse(l, t, 501, "Attended Transfer Is Not Served", q->to.user);
+	return false;
 }
 
 /* Is this REFER one that we can carry out at all? False: it has been answered. */
