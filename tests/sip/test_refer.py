@@ -347,10 +347,10 @@ def out_of_dialog(lab):
     target.expect_none("INVITE", 0.2)
 
 
-def outside(lab, phone, a, to, headers=(), call_id=None, local=None, remote=None):
-    """A REFER outside of any dialog whose Target-Dialog names that of a."""
-    td = f"{call_id or a.call_id};local-tag={local or a.remote_tag};" \
-         f"remote-tag={remote or a.local_tag}"
+def outside(lab, phone, a, to, headers=(), call_id=None, local=None, remote=None, name=None):
+    """A REFER outside of any dialog whose Target-Dialog names that of a, or is `name`."""
+    td = name or f"{call_id or a.call_id};local-tag={local or a.remote_tag};" \
+        f"remote-tag={remote or a.local_tag}"
     x = phone.call(phone.uri(a.ua.number))
     x.target = a.target
     x._do("REFER", [("Refer-To", lab.refer_to(to)), ("Target-Dialog", td)] + list(headers))
@@ -433,7 +433,9 @@ def target_dialog_thief(lab):
 for _what, _change in (("Call-ID in other case", lambda a: {"call_id": a.call_id.swapcase()}),
                        ("swapped tags", lambda a: {"local": a.local_tag, "remote": a.remote_tag}),
                        ("one wrong tag", lambda a: {"remote": "nobody"}),
-                       ("no tags", lambda a: {"call_id": a.call_id + ";x"})):
+                       ("no tags", lambda a: {"name": a.call_id}),
+                       ("tags under the names of Replaces", lambda a: {
+                           "name": f"{a.call_id};to-tag={a.remote_tag};from-tag={a.local_tag}"})):
     def _wrong(lab, change=_change):
         c, a = talk(lab)
         target = lab.phone()
