@@ -40,6 +40,9 @@
 	/* -- queues ------------------------------------------------------------------------ */   \
 	X(ACT_POSITION, "POSITION")   /* leg waits in a queue: its place, for the panel and for an  \
 					 announcement; sent when it enters and when it changes */  \
+	/* -- media ------------------------------------------------------------------------- */   \
+	X(ACT_MEDIA, "MEDIA")         /* what the leg hears from now on; sent when it changes. A new leg\
+					 hears its peer. Nothing happens if no engine carries it */\
 	/* -- runner ------------------------------------------------------------------------ */   \
 	X(ACT_TIMER, "TIMER")         /* (re)start the timer of (id, kind): ms from now; ms < 0 stops */\
 	X(ACT_LEG_FREE, "LEG_FREE")   /* the core forgot this leg; so must the adapter */          \
@@ -55,6 +58,15 @@ ENUM_DECLARE(act, ACTION_LIST);
 	X(SDP_DIR_SENDONLY, "sendonly")                                                            \
 	X(SDP_DIR_SENDRECV, "sendrecv")
 ENUM_DECLARE(sdp_dir, SDP_DIR_LIST);
+
+/* ACT_ANSWER, ACT_OFFER_ANSWER, ACT_OFFER: no party of the call but a media engine is at the other
+ * end of the leg's session. No leg has this id: no call has generation 0. */
+#define ID_MUSIC ((leg_id)1)
+
+struct act_media {
+	enum hears what;
+	char music[USER_MAX]; /* MUSIC: which; "" the standard one */
+};
 
 struct act_dial {
 	struct dest dest;
@@ -107,6 +119,7 @@ struct action {
 		struct act_notify notify;
 		struct act_timer timer;
 		struct act_position position;
+		struct act_media media;
 	};
 };
 

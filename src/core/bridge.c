@@ -179,6 +179,20 @@ void bridge_withdrawn(struct core *c, struct call *k, struct leg *l)
 		roll_back(l);
 }
 
+/* EV_MEDIA_LOST: what it was given leads nowhere. Both sides of a bridge are asked anew; somebody who is
+ * held hears nothing until somebody is there for him. */
+void bridge_media_lost(struct call *k, struct leg *l)
+{
+	struct leg *p = bridge_peer(k, l);
+
+	if (p == NULL || l->state != LEG_UP)
+		return;
+	l->given.rv = 0;
+	k->bridge.rounds = 0;
+	if (k->bridge.state == BRIDGE_SETTLED)
+		k->bridge.state = BRIDGE_UNSETTLED;
+}
+
 /* ---- answers to our offers ------------------------------------------------------------------- */
 
 /* The answer holds although nothing that we know of asked for it: once more, then it stands

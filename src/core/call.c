@@ -155,6 +155,7 @@ void call_run(struct core *c, struct call *k)
 		if (k->nwords == 0)
 			look_for_resume(k);
 	} while (k->nwords);
+	ears_sync(c, k);
 	segment_sync(c, k);
 	if (k->state == END && k->open == RECORD_OPEN)
 		record_close(c, k, k->ended_by[0] ? k->ended_by : "system");

@@ -101,6 +101,9 @@ struct core_config {
 	unsigned away_after;  /* so many offers unanswered in a row set an agent away; 0: never */
 	bool withdraw_away;   /* an offer that rings is withdrawn when its agent sets away (E-113) */
 
+	/* media */
+	enum hears ring_hears; /* MUSIC or RINGBACK: for who is held while somebody rings for them */
+
 	/* policy */
 	uint16_t no_answer_status; /* sipfrag when the target did not answer: 408 or 480 */
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */

@@ -176,6 +176,7 @@ void core_config_default(struct core_config *cfg)
 		.queue_retry_ms = 5000,
 		.queue_wait_ms = 1800000,
 		.away_after = 3,
+		.ring_hears = HEARS_MUSIC,
 		.no_answer_status = 408,
 		.redirect = true,
 		.redirect_max = 5,

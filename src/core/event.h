@@ -32,6 +32,8 @@
 	X(EV_REFRESH, "REFRESH")     /* UPDATE or re-INVITE that changes nothing was answered by the \
 					adapter (E-055); for the log and liveness only */          \
 	X(EV_INFO, "INFO")           /* INFO to be passed across; request kept under `ref` */      \
+	X(EV_MEDIA_LOST, "MEDIA_LOST") /* what this leg sends and hears went through a media engine that\
+					is gone: its session is to be agreed anew */               \
 	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
 	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
 					transport lost */                                          \

@@ -5,7 +5,8 @@
  * running transfer (why that changes) and the open segments (what is on record about it). An event
  * travels: core.c finds the call -> leg.c absorbs what is late or private to a dialog -> call.c
  * turns the rest into a word of the table -> transfer.c looks the row up and runs its verbs ->
- * bridge.c brings the media in line -> segment.c brings the intervals in line.
+ * bridge.c brings the media in line -> ears.c says who hears music instead -> segment.c brings the
+ * intervals in line.
  */
 #ifndef SEGUE_CORE_INNER_H
 #define SEGUE_CORE_INNER_H
@@ -118,6 +119,7 @@ struct leg {
 	uint16_t rv, rv_prev, rv_top; /* version of its SDP: now, before the pending offer, newest */
 	struct given given, offered;  /* agreed; in flight */
 	struct given refused;         /* what it would not take: not offered again */
+	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
 	bool outbound, rel_required, immediate, may_refer, image;
 	int8_t seg;     /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
@@ -258,6 +260,7 @@ struct call {
 	struct target target; /* of the set-up, later of the chain's next step */
 	struct party from;
 	char source[USER_MAX], dialled[NUM_MAX];
+	char music[USER_MAX]; /* what it hears while it is held or waits; "" the standard one */
 	char ended_by[16]; /* who ended it, for the record */
 	struct leg **legs; /* stable addresses within a step */
 	struct segment *segs; /* slots; IV_FREE in state marks an unused one */
@@ -353,10 +356,14 @@ bool bridge_run(struct core *c, struct call *k); /* true if it did something */
 void bridge_offer(struct core *c, struct call *k, struct leg *l);
 void bridge_done(struct core *c, struct call *k, struct leg *l);
 void bridge_withdrawn(struct core *c, struct call *k, struct leg *l);
+void bridge_media_lost(struct call *k, struct leg *l);
 void bridge_forget(struct core *c, struct call *k, struct leg *l);
 struct leg *bridge_peer(const struct call *k, const struct leg *l);
 bool dir_holds(enum dir d);
 enum sdp_dir dir_forced(enum dir d);
+
+/* ears.c */
+void ears_sync(struct core *c, struct call *k);
 
 /* transfer.c, verbs.c */
 void table_step(struct core *c, struct call *k, enum word w);

@@ -506,6 +506,9 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 	case EV_OA_DONE:
 		bridge_done(c, k, l);
 		break;
+	case EV_MEDIA_LOST:
+		bridge_media_lost(k, l);
+		break;
 	case EV_INFO:
 		on_info(c, k, l);
 		break;

@@ -52,6 +52,14 @@ ENUM_DECLARE(origin, ORIGIN_LIST);
 	X(DIR_SENDRECV, "sendrecv")
 ENUM_DECLARE(dir, DIR_LIST);
 
+/* What somebody hears. */
+#define HEARS_LIST(X)                                                                              \
+	X(HEARS_PEER, "peer")         /* whoever its session is with */                            \
+	X(HEARS_MUSIC, "music")       /* and not the peer */                                       \
+	X(HEARS_RINGBACK, "ringback")                                                              \
+	X(HEARS_NOTHING, "nothing")
+ENUM_DECLARE(hears, HEARS_LIST);
+
 /* What a body said about the session, as the SDP scanner saw it. The text itself stays with the
  * adapter, kept as the leg's latest remote SDP. */
 #define SDP_WHAT_LIST(X)                                                                           \

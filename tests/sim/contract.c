@@ -190,6 +190,7 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 		return (l->offer_out || l->ack_due) && l->state != CT_CLOSED;
 	case EV_REFRESH:
 	case EV_INFO:
+	case EV_MEDIA_LOST:
 		return in_dialog(l);
 	case EV_BYE:
 		return in_dialog(l) || (l->state == CT_ENDING && l->ever_up && !l->peer_ended);
@@ -841,6 +842,19 @@ static void act_on_leg(struct contract *ct, const struct action *a)
 	}
 }
 
+/* What a party hears is said when it changes, of one that has a session. */
+static void act_media(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->leg);
+
+	if (l == NULL || l->state != CT_UP)
+		leg_fail(ct, a, "media-no-session", "nobody who could hear");
+	else if (l->hears == a->media.what)
+		leg_fail(ct, a, "media-twice", "it hears that already");
+	else
+		l->hears = a->media.what;
+}
+
 static void take_action(struct contract *ct, const struct action *a)
 {
 	switch (a->type) {
@@ -856,6 +870,9 @@ static void take_action(struct contract *ct, const struct action *a)
 		break;
 	case ACT_NOTIFY:
 		act_notify(ct, a);
+		break;
+	case ACT_MEDIA:
+		act_media(ct, a);
 		break;
 	case ACT_REPLY:
 		act_reply(ct, a);

@@ -232,6 +232,25 @@ static void check_booking(struct contract *ct, const struct call_view *v)
 			id_str(v->id, id));
 }
 
+/* Who waits hears music, and nobody hears it who talks. */
+static void check_ears(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
+	struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL;
+	struct ct_leg *b = owner ? contract_leg(ct, owner->id) : NULL;
+	bool talking = v->interval != NULL && strcmp(v->interval, "talking") == 0;
+	char id[ID_STRLEN];
+
+	if (a == NULL || !is_quiet(a, kept))
+		return;
+	if (talking && b != NULL && is_quiet(b, owner) &&
+		(a->hears != HEARS_PEER || b->hears != HEARS_PEER))
+		contract_fail(ct, "music-in-talk", "call %s books talk, and hears %s and %s",
+			id_str(v->id, id), hears_name(a->hears), hears_name(b->hears));
+	if (strcmp(v->state, "ALONE") == 0 && a->hears == HEARS_PEER)
+		contract_fail(ct, "silence", "leg %s waits and hears nobody", id_str(a->id, id));
+}
+
 static bool is_transient(const char *state)
 {
 	return strcmp(state, "TALK") != 0 && strcmp(state, "END") != 0;
@@ -338,5 +357,6 @@ void judge_call(struct contract *ct, const struct call_view *v)
 	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
 		check_talk(ct, v);
 	check_booking(ct, v);
+	check_ears(ct, v);
 	check_guard(ct, v);
 }

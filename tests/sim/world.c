@@ -34,6 +34,7 @@ enum todo_kind {
 	DO_WITHDRAW,
 	DO_OA_DONE,
 	DO_REFRESH,
+	DO_MEDIA_LOST,
 	DO_INFO,
 	DO_REFER,
 	DO_NOTIFY_DONE,
@@ -544,6 +545,8 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, range(w, 0, 9000), DO_INFO, p->id);
 	if (chance(w, 8))
 		plan(w, range(w, 0, 9000), DO_REFRESH, p->id);
+	if (chance(w, 4))
+		plan(w, range(w, 0, 9000), DO_MEDIA_LOST, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 20000), DO_GONE, p->id);
 	while (chance(w, 22))
@@ -866,6 +869,9 @@ static void do_todo(struct world *w, const struct todo *t)
 		break;
 	case DO_WITHDRAW:
 		send_simple(w, EV_OFFER_WITHDRAWN, t->leg);
+		break;
+	case DO_MEDIA_LOST:
+		send_simple(w, EV_MEDIA_LOST, t->leg);
 		break;
 	case DO_REFRESH:
 		send_simple(w, EV_REFRESH, t->leg);

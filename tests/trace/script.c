@@ -160,6 +160,8 @@ static int do_config(struct script *s)
 		s->cfg.refer_foreign = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "redirect") == 0)
 		s->cfg.redirect = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "ring_hears") == 0 && hears_parse(value) >= 0)
+		s->cfg.ring_hears = (enum hears)hears_parse(value);
 	else if (strcmp(key, "redirect_max") == 0)
 		s->cfg.redirect_max = (unsigned)atoi(value);
 	else
@@ -390,6 +392,7 @@ static const struct {
 	{"withdraw", EV_OFFER_WITHDRAWN},
 	{"done", EV_OA_DONE},
 	{"refresh", EV_REFRESH},
+	{"media_lost", EV_MEDIA_LOST},
 	{"info", EV_INFO},
 	{"bye", EV_BYE},
 	{"gone", EV_GONE},

@@ -313,6 +313,10 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 	case ACT_HANGUP:
 		snprintf(buf, size, "<- %s", hangup_text(st, a->leg));
 		return true;
+	case ACT_MEDIA:
+		snprintf(buf, size, "<- hears %s%s%s", hears_name(a->media.what),
+			a->media.music[0] ? " " : "", a->media.music);
+		return true;
 	case ACT_INFO:
 		snprintf(buf, size, "<- INFO");
 		return a->leg != ID_NONE;
