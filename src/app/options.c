@@ -277,6 +277,18 @@ const struct option options[] = {
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},
+	{"peers", "diversion", OPT_DIVERSION, OPT_RELOAD, IN(struct sip_peer, diversion),
+		.def = "none",
+		.meaning = "How it is told who transferred a call to it: none, diversion (RFC 5806) "
+			   "or\n"
+			   "history_info (RFC 7044)."},
+	{"peers", "verbatim_referral", OPT_BOOL, OPT_RELOAD,
+		IN(struct sip_peer, verbatim_referral), .def = "false",
+		.meaning = "A call that is transferred to it asks for the URI of the Refer-To "
+			   "with all\n"
+			   "its parameters, whatever number the dial plan makes of it; for platforms "
+			   "that\n"
+			   "find their own calls by them."},
 	{"peers", "failover", OPT_TIME, OPT_RELOAD, IN(struct sip_peer, failover_ms),
 		RANGE(100, 32 * SEC), .unit = 1, .def = "3s",
 		.meaning = "No response at all for this long: the next address is tried."},
@@ -639,6 +651,7 @@ static const struct type_row {
 		CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
+	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
 		.check = check_example},
 };
@@ -785,6 +798,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_target_parse(text), dst, err, size);
 	case OPT_LOG_LEVEL:
 		return parse_word(o, log_level_parse(text), dst, err, size);
+	case OPT_DIVERSION:
+		return parse_word(o, diversion_parse(text), dst, err, size);
 	case OPT_FALLBACK:
 		memset(dst, 0, o->size);
 		return fallback_parse(text, dst) ? parse_word(o, -1, dst, err, size) : 0;

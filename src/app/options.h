@@ -28,6 +28,7 @@ enum option_type {
 	OPT_FALLBACK, /* struct fallback */
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,
+	OPT_DIVERSION, /* enum diversion */
 	OPT_EXAMPLE,  /* of a route; checked, not stored */
 	OPT_TYPES_
 };

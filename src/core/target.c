@@ -177,6 +177,21 @@ static void mark_recall(const struct core *c, const struct call *k, struct act_d
 	str_append(d->caller.name, sizeof(d->caller.name), name);
 }
 
+/* The target may be told whose call it is taking over. */
+static void mark_transfer(struct core *c, const struct call *k, struct act_dial *d)
+{
+	const struct dir_user *u = directory_user(c, k->xfer.recall_user);
+
+	d->cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
+	str_set(d->referred_by, k->xfer.recall_user);
+	if (k->xfer.step == STEP_RECALL) {
+		mark_recall(c, k, d);
+	} else if (u) {
+		str_set(d->diverter.number, u->row.number);
+		str_set(d->diverter.name, u->row.name);
+	}
+}
+
 /* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
 {
@@ -188,12 +203,8 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 		a->dial.caller = kept->party;
 		a->dial.like = kept->id;
 	}
-	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]) {
-		a->dial.cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
-		str_set(a->dial.referred_by, k->xfer.recall_user);
-		if (k->xfer.step == STEP_RECALL)
-			mark_recall(c, k, &a->dial);
-	}
+	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0])
+		mark_transfer(c, k, &a->dial);
 	if (kept && kept->rv) {
 		a->from = kept->id;
 		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */

@@ -161,6 +161,13 @@ ENUM_DECLARE(agent_intent, AGENT_INTENT_LIST);
 	X(AGENT_FREE, "free")               /* may be offered a caller */
 ENUM_DECLARE(agent_state, AGENT_STATE_LIST);
 
+/* How a peer is told who sent a call on to it. */
+#define DIVERSION_LIST(X)                                                                          \
+	X(DIVERSION_NONE, "none")                                                                  \
+	X(DIVERSION_HEADER, "diversion")     /* RFC 5806 */                                        \
+	X(DIVERSION_HISTORY, "history_info") /* RFC 7044 */
+ENUM_DECLARE(diversion, DIVERSION_LIST);
+
 /* The party on the other end of a leg, as it presents itself. */
 struct party {
 	char number[NUM_MAX];

@@ -303,6 +303,8 @@ bool message_has_option(const sip_t *sip, const char *option); /* Supported or R
 
 /* The value of a header that the parser does not know; NULL if there is none. */
 const char *message_header(const sip_t *sip, const char *name);
+/* Takes all headers of that name out of a request of ours. */
+void message_remove(msg_t *msg, const char *name);
 /* The value of a header as it was written, where the parser kept it; "" if it does not fit. */
 void message_raw_value(const sip_header_t *h, char *buf, size_t size);
 /* How often a header stands in a request, well formed or not. */
@@ -333,8 +335,6 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request);
 
 void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void invite_dial(struct sip *s, const struct action *a);
-/* "Name" <sip:number@our host>: how a party is shown to others. 0, or an errno if it does not fit. */
-int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size);
 void invite_cancel(struct sip_leg *l, const struct action *a);
 /* Tries the peer's next address after a failure that says "not here". 0 if it was sent again. */
 int invite_failover(struct sip_leg *l, const sip_t *response);
@@ -376,6 +376,8 @@ void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *req
 void refer_accept(struct sip *s, const struct action *a);
 void refer_reject(struct sip *s, const struct action *a);
 void refer_notify(struct sip *s, const struct action *a);
+/* The URI of that REFER's Refer-To, without headers; NULL if it is not known any more. */
+const char *refer_target(struct sip *s, uint64_t cmd);
 /* Adds Referred-By and the Refer-To headers of that REFER to an INVITE. */
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg);
 void refer_abandon(struct sip_leg *l);
@@ -395,6 +397,19 @@ int session_timer_repeat(struct request *r); /* after 422, with l->min_se */
 void session_timer_confirm(struct sip_leg *l, const sip_t *response);
 void session_timer_again(struct sip_leg *l, unsigned ms); /* the refresh met a 491 */
 void session_timer_stop(struct sip_leg *l);
+
+/* ---- identity.c --------------------------------------------------------------------------- */
+
+/* sip:user@our host */
+void identity_uri(const struct sip *s, const char *user, char *buf, size_t size);
+/* "Name" <sip:number@our host>: how a party is shown to others. 0, or an errno if it does not fit. */
+int identity_address(const struct sip *s, const struct party *party, char *buf, size_t size);
+/* The value of From. */
+void identity_from(const struct sip *s, const struct party *caller, char *buf, size_t size);
+/* Before the headers that pass: Diversion, since the newest comes first. */
+void identity_add_diversion(msg_t *msg, struct sip_leg *l, const struct act_dial *dial);
+/* After them: P-Asserted-Identity, Privacy, History-Info, Referred-By, and what the REFER carries. */
+void identity_add(msg_t *msg, struct sip_leg *l, const struct act_dial *dial);
 
 /* ---- who --------------------------------------------------------------------------------- */
 

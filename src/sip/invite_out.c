@@ -23,18 +23,6 @@ struct outbound {
 	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
 };
 
-/* Our name in From, To and Referred-By. */
-static const char *own_host(const struct sip *s)
-{
-	return s->cfg.ndomains > 0 ? s->cfg.domains[0] : s->cfg.realm;
-}
-
-static void own_uri(const struct sip *s, const char *user, char *buf, size_t size)
-{
-	if (uri_build(buf, size, user, own_host(s), 0, NULL) != 0)
-		str_copy(buf, size, "sip:invalid.invalid");
-}
-
 /* ---- where to ----------------------------------------------------------------------------- */
 
 /* Next hop toward a URI: "sip:host:port;transport=x". */
@@ -83,62 +71,29 @@ static int to_contact(struct sip_leg *l, const struct dest *dest, struct outboun
 		dest_of_uri(b->uri, &o->dest);
 	else
 		o->next = o->dest;
-	own_uri(l->sip, dest->number[0] != '\0' ? dest->number : b->user, uri, sizeof(uri));
+	identity_uri(l->sip, dest->number[0] != '\0' ? dest->number : b->user, uri, sizeof(uri));
 	snprintf(o->to, sizeof(o->to), "<%s>", uri);
 	return 0;
 }
 
-static int to_peer(struct sip_leg *l, const struct dest *dest, struct outbound *o)
+static int to_peer(struct sip_leg *l, const struct act_dial *dial, struct outbound *o)
 {
+	const struct dest *dest = &dial->dest;
 	const struct sip_peer *p = peer_by_name(l->sip, dest->peer);
+	const char *referral = dial->cmd != 0 ? refer_target(l->sip, dial->cmd) : NULL;
 	struct uri u;
 
 	if (p == NULL || peer_dest(l->sip, p, 0, &o->dest) != 0 ||
 		uri_parse_str(o->dest.uri, &u) != URI_OK)
 		return ENOENT;
 	str_set(l->peer, p->name);
-	if (uri_build(o->ruri, sizeof(o->ruri), dest->number, u.host, u.port, NULL) != 0)
+	if (p->verbatim_referral && referral != NULL && uri_parse_str(referral, &u) == URI_OK &&
+		u.scheme != URI_TEL)
+		str_set(o->ruri, referral);
+	else if (uri_build(o->ruri, sizeof(o->ruri), dest->number, u.host, u.port, NULL) != 0)
 		return EINVAL;
 	snprintf(o->to, sizeof(o->to), "<%s>", o->ruri);
 	return 0;
-}
-
-/* ---- who calls ---------------------------------------------------------------------------- */
-
-static void write_from(struct sip_leg *l, const struct party *caller, struct outbound *o)
-{
-	char uri[URI_MAX];
-
-	if (caller->anonymous) { /* RFC 3323 section 4.1.1.3 */
-		str_set(o->from, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
-		return;
-	}
-	own_uri(l->sip, caller->number, uri, sizeof(uri));
-	if (addr_print(o->from, sizeof(o->from), caller->name, uri) != 0)
-		snprintf(o->from, sizeof(o->from), "<%s>", uri);
-}
-
-int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size)
-{
-	char uri[URI_MAX];
-
-	own_uri(s, party->number, uri, sizeof(uri));
-	return addr_print(buf, size, party->name, uri);
-}
-
-/* A trusted peer is told who calls, whatever From says (RFC 3325 section 9.1, R-062). */
-static void add_identity(msg_t *msg, struct sip_leg *l, const struct party *caller)
-{
-	const struct sip_peer *p = peer_by_name(l->sip, l->peer);
-	char value[URI_MAX + 2 * NAME_MAX_];
-
-	if (p == NULL || !p->trusted || caller->number[0] == '\0')
-		return;
-	if (message_header(sip_object(msg), "P-Asserted-Identity") == NULL &&
-		invite_own_address(l->sip, caller, value, sizeof(value)) == 0)
-		message_add_line(msg, "P-Asserted-Identity", value);
-	if (caller->anonymous && sip_object(msg)->sip_privacy == NULL)
-		message_add_line(msg, "Privacy", "id");
 }
 
 /* ---- the INVITE --------------------------------------------------------------------------- */
@@ -155,19 +110,17 @@ static void add_route(msg_t *msg, const char *path)
 	}
 }
 
-static void add_transfer(msg_t *msg, struct sip_leg *l, const struct act_dial *dial)
+/* The phone may ring differently, and other systems can tell which transfer came back. */
+static void add_recall(msg_t *msg, const struct act_dial *dial)
 {
-	char uri[URI_MAX], value[URI_MAX + 2];
+	char id[UUID_STRLEN];
 
-	if (dial->cmd != 0)
-		refer_add_headers(l->sip, dial->cmd, msg);
-	if (dial->referred_by[0] != '\0' && sip_object(msg)->sip_referred_by == NULL) {
-		own_uri(l->sip, dial->referred_by, uri, sizeof(uri));
-		snprintf(value, sizeof(value), "<%s>", uri);
-		message_add_line(msg, "Referred-By", value);
-	}
-	if (dial->recall) /* RFC 7462 section 8.2.2 */
-		message_add_line(msg, "Alert-Info", "<urn:alert:service:recall:transfer>");
+	if (!dial->recall)
+		return;
+	/* RFC 7462 section 8.2.2 */
+	message_add_line(msg, "Alert-Info", "<urn:alert:service:recall:transfer>");
+	if (!uuid_is_nil(&dial->xfer))
+		message_add_line(msg, "X-Segue-Transfer", uuid_str(&dial->xfer, id));
 }
 
 static msg_t *write_invite(struct sip_leg *l, const struct action *a, const struct outbound *o)
@@ -192,9 +145,10 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 		add_route(msg, o->path);
 	message_add_capabilities(msg, l);
 	session_timer_offer(l, msg);
+	identity_add_diversion(msg, l, dial);
 	message_pass_headers(msg, l, like, transfer ? HEADER_TRIP_TRANSFER : HEADER_TRIP_CALL);
-	add_transfer(msg, l, dial);
-	add_identity(msg, l, &dial->caller);
+	identity_add(msg, l, dial);
+	add_recall(msg, dial);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	return msg;
@@ -204,14 +158,18 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 
 static void failover_arm(struct sip_leg *l);
 
-/* The Request-URI names the host that is asked. */
+struct hop {
+	const char *from, *to; /* URIs of the peer's addresses */
+};
+
+/* The Request-URI names the host that is asked; one that was given verbatim stays. */
 static void edit_host(msg_t *msg, void *arg)
 {
-	const struct stack_dest *d = arg;
+	const struct hop *hop = arg;
 	sip_request_t *rq = sip_object(msg)->sip_request;
-	url_t *next = url_make(msg_home(msg), d->uri);
+	url_t *last = url_make(msg_home(msg), hop->from), *next = url_make(msg_home(msg), hop->to);
 
-	if (next == NULL || next->url_host == NULL)
+	if (last == NULL || next == NULL || !str_eq(last->url_host, rq->rq_url->url_host))
 		return;
 	rq->rq_url->url_host = next->url_host;
 	rq->rq_url->url_port = next->url_port;
@@ -227,9 +185,11 @@ static int failover_next(struct sip_leg *l)
 	if (p == NULL || l->calling == NULL || l->state != SIDE_CALLING)
 		return ENOENT;
 	while (peer_dest(l->sip, p, ++l->address, &d) == 0) {
+		struct hop hop = {p->address[l->address - 1], d.uri};
+
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "failover", "peer", p->name, "to",
 			d.uri, NULL);
-		if (request_repeat(l->calling, &d, edit_host, &d) == 0) {
+		if (request_repeat(l->calling, &d, edit_host, &hop) == 0) {
 			failover_arm(l);
 			return 0;
 		}
@@ -286,11 +246,11 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	int err;
 
 	o->dest.listener = o->next.listener = -1;
-	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial.dest, o)
+	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial, o)
 					     : to_contact(l, &a->dial.dest, o);
 	if (err != 0)
 		return err;
-	write_from(l, &a->dial.caller, o);
+	identity_from(l->sip, &a->dial.caller, o->from, sizeof(o->from));
 	snprintf(id, sizeof(id), "%016llx%016llx", (unsigned long long)sip_random(l->sip),
 		(unsigned long long)sip_random(l->sip));
 	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to, &o->next);

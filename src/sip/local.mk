@@ -7,6 +7,7 @@ libsip_a_SOURCES = \
 	src/sip/caller.c \
 	src/sip/challenge.c \
 	src/sip/dialog.c src/sip/dialog.h \
+	src/sip/identity.c \
 	src/sip/info.c \
 	src/sip/internal.h \
 	src/sip/invite_in.c \

@@ -5,6 +5,7 @@ sip_tests = \
 	tests/sip/test_call.py \
 	tests/sip/test_ctl.py \
 	tests/sip/test_hostile.py \
+	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
 	tests/sip/test_policy.py \
