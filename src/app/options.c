@@ -39,6 +39,12 @@ const struct section sections[] = {
 	{"fallback", .meaning = "Chains of their own for some kinds of target, written as "
 				"transfer.fallback, which is for\n"
 				"those that have none here."},
+	{"numbers",
+		.meaning = "How people dial here. What outside numbers are in E.164 form decides about "
+			   "their class,\n"
+			   "and with segue.number_classes about who may dial them: international and "
+			   "premium\n"
+			   "numbers nobody, unless a row there, or the user's own row, says so."},
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
@@ -151,6 +157,14 @@ const struct option options[] = {
 	{"transfer", "foreign", OPT_BOOL, OPT_RELOAD, AT(core.refer_foreign), .def = "false",
 		.meaning = "Take the number out of a Refer-To that names a foreign host; false "
 			   "refuses it."},
+	{"transfer", "ring_busy", OPT_BOOL, OPT_RELOAD, AT(core.ring_busy), .def = "true",
+		.meaning = "Ring a target who is on a call already (call waiting); false refuses the "
+			   "transfer."},
+	{"transfer", "ring_unregistered", OPT_BOOL, OPT_RELOAD, AT(core.ring_unregistered),
+		.def = "true",
+		.meaning = "Accept a transfer to a user who has no phone: it fails at once, and the "
+			   "fallback chain\n"
+			   "is there for the caller; false refuses it."},
 	{"transfer", "redirect", OPT_BOOL, OPT_RELOAD, AT(core.redirect), .def = "true",
 		.meaning = "Follow a 3xx answer if it names one of our own numbers."},
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),
@@ -192,6 +206,26 @@ const struct option options[] = {
 		.meaning = "After a transfer to an outside number."},
 	{"fallback", "voicemail", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_VOICEMAIL), .def = "",
 		.example = "recall", .meaning = "After a transfer to a mailbox."},
+
+	/* ---- numbers ---- */
+	{"numbers", "country", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.country), .def = "",
+		.example = "49",
+		.meaning = "Country code. Numbers of this country are of class national, others "
+			   "international;\n"
+			   "while it is not set, every number with a country code is international."},
+	{"numbers", "area", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.area), .def = "",
+		.example = "89",
+		.meaning = "Area code put before local numbers; empty: they stay as they are."},
+	{"numbers", "trunk_prefix", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.trunk), .def = "0",
+		.meaning = "What national numbers begin with; empty where they begin with nothing."},
+	{"numbers", "international_prefix", OPT_NUMBER, OPT_RELOAD,
+		AT(core.numbering.international), .def = "00",
+		.meaning = "What international numbers begin with, instead of +."},
+	{"numbers", "national_digits", OPT_INT, OPT_RELOAD, AT(core.numbering.national_digits),
+		RANGE(0, 15), .unit = 1, .def = "0",
+		.meaning = "A number without any prefix is national from so many digits on, such as "
+			   "10 in\n"
+			   "North America; 0: never."},
 
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",

@@ -2,6 +2,7 @@
 #include "core/core.h"
 
 ENUM_DEFINE(target_kind, TARGET_KIND_LIST)
+ENUM_DEFINE(user_role, USER_ROLE_LIST)
 ENUM_DEFINE(source_kind, SOURCE_KIND_LIST)
 ENUM_DEFINE(origin, ORIGIN_LIST)
 ENUM_DEFINE(xfer_kind, XFER_KIND_LIST)

@@ -27,6 +27,13 @@
 	X(TARGET_VOICEMAIL, "voicemail")
 ENUM_DECLARE(target_kind, TARGET_KIND_LIST);
 
+/* users.role: what somebody may do beyond his own calls, and which numbers he may dial. */
+#define USER_ROLE_LIST(X)                                                                          \
+	X(USER_AGENT, "agent")                                                                     \
+	X(USER_SUPERVISOR, "supervisor")                                                           \
+	X(USER_ADMIN, "admin")
+ENUM_DECLARE(user_role, USER_ROLE_LIST);
+
 /* Where an incoming INVITE comes from; the adapter has authenticated it. */
 #define SOURCE_KIND_LIST(X)                                                                        \
 	X(SOURCE_PEER, "peer")                                                                     \
