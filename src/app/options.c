@@ -48,6 +48,7 @@ const struct section sections[] = {
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
+	{"http", .meaning = "The panel, the API under /api/v1, metrics. Off unless `listen` says where."},
 	{"log", .meaning = "One logfmt line for each thing that happens."},
 	{"recorder", .meaning = "The flight recorder: the last events, always on, replayable."},
 	{"peers", SIP_PEERS_MAX, offsetof(struct app_config, sip.peers), sizeof(struct sip_peer),
@@ -267,6 +268,52 @@ const struct option options[] = {
 	{"control", "node", OPT_INT, 0, AT(node), RANGE(0, 255), .unit = 1, .def = "0",
 		.meaning = "Number of this segued where several share a database; part of every "
 			   "call id."},
+
+	/* ---- http ---- */
+	{"http", "listen", OPT_HTTP, 0, LIST_AT(http.listen, http.nlisten, HTTP_LISTEN_MAX),
+		.def = "", .example = "127.0.0.1:8080",
+		.meaning = "Addresses and ports to listen on; none: no HTTP."},
+	{"http", "tls_cert", OPT_PATH, 0, AT(http.tls_cert), .def = "",
+		.example = "/etc/segue/cert.pem",
+		.meaning = "Certificate chain (PEM). \"\": plain HTTP, for a proxy in front that does "
+			   "TLS."},
+	{"http", "tls_key", OPT_PATH, 0, AT(http.tls_key), .def = "",
+		.example = "/etc/segue/key.pem", .meaning = "Its private key (PEM)."},
+	{"http", "proxies", OPT_NET, 0, LIST_AT(http.proxies, http.nproxies, HTTP_PROXIES_MAX),
+		.def = "", .example = "127.0.0.1",
+		.meaning = "Addresses or networks of proxies in front: their X-Forwarded-For and\n"
+			   "X-Forwarded-Proto are believed."},
+	{"http", "panel_dir", OPT_PATH, OPT_RELOAD, AT(panel_dir), .def = "/usr/share/segue/panel",
+		.meaning = "Directory of the panel's files; \"\" serves none."},
+	{"http", "sessions", OPT_PATH, 0, AT(access.sessions), .def = "/var/lib/segue/sessions",
+		.meaning = "File that carries logins over a restart; \"\" keeps none."},
+	{"http", "access_copy", OPT_PATH, 0, AT(access.copy), .def = "/var/lib/segue/access",
+		.meaning = "File with the last good copy of logins and tokens, used while the "
+			   "database is\n"
+			   "away; \"\" keeps none."},
+	{"http", "session", OPT_TIME, OPT_RELOAD, AT(access.session_ms),
+		RANGE(MINUTE, 20 * 24 * HOUR), .unit = 1, .def = "12h",
+		.meaning = "A login ends when it was not used for so long."},
+	{"http", "mask_agents", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_AGENT]),
+		.def = "false",
+		.meaning = "Show agents the numbers of outside parties without their middle."},
+	{"http", "mask_supervisors", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_SUPERVISOR]),
+		.def = "false", .meaning = "The same for supervisors."},
+	{"http", "connections", OPT_INT, 0, AT(http.connections), RANGE(8, 100000), .unit = 1,
+		.def = "2000", .meaning = "Connections at most; each page that is open needs one."},
+	{"http", "connections_each", OPT_INT, 0, AT(http.connections_each), RANGE(1, 100000),
+		.unit = 1, .def = "1000",
+		.meaning = "Of these from one address at most; a proxy is one address."},
+	{"http", "body", OPT_SIZE, 0, AT(http.body_max), RANGE(1 << 10, 16 * MB), .unit = 1,
+		.def = "64KB", .meaning = "Largest body of a request; more is answered 413."},
+	{"http", "request", OPT_TIME, 0, AT(http.request_ms), RANGE(SEC, 10 * MINUTE), .unit = 1,
+		.def = "20s", .meaning = "A request that is not whole by then is cut off."},
+	{"http", "idle", OPT_TIME, 0, AT(http.idle_ms), RANGE(SEC, HOUR), .unit = 1,
+		.def = "60s", .meaning = "A connection on which nothing moves is closed after this."},
+	{"http", "db_connections", OPT_INT, 0, AT(http_db_threads), RANGE(1, 8), .unit = 1,
+		.def = "2", .meaning = "Connections to the database for history and reports."},
+	{"http", "query", OPT_TIME, 0, AT(http_query_ms), RANGE(SEC, 10 * MINUTE), .unit = 1,
+		.def = "20s", .meaning = "A question to the database that takes longer is given up."},
 
 	/* ---- log ---- */
 	{"log", "target", OPT_LOG_TARGET, OPT_RELOAD, AT(log_target), .def = "stderr",
@@ -571,6 +618,16 @@ static int check_listen(const char *text)
 	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
 }
 
+static int check_http(const char *text)
+{
+	char copy[HTTP_ADDRESS_MAX], *host, *port;
+	bool v6;
+
+	if (!str_set(copy, text) || split_host(copy, &host, &port, &v6) || port == NULL)
+		return EINVAL;
+	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
+}
+
 static int check_address(const char *text)
 {
 	char copy[128], *host, *port, *param;
@@ -672,6 +729,8 @@ static const struct type_row {
 	[OPT_LISTEN] = {"udp or tcp, an IP address and a port, such as udp:127.0.0.1:5060 or "
 			"tcp:[::1]:5060",
 		CONFIG_TYPE_STRING, .check = check_listen},
+	[OPT_HTTP] = {"an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+		CONFIG_TYPE_STRING, .check = check_http},
 	[OPT_HOST] = {"a host name or an IP address", CONFIG_TYPE_STRING},
 	[OPT_ADDRESS] = {"HOST, HOST:PORT or [V6]:PORT, with ;transport=tcp after it for TCP",
 		CONFIG_TYPE_STRING, .check = check_address},

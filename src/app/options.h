@@ -20,6 +20,7 @@ enum option_type {
 	OPT_MODE,     /* file permissions */
 	OPT_PATH,
 	OPT_LISTEN,   /* udp:ADDRESS:PORT */
+	OPT_HTTP,     /* ADDRESS:PORT */
 	OPT_HOST,
 	OPT_ADDRESS,  /* where a peer is */
 	OPT_NET,      /* address or network */

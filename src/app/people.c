@@ -17,6 +17,8 @@ struct people {
 	struct loop_watch *watch;
 	struct person *by_name;
 	bool synced, from_file;
+	void (*on_synced)(void *arg); /* may be NULL */
+	void *on_synced_arg;
 };
 
 struct people *people_create(struct runner *runner)
@@ -121,6 +123,8 @@ static void on_synced(void *arg, int from_file)
 	snprintf(n, sizeof(n), "%u", HASH_COUNT(p->by_name));
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "directory_read", "from",
 		from_file ? "file" : "database", "users", n, NULL);
+	if (p->on_synced != NULL)
+		p->on_synced(p->on_synced_arg);
 }
 
 static void on_readable(void *arg, int events)
@@ -157,6 +161,12 @@ void people_refresh(struct people *p)
 {
 	if (p->directory != NULL)
 		directory_refresh(p->directory);
+}
+
+void people_on_synced(struct people *p, void (*fn)(void *arg), void *arg)
+{
+	p->on_synced = fn;
+	p->on_synced_arg = arg;
 }
 
 void people_destroy(struct people *p)

@@ -28,6 +28,9 @@ int people_start(struct people *p, const struct app_config *cfg, struct loop *lo
 void people_refresh(struct people *p);
 void people_destroy(struct people *p);
 
+/* Calls fn whenever a whole copy has been delivered. NULL ends that. */
+void people_on_synced(struct people *p, void (*fn)(void *arg), void *arg);
+
 /* Fills *u and returns true if there is such a user. O(1). */
 bool people_find(const struct people *p, const char *name, struct sip_user *u);
 

@@ -47,6 +47,8 @@ struct runner {
 	uint64_t random[64];
 	unsigned random_left;
 	struct runner_stats stats;
+	runner_step_fn *watcher; /* may be NULL */
+	void *watcher_arg;
 	int drain_fd; /* -1 while not draining */
 	struct loop_watch *drain_watch;
 	void (*drained)(void *arg);
@@ -264,6 +266,8 @@ static void step(struct runner *r, struct event *ev)
 	recorder_add(r->recorder, ev);
 	core_step(r->core, ev, &r->out);
 	put_on_record(r, ev);
+	if (r->watcher != NULL)
+		r->watcher(r->watcher_arg, ev, &r->out);
 	if (ev->type == EV_INVITE) {
 		r->stats.invites++;
 		recorder_note_leg(r->recorder, r->out.leg);
@@ -438,6 +442,12 @@ void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), 
 	hang_up_all(r);
 	if (core_call_count(r->core) == 0)
 		finish_drain(r);
+}
+
+void runner_watch(struct runner *r, runner_step_fn *fn, void *arg)
+{
+	r->watcher = fn;
+	r->watcher_arg = arg;
 }
 
 struct core *runner_core(struct runner *r)

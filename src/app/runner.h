@@ -46,6 +46,11 @@ void runner_forget(struct runner *r, void *arg);
  * or after grace_ms. */
 void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), void *arg);
 
+/* Calls fn after each step, when its facts are on record and its actions not yet carried out. NULL
+ * ends that. */
+typedef void runner_step_fn(void *arg, const struct event *ev, const struct core_out *out);
+void runner_watch(struct runner *r, runner_step_fn *fn, void *arg);
+
 struct core *runner_core(struct runner *r);
 struct sip *runner_sip(struct runner *r);
 struct story *runner_story(struct runner *r);

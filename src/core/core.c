@@ -286,7 +286,8 @@ static void step_audit(struct core *c)
 {
 	const struct ev_audit *e = &c->ev->audit;
 
-	audit(c, NULL, e->who, ORIGIN_SYSTEM, e->action, e->object, "refused", e->why);
+	audit(c, NULL, e->who, e->via == ORIGIN_SIP ? ORIGIN_SYSTEM : e->via, e->action,
+		e->object, "refused", e->why);
 }
 
 void core_step(struct core *c, const struct event *ev, struct core_out *out)

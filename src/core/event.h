@@ -281,6 +281,7 @@ struct ev_audit {
 	char action[32]; /* register, invite, refer, ctl ... */
 	char object[NUM_MAX];
 	char why[TEXT_MAX];
+	enum origin via; /* ORIGIN_SIP: not a command, on record as system */
 };
 
 struct event {
