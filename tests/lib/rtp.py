@@ -12,6 +12,7 @@ newest description does not say, and it hears whatever arrives at its port, from
 is found by frequency (Goertzel), in windows of WINDOW seconds.
 """
 import array
+import collections
 import math
 import random
 import select
@@ -95,21 +96,68 @@ def write_wav(path, freq, seconds, rate=RATE):
     return path
 
 
-# ---- a party ---------------------------------------------------------------------------------------
+# ---- ears ------------------------------------------------------------------------------------------
 
 
-class Rtp:
+class Ear:
+    """What was heard lately. Who fills it calls listen() with samples as they come."""
+    tone = None    # what the party itself plays, for messages
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.heard = collections.deque()   # (when, samples), the newest last
+
+    def listen(self, samples):
+        now = time.monotonic()
+        with self.lock:
+            self.heard.append((now, samples))
+            while self.heard[0][0] < now - KEEP:
+                self.heard.popleft()
+
+    def samples(self, seconds=WINDOW):
+        """What was heard in the last seconds; nothing where nothing came."""
+        since, got = time.monotonic() - seconds, array.array("h")
+        with self.lock:
+            for at, samples in self.heard:
+                if at >= since:
+                    got.extend(samples)
+        return got
+
+    def hears(self):
+        """The tones of the last WINDOW seconds. Less than half a window of sound is silence."""
+        samples = self.samples()
+        return tones_in(samples) if len(samples) >= WINDOW * RATE / 2 else set()
+
+
+def wait_heard(expected, timeout=ua.WAIT):
+    """Until each ear hears exactly the tones it should: {ear: {frequency, ...}}."""
+    expected = {ear: set(tones) for ear, tones in expected.items()}
+    deadline = time.monotonic() + timeout
+    while True:
+        got = {ear: ear.hears() for ear in expected}
+        if got == expected:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError("not heard as it should be: " + "; ".join(
+                f"the party of {e.tone} Hz hears {sorted(got[e])}, expected {sorted(t)}"
+                for e, t in expected.items()))
+        time.sleep(WINDOW / 4)
+
+
+# ---- a scripted party ------------------------------------------------------------------------------
+
+
+class Rtp(Ear):
     """One end of a media session: a port, a tone to play (None: it only listens), an ear."""
 
     def __init__(self, tone=None, ip="127.0.0.1"):
+        super().__init__()
         self.tone, self.ip = tone, ip
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         self.sock.bind((ip, 0))
         self.sock.setblocking(False)
         self.port = self.sock.getsockname()[1]
-        self.lock = threading.Lock()
-        self.heard = []        # (when, payload), the newest last
         self.sources = {}      # address: packets
         self.strange = []      # what came and is no mu-law
         self.call = None
@@ -122,10 +170,10 @@ class Rtp:
 
     def sdp(self, **kw):
         """A session description with this port."""
-        return ua.Sdp(port=self.port, ip=self.ip, audio="0", **kw)
+        return ua.Sdp(port=self.port, ip=self.ip, audio=str(PCMU), **kw)
 
     def follow(self, call):
-        """Sends as the newest descriptions of that call say, from now on."""
+        """Sends as the newest descriptions of that call say, from now on. None: it is silent."""
         self.call = call
 
     def close(self):
@@ -169,30 +217,11 @@ class Rtp:
             data, src = self.sock.recvfrom(2048)
         except OSError:
             return  # the echo of a packet that nobody took
-        if len(data) < 12 or data[0] >> 6 != 2:
+        if len(data) < 12 or data[0] >> 6 != 2 or data[1] & 0x7f != PCMU:
             self.strange.append(data)
             return
-        with self.lock:
-            self.sources[src] = self.sources.get(src, 0) + 1
-            if data[1] & 0x7f != PCMU:
-                self.strange.append(data)
-                return
-            now = time.monotonic()
-            self.heard.append((now, data[12 + 4 * (data[0] & 15):]))
-            while self.heard[0][0] < now - KEEP:
-                self.heard.pop(0)
-
-    def samples(self, seconds=WINDOW):
-        """What was heard in the last seconds, silence left out."""
-        since = time.monotonic() - seconds
-        with self.lock:
-            payload = b"".join(p for at, p in self.heard if at >= since)
-        return array.array("h", (DECODED[b] for b in payload))
-
-    def hears(self):
-        """The tones of the last WINDOW seconds. Less than half a window of sound is silence."""
-        samples = self.samples()
-        return tones_in(samples) if len(samples) >= WINDOW * RATE / 2 else set()
+        self.sources[src] = self.sources.get(src, 0) + 1
+        self.listen(array.array("h", (DECODED[b] for b in data[12 + 4 * (data[0] & 15):])))
 
     # -- both ------------------------------------------------------------------------------
 
@@ -205,17 +234,3 @@ class Rtp:
                 due += PTIME
             elif select.select([self.sock], [], [], left)[0]:
                 self._receive()
-
-
-def wait_heard(expected, timeout=ua.WAIT):
-    """Until each ear hears exactly the tones it should: {ear: {frequency, ...}}."""
-    deadline = time.monotonic() + timeout
-    while True:
-        got = {ear: ear.hears() for ear in expected}
-        if got == {ear: set(tones) for ear, tones in expected.items()}:
-            return
-        if time.monotonic() > deadline:
-            raise AssertionError("not heard as it should be: " + "; ".join(
-                f"{getattr(e, 'tone', '')} Hz party hears {sorted(got[e])}, expected {sorted(t)}"
-                for e, t in expected.items()))
-        time.sleep(WINDOW / 4)

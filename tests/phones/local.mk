@@ -5,4 +5,4 @@ phones_tests = \
 	tests/phones/test_linphone.py \
 	tests/phones/test_twinkle.py
 TESTS += $(phones_tests)
-EXTRA_DIST += $(phones_tests) tests/phones/phones.py tests/phones/scenes.py
+EXTRA_DIST += $(phones_tests) tests/phones/phones.py tests/phones/scenes.py tests/phones/sound.py

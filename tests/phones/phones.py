@@ -1,12 +1,13 @@
 """phones: real softphones, headless, as registered users of a lab.
 
-    agent = phones.Linphone(lab)       # a user and a directory of its own
+    agent = phones.Linphone(lab, 560)  # a user, a directory, and a tone of its own
     agent.open()                       # the process, registered by digest
     agent.rings(); agent.answer(); agent.hold(); agent.resume()
     agent.transfer("2001"); agent.hangup(); agent.ended()
 
 Promise: no phone touches audio hardware, the real home directory or a fixed port; each dies with the
-test, and is stopped by its pid. All kinds have the same methods; each returns when the phone has said
+test, and is stopped by its pid. While it is in a call it plays its tone, and hears() says which tones
+it hears. All kinds have the same methods; each returns when the phone has said
 that it is so and fails after WAIT seconds, showing what the phone did say. What is peculiar to a
 program is said where it is stepped around.
 """
@@ -21,10 +22,13 @@ import subprocess
 import threading
 import time
 
+import rtp
 import segued
+import sound
 import tap
 
 WAIT = 20.0
+SPEECH = 160   # seconds that a played file lasts: longer than any case
 RTP_PORTS = 20
 PR_SET_PDEATHSIG = 1
 CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
@@ -66,8 +70,8 @@ class Phone:
     """A user, a directory, ports and a process. Kinds fill in the commands and what they answer."""
     kind = None
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, lab, tone=rtp.TONES[1]):
+        self.lab, self.tone = lab, tone
         with lab.lock:
             i, lab.next_user = lab.next_user, lab.next_user + 1
         self.user, self.number, self.password = f"u{i:03d}", str(2000 + i), f"pw-u{i:03d}"
@@ -76,7 +80,7 @@ class Phone:
         self.home = os.path.join(lab.dir, f"{self.kind}-{self.user}")
         os.makedirs(self.home)
         self.lines, self.read_to, self.cond = [], 0, threading.Condition()
-        self.proc = None
+        self.proc = self.sound = None
 
     def open(self):
         """Starts it and waits until it is registered."""
@@ -129,14 +133,15 @@ class Phone:
 
     def close(self):
         """Asks it to quit, kills it by pid if it does not."""
-        if self.proc is None or self.proc.poll() is not None:
-            return
-        try:
-            self.quit()
-            self.proc.wait(2)
-        except (OSError, subprocess.TimeoutExpired):
-            self.proc.kill()
-            self.proc.wait()
+        if self.proc and self.proc.poll() is None:
+            try:
+                self.quit()
+                self.proc.wait(2)
+            except (OSError, subprocess.TimeoutExpired):
+                self.proc.kill()
+                self.proc.wait()
+        if self.sound:
+            self.sound.close()
 
     # -- what it says ----------------------------------------------------------------------
 
@@ -173,6 +178,11 @@ class Phone:
 
     # -- what tests ask --------------------------------------------------------------------
 
+    def hears(self):
+        """The tones that it hears now."""
+        self.poll()
+        return self.sound.hears()
+
     def owns(self, port):
         """Is that one of its RTP ports?"""
         return self.rtp <= port < self.rtp + RTP_PORTS
@@ -182,7 +192,11 @@ class Phone:
 
 
 class Linphone(Phone):
-    """linphone-daemon: one line in, one answer out, on a unix socket; events have to be fetched."""
+    """linphone-daemon: one line in, one answer out, on a unix socket; events have to be fetched.
+
+    It records by asking the device how much there is until there is no more, which a device without
+    hardware never says. So it speaks by its player, which has to be started for each new stream.
+    """
     kind = "linphone"
     path = None
 
@@ -199,7 +213,11 @@ default_proxy=0
 [rtp]
 audio_rtp_port={self.rtp}-{self.rtp + RTP_PORTS - 1}
 [sound]
-playback_dev_id=
+echocancellation=0
+alsadev=ear
+alsa_forced_rate={rtp.RATE}
+playback_dev_id=ALSA: ear
+capture_dev_id=
 [proxy_0]
 reg_proxy={proxy}
 reg_route={proxy}
@@ -212,6 +230,8 @@ username={self.user}
 passwd={self.password}
 realm={self.lab.domain}
 """)
+        self.sound = sound.Card(self.home, self.tone, ear_paces=False)
+        self.speech = rtp.write_wav(os.path.join(self.home, "speech.wav"), self.tone, SPEECH)
         pipe = f"segue-{os.getpid()}-{self.user}"
         self.path = os.path.join("/tmp", pipe)  # it looks nowhere else
         self.log = self.write("log", "")
@@ -239,7 +259,10 @@ realm={self.lab.domain}
                     return
                 continue
             state = re.search(r"Event: LinphoneCall(\w+)", got).group(1)
-            self.heard(f"{state} id={re.search(r'Id: (.+)', got).group(1)}")
+            call_id = re.search(r"Id: (.+)", got).group(1)
+            self.heard(f"{state} id={call_id}")
+            if state == "StreamsRunning":
+                self.ask(f"incall-player-start {self.speech} {call_id}")
 
     def rings(self):
         self.call_id = self.says(r"^IncomingReceived id=(\d+)").group(1)
@@ -304,18 +327,20 @@ class Baresip(Phone):
     def start(self):
         self.ctrl = segued.free_port()
         modules = os.path.join("/usr/lib", "baresip", "modules")
+        self.sound = sound.Card(self.home, self.tone)
         self.write("config", f"""sip_listen 127.0.0.1:{self.port}
 net_interface 127.0.0.1
 rtp_ports {self.rtp}-{self.rtp + RTP_PORTS - 1}
-audio_source aubridge,x
-audio_player aubridge,x
-audio_alert aubridge,y
+audio_source alsa,mouth
+audio_player alsa,ear
+audio_alert aubridge,x
 module_path {modules}
 module account.so
 module menu.so
 module ctrl_tcp.so
 module g711.so
 module aubridge.so
+module alsa.so
 ctrl_tcp_listen 127.0.0.1:{self.ctrl}
 """)
         self.write("contacts", "")
@@ -325,6 +350,8 @@ ctrl_tcp_listen 127.0.0.1:{self.ctrl}
         self.spawn("baresip", "-f", self.home)
         self.sock = connect(socket.AF_INET, ("127.0.0.1", self.ctrl), self.proc)
         threading.Thread(target=self._events, daemon=True).start()
+        self.do("listcalls")  # events that come before it has taken our connection are lost
+        self.says("^listcalls: done")
 
     def _events(self):
         buf = b""
@@ -346,12 +373,12 @@ ctrl_tcp_listen 127.0.0.1:{self.ctrl}
     def _event(self, e):
         if e.get("event"):
             self.heard(f"{e['type']} {e.get('param', '')}")
-        elif not e.get("ok"):
-            self.heard(f"refused: {e}")
+        else:
+            self.heard(f"{e.get('token')}: {'done' if e.get('ok') else f'refused, {e}'}")
 
     def do(self, command, params=""):
         self.heard(f"> {command} {params}")
-        j = json.dumps({"command": command, "params": params}).encode()
+        j = json.dumps({"command": command, "params": params, "token": command}).encode()
         self.sock.sendall(b"%d:%s," % (len(j), j))
 
     def rings(self):
@@ -403,8 +430,8 @@ class Twinkle(Phone):
 sip_udp_port={self.port}
 rtp_port={self.rtp}
 dev_ringtone=alsa:null
-dev_speaker=alsa:null
-dev_mic=alsa:null
+dev_speaker=alsa:ear
+dev_mic=alsa:mouth
 validate_audio_dev=no
 play_ringtone=no
 play_ringback=no
@@ -421,8 +448,13 @@ registration_time=300
 codecs=g711u,g711a
 allow_refer=yes
 ask_user_to_refer=no
+speex_dsp_vad=no
+speex_dsp_agc=no
+speex_dsp_aec=no
+speex_dsp_nrd=no
 pres_publish_startup=no
 """)
+        self.sound = sound.Card(self.home, self.tone)
         # the profile is a name inside ~/.twinkle, not a path
         self.spawn("twinkle-console", self.user)
 
@@ -481,11 +513,12 @@ class Cast:
     REAPED = 1.0   # seconds in which a process that let go of its sockets has ended
 
     def __init__(self, lab, kinds):
-        self.phones = [kind(lab) for kind in kinds]
+        self.phones = [kind(lab, rtp.TONES[1 + i]) for i, kind in enumerate(kinds)]
 
     def replace(self, i):
-        self.phones[i].close()
-        self.phones[i] = type(self.phones[i])(self.phones[i].lab)
+        old = self.phones[i]
+        old.close()
+        self.phones[i] = type(old)(old.lab, old.tone)
 
     def ready(self, roles):
         """The phones of these roles, all of them running."""

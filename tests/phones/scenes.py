@@ -1,10 +1,12 @@
-"""scenes: what real phones do with calls, judged by what the customer was told and by the ledger.
+"""scenes: what real phones do with calls, judged by what the customer was told, by who hears whom, and
+by the ledger.
 
 The customer is a scripted Ua on a trunk, the agents are real phones. Each scene is a function of the
 lab and the phones that play in it, so that every brand plays every role.
 """
 import time
 
+import rtp
 import tap
 import ua
 from flows import wait
@@ -20,7 +22,27 @@ def begin(*phones):
         tap.note(p.story)
 
 
-def hears(c, phone, dir="sendrecv"):
+def voice(ip):
+    """A tone and an ear for the customer."""
+    v = rtp.Rtp(rtp.TONES[0], ip)
+    tap.at_end(v.close)
+    return v
+
+
+def joined(c, phone, *others):
+    """The customer and that phone were told each other's media, hear each other, and the others
+    hear nothing."""
+    told(c, phone, "sendrecv")
+    rtp.wait_heard({c.voice: {phone.tone}, phone: {c.voice.tone}, **{p: () for p in others}}, WAIT)
+
+
+def held(c, phone):
+    """The customer was told that he is held by that phone, which does not hear him."""
+    told(c, phone, "sendonly")
+    rtp.wait_heard({phone: ()}, WAIT)
+
+
+def told(c, phone, dir):
     """The customer was told to send to that phone, with that direction."""
     wait(f"{c.ua.name} sends to {phone.name} ({dir})",
          lambda: c.remote_sdp and phone.owns(c.remote_sdp.port()) and c.remote_sdp.dir() == dir,
@@ -29,13 +51,17 @@ def hears(c, phone, dir="sendrecv"):
 
 def called(lab, phone):
     """A customer calls and the phone answers. Returns the customer's side."""
-    c = lab.trunk().invite(phone.number)
+    trunk = lab.trunk()
+    v = voice(trunk.transport.ip)
+    c = trunk.invite(phone.number, sdp=v.sdp())
+    c.voice = v
+    v.follow(c)
     c.expect(180, WAIT)
     phone.rings()
     phone.answer()
     c.expect(200, WAIT, method="INVITE")
     c.ack()
-    hears(c, phone)
+    joined(c, phone)
     time.sleep(TALK)
     return c
 
@@ -77,10 +103,10 @@ def hold_and_resume(lab, phone):
     begin(phone)
     c = called(lab, phone)
     phone.hold()
-    hears(c, phone, "sendonly")
+    held(c, phone)
     time.sleep(TALK)
     phone.resume()
-    hears(c, phone)
+    joined(c, phone)
     leave(c, phone)
     led = rows(lab, c, phone)
     assert led.segments[0]["hold_ms"] >= TALK * 1000, led.segments
@@ -116,8 +142,8 @@ def blind(lab, agent, target):
     agent.transfer(target.number)
     target.rings()
     target.answer()
-    hears(c, target)
     agent.ended()
+    joined(c, target, agent)
     c.expect_none("BYE", 0.1)
     leave(c, target)
     led = rows(lab, c, agent, target)
@@ -132,12 +158,12 @@ def blind_from_hold(lab, agent, target):
     begin(agent, target)
     c = called(lab, agent)
     agent.hold()
-    hears(c, agent, "sendonly")
+    held(c, agent)
     agent.transfer(target.number)
     target.rings()
     target.answer()
-    hears(c, target)
     agent.ended()
+    joined(c, target, agent)
     time.sleep(TALK)
     target.hangup()
     c.expect("BYE", WAIT)
@@ -155,7 +181,7 @@ def leaves_early(lab, agent, target):
     agent.hangup()
     c.expect_none("BYE", 0.1)
     target.answer()
-    hears(c, target)
+    joined(c, target, agent)
     leave(c, target)
     led = rows(lab, c, agent, target)
     transferred(lab, c, led, agent, target)
@@ -170,8 +196,8 @@ def there_and_back(lab, one, two):
         a.transfer(b.number)
         b.rings()
         b.answer()
-        hears(c, b)
         a.ended()
+        joined(c, b, a)
         time.sleep(TALK)
     leave(c, one)
     led = rows(lab, c, one, two, one)
@@ -185,17 +211,19 @@ def outbound(lab, phone, target):
     trunk = lab.trunk()
     phone.call(lab.outside(trunk, "555"))
     c = trunk.incoming(WAIT)
+    c.voice = voice(trunk.transport.ip)
+    c.voice.follow(c)
     c.reply(180)
-    c.answer()
+    c.answer(c.voice.sdp())
     c.expect("ACK", WAIT)
     phone.connected()
-    hears(c, phone)
+    joined(c, phone)
     time.sleep(TALK)
     phone.transfer(target.number)
     target.rings()
     target.answer()
-    hears(c, target)
     phone.ended()
+    joined(c, target, phone)
     leave(c, target)
     conv = wait("the conversation is final", lambda: lab.rows(
         "select sip_call_id from segue.conversations where ended_at is not null and source = "
@@ -212,7 +240,7 @@ def internal(lab, caller, callee):
         callee.rings()
         callee.answer()
         caller.connected()
-        time.sleep(TALK)
+        rtp.wait_heard({caller: {callee.tone}, callee: {caller.tone}}, WAIT)
         last.hangup()
         (caller if last is callee else callee).ended()
         conv = wait("the conversation is final", lambda: lab.rows(
@@ -241,13 +269,13 @@ def busy_stays(lab, agent, other):
     c, target = busy(lab, agent)
     agent.transfer_failed()
     c.expect_none("BYE", 0.2)
-    hears(c, agent)
+    joined(c, agent)
     begin(other)
     agent.transfer(other.number)
     other.rings()
     other.answer()
-    hears(c, other)
     agent.ended()
+    joined(c, other, agent)
     leave(c, other)
     led = lab.ledger(c, timeout=WAIT)
     assert [t["outcome"] for t in led.transfers] == ["failed", "completed"], led.transfers
@@ -261,7 +289,7 @@ def busy_is_hung_up(lab, agent):
     agent.rings()
     c.expect_none("BYE", 0)
     agent.answer()
-    hears(c, agent)
+    joined(c, agent)
     leave(c, agent)
     led = lab.ledger(c, timeout=WAIT)
     assert [s["who"] for s in led.segments] == [agent.user, target.user, agent.user], led
