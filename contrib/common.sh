@@ -3,7 +3,8 @@
 
 # Packages to build segue, and to run it with a database of its own.
 BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-dev libpq-dev
-	libconfig-dev libjansson-dev liblmdb-dev libssl-dev uthash-dev libcmocka-dev python3)
+	libconfig-dev libjansson-dev liblmdb-dev libssl-dev libmicrohttpd-dev
+	libcrypt-dev uthash-dev libcmocka-dev python3)
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
 # What the tests run besides: SIPp, real softphones, and clang for the fuzzers.
 TEST_PACKAGES=(sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev)

@@ -267,8 +267,8 @@ static void unknown_section(struct reader *r, const config_setting_t *s)
 		problem(r, s, "unknown section `%s': did you mean `%s'?", name, near);
 	else
 		problem(r, s,
-			"unknown section `%s': expected sip, call, transfer, fallback, ledger, "
-			"control, log, recorder, peers, devices or routes",
+			"unknown section `%s': expected sip, call, transfer, fallback, numbers, "
+			"ledger, control, log, recorder, peers, devices or routes",
 			name);
 }
 

@@ -9,9 +9,11 @@
 #ifndef SEGUE_APP_CONFIG_H
 #define SEGUE_APP_CONFIG_H
 
+#include "app/access.h"
 #include "base/log.h"
 #include "core/config.h"
 #include "db/shipper.h"
+#include "http/server.h"
 #include "sip/sip.h"
 
 #include <stdio.h>
@@ -35,6 +37,11 @@ struct app_config {
 	char socket[APP_SOCKET_MAX]; /* control socket */
 	unsigned socket_mode;        /* its permissions */
 	unsigned drain_ms;           /* SIGTERM: live calls have this long to end */
+
+	struct http_config http; /* nlisten 0: there is no HTTP */
+	struct access_config access;
+	char panel_dir[APP_PATH_MAX]; /* the panel's files, "" none */
+	unsigned http_db_threads, http_query_ms;
 
 	enum log_target log_target;
 	enum log_level log_level;

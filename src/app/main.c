@@ -4,6 +4,7 @@
  */
 #include <config.h>
 
+#include "app/api.h"
 #include "app/config.h"
 #include "app/control.h"
 #include "app/ledger.h"
@@ -34,6 +35,7 @@ struct daemon {
 	struct sip *sip;
 	struct loop *loop;
 	struct control *control;
+	struct api *api; /* NULL: http.listen is empty */
 	int signals;
 	struct loop_watch *signal_watch;
 	bool stopping;
@@ -86,6 +88,7 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 	recorder_reconfigure(d->recorder, &cfg->core);
 	rc = sip_reconfigure(d->sip, &cfg->sip);
 	people_refresh(d->people);
+	api_reconfigure(d->api, cfg);
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "reloaded", "file", d->path, NULL);
 	return rc;
 }
@@ -153,7 +156,6 @@ static int shipper_open(struct daemon *d)
 
 static int directory_open(struct daemon *d)
 {
-	ledger_each(d->ledger, people_recall, d->people);
 	return people_start(d->people, d->cfg, d->loop);
 }
 
@@ -205,6 +207,14 @@ static int sip_open(struct daemon *d)
 	return runner_start(d->runner, d->loop, d->sip);
 }
 
+static int http_start(struct daemon *d)
+{
+	struct api_parts p = {
+		.loop = d->loop, .runner = d->runner, .ledger = d->ledger, .people = d->people};
+
+	return api_open(d->cfg, &p, &d->api);
+}
+
 static int control_start(struct daemon *d)
 {
 	struct control_parts parts = {.loop = d->loop,
@@ -230,6 +240,7 @@ static const struct part {
 	{"sip", sip_open},             /* opens the transports and the loop */
 	{"signals", signals_watch},
 	{"shipper", shipper_open},     /* outbox to PostgreSQL */
+	{"http", http_start},          /* panel and API; sees the directory from its first row */
 	{"directory", directory_open}, /* users, queues and IVRs from PostgreSQL */
 	{"control", control_start},    /* seguectl may come */
 };
@@ -253,6 +264,7 @@ static int start(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	control_close(d->control);
+	api_close(d->api);
 	people_destroy(d->people);
 	d->people = NULL;
 	ledger_close(d->ledger, d->cfg->ship_grace_ms);
@@ -296,6 +308,8 @@ static const char usage[] =
 	"      --print-config  every option with its default and meaning, as a configuration\n"
 	"      --print-man     the same as the manual page segue.conf(5)\n"
 	"      --print-markdown  the same as docs/options.md\n"
+	"      --print-api       the HTTP interface, as docs/api.md\n"
+	"      --print-openapi   the same as OpenAPI 3.1\n"
 	"      --version\n"
 	"  -h, --help\n"
 	"\n"
@@ -303,7 +317,15 @@ static const char usage[] =
 	"the\n"
 	"ledger and end. See segued(8), segue.conf(5), seguectl(1).\n";
 
-enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_MAN, OPT_PRINT_MARKDOWN, OPT_VERSION };
+enum {
+	OPT_CHECK = 256,
+	OPT_PRINT_CONFIG,
+	OPT_PRINT_MAN,
+	OPT_PRINT_MARKDOWN,
+	OPT_PRINT_API,
+	OPT_PRINT_OPENAPI,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -311,6 +333,8 @@ static const struct option long_options[] = {
 	{"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
 	{"print-man", no_argument, NULL, OPT_PRINT_MAN},
 	{"print-markdown", no_argument, NULL, OPT_PRINT_MARKDOWN},
+	{"print-api", no_argument, NULL, OPT_PRINT_API},
+	{"print-openapi", no_argument, NULL, OPT_PRINT_OPENAPI},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, 'h'},
 	{NULL},
@@ -332,6 +356,12 @@ static int print_and_exit(int what)
 		break;
 	case OPT_PRINT_MARKDOWN:
 		config_print_markdown(stdout);
+		break;
+	case OPT_PRINT_API:
+		api_print_markdown(stdout);
+		break;
+	case OPT_PRINT_OPENAPI:
+		api_print_openapi(stdout);
 		break;
 	case OPT_VERSION:
 		printf("segued %s\n", PACKAGE_VERSION);

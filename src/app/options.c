@@ -39,10 +39,16 @@ const struct section sections[] = {
 	{"fallback", .meaning = "Chains of their own for some kinds of target, written as "
 				"transfer.fallback, which is for\n"
 				"those that have none here."},
-	{"queue", .meaning = "Queues and their agents, where the directory leaves it open."},
+	{"numbers",
+		.meaning = "How people dial here. What outside numbers are in E.164 form decides about "
+			   "their class,\n"
+			   "and with segue.number_classes about who may dial them: international and "
+			   "premium\n"
+			   "numbers nobody, unless a row there, or the user's own row, says so."},
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
+	{"http", .meaning = "The panel, the API under /api/v1, metrics. Off unless `listen` says where."},
 	{"log", .meaning = "One logfmt line for each thing that happens."},
 	{"recorder", .meaning = "The flight recorder: the last events, always on, replayable."},
 	{"peers", SIP_PEERS_MAX, offsetof(struct app_config, sip.peers), sizeof(struct sip_peer),
@@ -97,11 +103,6 @@ const struct option options[] = {
 	{"sip", "min_se", OPT_TIME, OPT_RELOAD, AT(sip.min_se_s), RANGE(90 * SEC, HOUR),
 		.unit = SEC, .def = "90s",
 		.meaning = "Shortest session timer that segue accepts; less is answered 422."},
-	{"sip", "qualify", OPT_TIME, OPT_RELOAD, AT(sip.qualify_s), RANGE(0, 24 * HOUR),
-		.unit = SEC, .def = "0s",
-		.meaning = "Each contact of a user is asked with OPTIONS this often; a silent one "
-			   "makes its\n"
-			   "agent unreachable for queues until it answers again. 0s asks nobody."},
 	{"sip", "t1", OPT_TIME, 0, AT(sip.t1_ms), RANGE(50, 5 * SEC), .unit = 1, .def = "500ms",
 		.meaning = "Round-trip estimate T1 of RFC 3261; retransmissions and timeouts "
 			   "follow it."},
@@ -157,6 +158,14 @@ const struct option options[] = {
 	{"transfer", "foreign", OPT_BOOL, OPT_RELOAD, AT(core.refer_foreign), .def = "false",
 		.meaning = "Take the number out of a Refer-To that names a foreign host; false "
 			   "refuses it."},
+	{"transfer", "ring_busy", OPT_BOOL, OPT_RELOAD, AT(core.ring_busy), .def = "true",
+		.meaning = "Ring a target who is on a call already (call waiting); false refuses the "
+			   "transfer."},
+	{"transfer", "ring_unregistered", OPT_BOOL, OPT_RELOAD, AT(core.ring_unregistered),
+		.def = "true",
+		.meaning = "Accept a transfer to a user who has no phone: it fails at once, and the "
+			   "fallback chain\n"
+			   "is there for the caller; false refuses it."},
 	{"transfer", "redirect", OPT_BOOL, OPT_RELOAD, AT(core.redirect), .def = "true",
 		.meaning = "Follow a 3xx answer if it names one of our own numbers."},
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),
@@ -199,20 +208,25 @@ const struct option options[] = {
 	{"fallback", "voicemail", OPT_FALLBACK, OPT_RELOAD, CHAIN_AT(TARGET_VOICEMAIL), .def = "",
 		.example = "recall", .meaning = "After a transfer to a mailbox."},
 
-	/* ---- queue ---- */
-	{"queue", "ring", OPT_TIME, OPT_RELOAD, AT(core.queue_ring_ms), RANGE(SEC, 10 * MINUTE),
-		.unit = 1, .def = "20s", .meaning = "A caller is offered to an agent for this long."},
-	{"queue", "retry", OPT_TIME, OPT_RELOAD, AT(core.queue_retry_ms), RANGE(SEC, 10 * MINUTE),
-		.unit = 1, .def = "5s",
-		.meaning = "After an offer that nobody took the caller waits this long for the next."},
-	{"queue", "max_wait", OPT_TIME, OPT_RELOAD, AT(core.queue_wait_ms), RANGE(SEC, 24 * HOUR),
-		.unit = 1, .def = "30m", .meaning = "After this a caller leaves the queue for where it overflows to."},
-	{"queue", "away_after", OPT_INT, OPT_RELOAD, AT(core.away_after), RANGE(0, 100), .unit = 1,
-		.def = "3",
-		.meaning = "An agent who leaves so many offers in a row unanswered is set away; 0: never."},
-	{"queue", "withdraw_away", OPT_BOOL, OPT_RELOAD, AT(core.withdraw_away), .def = "false",
-		.meaning = "An agent who goes away while an offer rings stops ringing; else that offer "
-			   "goes on."},
+	/* ---- numbers ---- */
+	{"numbers", "country", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.country), .def = "",
+		.example = "49",
+		.meaning = "Country code. Numbers of this country are of class national, others "
+			   "international;\n"
+			   "while it is not set, every number with a country code is international."},
+	{"numbers", "area", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.area), .def = "",
+		.example = "89",
+		.meaning = "Area code put before local numbers; empty: they stay as they are."},
+	{"numbers", "trunk_prefix", OPT_NUMBER, OPT_RELOAD, AT(core.numbering.trunk), .def = "0",
+		.meaning = "What national numbers begin with; empty where they begin with nothing."},
+	{"numbers", "international_prefix", OPT_NUMBER, OPT_RELOAD,
+		AT(core.numbering.international), .def = "00",
+		.meaning = "What international numbers begin with, instead of +."},
+	{"numbers", "national_digits", OPT_INT, OPT_RELOAD, AT(core.numbering.national_digits),
+		RANGE(0, 15), .unit = 1, .def = "0",
+		.meaning = "A number without any prefix is national from so many digits on, such as "
+			   "10 in\n"
+			   "North America; 0: never."},
 
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",
@@ -254,6 +268,52 @@ const struct option options[] = {
 	{"control", "node", OPT_INT, 0, AT(node), RANGE(0, 255), .unit = 1, .def = "0",
 		.meaning = "Number of this segued where several share a database; part of every "
 			   "call id."},
+
+	/* ---- http ---- */
+	{"http", "listen", OPT_HTTP, 0, LIST_AT(http.listen, http.nlisten, HTTP_LISTEN_MAX),
+		.def = "", .example = "127.0.0.1:8080",
+		.meaning = "Addresses and ports to listen on; none: no HTTP."},
+	{"http", "tls_cert", OPT_PATH, 0, AT(http.tls_cert), .def = "",
+		.example = "/etc/segue/cert.pem",
+		.meaning = "Certificate chain (PEM). \"\": plain HTTP, for a proxy in front that does "
+			   "TLS."},
+	{"http", "tls_key", OPT_PATH, 0, AT(http.tls_key), .def = "",
+		.example = "/etc/segue/key.pem", .meaning = "Its private key (PEM)."},
+	{"http", "proxies", OPT_NET, 0, LIST_AT(http.proxies, http.nproxies, HTTP_PROXIES_MAX),
+		.def = "", .example = "127.0.0.1",
+		.meaning = "Addresses or networks of proxies in front: their X-Forwarded-For and\n"
+			   "X-Forwarded-Proto are believed."},
+	{"http", "panel_dir", OPT_PATH, OPT_RELOAD, AT(panel_dir), .def = "/usr/share/segue/panel",
+		.meaning = "Directory of the panel's files; \"\" serves none."},
+	{"http", "sessions", OPT_PATH, 0, AT(access.sessions), .def = "/var/lib/segue/sessions",
+		.meaning = "File that carries logins over a restart; \"\" keeps none."},
+	{"http", "access_copy", OPT_PATH, 0, AT(access.copy), .def = "/var/lib/segue/access",
+		.meaning = "File with the last good copy of logins and tokens, used while the "
+			   "database is\n"
+			   "away; \"\" keeps none."},
+	{"http", "session", OPT_TIME, OPT_RELOAD, AT(access.session_ms),
+		RANGE(MINUTE, 20 * 24 * HOUR), .unit = 1, .def = "12h",
+		.meaning = "A login ends when it was not used for so long."},
+	{"http", "mask_agents", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_AGENT]),
+		.def = "false",
+		.meaning = "Show agents the numbers of outside parties without their middle."},
+	{"http", "mask_supervisors", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_SUPERVISOR]),
+		.def = "false", .meaning = "The same for supervisors."},
+	{"http", "connections", OPT_INT, 0, AT(http.connections), RANGE(8, 100000), .unit = 1,
+		.def = "2000", .meaning = "Connections at most; each page that is open needs one."},
+	{"http", "connections_each", OPT_INT, 0, AT(http.connections_each), RANGE(1, 100000),
+		.unit = 1, .def = "1000",
+		.meaning = "Of these from one address at most; a proxy is one address."},
+	{"http", "body", OPT_SIZE, 0, AT(http.body_max), RANGE(1 << 10, 16 * MB), .unit = 1,
+		.def = "64KB", .meaning = "Largest body of a request; more is answered 413."},
+	{"http", "request", OPT_TIME, 0, AT(http.request_ms), RANGE(SEC, 10 * MINUTE), .unit = 1,
+		.def = "20s", .meaning = "A request that is not whole by then is cut off."},
+	{"http", "idle", OPT_TIME, 0, AT(http.idle_ms), RANGE(SEC, HOUR), .unit = 1,
+		.def = "60s", .meaning = "A connection on which nothing moves is closed after this."},
+	{"http", "db_connections", OPT_INT, 0, AT(http_db_threads), RANGE(1, 8), .unit = 1,
+		.def = "2", .meaning = "Connections to the database for history and reports."},
+	{"http", "query", OPT_TIME, 0, AT(http_query_ms), RANGE(SEC, 10 * MINUTE), .unit = 1,
+		.def = "20s", .meaning = "A question to the database that takes longer is given up."},
 
 	/* ---- log ---- */
 	{"log", "target", OPT_LOG_TARGET, OPT_RELOAD, AT(log_target), .def = "stderr",
@@ -298,6 +358,18 @@ const struct option options[] = {
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},
+	{"peers", "diversion", OPT_DIVERSION, OPT_RELOAD, IN(struct sip_peer, diversion),
+		.def = "none",
+		.meaning = "How it is told who transferred a call to it: none, diversion (RFC 5806) "
+			   "or\n"
+			   "history_info (RFC 7044)."},
+	{"peers", "verbatim_referral", OPT_BOOL, OPT_RELOAD,
+		IN(struct sip_peer, verbatim_referral), .def = "false",
+		.meaning = "A call that is transferred to it asks for the URI of the Refer-To "
+			   "with all\n"
+			   "its parameters, whatever number the dial plan makes of it; for platforms "
+			   "that\n"
+			   "find their own calls by them."},
 	{"peers", "failover", OPT_TIME, OPT_RELOAD, IN(struct sip_peer, failover_ms),
 		RANGE(100, 32 * SEC), .unit = 1, .def = "3s",
 		.meaning = "No response at all for this long: the next address is tried."},
@@ -546,6 +618,16 @@ static int check_listen(const char *text)
 	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
 }
 
+static int check_http(const char *text)
+{
+	char copy[HTTP_ADDRESS_MAX], *host, *port;
+	bool v6;
+
+	if (!str_set(copy, text) || split_host(copy, &host, &port, &v6) || port == NULL)
+		return EINVAL;
+	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
+}
+
 static int check_address(const char *text)
 {
 	char copy[128], *host, *port, *param;
@@ -647,6 +729,8 @@ static const struct type_row {
 	[OPT_LISTEN] = {"udp or tcp, an IP address and a port, such as udp:127.0.0.1:5060 or "
 			"tcp:[::1]:5060",
 		CONFIG_TYPE_STRING, .check = check_listen},
+	[OPT_HTTP] = {"an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
+		CONFIG_TYPE_STRING, .check = check_http},
 	[OPT_HOST] = {"a host name or an IP address", CONFIG_TYPE_STRING},
 	[OPT_ADDRESS] = {"HOST, HOST:PORT or [V6]:PORT, with ;transport=tcp after it for TCP",
 		CONFIG_TYPE_STRING, .check = check_address},
@@ -660,6 +744,7 @@ static const struct type_row {
 		CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
+	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
 		.check = check_example},
 };
@@ -806,6 +891,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_target_parse(text), dst, err, size);
 	case OPT_LOG_LEVEL:
 		return parse_word(o, log_level_parse(text), dst, err, size);
+	case OPT_DIVERSION:
+		return parse_word(o, diversion_parse(text), dst, err, size);
 	case OPT_FALLBACK:
 		memset(dst, 0, o->size);
 		return fallback_parse(text, dst) ? parse_word(o, -1, dst, err, size) : 0;

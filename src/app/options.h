@@ -20,6 +20,7 @@ enum option_type {
 	OPT_MODE,     /* file permissions */
 	OPT_PATH,
 	OPT_LISTEN,   /* udp:ADDRESS:PORT */
+	OPT_HTTP,     /* ADDRESS:PORT */
 	OPT_HOST,
 	OPT_ADDRESS,  /* where a peer is */
 	OPT_NET,      /* address or network */
@@ -28,6 +29,7 @@ enum option_type {
 	OPT_FALLBACK, /* struct fallback */
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,
+	OPT_DIVERSION, /* enum diversion */
 	OPT_EXAMPLE,  /* of a route; checked, not stored */
 	OPT_TYPES_
 };

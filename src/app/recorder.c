@@ -94,6 +94,11 @@ static bool row_key(const struct event *ev, struct row_key *key, bool *gone)
 		str_set(key->a, ev->ivr.ivr);
 		*gone = ev->ivr.gone;
 		return true;
+	case EV_DIR_CLASS:
+		str_set(key->a, ev->class.name);
+		str_set(key->b, ev->class.pattern);
+		*gone = ev->class.gone;
+		return true;
 	case EV_DIR_SKILL:
 		str_set(key->a, ev->skill.user);
 		str_set(key->b, ev->skill.skill);

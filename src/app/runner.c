@@ -22,12 +22,6 @@ struct pending {
 	UT_hash_handle hh;
 };
 
-struct observer {
-	runner_fact_fn *fn;
-	void *arg;
-	struct observer *next;
-};
-
 /* Events waiting for their step, oldest at `first`. */
 struct queue {
 	struct event *ring;
@@ -49,11 +43,12 @@ struct runner {
 	int64_t armed; /* when timer_fd fires, -1 never */
 	struct loop_watch *timer_watch;
 	struct pending *pending;
-	struct observer *observers;
 	uint64_t last_cmd;
 	uint64_t random[64];
 	unsigned random_left;
 	struct runner_stats stats;
+	runner_step_fn *watcher; /* may be NULL */
+	void *watcher_arg;
 	int drain_fd; /* -1 while not draining */
 	struct loop_watch *drain_watch;
 	void (*drained)(void *arg);
@@ -90,12 +85,6 @@ void runner_destroy(struct runner *r)
 	{
 		HASH_DEL(r->pending, p);
 		free(p);
-	}
-	while (r->observers != NULL) {
-		struct observer *o = r->observers;
-
-		r->observers = o->next;
-		free(o);
 	}
 	loop_unwatch(r->timer_watch);
 	loop_unwatch(r->drain_watch);
@@ -146,17 +135,6 @@ static void queue_take(struct queue *q, struct event *ev)
 	*ev = q->ring[q->first];
 	q->first = (q->first + 1) % q->cap;
 	q->n--;
-}
-
-int runner_observe(struct runner *r, runner_fact_fn *fn, void *arg)
-{
-	struct observer *o = calloc(1, sizeof(*o));
-
-	if (o == NULL)
-		return ENOMEM;
-	*o = (struct observer){.fn = fn, .arg = arg, .next = r->observers};
-	r->observers = o;
-	return 0;
 }
 
 /* ---- time and chance ----------------------------------------------------------------------- */
@@ -276,8 +254,6 @@ static void put_on_record(struct runner *r, const struct event *ev)
 
 		story_log(f, leg != ID_NONE && id_call(leg) == f->call ? leg : f->call);
 		story_add(r->story, f);
-		for (struct observer *o = r->observers; o != NULL; o = o->next)
-			o->fn(o->arg, f);
 	}
 	log_release();
 }
@@ -290,6 +266,8 @@ static void step(struct runner *r, struct event *ev)
 	recorder_add(r->recorder, ev);
 	core_step(r->core, ev, &r->out);
 	put_on_record(r, ev);
+	if (r->watcher != NULL)
+		r->watcher(r->watcher_arg, ev, &r->out);
 	if (ev->type == EV_INVITE) {
 		r->stats.invites++;
 		recorder_note_leg(r->recorder, r->out.leg);
@@ -464,6 +442,12 @@ void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), 
 	hang_up_all(r);
 	if (core_call_count(r->core) == 0)
 		finish_drain(r);
+}
+
+void runner_watch(struct runner *r, runner_step_fn *fn, void *arg)
+{
+	r->watcher = fn;
+	r->watcher_arg = arg;
 }
 
 struct core *runner_core(struct runner *r)

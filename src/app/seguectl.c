@@ -6,6 +6,7 @@
 
 #include "app/config.h"
 #include "app/ctl.h"
+#include "app/keys.h"
 #include "core/graph.h"
 #include "db/migrate.h"
 
@@ -46,6 +47,11 @@ static const char usage[] =
 	"  db init                   create the schema; harmless if it is there\n"
 	"  db upgrade                apply what is new\n"
 	"  db version                what the database is at\n"
+	"  passwd USER               set the password for the panel (from stdin or the terminal)\n"
+	"  token create NAME SCOPES [USER]    make a token for the HTTP interface; SCOPES are\n"
+	"                            names of permissions with commas between\n"
+	"  token list                the tokens\n"
+	"  token delete NAME         take one back\n"
 	"\n"
 	"  -c, --config FILE   where socket and database are named (default " SEGUE_CONF ")\n"
 	"  -s, --socket PATH   control socket, instead of the one in the configuration\n"
@@ -259,32 +265,58 @@ static int db_run(const struct args *a, const char *conninfo)
 {
 	const char *what = a->word[1];
 
-	if (conninfo[0] == '\0') {
-		fprintf(stderr,
-			"seguectl: ledger.database is empty in the configuration: name a database "
-			"there, or with --db\n");
-		return EXIT_FAILURE;
-	}
 	if (str_eq(what, "version"))
 		return db_version(conninfo);
 	return migrate_run(conninfo, a->sql) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Runs fn with the database that is named on the command line, or in the configuration. */
+static int with_db(const struct args *a, int (*fn)(const struct args *a, const char *conninfo))
+{
+	struct app_config *cfg;
+	int rc = EXIT_FAILURE;
+
+	if (a->db != NULL)
+		return fn(a, a->db);
+	if (get_config(a, &cfg))
+		return EXIT_FAILURE;
+	if (cfg->shipper.conninfo[0] != '\0')
+		rc = fn(a, cfg->shipper.conninfo);
+	else
+		fprintf(stderr,
+			"seguectl: ledger.database is empty in the configuration: name a database "
+			"there, or with --db\n");
+	free(cfg);
+	return rc;
+}
+
 static int cmd_db(const struct args *a)
 {
 	const char *what = a->word[1];
-	struct app_config *cfg;
-	int rc;
 
 	if (!str_eq(what, "init") && !str_eq(what, "upgrade") && !str_eq(what, "version"))
 		return wrong(what, "init, upgrade or version");
-	if (a->db != NULL)
-		return db_run(a, a->db);
-	if (get_config(a, &cfg))
-		return EXIT_FAILURE;
-	rc = db_run(a, cfg->shipper.conninfo);
-	free(cfg);
-	return rc;
+	return with_db(a, db_run);
+}
+
+static int passwd_run(const struct args *a, const char *conninfo)
+{
+	return keys_passwd(conninfo, a->word[1]);
+}
+
+static int cmd_passwd(const struct args *a)
+{
+	return with_db(a, passwd_run);
+}
+
+static int token_run(const struct args *a, const char *conninfo)
+{
+	return keys_token(conninfo, a->word + 1, a->words - 1);
+}
+
+static int cmd_token(const struct args *a)
+{
+	return with_db(a, token_run);
 }
 
 /* ---- command line ---------------------------------------------------------------------------- */
@@ -307,6 +339,8 @@ static const struct {
 	{"recorder", 2, 2, "recorder FILE", cmd_recorder},
 	{"graph", 1, 1, "graph [--text|--dot|--markdown]", cmd_graph},
 	{"db", 2, 2, "db init|upgrade|version", cmd_db},
+	{"passwd", 2, 2, "passwd USER", cmd_passwd},
+	{"token", 2, 5, "token create NAME SCOPES [USER], token list or token delete NAME", cmd_token},
 };
 
 static int run_command(const struct args *a)

@@ -74,6 +74,7 @@ struct act_dial {
 	leg_id like;          /* pass this leg's headers by the header policy; Max-Forwards - 1 */
 	uint64_t cmd;         /* Referred-By and allowed Refer-To headers of this REFER; 0: none */
 	char referred_by[KEY_MAX]; /* user who transferred, when no REFER says so; "" if none */
+	struct party diverter; /* who had the call and sent it on; number "": nobody, or a recall */
 	bool recall;          /* Alert-Info, so the phone shows that a call comes back */
 	uuid xfer;            /* the transfer that failed before this recall; nil: no recall */
 };

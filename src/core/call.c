@@ -201,6 +201,24 @@ static uint16_t status_of_resolve(int err)
 	return err == 0 ? 0 : err == EACCES ? 403 : 404;
 }
 
+/* Who is called, and whether this caller may: 0 or an errno as of target_resolve(). Calls between
+ * peers are the dial plan's business alone. */
+static int find_target(struct core *c, struct call *k)
+{
+	const struct ev_invite *e = &c->ev->invite;
+	bool user = e->source == SOURCE_USER;
+	int err = target_resolve(c, e->number, user ? DIALPLAN_USERS : e->peer, &k->target);
+	const char *denied;
+
+	if (err || !user)
+		return err;
+	denied = policy_denied_class(c, directory_user(c, e->user), &k->target);
+	if (denied == NULL)
+		return 0;
+	audit(c, k, e->user, ORIGIN_SIP, "invite", e->number, "refused", denied);
+	return EACCES;
+}
+
 /* An INVITE that an adapter has authenticated: route it and ring, or say why not. */
 void call_invite(struct core *c)
 {
@@ -218,8 +236,7 @@ void call_invite(struct core *c)
 	k->from = e->from;
 	str_set(k->source, e->source == SOURCE_USER ? e->user : e->peer);
 	str_set(k->dialled, e->number);
-	err = target_resolve(c, e->number, e->source == SOURCE_USER ? DIALPLAN_USERS : e->peer,
-		&k->target);
+	err = find_target(c, k);
 	k->kind = (uint8_t)kind_of(e, &k->target, err);
 	caller_leg(c, k, e);
 	l = k->legs[0];

@@ -82,6 +82,18 @@ struct chain {
 /* Reads "recall", "user:bob", "voicemail?busy,no_answer" .. into *f. 0 or EINVAL. */
 int fallback_parse(const char *text, struct fallback *f);
 
+#define NUMBER_SHORT_MAX 3 /* so many digits are a service such as 112, never a local number */
+
+/* How people dial where segue stands. Germany: 49, "0", "00". North America: 1, "1", "011". */
+struct numbering {
+	char country[8];          /* country code, digits; "": not known */
+	char area[12];            /* put before local numbers; "": they stay as they are */
+	char trunk[8];            /* trunk prefix: what national numbers begin with, "" nothing */
+	char international[8];    /* what international numbers begin with */
+	unsigned national_digits; /* a number without any prefix is national from so many digits
+				   * on; 0: never */
+};
+
 struct core_config {
 	/* guards, milliseconds */
 	int64_t setup_ms;    /* a first call rings this long before 408/480 goes back */
@@ -107,6 +119,8 @@ struct core_config {
 	/* policy */
 	uint16_t no_answer_status; /* sipfrag when the target did not answer: 408 or 480 */
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */
+	bool ring_busy;            /* a target who is on a call is rung all the same (call waiting) */
+	bool ring_unregistered;    /* .. who has no phone: fails then, and the chain goes on */
 	bool redirect;             /* follow 3xx to own numbers (E-028) */
 	unsigned redirect_max;     /* at most 5 */
 	unsigned failover_code[FAILOVER_CODES_MAX]; /* statuses of a trunk that the next one may mend */
@@ -117,6 +131,7 @@ struct core_config {
 	char recall_prefix[32];                    /* before the name that a recall shows */
 	char voicemail_prefix[NUM_MAX];            /* and the number: whose has no number set */
 
+	struct numbering numbering;
 	struct route route[ROUTES_MAX];
 	unsigned nroute;
 	struct route_index route_index; /* derived from route[]: dialplan_index() */

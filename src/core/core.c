@@ -151,6 +151,7 @@ void core_destroy(struct core *c)
 			call_free_memory(c->slots[i].call);
 	directory_free(c);
 	presence_free(c);
+	classes_free(&c->classes);
 	free(c->slots);
 	free(c);
 }
@@ -178,12 +179,15 @@ void core_config_default(struct core_config *cfg)
 		.away_after = 3,
 		.ring_hears = HEARS_MUSIC,
 		.no_answer_status = 408,
+		.ring_busy = true,
+		.ring_unregistered = true,
 		.redirect = true,
 		.redirect_max = 5,
 		.failover_code = {408, 500, 502, 503, 504},
 		.nfailover_code = 5,
 		.fallback = {[TARGET_NONE] = {.n = 1, .step = {{.kind = FALLBACK_RECALL}}}},
 		.recall_prefix = "Recall: ",
+		.numbering = {.trunk = "0", .international = "00"},
 	};
 }
 
@@ -282,7 +286,8 @@ static void step_audit(struct core *c)
 {
 	const struct ev_audit *e = &c->ev->audit;
 
-	audit(c, NULL, e->who, ORIGIN_SYSTEM, e->action, e->object, "refused", e->why);
+	audit(c, NULL, e->who, e->via == ORIGIN_SIP ? ORIGIN_SYSTEM : e->via, e->action,
+		e->object, "refused", e->why);
 }
 
 void core_step(struct core *c, const struct event *ev, struct core_out *out)
@@ -323,6 +328,9 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_DIR_NEED:
 	case EV_CONTACTS:
 		directory_event(c);
+		break;
+	case EV_DIR_CLASS:
+		classes_change(&c->classes, &ev->class);
 		break;
 	case EV_AUDIT:
 		step_audit(c);

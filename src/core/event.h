@@ -58,6 +58,7 @@
 	X(EV_DIR_QUEUE, "DIR_QUEUE")                                                               \
 	X(EV_DIR_MEMBER, "DIR_MEMBER")                                                             \
 	X(EV_DIR_IVR, "DIR_IVR")                                                                   \
+	X(EV_DIR_CLASS, "DIR_CLASS") /* a pattern of numbers that may be dialled by some */        \
 	X(EV_DIR_SKILL, "DIR_SKILL") /* what a user can do */                                      \
 	X(EV_DIR_NEED, "DIR_NEED")   /* what a queue asks of its agents */                         \
 	X(EV_AGENT, "AGENT")         /* an agent's intent: chosen now (phone code, command), or as it \
@@ -183,6 +184,8 @@ struct ev_dir_user {
 	bool enabled;
 	bool may_transfer;
 	char voicemail[NUM_MAX]; /* number of the mailbox, as the dial plan knows it; "": none set */
+	enum user_role role;
+	char may_dial[128];      /* names of number classes, with commas; "": as the role says */
 };
 
 struct ev_dir_queue {
@@ -259,6 +262,14 @@ struct ev_dir_ivr {
 	char dial[NUM_MAX];   /* what the peer is sent */
 };
 
+struct ev_dir_class {
+	bool gone;
+	char name[32];    /* of the class, such as premium */
+	char pattern[64]; /* as in the dial plan; with the name it is the key */
+	bool by_name;     /* the row names no roles: what a class of this name means */
+	uint8_t roles;    /* who may dial it, a bit for each enum user_role */
+};
+
 struct ev_contacts {
 	char user[USER_MAX];
 	uint32_t n;
@@ -270,6 +281,7 @@ struct ev_audit {
 	char action[32]; /* register, invite, refer, ctl ... */
 	char object[NUM_MAX];
 	char why[TEXT_MAX];
+	enum origin via; /* ORIGIN_SIP: not a command, on record as system */
 };
 
 struct event {
@@ -295,6 +307,7 @@ struct event {
 		struct ev_dir_queue queue;
 		struct ev_dir_member member;
 		struct ev_dir_ivr ivr;
+		struct ev_dir_class class;
 		struct ev_dir_skill skill;
 		struct ev_dir_need need;
 		struct ev_agent agent;

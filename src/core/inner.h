@@ -13,6 +13,7 @@
 
 #include "core/core.h"
 #include "core/dialplan.h"
+#include "core/numbers.h"
 
 #include <uthash.h>
 
@@ -307,12 +308,14 @@ struct core {
 	struct dir_user *users, *users_by_number;
 	struct dir_queue *queues, *queues_by_number;
 	struct dir_ivr *ivrs, *ivrs_by_number;
+	struct number_classes classes;
 	struct presence *presence;
 	/* the step under way */
 	const struct event *ev;
 	struct core_out *out;
 	uint64_t rnd;
 	uint32_t serial;
+	char said[TEXT_MAX]; /* text of the step's verdict */
 };
 
 /* core.c: the step's output */
@@ -389,6 +392,10 @@ struct verdict {
 };
 struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
 	const struct leg *kept, struct target *t);
+/* May this user (NULL: somebody who is none of ours) dial what t is sent as? NULL, or the class of
+ * numbers that he may not dial. Only outside numbers have a class. */
+const char *policy_denied_class(const struct core *c, const struct dir_user *u,
+	const struct target *t);
 const char *cause_of_status(uint16_t status);
 
 /* segment.c */

@@ -228,7 +228,8 @@ static bool redirect(struct core *c, struct call *k, struct leg *l)
 		k->redirects >= 5 || l->role != ROLE_TARGET)
 		return false;
 	if (target_resolve(c, e->number, DIALPLAN_USERS, &t) != 0 || !t.may_transfer ||
-		(t.kind == TARGET_USER && is_here(k, l, t.name)))
+		(t.kind == TARGET_USER && is_here(k, l, t.name)) ||
+		policy_denied_class(c, directory_user(c, l->user), &t) != NULL)
 		return false;
 	k->redirects++;
 	if (k->customer == l->id)

@@ -5,6 +5,7 @@ libcore_a_SOURCES = \
 	src/core/types.c src/core/types.h
 libcore_a_SOURCES += \
 	src/core/dialplan.c src/core/dialplan.h \
+	src/core/numbers.c src/core/numbers.h \
 	src/core/graph.c src/core/graph.h
 libcore_a_SOURCES += src/core/fact.c
 libcore_a_SOURCES += \

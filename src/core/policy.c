@@ -4,7 +4,11 @@
  */
 #include "core/inner.h"
 
+#include "core/presence.h"
+
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #define ALLOW ((struct verdict){0, NULL, NULL})
 
@@ -44,16 +48,97 @@ static struct verdict may_reach(struct core *c, const struct ev_transfer *e, str
 	return ALLOW;
 }
 
+/* ---- outside numbers ------------------------------------------------------------------------- */
+
+/* Is name one of the names in a list with commas? */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+const char *policy_denied_class(const struct core *c, const struct dir_user *u, const struct target *t)
+{
+	static const uint8_t everybody = (1u << user_role_count_) - 1;
+	struct number_class class;
+	bool may;
+
+	if (t->kind != TARGET_EXTERNAL)
+		return NULL;
+	class = classes_find(&c->classes, &c->cfg.numbering, t->dial);
+	if (u == NULL)
+		may = class.roles == everybody;
+	else if (u->row.may_dial[0])
+		may = is_listed(u->row.may_dial, class.name);
+	else
+		may = class.roles >> u->row.role & 1;
+	return may ? NULL : class.name;
+}
+
+/* A command may speak for somebody who is not on the call: then it is his right that counts. */
+static struct verdict may_dial(struct core *c, const struct leg *transferor, const struct target *t)
+{
+	struct dir_user *u = directory_user(c, c->ev->transfer.asker);
+	const char *denied;
+
+	if (u == NULL && transferor)
+		u = directory_user(c, transferor->user);
+	denied = policy_denied_class(c, u, t);
+	if (denied == NULL)
+		return ALLOW;
+	snprintf(c->said, sizeof(c->said), "Not allowed to dial %s numbers", denied);
+	return deny(403, "not_permitted", c->said);
+}
+
+/* ---- people ---------------------------------------------------------------------------------- */
+
+/* Is this person on a call, or being rung? */
+static bool is_busy(const struct core *c, const char *user)
+{
+	for (const struct leg *l = presence_first(c, user); l; l = l->user_next)
+		if (leg_is_live(l))
+			return true;
+	return false;
+}
+
+/* Somebody who could not take the call anyway is refused at once, if so configured; else he is rung. */
+static struct verdict is_there(struct core *c, const struct target *t)
+{
+	const struct dir_user *u = t->kind == TARGET_USER ? directory_user(c, t->name) : NULL;
+
+	if (u == NULL)
+		return ALLOW;
+	if (!u->row.enabled)
+		return deny(480, "disabled", "The target is disabled");
+	if (!c->cfg.ring_unregistered && u->ncontacts == 0)
+		return deny(480, "unregistered", "The target has no phone registered");
+	if (!c->cfg.ring_busy && is_busy(c, t->name))
+		return deny(486, "busy", "The target is on another call");
+	return ALLOW;
+}
+
+static bool same_number(const struct core *c, const char *a, const char *b)
+{
+	char ea[NUM_MAX], eb[NUM_MAX];
+
+	return number_e164(&c->cfg.numbering, a, ea, sizeof(ea)) == 0 &&
+	       number_e164(&c->cfg.numbering, b, eb, sizeof(eb)) == 0 && str_eq(ea, eb);
+}
+
 /* E-071: a call moves to somebody new, or not at all. */
-static struct verdict is_new_party(const struct leg *transferor, const struct leg *kept,
-	const struct target *t)
+static struct verdict is_new_party(const struct core *c, const struct leg *transferor,
+	const struct leg *kept, const struct target *t)
 {
 	if (transferor && t->kind == TARGET_USER && str_eq(t->name, transferor->user))
 		return deny(403, "self", "The target is who transfers");
 	if (t->kind == TARGET_USER && str_eq(t->name, kept->user))
 		return deny(403, "already_party", "The target is on this call already");
-	if (t->kind != TARGET_USER && (str_eq(t->number, kept->party.number) ||
-					      str_eq(t->dial, kept->party.number)))
+	if (t->kind != TARGET_USER && (same_number(c, t->number, kept->party.number) ||
+					      same_number(c, t->dial, kept->party.number)))
 		return deny(403, "already_party", "The target is on this call already");
 	return ALLOW;
 }
@@ -68,7 +153,11 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	if (v.status == 0)
 		v = may_reach(c, e, t);
 	if (v.status == 0)
-		v = is_new_party(transferor, kept, t);
+		v = is_new_party(c, transferor, kept, t);
+	if (v.status == 0)
+		v = may_dial(c, transferor, t);
+	if (v.status == 0)
+		v = is_there(c, t);
 	if (v.status == 0 && ((transferor && transferor->image) || kept->image))
 		v = deny(488, "media_busy", "A fax is being sent on this call"); /* E-053 */
 	return v;

@@ -105,22 +105,34 @@ static int resolve_route(struct core *c, const struct dialplan_result *r, struct
 	}
 }
 
-/* Fills t for a number dialled from source (a peer's name or "users"). 0; ENOENT nobody has it;
- * EACCES the dial plan refuses it; EINVAL no number. */
-int target_resolve(struct core *c, const char *number, const char *source, struct target *t)
+static int resolve(struct core *c, const char *number, const char *source, struct target *t)
 {
 	struct dialplan_result r;
-	int err;
+	int err = dialplan_match(&c->cfg, number, source, &r);
 
-	memset(t, 0, sizeof(*t));
-	t->may_transfer = true;
-	str_set(t->number, number);
-	err = dialplan_match(&c->cfg, number, source, &r);
 	if (err == 0)
 		return resolve_route(c, &r, t);
 	if (err == ENOENT)
 		return resolve_directory(c, r.number, t);
 	return err == EACCES ? EACCES : EINVAL;
+}
+
+/* Fills t for a number dialled from source (a peer's name or "users"). A number that nobody has as
+ * it was dialled is looked up in its international form. 0; ENOENT nobody has it; EACCES the dial
+ * plan refuses it; EINVAL no number. */
+int target_resolve(struct core *c, const char *number, const char *source, struct target *t)
+{
+	char e164[NUM_MAX];
+	int err;
+
+	memset(t, 0, sizeof(*t));
+	t->may_transfer = true;
+	str_set(t->number, number);
+	err = resolve(c, number, source, t);
+	if (err == ENOENT && number_e164(&c->cfg.numbering, number, e164, sizeof(e164)) == 0 &&
+		!str_eq(e164, number))
+		err = resolve(c, e164, source, t);
+	return err;
 }
 
 /* The number of a mailbox: its own, or the prefix and the number of whose it is. */
@@ -177,6 +189,21 @@ static void mark_recall(const struct core *c, const struct call *k, struct act_d
 	str_append(d->caller.name, sizeof(d->caller.name), name);
 }
 
+/* The target may be told whose call it is taking over. */
+static void mark_transfer(struct core *c, const struct call *k, struct act_dial *d)
+{
+	const struct dir_user *u = directory_user(c, k->xfer.recall_user);
+
+	d->cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
+	str_set(d->referred_by, k->xfer.recall_user);
+	if (k->xfer.step == STEP_RECALL) {
+		mark_recall(c, k, d);
+	} else if (u) {
+		str_set(d->diverter.number, u->row.number);
+		str_set(d->diverter.name, u->row.name);
+	}
+}
+
 /* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
 {
@@ -188,12 +215,8 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 		a->dial.caller = kept->party;
 		a->dial.like = kept->id;
 	}
-	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]) {
-		a->dial.cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
-		str_set(a->dial.referred_by, k->xfer.recall_user);
-		if (k->xfer.step == STEP_RECALL)
-			mark_recall(c, k, &a->dial);
-	}
+	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0])
+		mark_transfer(c, k, &a->dial);
 	if (kept && kept->rv) {
 		a->from = kept->id;
 		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */
@@ -331,6 +354,18 @@ static void take_over(struct call *k, struct leg *l, struct leg *old, const char
 		k->customer = l->id;
 }
 
+/* The route that the leg was dialled by. */
+static bool find_route(const struct core *c, const struct call *k, const struct leg *l,
+	struct dialplan_result *r)
+{
+	const char *source = source_of(k);
+	char e164[NUM_MAX];
+
+	return dialplan_match(&c->cfg, l->party.number, source, r) == 0 ||
+	       (number_e164(&c->cfg.numbering, l->party.number, e164, sizeof(e164)) == 0 &&
+		       dialplan_match(&c->cfg, e164, source, r) == 0);
+}
+
 bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t status)
 {
 	struct dest d = {.kind = DEST_PEER};
@@ -339,8 +374,7 @@ bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t sta
 	struct leg *next;
 
 	if (l->peer[0] == '\0' || !would_mend(c, l, status) ||
-		dialplan_match(&c->cfg, l->party.number, source_of(k), &r) != 0 ||
-		(peer = next_peer(r.route, l->peer)) == NULL)
+		!find_route(c, k, l, &r) || (peer = next_peer(r.route, l->peer)) == NULL)
 		return false;
 	next = add_target(c, k, (enum target_kind)l->kind);
 	timeline(c, k, &(struct timeline_note){.type = "offer_failed", .leg = l,

@@ -27,6 +27,13 @@
 	X(TARGET_VOICEMAIL, "voicemail")
 ENUM_DECLARE(target_kind, TARGET_KIND_LIST);
 
+/* users.role: what somebody may do beyond his own calls, and which numbers he may dial. */
+#define USER_ROLE_LIST(X)                                                                          \
+	X(USER_AGENT, "agent")                                                                     \
+	X(USER_SUPERVISOR, "supervisor")                                                           \
+	X(USER_ADMIN, "admin")
+ENUM_DECLARE(user_role, USER_ROLE_LIST);
+
 /* Where an incoming INVITE comes from; the adapter has authenticated it. */
 #define SOURCE_KIND_LIST(X)                                                                        \
 	X(SOURCE_PEER, "peer")                                                                     \
@@ -160,6 +167,13 @@ ENUM_DECLARE(agent_intent, AGENT_INTENT_LIST);
 	X(AGENT_WRAPUP, "wrapup")           /* finishes what the last caller left to do */         \
 	X(AGENT_FREE, "free")               /* may be offered a caller */
 ENUM_DECLARE(agent_state, AGENT_STATE_LIST);
+
+/* How a peer is told who sent a call on to it. */
+#define DIVERSION_LIST(X)                                                                          \
+	X(DIVERSION_NONE, "none")                                                                  \
+	X(DIVERSION_HEADER, "diversion")     /* RFC 5806 */                                        \
+	X(DIVERSION_HISTORY, "history_info") /* RFC 7044 */
+ENUM_DECLARE(diversion, DIVERSION_LIST);
 
 /* The party on the other end of a leg, as it presents itself. */
 struct party {

@@ -3,7 +3,10 @@ noinst_LIBRARIES += libdb.a
 libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS)
 libdb_a_SOURCES = \
 	src/db/batch.c src/db/batch.h \
+	src/db/credentials.c src/db/credentials.h \
 	src/db/directory.c src/db/directory.h \
+	src/db/history.c src/db/history.h \
+	src/db/history_sql.c src/db/history_sql.h \
 	src/db/migrate.c src/db/migrate.h \
 	src/db/pg.c src/db/pg.h \
 	src/db/rows.c src/db/rows.h \
@@ -15,8 +18,7 @@ dist_migrations_DATA = \
 	sql/001-directory.sql \
 	sql/002-ledger.sql \
 	sql/003-views.sql \
+	sql/006-access.sql \
 	sql/008-consult.sql \
-	sql/004-queues.sql \
-	sql/005-queue-reports.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -65,9 +65,11 @@ static const struct header_rule rules[] = {
 		"Opens the customer's case; only peers that are believed may name or see it."},
 
 	{"Diversion", NULL, HEADER_APPEND, CALL | MOVE,
-		"Stays whole and in order (RFC 5806); of a transfer Referred-By tells."},
+		"Stays whole and in order (RFC 5806); a transfer adds one on top where the peer "
+		"wants it."},
 	{"History-Info", NULL, HEADER_APPEND, CALL | MOVE,
-		"Stays whole and in order (RFC 7044); segue's own choice of target adds no entry."},
+		"Stays whole and in order (RFC 7044); a transfer adds entries where the peer wants "
+		"them."},
 
 	{"Accept", NULL, HEADER_OWN, 0, "What segue understands."},
 	{"Allow", NULL, HEADER_OWN, 0, "Every leg must show REFER, NOTIFY, UPDATE, PRACK, INFO."},
@@ -91,6 +93,8 @@ static const struct header_rule rules[] = {
 	{"To", "t", HEADER_OWN, 0, "Shows the target, with the leg's own tag."},
 	{"User-Agent", NULL, HEADER_OWN, 0, "Names segue."},
 	{"Via", "v", HEADER_OWN, 0, "Each request starts here; the path behind stays private."},
+	{"X-Segue-Transfer", NULL, HEADER_OWN, 0,
+		"Names the transfer that failed before a recall; from outside it means nothing."},
 
 	{"Accept-Contact", "a", HEADER_NEVER, 0, "Chooses among devices that segue has chosen."},
 	{"Allow-Events", "u", HEADER_NEVER, 0, "Subscriptions end at segue."},

@@ -56,7 +56,6 @@ struct sip {
 	struct ended *ended; /* dialogs that are no more, by our tag, oldest first: named.c */
 	struct sip_leg *dead; /* freed at the end of the turn */
 	struct request *dead_requests;
-	struct probe *probes, *probes_waiting, *probes_asked; /* by contact; in order of due */
 	unsigned depth;       /* of callbacks; the dead are buried at 0 */
 	uint64_t serial;      /* handles, refs and commands of ours */
 	uint64_t pool[32];    /* random bits in stock */
@@ -231,8 +230,6 @@ void sip_enter(struct sip *s);
 void sip_leave(struct sip *s);
 /* Announces a user's contacts to the core. */
 void sip_emit_contacts(struct sip *s, const char *user);
-/* Tells the core whether one of the user's contacts answers OPTIONS. */
-void sip_emit_reach(struct sip *s, const char *user);
 void sip_emit_audit(struct sip *s, const char *who, const char *action, const char *object,
 	const char *why);
 
@@ -306,6 +303,8 @@ bool message_has_option(const sip_t *sip, const char *option); /* Supported or R
 
 /* The value of a header that the parser does not know; NULL if there is none. */
 const char *message_header(const sip_t *sip, const char *name);
+/* Takes all headers of that name out of a request of ours. */
+void message_remove(msg_t *msg, const char *name);
 /* The value of a header as it was written, where the parser kept it; "" if it does not fit. */
 void message_raw_value(const sip_header_t *h, char *buf, size_t size);
 /* How often a header stands in a request, well formed or not. */
@@ -336,30 +335,6 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request);
 
 void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void invite_dial(struct sip *s, const struct action *a);
-/* How one contact of a user is reached. */
-struct contact_route {
-	char ruri[URI_MAX];
-	char to[URI_MAX + 8]; /* <sip:number@our host> */
-	char path[REGISTRAR_TEXT_MAX];
-	struct stack_dest dest; /* of the first request */
-	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
-};
-void contact_route(const struct sip *s, const struct binding *b, const char *number,
-	struct contact_route *r);
-void contact_add_route(msg_t *msg, const char *path);
-/* sip:user@our host, for From, To and Referred-By. */
-void contact_own_uri(const struct sip *s, const char *user, char *buf, size_t size);
-
-/* Contacts that are asked with OPTIONS whether they are there. */
-void qualify_tick(struct sip *s);
-/* The user's contacts may have changed. */
-void qualify_contacts(struct sip *s, const char *user);
-/* At least one of the user's contacts is not known to be silent. */
-bool qualify_reaches(const struct sip *s, const char *user);
-void qualify_stop(struct sip *s);
-
-/* "Name" <sip:number@our host>: how a party is shown to others. 0, or an errno if it does not fit. */
-int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size);
 void invite_cancel(struct sip_leg *l, const struct action *a);
 /* Tries the peer's next address after a failure that says "not here". 0 if it was sent again. */
 int invite_failover(struct sip_leg *l, const sip_t *response);
@@ -401,6 +376,8 @@ void refer_subscribe(struct sip_leg *l, struct stack_server *t, const sip_t *req
 void refer_accept(struct sip *s, const struct action *a);
 void refer_reject(struct sip *s, const struct action *a);
 void refer_notify(struct sip *s, const struct action *a);
+/* The URI of that REFER's Refer-To, without headers; NULL if it is not known any more. */
+const char *refer_target(struct sip *s, uint64_t cmd);
 /* Adds Referred-By and the Refer-To headers of that REFER to an INVITE. */
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg);
 void refer_abandon(struct sip_leg *l);
@@ -420,6 +397,19 @@ int session_timer_repeat(struct request *r); /* after 422, with l->min_se */
 void session_timer_confirm(struct sip_leg *l, const sip_t *response);
 void session_timer_again(struct sip_leg *l, unsigned ms); /* the refresh met a 491 */
 void session_timer_stop(struct sip_leg *l);
+
+/* ---- identity.c --------------------------------------------------------------------------- */
+
+/* sip:user@our host */
+void identity_uri(const struct sip *s, const char *user, char *buf, size_t size);
+/* "Name" <sip:number@our host>: how a party is shown to others. 0, or an errno if it does not fit. */
+int identity_address(const struct sip *s, const struct party *party, char *buf, size_t size);
+/* The value of From. */
+void identity_from(const struct sip *s, const struct party *caller, char *buf, size_t size);
+/* Before the headers that pass: Diversion, since the newest comes first. */
+void identity_add_diversion(msg_t *msg, struct sip_leg *l, const struct act_dial *dial);
+/* After them: P-Asserted-Identity, Privacy, History-Info, Referred-By, and what the REFER carries. */
+void identity_add(msg_t *msg, struct sip_leg *l, const struct act_dial *dial);
 
 /* ---- who --------------------------------------------------------------------------------- */
 

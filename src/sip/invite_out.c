@@ -15,93 +15,112 @@
 #define MAX_FORWARDS 70
 
 struct outbound {
-	struct contact_route to;
+	char ruri[URI_MAX];
+	char to[URI_MAX + 8];
 	char from[URI_MAX + 2 * NAME_MAX_];
+	char path[REGISTRAR_TEXT_MAX];
+	struct stack_dest dest; /* of the first INVITE */
+	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
 };
 
 /* ---- where to ----------------------------------------------------------------------------- */
 
+/* Next hop toward a URI: "sip:host:port;transport=x". */
+static void dest_of_uri(const char *text, struct stack_dest *d)
+{
+	struct uri u;
+	char transport[16];
+
+	d->listener = -1;
+	d->uri[0] = '\0';
+	if (uri_parse_str(text, &u) != URI_OK || u.scheme == URI_TEL)
+		return;
+	if (!uri_param(u.params, "transport", transport, sizeof(transport)))
+		transport[0] = '\0';
+	snprintf(d->uri, sizeof(d->uri), "%s:%s", u.scheme == URI_SIPS ? "sips" : "sip", u.host);
+	if (u.port != 0)
+		snprintf(d->uri + strlen(d->uri), sizeof(d->uri) - strlen(d->uri), ":%u", u.port);
+	if (transport[0] != '\0' && strlen(transport) < 8) {
+		str_append(d->uri, sizeof(d->uri), ";transport=");
+		str_append(d->uri, sizeof(d->uri), transport);
+	}
+}
+
 static int to_contact(struct sip_leg *l, const struct dest *dest, struct outbound *o)
 {
 	const struct binding *b = registrar_find(l->sip->registrar, dest->contact);
+	const char *path;
+	size_t len;
+	struct slice first;
+	struct addr a;
+	char uri[URI_MAX];
 
 	if (b == NULL || !str_eq(b->user, dest->user))
 		return ENOENT;
 	str_set(l->user, b->user);
 	str_set(l->user_agent, b->user_agent);
 	l->contact = b->id;
-	contact_route(l->sip, b, dest->number[0] != '\0' ? dest->number : b->user, &o->to);
+	str_set(o->ruri, b->uri);
+	str_set(o->path, b->path);
+	path = b->path, len = strlen(b->path);
+	if (len > 0 && addr_next(&path, &len, &first) &&
+		addr_parse(first.p, first.n, &a) == URI_OK &&
+		uri_print(&a.uri, uri, sizeof(uri)) == 0)
+		dest_of_uri(uri, &o->dest);
+	else if (b->source[0] == '\0' || !source_parse(b->source, &o->dest))
+		dest_of_uri(b->uri, &o->dest);
+	else
+		o->next = o->dest;
+	identity_uri(l->sip, dest->number[0] != '\0' ? dest->number : b->user, uri, sizeof(uri));
+	snprintf(o->to, sizeof(o->to), "<%s>", uri);
 	return 0;
 }
 
-static int to_peer(struct sip_leg *l, const struct dest *dest, struct outbound *o)
+static int to_peer(struct sip_leg *l, const struct act_dial *dial, struct outbound *o)
 {
+	const struct dest *dest = &dial->dest;
 	const struct sip_peer *p = peer_by_name(l->sip, dest->peer);
+	const char *referral = dial->cmd != 0 ? refer_target(l->sip, dial->cmd) : NULL;
 	struct uri u;
 
-	if (p == NULL || peer_dest(l->sip, p, 0, &o->to.dest) != 0 ||
-		uri_parse_str(o->to.dest.uri, &u) != URI_OK)
+	if (p == NULL || peer_dest(l->sip, p, 0, &o->dest) != 0 ||
+		uri_parse_str(o->dest.uri, &u) != URI_OK)
 		return ENOENT;
 	str_set(l->peer, p->name);
-	if (uri_build(o->to.ruri, sizeof(o->to.ruri), dest->number, u.host, u.port, NULL) != 0)
+	if (p->verbatim_referral && referral != NULL && uri_parse_str(referral, &u) == URI_OK &&
+		u.scheme != URI_TEL)
+		str_set(o->ruri, referral);
+	else if (uri_build(o->ruri, sizeof(o->ruri), dest->number, u.host, u.port, NULL) != 0)
 		return EINVAL;
-	snprintf(o->to.to, sizeof(o->to.to), "<%s>", o->to.ruri);
+	snprintf(o->to, sizeof(o->to), "<%s>", o->ruri);
 	return 0;
-}
-
-/* ---- who calls ---------------------------------------------------------------------------- */
-
-static void write_from(struct sip_leg *l, const struct party *caller, struct outbound *o)
-{
-	char uri[URI_MAX];
-
-	if (caller->anonymous) { /* RFC 3323 section 4.1.1.3 */
-		str_set(o->from, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
-		return;
-	}
-	contact_own_uri(l->sip, caller->number, uri, sizeof(uri));
-	if (addr_print(o->from, sizeof(o->from), caller->name, uri) != 0)
-		snprintf(o->from, sizeof(o->from), "<%s>", uri);
-}
-
-int invite_own_address(const struct sip *s, const struct party *party, char *buf, size_t size)
-{
-	char uri[URI_MAX];
-
-	contact_own_uri(s, party->number, uri, sizeof(uri));
-	return addr_print(buf, size, party->name, uri);
-}
-
-/* A trusted peer is told who calls, whatever From says (RFC 3325 section 9.1, R-062). */
-static void add_identity(msg_t *msg, struct sip_leg *l, const struct party *caller)
-{
-	const struct sip_peer *p = peer_by_name(l->sip, l->peer);
-	char value[URI_MAX + 2 * NAME_MAX_];
-
-	if (p == NULL || !p->trusted || caller->number[0] == '\0')
-		return;
-	if (message_header(sip_object(msg), "P-Asserted-Identity") == NULL &&
-		invite_own_address(l->sip, caller, value, sizeof(value)) == 0)
-		message_add_line(msg, "P-Asserted-Identity", value);
-	if (caller->anonymous && sip_object(msg)->sip_privacy == NULL)
-		message_add_line(msg, "Privacy", "id");
 }
 
 /* ---- the INVITE --------------------------------------------------------------------------- */
 
-static void add_transfer(msg_t *msg, struct sip_leg *l, const struct act_dial *dial)
+static void add_route(msg_t *msg, const char *path)
 {
-	char uri[URI_MAX], value[URI_MAX + 2];
+	size_t len = strlen(path);
+	struct slice element;
+	char value[URI_MAX];
 
-	if (dial->cmd != 0)
-		refer_add_headers(l->sip, dial->cmd, msg);
-	if (dial->referred_by[0] != '\0' && sip_object(msg)->sip_referred_by == NULL) {
-		contact_own_uri(l->sip, dial->referred_by, uri, sizeof(uri));
-		snprintf(value, sizeof(value), "<%s>", uri);
-		message_add_line(msg, "Referred-By", value);
+	while (addr_next(&path, &len, &element)) {
+		str_copy_n(value, sizeof(value), element.p, element.n);
+		message_add_line(msg, "Route", value);
 	}
-	if (dial->recall) /* RFC 7462 section 8.2.2 */
-		message_add_line(msg, "Alert-Info", "<urn:alert:service:recall:transfer>");
+}
+
+/* The phone may ring differently, and other systems can tell which transfer came back. */
+static void add_recall(msg_t *msg, const struct act_dial *dial)
+{
+	char id[UUID_STRLEN];
+
+	if (!dial->recall)
+		return;
+	/* RFC 7462 section 8.2.2 */
+	message_add_line(msg, "Alert-Info", "<urn:alert:service:recall:transfer>");
+	if (!uuid_is_nil(&dial->xfer))
+		message_add_line(msg, "X-Segue-Transfer", uuid_str(&dial->xfer, id));
 }
 
 static msg_t *write_invite(struct sip_leg *l, const struct action *a, const struct outbound *o)
@@ -122,13 +141,14 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 	if (a->from != ID_NONE)
 		sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, a->from, a->dir, &len);
 	l->first_offer = sdp != NULL ? INVITE_OFFERS : INVITE_LATE;
-	if (o->to.path[0] != '\0')
-		contact_add_route(msg, o->to.path);
+	if (o->path[0] != '\0')
+		add_route(msg, o->path);
 	message_add_capabilities(msg, l);
 	session_timer_offer(l, msg);
+	identity_add_diversion(msg, l, dial);
 	message_pass_headers(msg, l, like, transfer ? HEADER_TRIP_TRANSFER : HEADER_TRIP_CALL);
-	add_transfer(msg, l, dial);
-	add_identity(msg, l, &dial->caller);
+	identity_add(msg, l, dial);
+	add_recall(msg, dial);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	return msg;
@@ -138,14 +158,18 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 
 static void failover_arm(struct sip_leg *l);
 
-/* The Request-URI names the host that is asked. */
+struct hop {
+	const char *from, *to; /* URIs of the peer's addresses */
+};
+
+/* The Request-URI names the host that is asked; one that was given verbatim stays. */
 static void edit_host(msg_t *msg, void *arg)
 {
-	const struct stack_dest *d = arg;
+	const struct hop *hop = arg;
 	sip_request_t *rq = sip_object(msg)->sip_request;
-	url_t *next = url_make(msg_home(msg), d->uri);
+	url_t *last = url_make(msg_home(msg), hop->from), *next = url_make(msg_home(msg), hop->to);
 
-	if (next == NULL || next->url_host == NULL)
+	if (last == NULL || next == NULL || !str_eq(last->url_host, rq->rq_url->url_host))
 		return;
 	rq->rq_url->url_host = next->url_host;
 	rq->rq_url->url_port = next->url_port;
@@ -161,9 +185,11 @@ static int failover_next(struct sip_leg *l)
 	if (p == NULL || l->calling == NULL || l->state != SIDE_CALLING)
 		return ENOENT;
 	while (peer_dest(l->sip, p, ++l->address, &d) == 0) {
+		struct hop hop = {p->address[l->address - 1], d.uri};
+
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "failover", "peer", p->name, "to",
 			d.uri, NULL);
-		if (request_repeat(l->calling, &d, edit_host, &d) == 0) {
+		if (request_repeat(l->calling, &d, edit_host, &hop) == 0) {
 			failover_arm(l);
 			return 0;
 		}
@@ -219,29 +245,29 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	url_t *url;
 	int err;
 
-	o->to.dest.listener = o->to.next.listener = -1;
-	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial.dest, o)
+	o->dest.listener = o->next.listener = -1;
+	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial, o)
 					     : to_contact(l, &a->dial.dest, o);
 	if (err != 0)
 		return err;
-	write_from(l, &a->dial.caller, o);
+	identity_from(l->sip, &a->dial.caller, o->from, sizeof(o->from));
 	snprintf(id, sizeof(id), "%016llx%016llx", (unsigned long long)sip_random(l->sip),
 		(unsigned long long)sip_random(l->sip));
-	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to.to, &o->to.next);
+	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to, &o->next);
 	if (err != 0)
 		return err;
-	url = url_make(l->dialog.home, o->to.ruri);
+	url = url_make(l->dialog.home, o->ruri);
 	target = url != NULL ? sip_contact_create(l->dialog.home, (url_string_t *)url, NULL) : NULL;
 	if (target == NULL)
 		return EINVAL;
 	l->dialog.target = target;
-	return sip_leg_set_local(l, &o->to.dest);
+	return sip_leg_set_local(l, &o->dest);
 }
 
 void invite_dial(struct sip *s, const struct action *a)
 {
 	struct sip_leg *l = sip_leg_new(s, SIDE_UAC);
-	struct outbound o = {.from = ""};
+	struct outbound o = {.ruri = ""};
 	int err;
 
 	if (l == NULL || sip_leg_bind(l, a->leg) != 0) {
@@ -257,7 +283,7 @@ void invite_dial(struct sip *s, const struct action *a)
 			err == ENOENT ? "contact or peer is gone" : strerror(err));
 		return;
 	}
-	l->calling = request_send(l, write_invite(l, a, &o), &o.to.dest, answer_receive);
+	l->calling = request_send(l, write_invite(l, a, &o), &o.dest, answer_receive);
 	if (l->calling == NULL) {
 		dial_failed(l, 503, "cannot send INVITE");
 		return;

@@ -108,12 +108,33 @@ bool message_has_option(const sip_t *sip, const char *option)
 	       sip_has_feature(sip->sip_require, option);
 }
 
+static const char *header_name(const msg_header_t *h)
+{
+	if (h->sh_class == (msg_hclass_t *)sip_unknown_class)
+		return ((const sip_unknown_t *)h)->un_name;
+	return h->sh_class->hc_name;
+}
+
 const char *message_header(const sip_t *sip, const char *name)
 {
 	for (const sip_unknown_t *u = sip->sip_unknown; u != NULL; u = u->un_next)
 		if (u->un_name != NULL && strcasecmp(u->un_name, name) == 0)
 			return u->un_value;
 	return NULL;
+}
+
+void message_remove(msg_t *msg, const char *name)
+{
+	sip_t *sip = sip_object(msg);
+	msg_header_t *h, *next;
+
+	for (h = (msg_header_t *)sip->sip_request; h != NULL; h = next) {
+		const char *own = header_name(h);
+
+		next = h->sh_succ;
+		if (own != NULL && strcasecmp(own, name) == 0)
+			msg_header_remove(msg, (msg_pub_t *)sip, h);
+	}
 }
 
 void message_raw_value(const sip_header_t *h, char *buf, size_t size)
@@ -163,13 +184,6 @@ bool message_allows(const sip_t *sip, const char *method)
 }
 
 /* ---- headers that pass ------------------------------------------------------------------- */
-
-static const char *header_name(const msg_header_t *h)
-{
-	if (h->sh_class == (msg_hclass_t *)sip_unknown_class)
-		return ((const sip_unknown_t *)h)->un_name;
-	return h->sh_class->hc_name;
-}
 
 /* Prints the value; returns its length. Of a header that the parser does not know, its printer
  * would repeat the name. */

@@ -100,7 +100,7 @@ static void note_connected(struct sip_leg *l, const struct party *party)
 	text_clear(&l->connected);
 	if (party->number[0] == '\0' || party->anonymous || (p != NULL && !p->trusted))
 		return;
-	if (invite_own_address(l->sip, party, value, sizeof(value)) == 0)
+	if (identity_address(l->sip, party, value, sizeof(value)) == 0)
 		text_set(&l->connected, value, strlen(value));
 }
 

@@ -107,6 +107,7 @@ static void refer_free(struct refer *r)
 	*p = r->next;
 	HASH_DELETE(hh, r->leg->sip->refers, r);
 	own_free(r);
+	text_clear(&r->target);
 	text_clear(&r->referred_by);
 	text_clear(&r->headers);
 	free(r);
@@ -219,16 +220,16 @@ static void keep_headers(struct refer *r, const sip_t *request, const struct ref
 {
 	char value[2048], uri[URI_MAX];
 	size_t n = 0;
-	const struct sip *s = r->leg->sip;
 
+	text_set(&r->target, to->uri, strlen(to->uri));
 	value[0] = '\0';
 	if (request->sip_referred_by != NULL)
 		message_raw_value(
 			(const sip_header_t *)request->sip_referred_by, value, sizeof(value));
-	if (value[0] == '\0' && r->leg->user[0] != '\0' &&
-		uri_build(uri, sizeof(uri), r->leg->user,
-			s->cfg.ndomains > 0 ? s->cfg.domains[0] : s->cfg.realm, 0, NULL) == 0)
+	if (value[0] == '\0' && r->leg->user[0] != '\0') {
+		identity_uri(r->leg->sip, r->leg->user, uri, sizeof(uri));
 		snprintf(value, sizeof(value), "<%s>", uri);
+	}
 	if (value[0] != '\0')
 		text_set(&r->referred_by, value, strlen(value));
 	for (unsigned i = 0; i < to->nheaders; i++) {
@@ -406,6 +407,13 @@ void refer_reject(struct sip *s, const struct action *a)
 }
 
 /* ---- the INVITE that it causes ------------------------------------------------------------- */
+
+const char *refer_target(struct sip *s, uint64_t cmd)
+{
+	struct refer *r = refer_find(s, cmd);
+
+	return r != NULL ? r->target.p : NULL;
+}
 
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg)
 {

@@ -33,6 +33,7 @@ struct refer {
 	struct stack_server *t;	 /* REFER_ASKED */
 	uint32_t id;		 /* CSeq of the REFER: id parameter of its Event */
 	struct dialog *own;	 /* of the subscription; NULL: the leg's */
+	struct text target;	 /* URI of the Refer-To */
 	struct text referred_by; /* header value for the INVITE */
 	struct text headers;	 /* allow-listed headers of the Refer-To, as lines */
 	struct request *notify;	 /* under way */

@@ -35,6 +35,8 @@ struct sip_peer {
 	bool may_refer;     /* its REFER may move calls (E-070) */
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
+	enum diversion diversion;
+	bool verbatim_referral; /* the Refer-To that leads to it becomes its Request-URI as it is */
 	unsigned failover_ms; /* no response at all for this long: next address */
 };
 
@@ -63,7 +65,6 @@ struct sip_config {
 	unsigned session_expires_s; /* RFC 4028; 0: we ask for none */
 	unsigned min_se_s;     /* >= 90 */
 	unsigned t1_ms;        /* RFC 3261 T1, 500 */
-	unsigned qualify_s;    /* each contact is asked with OPTIONS this often; 0: never (E-109) */
 	unsigned udp_rmem;     /* receive buffer, bytes */
 };
 

@@ -214,8 +214,8 @@ static const struct {
 			    "`transfer: { ring = "
 			    "...; };'?\n"},
 	{"elephants = 3;",
-		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, fallback, ledger, "
-		"control, log, recorder, peers, devices or routes\n"},
+		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, fallback, numbers, "
+		"ledger, control, log, recorder, peers, devices or routes\n"},
 	{"transfer = 5;", "segue.conf:1: transfer = `5': expected a group { name = value; ... }\n"},
 	{"peers: { name = \"x\"; };",
 		"segue.conf:1: peers = `{...}': expected a list of groups ( { ... }, { ... } )\n"},

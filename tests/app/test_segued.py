@@ -99,6 +99,11 @@ def printed_markdown(_):
     same("--print-markdown", "docs/options.md")
 
 
+@tap.case("docs/api.md is printed from the table of routes")
+def printed_api(_):
+    same("--print-api", "docs/api.md")
+
+
 @tap.case("the manual pages name every option and command of --help")
 def manuals(_):
     for prog, page in (("segued", "segued.8"), ("seguectl", "seguectl.1")):

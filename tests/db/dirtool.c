@@ -22,47 +22,19 @@ static void on_user(void *arg, const struct directory_user *r)
 
 static void on_queue(void *arg, const struct ev_dir_queue *r)
 {
-	printf("queue%s %s number=%s name=%s %s ring=%u retry=%u wrapup=%u max=%u/%u weight=%u "
-	       "service=%u widen=%u boost=%u keep=%d join=%s leave=%s entry=%s music=%s overflow=",
-		r->gone ? " gone" : "", r->queue, r->number, r->name, strategy_name(r->strategy),
-		r->ring_ms, r->retry_ms, r->wrapup_ms, r->max_wait_ms, r->max_length, r->weight,
-		r->service_ms, r->widen_ms, r->boost_ms, r->keep_wait,
-		empty_rule_name(r->join_empty), empty_rule_name(r->leave_empty),
-		queue_entry_name(r->entry), r->music);
-	for (unsigned i = 0; i < r->noverflow; i++)
-		printf("%s%s:%s", i ? "," : "", overflow_kind_name(r->overflow[i].kind),
-			r->overflow[i].target);
-	putchar('\n');
+	printf("queue%s %s number=%s name=%s\n", r->gone ? " gone" : "", r->queue, r->number,
+		r->name);
 }
 
 static void on_member(void *arg, const struct ev_dir_member *r)
 {
-	printf("member%s %s %s level=%u order=%u weight=%u\n", r->gone ? " gone" : "", r->queue,
-		r->user, r->level, r->order, r->weight);
+	printf("member%s %s %s\n", r->gone ? " gone" : "", r->queue, r->user);
 }
 
 static void on_ivr(void *arg, const struct ev_dir_ivr *r)
 {
 	printf("ivr%s %s number=%s peer=%s dial=%s\n", r->gone ? " gone" : "", r->ivr, r->number,
 		r->peer, r->dial);
-}
-
-static void on_skill(void *arg, const struct ev_dir_skill *r)
-{
-	printf("skill%s %s %s level=%u\n", r->gone ? " gone" : "", r->user, r->skill, r->level);
-}
-
-static void on_need(void *arg, const struct ev_dir_need *r)
-{
-	printf("need%s %s %s level=%u floor=%u\n", r->gone ? " gone" : "", r->queue, r->skill,
-		r->level, r->floor);
-}
-
-static void on_agent(void *arg, const struct directory_agent *r)
-{
-	printf("agent%s %s %s reason=%s via=%s by=%s hand=%d since=%lld\n", r->gone ? " gone" : "",
-		r->core.user, agent_intent_name(r->core.intent), r->core.reason,
-		origin_name(r->core.origin), r->core.asker, r->by_hand, (long long)r->since);
 }
 
 static void on_synced(void *arg, int from_file)
@@ -87,8 +59,8 @@ static int command(struct directory *d)
 
 int main(int argc, char **argv)
 {
-	const struct directory_hooks hooks = {NULL, on_user, on_queue, on_member, on_ivr, on_skill,
-		on_need, on_agent, on_synced};
+	const struct directory_hooks hooks = {
+		NULL, on_user, on_queue, on_member, on_ivr, on_synced};
 	struct directory *d;
 	int going = 1;
 

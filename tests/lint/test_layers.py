@@ -1,4 +1,4 @@
-"""The layers hold: base <- core <- {sip, store, db} <- app, and nothing looks sideways."""
+"""The layers hold: base <- core <- {sip, store, db, http} <- app, and nothing looks sideways."""
 
 import re
 
@@ -11,13 +11,15 @@ MAY_SEE = {
     "sip": {"base", "core", "sip"},
     "store": {"base", "core", "store"},
     "db": {"base", "core", "store", "db"},
-    "app": {"base", "core", "sip", "store", "db", "app"},
+    "http": {"base", "core", "http"},
+    "app": {"base", "core", "sip", "store", "db", "http", "app"},
 }
 LIBRARIES = {
     "sofia-sip/su_wait.h": {"sip", "app"},  # the event loop itself
     "sofia-sip/": {"sip"},
     "libpq-fe.h": {"db"},
     "lmdb.h": {"store"},
+    "microhttpd.h": {"http"},
     "libconfig.h": {"app"},
     "jansson.h": {"app"},
 }

@@ -239,6 +239,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_DIR_QUEUE:
 	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
+	case EV_DIR_CLASS:
 	case EV_CONTACTS:
 	case EV_AUDIT:
 		return true;

@@ -121,6 +121,11 @@ static void add_directory(struct line *l, const struct event *ev)
 		add_text(l, "peer", ev->ivr.peer);
 		add_flag(l, "gone", ev->ivr.gone);
 		break;
+	case EV_DIR_CLASS:
+		add_text(l, "class", ev->class.name);
+		add_text(l, "pattern", ev->class.pattern);
+		add_flag(l, "gone", ev->class.gone);
+		break;
 	case EV_CONTACTS:
 		add_text(l, "user", ev->contacts.user);
 		for (unsigned i = 0; i < ev->contacts.n; i++)
@@ -200,6 +205,7 @@ static void add_detail(struct line *l, const struct event *ev)
 	case EV_DIR_QUEUE:
 	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
+	case EV_DIR_CLASS:
 	case EV_CONTACTS:
 	case EV_AUDIT:
 		add_directory(l, ev);

@@ -119,6 +119,9 @@ static bool same_dir_row(const struct event *a, const struct event *b)
 		       strcmp(a->member.user, b->member.user) == 0;
 	case EV_DIR_IVR:
 		return strcmp(a->ivr.ivr, b->ivr.ivr) == 0;
+	case EV_DIR_CLASS:
+		return strcmp(a->class.name, b->class.name) == 0 &&
+		       strcmp(a->class.pattern, b->class.pattern) == 0;
 	default:
 		return strcmp(a->contacts.user, b->contacts.user) == 0;
 	}

@@ -240,6 +240,9 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->refer_foreign = rng_chance(&r, 30);
 	cfg->redirect = rng_chance(&r, 80);
 	cfg->redirect_max = rng_below(&r, 6);
+	str_set(cfg->numbering.country, rng_chance(&r, 90) ? "49" : "");
+	cfg->ring_busy = rng_chance(&r, 80);
+	cfg->ring_unregistered = rng_chance(&r, 80);
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
 	if (rng_chance(&r, 30))
 		cfg->join_ms = 1500; /* so that joins do time out */
@@ -342,6 +345,8 @@ static void tell_user(struct world *w, unsigned i, bool gone)
 	str_set(ev.user.user, users[i].name);
 	str_set(ev.user.number, users[i].number);
 	str_set(ev.user.name, users[i].name);
+	ev.user.role = i == 2 ? USER_SUPERVISOR : USER_AGENT;
+	str_set(ev.user.may_dial, i == 3 ? "premium,national" : "");
 	send(w, &ev);
 }
 
@@ -376,6 +381,16 @@ static void tell_member(struct world *w, const char *queue, const char *user, bo
 	send(w, &ev);
 }
 
+static void tell_class(struct world *w, const char *name, const char *pattern, uint8_t roles)
+{
+	struct event ev = {.type = EV_DIR_CLASS};
+
+	str_set(ev.class.name, name);
+	str_set(ev.class.pattern, pattern);
+	ev.class.roles = roles;
+	send(w, &ev);
+}
+
 static void tell_all(struct world *w)
 {
 	struct event ivr = {.type = EV_DIR_IVR};
@@ -393,6 +408,8 @@ static void tell_all(struct world *w)
 	str_set(ivr.ivr.peer, "pbx");
 	str_set(ivr.ivr.dial, "7400");
 	send(w, &ivr);
+	tell_class(w, "premium", "+49900.", 0);
+	tell_class(w, "international", "+.", 1u << USER_SUPERVISOR);
 }
 
 static void change_directory(struct world *w)

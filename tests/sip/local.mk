@@ -5,9 +5,10 @@ sip_tests = \
 	tests/sip/test_call.py \
 	tests/sip/test_ctl.py \
 	tests/sip/test_hostile.py \
+	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
-	tests/sip/test_policy.py tests/sip/test_queue.py \
+	tests/sip/test_policy.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_restart.py \

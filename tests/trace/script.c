@@ -162,6 +162,12 @@ static int do_config(struct script *s)
 		s->cfg.redirect = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "ring_hears") == 0 && hears_parse(value) >= 0)
 		s->cfg.ring_hears = (enum hears)hears_parse(value);
+	else if (strcmp(key, "country") == 0)
+		str_set(s->cfg.numbering.country, value);
+	else if (strcmp(key, "ring_busy") == 0)
+		s->cfg.ring_busy = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "ring_unregistered") == 0)
+		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "redirect_max") == 0)
 		s->cfg.redirect_max = (unsigned)atoi(value);
 	else
@@ -189,7 +195,8 @@ static void set_contacts(struct script *s, const char *user, unsigned n)
 		ev->contacts.contact[i] = ++s->contact;
 }
 
-/* user NAME NUMBER [phones N] [disabled] [no_transfer] [voicemail NUMBER] */
+/* user NAME NUMBER [phones N] [disabled] [no_transfer] [voicemail NUMBER] [supervisor]
+ * [may_dial CLASS,CLASS] */
 static int do_user(struct script *s)
 {
 	struct event *ev = setup(s, EV_DIR_USER);
@@ -201,6 +208,9 @@ static int do_user(struct script *s)
 	ev->user.enabled = !has_word(s, 3, "disabled");
 	ev->user.may_transfer = !has_word(s, 3, "no_transfer");
 	str_set(ev->user.voicemail, word_after(s, 3, "voicemail"));
+	str_set(ev->user.may_dial, word_after(s, 3, "may_dial"));
+	if (has_word(s, 3, "supervisor"))
+		ev->user.role = USER_SUPERVISOR;
 	set_contacts(s, word(s, 1), phones[0] ? (unsigned)atoi(phones) : 1);
 	return 0;
 }
@@ -216,6 +226,24 @@ static int do_queue(struct script *s)
 		ev = setup(s, EV_DIR_MEMBER);
 		str_set(ev->member.queue, word(s, 1));
 		str_set(ev->member.user, s->word[i]);
+	}
+	return 0;
+}
+
+/* class NAME PATTERN [ROLE ...] */
+static int do_class(struct script *s)
+{
+	struct event *ev = setup(s, EV_DIR_CLASS);
+
+	str_set(ev->class.name, word(s, 1));
+	str_set(ev->class.pattern, word(s, 2));
+	ev->class.by_name = s->nwords == 3;
+	for (unsigned i = 3; i < s->nwords; i++) {
+		int role = user_role_parse(s->word[i]);
+
+		if (role < 0)
+			return wrong(s, "\"%s\" is no role", s->word[i]);
+		ev->class.roles |= (uint8_t)(1u << role);
 	}
 	return 0;
 }
@@ -694,6 +722,7 @@ static int do_line(struct script *s)
 		const char *name;
 		int (*run)(struct script *s);
 	} known[] = {{"config", do_config}, {"user", do_user}, {"queue", do_queue}, {"ivr", do_ivr},
+		{"class", do_class},
 		{"route", do_route}, {"manual", do_manual}};
 
 	if (s->nwords == 0 || strcmp(word(s, 0), "expect") == 0)
@@ -744,6 +773,7 @@ int script_play(const char *path, FILE *out, char *err, size_t size)
 	s->err = err;
 	s->errsize = size;
 	core_config_default(&s->cfg);
+	str_set(s->cfg.numbering.country, "49");
 	rc = each_line(s, f, do_line);
 	if (rc == 0) {
 		open_stage(s);

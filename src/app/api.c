@@ -1,0 +1,777 @@
+/* api: see api.h. This file takes a request from its bytes to its handler. */
+#include "app/api_internal.h"
+
+#include "app/files.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define SESSION_COOKIE "segue_session"
+#define AUDITS_A_MINUTE 600
+
+struct core *api_core(const struct api *a)
+{
+	return live_core(a->live);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void count(struct api *a, unsigned status)
+{
+	if (status / 100 < sizeof(a->counters.requests) / sizeof(a->counters.requests[0]))
+		a->counters.requests[status / 100]++;
+}
+
+void api_reply_text(
+	struct api_request *q, unsigned status, const char *type, const char *text, size_t len)
+{
+	count(q->api, status);
+	http_reply(q->http, status, type, text, len);
+}
+
+static void reply(struct api_request *q, unsigned status, const char *location, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	size_t len = text ? strlen(text) : 0;
+
+	json_decref(body);
+	if (location != NULL)
+		http_add_header(q->http, "Location", location);
+	if (q->idempotency[0] != '\0')
+		api_memory_keep(q, status, location, text ? text : "", len);
+	api_reply_text(q, status, text ? "application/json" : NULL, text, len);
+	free(text);
+}
+
+void api_reply(struct api_request *q, unsigned status, json_t *body)
+{
+	reply(q, status, NULL, body);
+}
+
+void api_reply_created(struct api_request *q, const char *location, json_t *body)
+{
+	reply(q, 201, location, body);
+}
+
+void api_fail_with(struct api_request *q, unsigned status, const char *code, const char *message,
+	json_t *more)
+{
+	json_t *o = json_object();
+
+	jo_text(more, "code", code);
+	jo_text(more, "message", message);
+	json_object_set_new(o, "error", more);
+	api_reply(q, status, o);
+}
+
+void api_fail(struct api_request *q, unsigned status, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	api_fail_with(q, status, code, text, json_object());
+}
+
+void api_fail_field(struct api_request *q, const char *field, const char *fmt, ...)
+{
+	json_t *more = json_object();
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	jo_text(more, "field", field);
+	api_fail_with(q, 400, "bad_field", text, more);
+}
+
+void api_fail_permission(struct api_request *q, enum perm p)
+{
+	json_t *more = json_object();
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s may not do this: the permission \"%s\" is missing",
+		q->viewer.by_token ? "This token" : "Your role", perm_name(p));
+	jo_text(more, "permission", perm_name(p));
+	api_audit(q->api, &q->viewer, q->by_panel ? ORIGIN_PANEL : ORIGIN_API, q->route->path,
+		q->param[0], text);
+	api_fail_with(q, 403, "not_permitted", text, more);
+}
+
+void api_audit(struct api *a, const struct viewer *v, enum origin via, const char *action,
+	const char *object, const char *why)
+{
+	struct event ev = {.type = EV_AUDIT};
+	const char *verb = strrchr(action, '/');
+
+	a->counters.refused++;
+	if (loop_now_ms() - a->audit_since > 60000) {
+		a->audit_since = loop_now_ms();
+		a->audits = 0;
+	}
+	if (++a->audits > AUDITS_A_MINUTE)
+		return; /* somebody tries hard; the log has the first of them */
+	str_set(ev.audit.who, v && v->name[0] ? v->name : "nobody");
+	str_set(ev.audit.action, verb ? verb + 1 : action);
+	str_set(ev.audit.object, object);
+	str_set(ev.audit.why, why);
+	ev.audit.via = via;
+	runner_emit(a->parts.runner, &ev);
+}
+
+/* ---- fields ---------------------------------------------------------------------------------- */
+
+static const struct api_field *find_field(const struct api_route *r, const char *name, enum api_in in)
+{
+	for (unsigned i = 0; i < r->nfields; i++)
+		if (r->fields[i].in == in && str_eq(r->fields[i].name, name))
+			return &r->fields[i];
+	return NULL;
+}
+
+static json_t *body_value(const struct api_request *q, const char *name)
+{
+	json_t *v = json_object_get(q->body, name);
+
+	return json_is_null(v) ? NULL : v;
+}
+
+const char *api_text(const struct api_request *q, const char *name)
+{
+	const char *v = find_field(q->route, name, IN_QUERY) ? http_query(q->http, name)
+							     : json_string_value(body_value(q, name));
+
+	return str_empty(v) ? NULL : v;
+}
+
+int64_t api_int(const struct api_request *q, const char *name, int64_t otherwise)
+{
+	const char *text = find_field(q->route, name, IN_QUERY) ? http_query(q->http, name) : NULL;
+	json_t *v = body_value(q, name);
+
+	if (!str_empty(text))
+		return strtoll(text, NULL, 10);
+	return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+bool api_bool(const struct api_request *q, const char *name, bool otherwise)
+{
+	const char *text = find_field(q->route, name, IN_QUERY) ? http_query(q->http, name) : NULL;
+	json_t *v = body_value(q, name);
+
+	if (!str_empty(text))
+		return str_eq(text, "true");
+	return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+/* ---- checking fields ------------------------------------------------------------------------- */
+
+static bool is_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *s = list; n > 0 && *s != '\0'; s += strspn(s, " ")) {
+		size_t len = strcspn(s, " ");
+
+		if (len == n && strncmp(s, word, n) == 0)
+			return true;
+		s += len;
+	}
+	return false;
+}
+
+/* 2026-11-21, or 2026-11-21T14:02:11[.123](Z|+01:00): as PostgreSQL reads it. */
+static bool is_time(const char *s)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd";
+	size_t i;
+
+	for (i = 0; shape[i] != '\0' && s[i] != '\0'; i++)
+		if (shape[i] == 'd' ? !isdigit((unsigned char)s[i]) : s[i] != shape[i])
+			return false;
+	if (s[i] == '\0')
+		return i == 10;
+	if (s[i] == '.')
+		i += 1 + strspn(s + i + 1, "0123456789");
+	if (str_eq(s + i, "Z"))
+		return true;
+	return (s[i] == '+' || s[i] == '-') && strlen(s + i) == 6 && s[i + 3] == ':' &&
+	       strspn(s + i + 1, "0123456789:") == 5;
+}
+
+static bool is_integer(const char *s)
+{
+	size_t digits = strspn(s + (*s == '-'), "0123456789");
+
+	return digits > 0 && digits < 18 && s[digits + (*s == '-')] == '\0';
+}
+
+/* Writes what is expected of a field. */
+static void expected(const struct api_field *f, char *buf, size_t size)
+{
+	switch (f->type) {
+	case API_TEXT:
+		snprintf(buf, size, "a text of %lld to %lld bytes", (long long)f->min,
+			(long long)f->max);
+		break;
+	case API_INT:
+		snprintf(buf, size, "a number from %lld to %lld", (long long)f->min,
+			(long long)f->max);
+		break;
+	case API_BOOL:
+		snprintf(buf, size, "true or false");
+		break;
+	case API_TIME:
+		snprintf(buf, size, "a time such as 2026-11-21T14:02:11Z, or a date");
+		break;
+	case API_UUID:
+		snprintf(buf, size, "a UUID");
+		break;
+	case API_CALL:
+		snprintf(buf, size, "the id of a call such as 17.2");
+		break;
+	case API_WORD:
+		snprintf(buf, size, "one of: %s", f->choice);
+		break;
+	}
+}
+
+static bool fits(const struct api_field *f, const char *text)
+{
+	uuid u;
+	uint64_t id;
+
+	switch (f->type) {
+	case API_TEXT:
+		return strlen(text) >= (size_t)f->min && strlen(text) <= (size_t)f->max;
+	case API_INT:
+		return is_integer(text) && strtoll(text, NULL, 10) >= f->min &&
+		       strtoll(text, NULL, 10) <= f->max;
+	case API_BOOL:
+		return str_eq(text, "true") || str_eq(text, "false");
+	case API_TIME:
+		return is_time(text);
+	case API_UUID:
+		return uuid_parse(text, &u);
+	case API_CALL:
+		return id_parse(text, &id);
+	case API_WORD:
+		return is_word(f->choice, text);
+	}
+	return false;
+}
+
+static bool has_control(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' && *s != '\n' && *s != '\t')
+			return true;
+	return false;
+}
+
+static bool fail_value(struct api_request *q, const struct api_field *f, const char *got)
+{
+	char what[160];
+
+	expected(f, what, sizeof(what));
+	api_fail_field(q, f->name, "%s: `%.100s': expected %s", f->name, got, what);
+	return false;
+}
+
+static bool check_text(struct api_request *q, const struct api_field *f, const char *text)
+{
+	if (text == NULL || text[0] == '\0') {
+		if (f->need == OPTIONAL)
+			return true;
+		return fail_value(q, f, "");
+	}
+	return fits(f, text) && !has_control(text) ? true : fail_value(q, f, text);
+}
+
+/* A value of the body has the JSON type that its field wants. */
+static bool check_json(struct api_request *q, const struct api_field *f)
+{
+	json_t *v = body_value(q, f->name);
+	bool right = f->type == API_INT    ? json_is_integer(v)
+		     : f->type == API_BOOL ? json_is_boolean(v)
+					   : json_is_string(v);
+	char *got;
+
+	if (v == NULL && f->need == OPTIONAL)
+		return true;
+	if (v != NULL && right && f->type == API_BOOL)
+		return true;
+	if (v != NULL && right && f->type == API_INT && json_integer_value(v) >= f->min &&
+		json_integer_value(v) <= f->max)
+		return true;
+	if (right && f->type != API_INT && strlen(json_string_value(v)) == json_string_length(v))
+		return check_text(q, f, json_string_value(v));
+	got = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	fail_value(q, f, got ? got : "");
+	free(got);
+	return false;
+}
+
+static bool check_field(struct api_request *q, const struct api_field *f, unsigned *nth)
+{
+	switch (f->in) {
+	case IN_PATH:
+		return check_text(q, f, q->param[(*nth)++]);
+	case IN_QUERY:
+		return check_text(q, f, http_query(q->http, f->name));
+	default:
+		return check_json(q, f);
+	}
+}
+
+struct unknown {
+	const struct api_route *route;
+	char name[64];
+};
+
+static void look_for_unknown(void *arg, const char *name, const char *value)
+{
+	struct unknown *u = arg;
+
+	if (u->name[0] == '\0' && find_field(u->route, name, IN_QUERY) == NULL)
+		str_set(u->name, name[0] ? name : "?");
+}
+
+static void fail_unknown(struct api_request *q, const char *name, enum api_in in)
+{
+	char list[400] = "";
+
+	for (unsigned i = 0; i < q->route->nfields; i++)
+		if (q->route->fields[i].in == in) {
+			str_append(list, sizeof(list), list[0] ? ", " : "");
+			str_append(list, sizeof(list), q->route->fields[i].name);
+		}
+	api_fail_field(q, name, "unknown %s `%.60s': expected %s%s",
+		in == IN_QUERY ? "parameter" : "field", name, list[0] ? "one of: " : "none",
+		list);
+}
+
+static bool check_names(struct api_request *q)
+{
+	struct unknown u = {.route = q->route};
+	const char *name;
+	json_t *v;
+
+	http_each_query(q->http, look_for_unknown, &u);
+	if (u.name[0] != '\0') {
+		fail_unknown(q, u.name, IN_QUERY);
+		return false;
+	}
+	json_object_foreach(q->body, name, v) {
+		if (find_field(q->route, name, IN_BODY) == NULL) {
+			fail_unknown(q, name, IN_BODY);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_fields(struct api_request *q)
+{
+	unsigned nth = 0;
+
+	if (!check_names(q))
+		return false;
+	for (unsigned i = 0; i < q->route->nfields; i++)
+		if (!check_field(q, &q->route->fields[i], &nth))
+			return false;
+	return true;
+}
+
+/* ---- who asks -------------------------------------------------------------------------------- */
+
+static bool by_token(struct api_request *q, const char *header)
+{
+	const char *secret = header + strspn(header + 6, " ") + 6;
+
+	if (strncasecmp(header, "Bearer ", 7) != 0)
+		return false;
+	return strlen(secret) < TOKEN_TEXT_MAX &&
+	       access_by_token(q->api->access, secret, loop_wall_us(), &q->viewer);
+}
+
+static void find_viewer(struct api_request *q)
+{
+	const char *header = http_header(q->http, "Authorization");
+	char secret[TOKEN_TEXT_MAX];
+
+	if (header != NULL)
+		q->known = by_token(q, header);
+	else if (http_cookie(q->http, SESSION_COOKIE, secret, sizeof(secret)))
+		q->known = access_by_session(
+			q->api->access, secret, loop_wall_us(), &q->viewer);
+}
+
+/* A page of another site can make the browser send a request with our cookie, but not with a header
+ * of its own; and browsers say from where a request comes. */
+static bool is_cross_site(const struct api_request *q)
+{
+	const char *origin = http_header(q->http, "Origin"), *host = http_header(q->http, "Host");
+	const char *from = origin ? strstr(origin, "://") : NULL;
+
+	if (str_eq(q->route->method, "GET") || http_header(q->http, "Authorization") != NULL)
+		return false;
+	if (http_header(q->http, "X-Segue") == NULL)
+		return true;
+	return origin != NULL && (from == NULL || host == NULL || !str_ieq(from + 3, host));
+}
+
+static bool may_come_in(struct api_request *q)
+{
+	find_viewer(q);
+	q->by_panel = http_header(q->http, "Authorization") == NULL;
+	if (q->route->who != OPEN && !q->known) {
+		bool token = http_header(q->http, "Authorization") != NULL;
+
+		http_add_header(q->http, "WWW-Authenticate", "Bearer realm=\"segue\"");
+		if (token)
+			api_audit(q->api, NULL, ORIGIN_API, q->route->path, http_client(q->http),
+				"unknown or expired token");
+		api_fail(q, 401, "not_logged_in", "%s",
+			token ? "This token is unknown or has expired" : "Log in first");
+		return false;
+	}
+	if (is_cross_site(q)) {
+		api_audit(q->api, &q->viewer, ORIGIN_PANEL, q->route->path, q->param[0],
+			"the request comes from another site");
+		api_fail(q, 403, "cross_site",
+			"A request with a session needs the header X-Segue, and an Origin that is "
+			"ours");
+		return false;
+	}
+	if (q->route->who == PERMITTED && !viewer_may(&q->viewer, q->route->perm)) {
+		api_fail_permission(q, q->route->perm);
+		return false;
+	}
+	return true;
+}
+
+/* ---- the body -------------------------------------------------------------------------------- */
+
+static bool takes_body(const struct api_route *r)
+{
+	return str_eq(r->method, "POST") || str_eq(r->method, "PUT") ||
+	       str_eq(r->method, "PATCH") || str_eq(r->method, "DELETE");
+}
+
+static bool parse_body(struct api_request *q)
+{
+	size_t len;
+	const char *text = http_body(q->http, &len), *type = http_header(q->http, "Content-Type");
+	json_error_t err;
+
+	if (len == 0)
+		return true;
+	if (!takes_body(q->route)) {
+		api_fail(q, 400, "bad_body", "expected no body");
+		return false;
+	}
+	if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+		api_fail(q, 415, "bad_type", "Content-Type `%.60s': expected application/json",
+			type ? type : "");
+		return false;
+	}
+	q->body = json_loadb(text, len, JSON_REJECT_DUPLICATES, &err);
+	if (q->body == NULL) {
+		api_fail(q, 400, "bad_json", "the body is no JSON: %s (at byte %d)", err.text,
+			err.position);
+		return false;
+	}
+	if (json_is_object(q->body))
+		return true;
+	api_fail(q, 400, "bad_json", "expected a JSON object");
+	return false;
+}
+
+static bool take_key(struct api_request *q)
+{
+	const char *key = http_header(q->http, "Idempotency-Key");
+
+	if (key == NULL || !str_eq(q->route->method, "POST") || !q->known)
+		return true;
+	if (key[0] != '\0' && strlen(key) <= 100) {
+		snprintf(q->idempotency, sizeof(q->idempotency), "%s %s", q->viewer.name, key);
+		return true;
+	}
+	api_fail_field(q, "Idempotency-Key", "Idempotency-Key: expected 1 to 100 characters");
+	return false;
+}
+
+/* ---- dispatch -------------------------------------------------------------------------------- */
+
+static void no_route(struct api_request *q, bool other_method)
+{
+	if (other_method)
+		api_fail(q, 405, "bad_method", "%s is not for %s", http_method(q->http),
+			http_path(q->http));
+	else
+		api_fail(q, 404, "no_route", "there is no %s: see /api/v1/openapi.json",
+			http_path(q->http));
+}
+
+static void dispatch(struct api_request *q)
+{
+	if (!may_come_in(q) || !parse_body(q) || !check_fields(q) || !take_key(q))
+		return;
+	if (q->idempotency[0] != '\0' && api_memory_replay(q))
+		return;
+	q->route->run(q);
+}
+
+static void on_request(void *arg, struct http_request *r)
+{
+	struct api *a = arg;
+	struct api_request *q = calloc(1, sizeof(*q));
+	const char *path = http_path(r);
+	bool other_method = false;
+
+	if (q == NULL) {
+		http_reply(r, 503, NULL, "", 0);
+		return;
+	}
+	q->api = a;
+	q->http = r;
+	http_set_context(r, q);
+	q->route = api_find_route(http_method(r), path, q->param, &other_method);
+	if (q->route != NULL)
+		dispatch(q);
+	else if (str_starts(path, "/api/") || other_method || !str_eq(http_method(r), "GET"))
+		no_route(q, other_method);
+	else
+		api_run_file(q);
+}
+
+static void on_over(void *arg, struct http_request *r)
+{
+	struct api *a = arg;
+	struct api_request *q = http_context(r);
+
+	if (q == NULL)
+		return;
+	api_events_over(q);
+	api_memory_forget(q);
+	runner_forget(a->parts.runner, q);
+	if (a->history != NULL)
+		history_forget(a->history, q);
+	if (q->own != NULL)
+		q->own_free(q->own);
+	json_decref(q->body);
+	free(q);
+}
+
+/* ---- who sees what --------------------------------------------------------------------------- */
+
+bool api_sees_queue(const struct viewer *v, const char *queue)
+{
+	if (v->role == VIEWER_ADMIN)
+		return true;
+	for (unsigned i = 0; v->role == VIEWER_SUPERVISOR && i < v->ndepartments; i++)
+		if (str_eq(v->department[i], queue))
+			return true;
+	return false;
+}
+
+bool api_sees_user(const struct api *a, const struct viewer *v, const char *user)
+{
+	const struct live_user *u;
+
+	if (v->role == VIEWER_ADMIN || (v->user[0] && str_eq(v->user, user)))
+		return true;
+	u = v->role == VIEWER_SUPERVISOR ? live_user(a->live, user) : NULL;
+	for (unsigned i = 0; u != NULL && i < u->nqueues; i++)
+		if (api_sees_queue(v, u->queue[i]))
+			return true;
+	return false;
+}
+
+bool api_sees_call(const struct api *a, const struct viewer *v, const struct live_call *k)
+{
+	if (v->role == VIEWER_ADMIN || (k->queue[0] && api_sees_queue(v, k->queue)))
+		return true;
+	for (unsigned i = 0; i < k->nparties; i++)
+		if (api_sees_user(a, v, k->party[i]->user))
+			return true;
+	return false;
+}
+
+struct live_call *api_call(struct api_request *q)
+{
+	struct live_call *k;
+	uint64_t id = ID_NONE;
+
+	id_parse(q->param[0], &id);
+	k = live_call(q->api->live, id_call(id));
+	if (k == NULL) {
+		api_fail(q, 404, "no_call", "there is no call %s: it has ended or never was",
+			q->param[0]);
+		return NULL;
+	}
+	if (api_sees_call(q->api, &q->viewer, k))
+		return k;
+	api_audit(q->api, &q->viewer, q->by_panel ? ORIGIN_PANEL : ORIGIN_API, q->route->path,
+		q->param[0], "not a call of theirs");
+	api_fail(q, 403, "not_yours", "Call %s is not one of yours", q->param[0]);
+	return NULL;
+}
+
+/* ---- database -------------------------------------------------------------------------------- */
+
+static void on_access(void *arg, enum history_result result, const char *text, size_t len)
+{
+	struct api *a = arg;
+
+	if (result == HISTORY_OK && access_load(a->access, text, len) == 0)
+		return;
+	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "access_not_read", "why",
+		history_result_name(result), "then", "the last copy stays in use", NULL);
+}
+
+/* The directory has been read; logins and tokens change with it. */
+static void on_directory(void *arg)
+{
+	struct api *a = arg;
+
+	if (a->history != NULL)
+		history_ask(a->history, ASK_ACCESS, 0, NULL, on_access, a);
+}
+
+static void on_history(void *arg, int events)
+{
+	struct api *a = arg;
+
+	history_dispatch(a->history);
+}
+
+static int open_history(struct api *a, const struct app_config *cfg)
+{
+	int rc;
+
+	if (cfg->shipper.conninfo[0] == '\0')
+		return 0; /* told by the ledger */
+	rc = history_start(
+		cfg->shipper.conninfo, cfg->http_db_threads, cfg->http_query_ms, &a->history);
+	if (rc)
+		return rc;
+	a->history_watch = loop_watch(
+		a->parts.loop, history_fd(a->history), LOOP_IN, on_history, a);
+	return a->history_watch ? 0 : ENOMEM;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+static void on_http(void *arg, int events)
+{
+	struct api *a = arg;
+
+	http_run(a->http);
+}
+
+static void on_step(void *arg, const struct event *ev, const struct core_out *out)
+{
+	struct api *a = arg;
+
+	live_step(a->live, ev, out);
+}
+
+static int open_parts(struct api *a, const struct app_config *cfg)
+{
+	struct live_hooks live = {.arg = a,
+		.call = api_events_call,
+		.call_left = api_events_call_left,
+		.call_gone = api_events_call_gone,
+		.transfer = api_events_transfer,
+		.user = api_events_user,
+		.queue = api_events_queue,
+		.fact = api_events_fact};
+
+	if (cfg->access.sessions[0] != '\0')
+		files_make_parent(cfg->access.sessions);
+	a->access = access_create(&cfg->access);
+	a->live = live_create(runner_core(a->parts.runner), &live);
+	a->worker = worker_create(a->parts.loop);
+	a->events = api_events_create(a);
+	a->login = api_login_create();
+	a->memory = api_memory_create();
+	if (a->access == NULL || a->live == NULL || a->worker == NULL || a->events == NULL ||
+		a->login == NULL || a->memory == NULL)
+		return ENOMEM;
+	return open_history(a, cfg);
+}
+
+static int listen_http(struct api *a, const struct app_config *cfg)
+{
+	struct http_hooks hooks = {.arg = a, .request = on_request, .over = on_over};
+	int rc = http_open(&cfg->http, &hooks, &a->http);
+
+	if (rc)
+		return rc;
+	a->http_watch = loop_watch(a->parts.loop, http_fd(a->http), LOOP_IN, on_http, a);
+	return a->http_watch ? 0 : ENOMEM;
+}
+
+void api_reconfigure(struct api *a, const struct app_config *cfg)
+{
+	if (a == NULL)
+		return;
+	str_set(a->panel_dir, cfg->panel_dir);
+	a->session_s = cfg->access.session_ms / 1000;
+	access_reconfigure(a->access, &cfg->access);
+}
+
+int api_open(const struct app_config *cfg, const struct api_parts *parts, struct api **out)
+{
+	struct api *a;
+	int rc;
+
+	*out = NULL;
+	if (cfg->http.nlisten == 0)
+		return 0;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return ENOMEM;
+	a->parts = *parts;
+	a->started_us = loop_wall_us();
+	rc = open_parts(a, cfg);
+	if (rc == 0)
+		rc = listen_http(a, cfg);
+	if (rc) {
+		api_close(a);
+		return rc;
+	}
+	api_reconfigure(a, cfg);
+	runner_watch(parts->runner, on_step, a);
+	people_on_synced(parts->people, on_directory, a);
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "http_open", "listen", cfg->http.listen[0],
+		"tls", cfg->http.tls_cert[0] ? "yes" : "no", "panel", cfg->panel_dir, NULL);
+	*out = a;
+	return 0;
+}
+
+void api_close(struct api *a)
+{
+	if (a == NULL)
+		return;
+	runner_watch(a->parts.runner, NULL, NULL);
+	people_on_synced(a->parts.people, NULL, NULL);
+	loop_unwatch(a->http_watch);
+	worker_destroy(a->worker); /* its jobs hold requests */
+	http_close(a->http);
+	loop_unwatch(a->history_watch);
+	history_stop(a->history);
+	api_events_destroy(a->events);
+	api_login_destroy(a->login);
+	api_memory_destroy(a->memory);
+	live_destroy(a->live);
+	access_destroy(a->access);
+	free(a);
+}

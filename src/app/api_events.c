@@ -1,0 +1,647 @@
+/*
+ * api_events: GET /api/v1/events, a stream of server-sent events: a snapshot, then numbered
+ * changes. Each change is rendered once and put into a ring that all listeners read at their own
+ * pace; one that falls off its end is cut, and begins again with a snapshot.
+ *
+ * Listeners are woken in rounds, some tens of times a second, so that a thousand of them cost as
+ * many wake-ups a second at any rate of calls.
+ */
+#include "app/api_internal.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#define RING_SIZE     8192 /* changes that a listener may be behind */
+#define RING_BYTES    (32 << 20)
+#define ROUND_MS      20
+#define ROUND_MANY_MS 50 /* with so many listeners: */
+#define MANY	      200
+#define PING_MS	      10000
+#define LINGER_MS     (2 * 60 * 1000) /* changes are kept for those who come back, so long */
+
+
+/* Who is told of a change: viewers who see one of these users, or the queue; everybody if there are
+ * neither. `except`: not those who see one of these. */
+struct change {
+	uint64_t seq;
+	char *text[2]; /* with numbers, and masked: NULL if that is the same */
+	size_t len[2];
+	char *users, *except; /* names, each ended by NUL, an empty one at the end; NULL none */
+	char queue[USER_MAX];
+	enum { TO_SOME, TO_ALL } to;
+};
+
+/* Text shared by listeners who begin at the same moment. */
+struct blob {
+	unsigned refs;
+	uint64_t seq;
+	size_t len;
+	char text[];
+};
+
+struct listener {
+	struct api_request *q;
+	struct viewer viewer;
+	struct blob *snapshot; /* still to be sent; NULL: done */
+	size_t sent;           /* of the snapshot, or of change `next` */
+	uint64_t next;
+	enum { LISTENING, CUT } state;
+	struct listener *prev, *following;
+};
+
+struct api_events {
+	struct api *api;
+	char boot[20]; /* part of every id: numbers of another run mean nothing here */
+	uint64_t seq;  /* of the newest change */
+	uint64_t first; /* of the oldest in the ring; seq + 1: it is empty */
+	struct change *ring[RING_SIZE];
+	size_t bytes;
+	struct listener *listeners;
+	unsigned nlisteners;
+	int64_t left_at; /* monotonic ms: when the last listener left */
+	struct blob *all[2]; /* snapshot of everything, of the present seq */
+	int timer;
+	struct loop_watch *watch;
+	enum { IDLE, ROUND } armed;
+	int64_t ping_at;
+};
+
+/* ---- the ring -------------------------------------------------------------------------------- */
+
+static void change_free(struct change *c)
+{
+	if (c == NULL)
+		return;
+	free(c->text[0]);
+	free(c->text[1]);
+	free(c->users);
+	free(c->except);
+	free(c);
+}
+
+static void drop_first(struct api_events *e)
+{
+	struct change **slot = &e->ring[e->first % RING_SIZE];
+
+	if (*slot != NULL)
+		e->bytes -= (*slot)->len[0] + (*slot)->len[1];
+	change_free(*slot);
+	*slot = NULL;
+	e->first++;
+}
+
+static void drop_all(struct api_events *e)
+{
+	while (e->first <= e->seq)
+		drop_first(e);
+}
+
+/* Does anybody listen, or did so until a moment ago? If not, changes are only counted. */
+static bool is_heard(struct api_events *e)
+{
+	if (e->nlisteners > 0)
+		return true;
+	if (e->left_at != 0 && loop_now_ms() - e->left_at < LINGER_MS)
+		return true;
+	drop_all(e);
+	e->seq++;
+	e->first = e->seq + 1;
+	return false;
+}
+
+static void arm(struct api_events *e)
+{
+	int64_t now = loop_now_ms(), round = e->nlisteners > MANY ? ROUND_MANY_MS : ROUND_MS;
+
+	if (e->nlisteners == 0)
+		loop_timer_set(e->timer, -1);
+	else if (e->armed == ROUND)
+		loop_timer_set(e->timer, round);
+	else
+		loop_timer_set(e->timer, e->ping_at > now ? e->ping_at - now : 0);
+}
+
+static void put(struct api_events *e, struct change *c)
+{
+	if (e->seq + 1 - e->first == RING_SIZE)
+		drop_first(e);
+	c->seq = ++e->seq;
+	e->ring[c->seq % RING_SIZE] = c;
+	e->bytes += c->len[0] + c->len[1];
+	while (e->bytes > RING_BYTES && e->first < e->seq)
+		drop_first(e);
+	if (e->armed == ROUND || e->nlisteners == 0)
+		return;
+	e->armed = ROUND;
+	arm(e);
+}
+
+/* Renders "id: ..\nevent: ..\ndata: ..\n\n". The JSON is taken over. */
+static char *render(const struct api_events *e, uint64_t seq, const char *name, json_t *data,
+	size_t *len)
+{
+	char *body = json_dumps(data, JSON_COMPACT), *text = NULL;
+	int n = -1;
+
+	json_decref(data);
+	if (body != NULL && seq != 0)
+		n = asprintf(&text, "id: %s-%llu\nevent: %s\ndata: %s\n\n", e->boot,
+			(unsigned long long)seq, name, body);
+	else if (body != NULL)
+		n = asprintf(&text, "event: %s\ndata: %s\n\n", name, body);
+	free(body);
+	*len = n < 0 ? 0 : (size_t)n;
+	return n < 0 ? NULL : text;
+}
+
+/* A change with its text; masked may be NULL. Both are taken over. */
+static struct change *change_new(
+	struct api_events *e, const char *name, json_t *plain, json_t *masked)
+{
+	struct change *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		json_decref(plain);
+		json_decref(masked);
+		return NULL;
+	}
+	c->text[0] = render(e, e->seq + 1, name, plain, &c->len[0]);
+	if (masked != NULL)
+		c->text[1] = render(e, e->seq + 1, name, masked, &c->len[1]);
+	if (c->text[0] != NULL && (masked == NULL || c->text[1] != NULL))
+		return c;
+	change_free(c);
+	return NULL;
+}
+
+/* ---- who is told ----------------------------------------------------------------------------- */
+
+static bool sees_one(const struct api *a, const struct viewer *v, const char *users)
+{
+	for (const char *u = users; u != NULL && *u != '\0'; u += strlen(u) + 1)
+		if (api_sees_user(a, v, u))
+			return true;
+	return false;
+}
+
+static bool is_told(const struct api *a, const struct viewer *v, const struct change *c)
+{
+	if (c->to == TO_ALL)
+		return true;
+	if (c->except != NULL)
+		return v->role != VIEWER_ADMIN && !sees_one(a, v, c->except) &&
+		       !(c->queue[0] && api_sees_queue(v, c->queue)) && sees_one(a, v, c->users);
+	return v->role == VIEWER_ADMIN || sees_one(a, v, c->users) ||
+	       (c->queue[0] && api_sees_queue(v, c->queue));
+}
+
+static char *names_of(const struct live_call *k, const char *more)
+{
+	size_t size = 1 + (more ? strlen(more) + 1 : 0);
+	char *names, *p;
+
+	for (unsigned i = 0; i < k->nparties; i++)
+		size += strlen(k->party[i]->user) + 1;
+	names = p = malloc(size);
+	if (names == NULL)
+		return NULL;
+	for (unsigned i = 0; i < k->nparties; i++)
+		p = stpcpy(p, k->party[i]->user) + 1;
+	if (more != NULL)
+		p = stpcpy(p, more) + 1;
+	*p = '\0';
+	return names;
+}
+
+static char *one_name(const char *user)
+{
+	char *names = calloc(1, strlen(user) + 2);
+
+	if (names != NULL)
+		strcpy(names, user);
+	return names;
+}
+
+static void put_for_call(struct api_events *e, struct change *c, const struct live_call *k,
+	const char *more)
+{
+	if (c == NULL)
+		return;
+	c->users = names_of(k, more);
+	str_set(c->queue, k->queue);
+	put(e, c);
+}
+
+static bool any_masked(const struct api_events *e)
+{
+	const struct access_config *cfg = access_config(e->api->access);
+
+	for (int i = 0; i < viewer_role_count_; i++)
+		if (cfg->masked[i])
+			return true;
+	return false;
+}
+
+/* ---- what changes ---------------------------------------------------------------------------- */
+
+void api_events_call(void *arg, const struct live_call *k)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+
+	if (is_heard(e))
+		put_for_call(e,
+			change_new(e, "call", api_call_json(a, k, false),
+				any_masked(e) ? api_call_json(a, k, true) : NULL),
+			k, NULL);
+}
+
+static json_t *gone_json(const struct live_call *k, const char *why)
+{
+	json_t *o = json_object();
+
+	jo_id(o, "id", k->id);
+	jo_uuid(o, "conversation", &k->conv);
+	jo_text(o, "why", why);
+	jo_time(o, "at", loop_wall_us());
+	return o;
+}
+
+/* Goes to those who saw the call through this user alone. */
+void api_events_call_left(void *arg, const struct live_call *k, const char *user)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+	struct change *c = is_heard(e) ? change_new(e, "call_gone", gone_json(k, "left"), NULL) : NULL;
+
+	if (c == NULL)
+		return;
+	c->users = one_name(user);
+	c->except = names_of(k, NULL);
+	str_set(c->queue, k->queue);
+	put(e, c);
+}
+
+void api_events_call_gone(void *arg, const struct live_call *k)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+
+	if (is_heard(e))
+		put_for_call(e, change_new(e, "call_gone", gone_json(k, "ended"), NULL), k, NULL);
+}
+
+void api_events_transfer(void *arg, const struct live_call *k, const struct live_transfer *t)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+
+	if (is_heard(e))
+		put_for_call(e,
+			change_new(e, "transfer", api_transfer_json(t, false),
+				any_masked(e) ? api_transfer_json(t, true) : NULL),
+			k, t->asker);
+}
+
+void api_events_user(void *arg, const struct live_user *u)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+	struct change *c = is_heard(e) ? change_new(e, "agent", api_user_json(a, u), NULL) : NULL;
+
+	if (c == NULL)
+		return;
+	c->to = TO_ALL;
+	put(e, c);
+}
+
+void api_events_queue(void *arg, const struct live_queue *q)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+	struct change *c = is_heard(e) ? change_new(e, "queue", api_queue_json(a, q), NULL) : NULL;
+
+	if (c == NULL)
+		return;
+	c->to = TO_ALL;
+	put(e, c);
+}
+
+static json_t *timeline_json(const struct live_call *k, const struct fact *f)
+{
+	const struct fact_timeline *t = &f->timeline;
+	json_t *o = json_object(), *data = json_object();
+
+	jo_id(o, "call", k->id);
+	jo_uuid(o, "conversation", &t->conv);
+	jo_int(o, "seq", t->seq);
+	jo_time(o, "at", f->at);
+	jo_text(o, "type", t->type);
+	jo_text_or_null(o, "actor", t->actor);
+	jo_text(o, "via", t->via);
+	jo_uuid(o, "segment", &t->seg);
+	jo_uuid(o, "transfer", &t->xfer);
+	if (t->key1[0] != '\0')
+		jo_text(data, t->key1, t->value1);
+	if (t->key2[0] != '\0')
+		jo_text(data, t->key2, t->value2);
+	json_object_set_new(o, "data", data);
+	return o;
+}
+
+void api_events_fact(void *arg, const struct live_call *k, const struct fact *f)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+	json_t *masked = NULL;
+
+	if (k == NULL || f->type != FACT_TIMELINE || !is_heard(e))
+		return;
+	if (any_masked(e)) { /* what it says may be a number */
+		masked = timeline_json(k, f);
+		json_object_clear(json_object_get(masked, "data"));
+	}
+	put_for_call(e, change_new(e, "timeline", timeline_json(k, f), masked), k, NULL);
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+static json_t *calls_json(const struct api *a, const struct viewer *v)
+{
+	json_t *list = json_array();
+	struct live_call *k, *next;
+
+	HASH_ITER(hh, live_calls(a->live), k, next)
+	{
+		json_t *row = api_sees_call(a, v, k) ? api_call_json(a, k, v->masked) : NULL;
+
+		if (row != NULL)
+			json_array_append_new(list, row);
+	}
+	return list;
+}
+
+static json_t *snapshot_json(const struct api_events *e, const struct viewer *v)
+{
+	const struct api *a = e->api;
+	json_t *o = json_object(), *agents = json_array(), *queues = json_array();
+	struct live_user *u, *unext;
+	struct live_queue *x, *xnext;
+
+	jo_time(o, "at", loop_wall_us());
+	jo_int(o, "seq", (int64_t)e->seq);
+	json_object_set_new(o, "calls", calls_json(a, v));
+	HASH_ITER(hh, live_users(a->live), u, unext)
+	json_array_append_new(agents, api_user_json(a, u));
+	HASH_ITER(hh, live_queues(a->live), x, xnext)
+	json_array_append_new(queues, api_queue_json(a, x));
+	json_object_set_new(o, "agents", agents);
+	json_object_set_new(o, "queues", queues);
+	return o;
+}
+
+static struct blob *blob_new(struct api_events *e, const struct viewer *v)
+{
+	size_t len;
+	char *text = render(e, e->seq, "snapshot", snapshot_json(e, v), &len);
+	struct blob *b = text ? malloc(sizeof(*b) + len) : NULL;
+
+	if (b != NULL) {
+		b->refs = 1;
+		b->seq = e->seq;
+		b->len = len;
+		memcpy(b->text, text, len);
+	}
+	free(text);
+	return b;
+}
+
+static void blob_drop(struct blob **b)
+{
+	if (*b != NULL && --(*b)->refs == 0)
+		free(*b);
+	*b = NULL;
+}
+
+/* Of those who see everything, all who come at one moment share one. */
+static struct blob *snapshot_for(struct api_events *e, const struct viewer *v)
+{
+	struct blob **all = &e->all[v->masked];
+
+	if (v->role != VIEWER_ADMIN)
+		return blob_new(e, v);
+	if (*all != NULL && (*all)->seq != e->seq)
+		blob_drop(all);
+	if (*all == NULL)
+		*all = blob_new(e, v);
+	if (*all != NULL)
+		(*all)->refs++;
+	return *all;
+}
+
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+static size_t copy(struct listener *l, const char *text, size_t len, char *buf, size_t max)
+{
+	size_t n = len - l->sent < max ? len - l->sent : max;
+
+	memcpy(buf, text + l->sent, n);
+	l->sent += n;
+	return n;
+}
+
+static size_t copy_snapshot(struct listener *l, char *buf, size_t max)
+{
+	size_t n = copy(l, l->snapshot->text, l->snapshot->len, buf, max);
+
+	if (l->sent == l->snapshot->len) {
+		l->next = l->snapshot->seq + 1;
+		l->sent = 0;
+		blob_drop(&l->snapshot);
+	}
+	return n;
+}
+
+static size_t copy_change(
+	const struct api_events *e, struct listener *l, char *buf, size_t max)
+{
+	const struct change *c = e->ring[l->next % RING_SIZE];
+	int m = l->viewer.masked && c->text[1] != NULL;
+	size_t n;
+
+	if (l->sent == 0 && !is_told(e->api, &l->viewer, c)) {
+		l->next++;
+		return 0;
+	}
+	n = copy(l, c->text[m], c->len[m], buf, max);
+	if (l->sent == c->len[m]) {
+		l->next++;
+		l->sent = 0;
+	}
+	return n;
+}
+
+static ssize_t feed(void *arg, char *buf, size_t max)
+{
+	struct listener *l = arg;
+	struct api_events *e = l->q->api->events;
+	size_t n = 0;
+
+	if (l->state == CUT)
+		return -1;
+	if (l->snapshot != NULL)
+		return (ssize_t)copy_snapshot(l, buf, max);
+	if (l->next < e->first)
+		return -1; /* too slow: it comes again and gets a snapshot */
+	while (n < max && l->next <= e->seq)
+		n += copy_change(e, l, buf + n, max - n);
+	return (ssize_t)n;
+}
+
+/* The number that the listener has seen last, if it is of this run and nothing is missing since. */
+static bool can_resume(const struct api_events *e, const char *id, uint64_t *seq)
+{
+	size_t n = strlen(e->boot);
+	char *end;
+
+	if (id == NULL || strncmp(id, e->boot, n) != 0 || id[n] != '-')
+		return false;
+	*seq = strtoull(id + n + 1, &end, 10);
+	return *end == '\0' && *seq <= e->seq && *seq + 1 >= e->first;
+}
+
+static void set_prelude(struct listener *l, struct api_events *e, uint64_t seq)
+{
+	static const char text[] = "retry: 2000\nevent: resumed\ndata: {}\n\n";
+
+	l->snapshot = malloc(sizeof(*l->snapshot) + sizeof(text) - 1);
+	l->next = seq + 1;
+	if (l->snapshot == NULL)
+		return;
+	l->snapshot->refs = 1;
+	l->snapshot->seq = seq;
+	l->snapshot->len = sizeof(text) - 1;
+	memcpy(l->snapshot->text, text, sizeof(text) - 1);
+}
+
+void api_run_events(struct api_request *q)
+{
+	struct api_events *e = q->api->events;
+	struct listener *l = calloc(1, sizeof(*l));
+	const char *id = http_header(q->http, "Last-Event-ID");
+	uint64_t seq;
+
+	if (id == NULL)
+		id = api_text(q, "last_event_id");
+	if (l != NULL) {
+		l->q = q;
+		l->viewer = q->viewer;
+		if (can_resume(e, id, &seq))
+			set_prelude(l, e, seq);
+		else
+			l->snapshot = snapshot_for(e, &q->viewer);
+	}
+	if (l == NULL || l->snapshot == NULL) {
+		free(l);
+		api_fail(q, 503, "no_memory", "out of memory");
+		return;
+	}
+	q->own = l;
+	q->own_free = free;
+	DL_APPEND2(e->listeners, l, prev, following);
+	if (e->nlisteners++ == 0)
+		e->ping_at = loop_now_ms() + PING_MS;
+	http_add_header(q->http, "X-Accel-Buffering", "no"); /* a proxy must not gather it */
+	http_reply_stream(q->http, "text/event-stream", feed, l);
+	arm(e);
+}
+
+void api_events_over(struct api_request *q)
+{
+	struct api_events *e = q->api->events;
+	struct listener *l = q->own;
+
+	if (l == NULL || q->route == NULL || q->route->run != api_run_events)
+		return;
+	DL_DELETE2(e->listeners, l, prev, following);
+	blob_drop(&l->snapshot);
+	if (--e->nlisteners == 0)
+		e->left_at = loop_now_ms();
+}
+
+unsigned api_events_listeners(const struct api_events *e)
+{
+	return e->nlisteners;
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+/* Whoever may not listen any more (logged out, disabled, a token that has expired) is cut; the
+ * others hear that the line is alive. */
+static void ping(struct api_events *e)
+{
+	json_t *data = json_object();
+	struct change *c;
+	struct listener *l;
+
+	jo_time(data, "at", loop_wall_us());
+	c = change_new(e, "ping", data, NULL);
+	if (c != NULL) {
+		c->to = TO_ALL;
+		put(e, c);
+	}
+	DL_FOREACH2(e->listeners, l, following)
+	if (!access_again(e->api->access, &l->viewer, loop_wall_us(), &l->viewer))
+		l->state = CUT;
+	e->ping_at = loop_now_ms() + PING_MS;
+}
+
+static void on_timer(void *arg, int events)
+{
+	struct api_events *e = arg;
+	struct listener *l;
+
+	loop_timer_ack(e->timer);
+	if (loop_now_ms() >= e->ping_at)
+		ping(e);
+	e->armed = IDLE;
+	DL_FOREACH2(e->listeners, l, following)
+	http_stream_wake(l->q->http);
+	arm(e);
+}
+
+/* ---- create and destroy ---------------------------------------------------------------------- */
+
+struct api_events *api_events_create(struct api *a)
+{
+	struct api_events *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return NULL;
+	e->api = a;
+	e->seq = 1;
+	e->first = 2;
+	snprintf(e->boot, sizeof(e->boot), "%llx", (unsigned long long)loop_wall_us());
+	e->timer = loop_timer_open();
+	if (e->timer >= 0)
+		e->watch = loop_watch(a->parts.loop, e->timer, LOOP_IN, on_timer, e);
+	if (e->watch != NULL)
+		return e;
+	api_events_destroy(e);
+	return NULL;
+}
+
+void api_events_destroy(struct api_events *e)
+{
+	if (e == NULL)
+		return;
+	drop_all(e);
+	blob_drop(&e->all[0]);
+	blob_drop(&e->all[1]);
+	loop_unwatch(e->watch);
+	if (e->timer >= 0)
+		close(e->timer);
+	free(e);
+}

@@ -1,0 +1,281 @@
+/* api_json: how calls, transfers, people and queues look in JSON. */
+#include "app/api_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+#define SHOWN_FIRST 3
+#define SHOWN_LAST  4
+
+/* +442079460132 -> +44 **** 0132; what is as short as an extension stays. */
+void api_mask(const char *number, char *buf, size_t size)
+{
+	size_t n = strlen(number);
+
+	if (n <= SHOWN_FIRST + SHOWN_LAST)
+		str_copy(buf, size, number);
+	else
+		snprintf(buf, size, "%.*s****%s", SHOWN_FIRST, number, number + n - SHOWN_LAST);
+}
+
+static void put_number(json_t *o, const char *key, const char *number, bool masked)
+{
+	char buf[NUM_MAX + 8];
+
+	if (!masked) {
+		jo_text_or_null(o, key, number);
+		return;
+	}
+	api_mask(number, buf, sizeof(buf));
+	jo_text_or_null(o, key, buf);
+}
+
+/* ---- transfers ------------------------------------------------------------------------------- */
+
+json_t *api_transfer_json(const struct live_transfer *t, bool masked)
+{
+	json_t *o = json_object(), *to = json_object();
+	bool outside = str_eq(t->target_kind, "external");
+
+	jo_uuid(o, "id", &t->id);
+	jo_id(o, "call", t->call);
+	jo_uuid(o, "conversation", &t->conv);
+	jo_text(o, "kind", t->kind);
+	jo_text(o, "via", t->via);
+	jo_text_or_null(o, "asker", t->asker);
+	jo_text(to, "kind", t->target_kind);
+	jo_text_or_null(to, "name", t->target);
+	put_number(to, "number", t->number, masked && outside);
+	json_object_set_new(o, "target", to);
+	jo_int(o, "attempt", t->attempt);
+	jo_text(o, "stage", t->stage);
+	jo_text_or_null(o, "outcome", t->outcome);
+	jo_text_or_null(o, "cause", t->cause);
+	jo_int(o, "sip_status", t->sip_status);
+	jo_time(o, "asked_at", t->asked);
+	jo_time(o, "ringing_at", t->ringing);
+	jo_time(o, "answered_at", t->answered);
+	jo_time(o, "ended_at", t->ended);
+	jo_uuid(o, "previous", &t->prev);
+	jo_uuid(o, "next", &t->next);
+	return o;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+/* What a state of the table is for people; what is not listed moves the call to somebody else. */
+static const struct {
+	const char *state, *shown;
+} shown_states[] = {
+	{"SETUP", "ringing"},
+	{"ANSWERING", "ringing"},
+	{"TALK", "talking"},
+	{"BACK", "talking"},
+	{"END", "ended"},
+};
+
+static const char *shown_state(const struct call_view *v)
+{
+	if (v->queue[0] != '\0')
+		return "queued";
+	for (size_t i = 0; i < sizeof(shown_states) / sizeof(shown_states[0]); i++) {
+		if (!str_eq(shown_states[i].state, v->state))
+			continue;
+		if (!str_eq(shown_states[i].shown, "talking"))
+			return shown_states[i].shown;
+		if (str_eq(v->interval, "holding") || str_eq(v->interval, "held"))
+			return "held";
+		return str_eq(v->interval, "menu") ? "menu" : "talking";
+	}
+	return "transferring";
+}
+
+static const char *name_of(const struct api *a, const char *user)
+{
+	const struct live_user *u = live_user(a->live, user);
+
+	return u ? u->row.name : "";
+}
+
+/* Who talks with the customer: a user, or a number. */
+static json_t *with_json(const struct api *a, const struct call_view *v, bool masked)
+{
+	const struct live_user *u = live_user(a->live, v->with);
+	json_t *o;
+
+	if (v->with[0] == '\0')
+		return json_null();
+	o = json_object();
+	jo_text_or_null(o, "user", u ? v->with : NULL);
+	jo_text_or_null(o, "name", u ? u->row.name : NULL);
+	put_number(o, "number", u ? u->row.number : v->with, masked && u == NULL);
+	return o;
+}
+
+static json_t *party_json(const struct api *a, const struct live_call *k,
+	const struct call_view *v, const struct leg_view *l, bool masked)
+{
+	json_t *o = json_object();
+
+	jo_id(o, "leg", l->id);
+	jo_text(o, "role", l->role);
+	jo_text(o, "state", l->state);
+	jo_text(o, "direction", l->outbound ? "out" : "in");
+	jo_text_or_null(o, "user", l->user);
+	jo_text_or_null(o, "name", l->user[0] ? name_of(a, l->user) : l->party.name);
+	put_number(o, "number", l->party.number, masked && l->user[0] == '\0');
+	jo_text_or_null(o, "peer", l->peer);
+	jo_time(o, "since", live_stamp(k, l->since, v->started));
+	return o;
+}
+
+/* verb -> true, or the code of the reason why not. */
+static json_t *can_json(const struct call_view *v)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(
+		o, "transfer", v->can_transfer ? json_true() : jo_string(v->why_not));
+	json_object_set_new(o, "cancel", v->can_cancel ? json_true() : jo_string("no_transfer"));
+	json_object_set_new(o, "hangup", v->can_hangup ? json_true() : jo_string("ended"));
+	return o;
+}
+
+static json_t *queue_place_json(const struct call_view *v)
+{
+	json_t *o;
+
+	if (v->queue[0] == '\0')
+		return json_null();
+	o = json_object();
+	jo_text(o, "name", v->queue);
+	jo_int(o, "position", v->position);
+	jo_int(o, "estimate_ms", v->estimate_ms);
+	return o;
+}
+
+static json_t *call_json(const struct api *a, const struct live_call *k, const struct call_view *v,
+	bool masked)
+{
+	const struct live_transfer *t = live_transfer(a->live, &k->transfer);
+	json_t *o = json_object(), *customer = json_object(), *parties = json_array();
+
+	jo_id(o, "id", k->id);
+	jo_uuid(o, "conversation", &k->conv);
+	jo_text(o, "kind", k->kind);
+	jo_text(o, "state", shown_state(v));
+	jo_text(o, "table_state", v->state);
+	jo_text_or_null(o, "interval", v->interval);
+	put_number(customer, "number",
+		k->customer_number[0] ? k->customer_number : v->customer_number, masked);
+	jo_text_or_null(customer, "name", k->customer_name);
+	json_object_set_new(o, "customer", customer);
+	put_number(o, "dialled", k->dialled, masked && str_eq(k->kind, "outbound"));
+	jo_text_or_null(o, "source", k->source);
+	json_object_set_new(o, "with", with_json(a, v, masked));
+	jo_time(o, "started_at", k->started);
+	jo_time(o, "since", live_stamp(k, v->since, v->started));
+	json_object_set_new(o, "queue", queue_place_json(v));
+	jo_text_or_null(o, "department", k->queue);
+	json_object_set_new(o, "transfer",
+		t && t->ended == 0 ? api_transfer_json(t, masked) : json_null());
+	jo_text(o, "recording", k->recording);
+	jo_text_or_null(o, "case", k->case_key);
+	for (unsigned i = 0; i < v->nlegs; i++)
+		json_array_append_new(parties, party_json(a, k, v, &v->legs[i], masked));
+	json_object_set_new(o, "parties", parties);
+	json_object_set_new(o, "can", can_json(v));
+	return o;
+}
+
+json_t *api_call_json(const struct api *a, const struct live_call *k, bool masked)
+{
+	struct call_view v;
+
+	return core_view(api_core(a), k->id, &v) ? call_json(a, k, &v, masked) : NULL;
+}
+
+static json_t *segment_json(const struct api *a, const struct live_segment *s, bool masked)
+{
+	json_t *o = json_object();
+
+	jo_uuid(o, "id", &s->id);
+	jo_int(o, "seq", s->n);
+	jo_text(o, "kind", s->kind);
+	jo_text_or_null(o, "who", s->who);
+	jo_text_or_null(o, "name", name_of(a, s->who));
+	put_number(o, "number", s->number, masked && s->who[0] == '\0');
+	jo_time(o, "offered_at", s->offered);
+	jo_time(o, "answered_at", s->answered);
+	jo_time(o, "ended_at", s->ended);
+	jo_text_or_null(o, "outcome", s->outcome);
+	jo_uuid(o, "transfer_in", &s->transfer_in);
+	jo_int(o, "ring_ms", s->ring_ms);
+	jo_int(o, "talk_ms", s->talk_ms);
+	jo_int(o, "hold_ms", s->hold_ms);
+	jo_int(o, "held_ms", s->held_ms);
+	jo_int(o, "consult_ms", s->consult_ms);
+	jo_int(o, "wait_ms", s->wait_ms);
+	return o;
+}
+
+static void add_sentence(void *arg, int64_t at, const char *text)
+{
+	json_t *o = json_object();
+
+	jo_time(o, "at", at);
+	jo_text(o, "text", text);
+	json_array_append_new(arg, o);
+}
+
+json_t *api_call_detail_json(const struct api *a, const struct live_call *k, bool masked)
+{
+	json_t *o = api_call_json(a, k, masked), *segments = json_array(), *story = json_array();
+
+	for (unsigned i = 0; i < k->nsegments; i++)
+		json_array_append_new(segments, segment_json(a, &k->segments[i], masked));
+	json_object_set_new(o, "segments", segments);
+	if (!masked) /* its sentences have numbers in them */
+		story_each(runner_story(a->parts.runner), k->id, add_sentence, story);
+	json_object_set_new(o, "story", story);
+	jo_text(o, "sip_call_id", k->sip_call_id);
+	return o;
+}
+
+/* ---- people and queues ----------------------------------------------------------------------- */
+
+json_t *api_user_json(const struct api *a, const struct live_user *u)
+{
+	json_t *o = json_object(), *queues = json_array();
+	struct live_busy busy;
+
+	live_busy(a->live, u->row.user, &busy);
+	jo_text(o, "user", u->row.user);
+	jo_text_or_null(o, "name", u->row.name);
+	jo_text_or_null(o, "number", u->row.number);
+	jo_bool(o, "enabled", u->row.enabled);
+	jo_bool(o, "registered", u->ncontacts > 0);
+	jo_text(o, "state",
+		busy.talking	     ? "talking"
+		: busy.ringing	     ? "ringing"
+		: u->ncontacts == 0 ? "unreachable"
+				     : "free");
+	jo_id(o, "call", busy.call);
+	for (unsigned i = 0; i < u->nqueues; i++)
+		json_array_append_new(queues, jo_string(u->queue[i]));
+	json_object_set_new(o, "queues", queues);
+	return o;
+}
+
+json_t *api_queue_json(const struct api *a, const struct live_queue *q)
+{
+	json_t *o = json_object();
+
+	jo_text(o, "queue", q->row.queue);
+	jo_text_or_null(o, "name", q->row.name);
+	jo_text_or_null(o, "number", q->row.number);
+	return o;
+}

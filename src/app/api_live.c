@@ -1,0 +1,115 @@
+/* api_live: what lives now: calls, transfers, agents, queues. */
+#include "app/api_internal.h"
+
+#define CALLS_SHOWN 1000
+
+static bool call_fits(const struct api_request *q, const struct live_call *k, const json_t *row)
+{
+	const char *state = api_text(q, "state"), *agent = api_text(q, "agent");
+	const char *queue = api_text(q, "queue"), *number = api_text(q, "number");
+	bool found = agent == NULL;
+
+	if (state != NULL && !str_eq(json_string_value(json_object_get(row, "state")), state))
+		return false;
+	if (queue != NULL && !str_eq(k->queue, queue))
+		return false;
+	if (number != NULL && strstr(k->customer_number, number) == NULL)
+		return false;
+	for (unsigned i = 0; !found && i < k->nparties; i++)
+		found = str_eq(k->party[i]->user, agent);
+	return found;
+}
+
+void api_run_calls(struct api_request *q)
+{
+	json_t *o = json_object(), *list = json_array();
+	struct live_call *k, *next;
+	unsigned n = 0;
+
+	HASH_ITER(hh, live_calls(q->api->live), k, next)
+	{
+		json_t *row = api_sees_call(q->api, &q->viewer, k)
+				      ? api_call_json(q->api, k, q->viewer.masked)
+				      : NULL;
+
+		if (row == NULL || !call_fits(q, k, row)) {
+			json_decref(row);
+			continue;
+		}
+		if (++n <= CALLS_SHOWN)
+			json_array_append_new(list, row);
+		else
+			json_decref(row);
+	}
+	jo_time(o, "at", loop_wall_us());
+	jo_int(o, "total", n);
+	json_object_set_new(o, "calls", list);
+	api_reply(q, 200, o);
+}
+
+void api_run_call(struct api_request *q)
+{
+	struct live_call *k = api_call(q);
+
+	if (k != NULL)
+		api_reply(q, 200, api_call_detail_json(q->api, k, q->viewer.masked));
+}
+
+/* A transfer is seen by who asked for it, and by who sees its call or its target. */
+static bool sees_transfer(const struct api_request *q, const struct live_transfer *t)
+{
+	const struct live_call *k = live_call(q->api->live, t->call);
+
+	return api_sees_user(q->api, &q->viewer, t->asker) ||
+	       (k != NULL && api_sees_call(q->api, &q->viewer, k)) ||
+	       (q->viewer.name[0] && str_eq(q->viewer.name, t->asker));
+}
+
+void api_run_transfer_get(struct api_request *q)
+{
+	struct live_transfer *t;
+	uuid id = {{0}};
+
+	uuid_parse(q->param[0], &id);
+	t = live_transfer(q->api->live, &id);
+	if (t == NULL)
+		api_fail(q, 404, "no_transfer",
+			"there is no transfer %s among those of late: its conversation has it",
+			q->param[0]);
+	else if (!sees_transfer(q, t))
+		api_fail(q, 403, "not_yours", "Transfer %s is not one of yours", q->param[0]);
+	else
+		api_reply(q, 200, api_transfer_json(t, q->viewer.masked));
+}
+
+void api_run_agents(struct api_request *q)
+{
+	json_t *o = json_object(), *list = json_array();
+	const char *queue = api_text(q, "queue");
+	struct live_user *u, *next;
+
+	HASH_ITER(hh, live_users(q->api->live), u, next)
+	{
+		bool in = queue == NULL;
+
+		for (unsigned i = 0; !in && i < u->nqueues; i++)
+			in = str_eq(u->queue[i], queue);
+		if (in)
+			json_array_append_new(list, api_user_json(q->api, u));
+	}
+	jo_time(o, "at", loop_wall_us());
+	json_object_set_new(o, "agents", list);
+	api_reply(q, 200, o);
+}
+
+void api_run_queues(struct api_request *q)
+{
+	json_t *o = json_object(), *list = json_array();
+	struct live_queue *x, *next;
+
+	HASH_ITER(hh, live_queues(q->api->live), x, next)
+	json_array_append_new(list, api_queue_json(q->api, x));
+	jo_time(o, "at", loop_wall_us());
+	json_object_set_new(o, "queues", list);
+	api_reply(q, 200, o);
+}

@@ -1,0 +1,406 @@
+/*
+ * api_routes: the one table of routes. Requests are found in it, their fields checked by it, and the
+ * OpenAPI document and docs/api.md printed from it.
+ */
+#include "app/api_internal.h"
+
+#include <stdlib.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define FIELDS(a) .fields = (a), .nfields = COUNT(a)
+
+/* ---- fields ---------------------------------------------------------------------------------- */
+
+#define CALL_IN_PATH                                                                               \
+	{                                                                                          \
+		"call", IN_PATH, API_CALL, REQUIRED, .doc = "Id of the call, such as 17.2."        \
+	}
+#define NUMBER_DOC                                                                                 \
+	"Number, or name of a user, a queue or an IVR, as the dial plan and the directory know it."
+
+static const struct api_field login_fields[] = {
+	{"user", IN_BODY, API_TEXT, REQUIRED, 1, USER_MAX - 1, .doc = "Name of the user."},
+	{"password", IN_BODY, API_TEXT, REQUIRED, 1, 255, .doc = "The panel's password."},
+};
+
+static const struct api_field calls_fields[] = {
+	{"state", IN_QUERY, API_WORD, OPTIONAL,
+		.choice = "ringing queued talking held menu consulting transferring ended",
+		.doc = "Only calls in this state."},
+	{"agent", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
+		.doc = "Only calls that this user is a party of."},
+	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
+		.doc = "Only calls that came to this queue."},
+	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,
+		.doc = "Only customers whose number has this in it."},
+};
+
+static const struct api_field call_fields[] = {CALL_IN_PATH};
+
+static const struct api_field transfer_fields[] = {
+	CALL_IN_PATH,
+	{"number", IN_BODY, API_TEXT, REQUIRED, 1, NUM_MAX - 1, .doc = NUMBER_DOC},
+};
+
+static const struct api_field transfer_id_fields[] = {
+	{"transfer", IN_PATH, API_UUID, REQUIRED, .doc = "Id of the transfer."},
+};
+
+static const struct api_field agents_fields[] = {
+	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
+		.doc = "Only members of this queue."},
+};
+
+static const struct api_field events_fields[] = {
+	{"last_event_id", IN_QUERY, API_TEXT, OPTIONAL, 1, 60,
+		.doc = "As the header Last-Event-ID, for clients that cannot set it."},
+};
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+const struct api_route api_routes[] = {
+	{"POST", "/api/v1/login", OPEN, 0, api_run_login,
+		"Begins a session: sets the cookie segue_session and tells who one is.",
+		"200 429 503", FIELDS(login_fields)},
+	{"POST", "/api/v1/logout", KNOWN, 0, api_run_logout, "Ends the session.", "204"},
+	{"GET", "/api/v1/me", KNOWN, 0, api_run_me,
+		"Who one is: role, permissions, departments.", "200"},
+
+	{"GET", "/api/v1/calls", PERMITTED, PERM_VIEW, api_run_calls,
+		"The calls that live now, oldest first; at most 1000 of them.", "200",
+		FIELDS(calls_fields)},
+	{"GET", "/api/v1/calls/{call}", PERMITTED, PERM_VIEW, api_run_call,
+		"One call with its legs, its segments so far and its story.", "200 404",
+		FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/transfer", PERMITTED, PERM_TRANSFER, api_run_transfer,
+		"Transfers a call. An agent's own leg transfers; for others, whoever talks with "
+		"the customer.",
+		"201 404 409", FIELDS(transfer_fields)},
+	{"POST", "/api/v1/calls/{call}/cancel", PERMITTED, PERM_TRANSFER, api_run_cancel,
+		"Calls off the transfer that is under way.", "200 404 409", FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/hangup", PERMITTED, PERM_HANGUP, api_run_hangup,
+		"Ends a call.", "200 404 409", FIELDS(call_fields)},
+
+	{"GET", "/api/v1/transfers/{transfer}", PERMITTED, PERM_VIEW, api_run_transfer_get,
+		"A transfer that runs, or ended a while ago.", "200 404",
+		FIELDS(transfer_id_fields)},
+	{"GET", "/api/v1/agents", PERMITTED, PERM_VIEW, api_run_agents,
+		"Everybody with a phone, and what they do.", "200", FIELDS(agents_fields)},
+	{"GET", "/api/v1/queues", PERMITTED, PERM_VIEW, api_run_queues,
+		"Queues: who waits, who could answer.", "200"},
+
+	{"GET", "/api/v1/events", PERMITTED, PERM_VIEW, api_run_events,
+		"Server-sent events: a snapshot, then every change.", "200 503",
+		"text/event-stream", FIELDS(events_fields)},
+	{"GET", "/api/v1/openapi.json", OPEN, 0, api_run_openapi, "This interface, as OpenAPI 3.1.",
+		"200"},
+};
+const unsigned api_routes_count = COUNT(api_routes);
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+/* Does the path fit the pattern? What stands for {..} goes into param. */
+static bool path_fits(
+	const char *pattern, const char *path, char param[API_PARAMS_MAX][API_VALUE_MAX])
+{
+	unsigned n = 0;
+
+	while (*pattern != '\0') {
+		size_t len = strcspn(path, "/");
+
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		if (len == 0 || len >= API_VALUE_MAX || n == API_PARAMS_MAX)
+			return false;
+		str_copy_n(param[n++], API_VALUE_MAX, path, len);
+		path += len;
+		pattern = strchr(pattern, '}') + 1;
+	}
+	return *path == '\0';
+}
+
+const struct api_route *api_find_route(const char *method, const char *path,
+	char param[API_PARAMS_MAX][API_VALUE_MAX], bool *other_method)
+{
+	for (unsigned i = 0; i < api_routes_count; i++) {
+		if (!path_fits(api_routes[i].path, path, param))
+			continue;
+		if (str_eq(api_routes[i].method, method))
+			return &api_routes[i];
+		*other_method = true;
+	}
+	return NULL;
+}
+
+/* ---- OpenAPI --------------------------------------------------------------------------------- */
+
+static json_t *schema_of(const struct api_field *f)
+{
+	json_t *o = json_object(), *words;
+	char copy[400], *save, *w;
+
+	jo_text(o, "type",
+		f->type == API_INT ? "integer" : f->type == API_BOOL ? "boolean" : "string");
+	if (f->type == API_UUID)
+		jo_text(o, "format", "uuid");
+	if (f->type == API_INT) {
+		jo_int(o, "minimum", f->min);
+		jo_int(o, "maximum", f->max);
+	}
+	if (f->type == API_TEXT) {
+		jo_int(o, "minLength", f->min);
+		jo_int(o, "maxLength", f->max);
+	}
+	if (f->type != API_WORD)
+		return o;
+	words = json_array();
+	str_set(copy, f->choice);
+	for (w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+		json_array_append_new(words, jo_string(w));
+	json_object_set_new(o, "enum", words);
+	return o;
+}
+
+static json_t *parameters_of(const struct api_route *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->nfields; i++) {
+		const struct api_field *f = &r->fields[i];
+		json_t *o;
+
+		if (f->in == IN_BODY)
+			continue;
+		o = json_object();
+		jo_text(o, "name", f->name);
+		jo_text(o, "in", f->in == IN_PATH ? "path" : "query");
+		jo_bool(o, "required", f->need == REQUIRED);
+		jo_text(o, "description", f->doc);
+		json_object_set_new(o, "schema", schema_of(f));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *body_of(const struct api_route *r)
+{
+	json_t *properties = json_object(), *required = json_array(), *schema, *p;
+
+	for (unsigned i = 0; i < r->nfields; i++) {
+		const struct api_field *f = &r->fields[i];
+
+		if (f->in != IN_BODY)
+			continue;
+		p = schema_of(f);
+		jo_text(p, "description", f->doc);
+		json_object_set_new(properties, f->name, p);
+		if (f->need == REQUIRED)
+			json_array_append_new(required, jo_string(f->name));
+	}
+	if (json_object_size(properties) == 0) {
+		json_decref(properties);
+		json_decref(required);
+		return NULL;
+	}
+	schema = json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
+		"additionalProperties", 0);
+	if (json_array_size(required) > 0)
+		json_object_set(schema, "required", required);
+	p = json_pack("{s:b, s:{s:{s:o}}}", "required", json_array_size(required) > 0, "content",
+		"application/json", "schema", schema);
+	json_decref(required);
+	return p;
+}
+
+static const struct {
+	const char *status, *meaning;
+} meanings[] = {
+	{"200", "Done."},
+	{"201", "Made; Location says where it is."},
+	{"204", "Done; there is nothing to tell."},
+	{"206", "The part that was asked for."},
+	{"304", "What you have is still right."},
+	{"400", "A field, a parameter or the body is not as expected; `field` names it."},
+	{"401", "Not logged in, or the token is unknown or has expired."},
+	{"403", "Not permitted; `permission` names what is missing. Or not one of yours."},
+	{"404", "There is no such thing."},
+	{"409", "Not in this state; `state` and `call` tell the present one."},
+	{"416", "The file is shorter than that."},
+	{"429", "Too often; Retry-After says when to come back."},
+	{"501", "Not offered; `message` says what it would need."},
+	{"503", "Not now: the database or the directory is away."},
+};
+
+static const char *meaning_of(const char *status)
+{
+	for (size_t i = 0; i < COUNT(meanings); i++)
+		if (str_eq(meanings[i].status, status))
+			return meanings[i].meaning;
+	return "";
+}
+
+/* Calls fn for each status that the route may answer with. */
+static void each_status(const struct api_route *r, void (*fn)(void *arg, const char *status), void *arg)
+{
+	char copy[80], *save, *w;
+
+	str_set(copy, r->answers);
+	for (w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+		fn(arg, w);
+	fn(arg, "400");
+	if (r->who != OPEN)
+		fn(arg, "401");
+	if (r->who == PERMITTED || !str_eq(r->method, "GET"))
+		fn(arg, "403");
+}
+
+struct responses {
+	const struct api_route *route;
+	json_t *list;
+};
+
+static void add_response(void *arg, const char *status)
+{
+	struct responses *rs = arg;
+	const char *type = rs->route->type && status[0] == '2' ? rs->route->type : "application/json";
+	json_t *o = json_pack("{s:s}", "description", meaning_of(status));
+
+	if (!str_eq(status, "204") && !str_eq(status, "304"))
+		json_object_set_new(o, "content",
+			json_pack("{s:{s:{s:s}}}", type, "schema", "type",
+				str_eq(type, "application/json") ? "object" : "string"));
+	json_object_set_new(rs->list, status, o);
+}
+
+static json_t *operation_of(const struct api_route *r)
+{
+	struct responses rs = {r, json_object()};
+	json_t *o = json_object(), *body = body_of(r);
+
+	jo_text(o, "summary", r->doc);
+	json_object_set_new(o, "parameters", parameters_of(r));
+	if (body != NULL)
+		json_object_set_new(o, "requestBody", body);
+	each_status(r, add_response, &rs);
+	json_object_set_new(o, "responses", rs.list);
+	if (r->who == OPEN)
+		json_object_set_new(o, "security", json_array());
+	if (r->who == PERMITTED)
+		jo_text(o, "x-permission", perm_name(r->perm));
+	return o;
+}
+
+static void lower(const char *from, char *to, size_t size)
+{
+	str_copy(to, size, from);
+	for (; *to != '\0'; to++)
+		if (*to >= 'A' && *to <= 'Z')
+			*to = (char)(*to - 'A' + 'a');
+}
+
+json_t *api_openapi(void)
+{
+	json_t *doc, *paths = json_object();
+
+	for (unsigned i = 0; i < api_routes_count; i++) {
+		const struct api_route *r = &api_routes[i];
+		json_t *path = json_object_get(paths, r->path);
+		char method[10];
+
+		if (path == NULL) {
+			path = json_object();
+			json_object_set_new(paths, r->path, path);
+		}
+		lower(r->method, method, sizeof(method));
+		json_object_set_new(path, method, operation_of(r));
+	}
+	doc = json_pack("{s:s, s:{s:s, s:s}, s:[{s:[]}, {s:[]}], s:o, s:{s:{s:{s:s, s:s, s:s}, "
+			"s:{s:s, s:s}}}}",
+		"openapi", "3.1.0", "info", "title", "segue", "version", "1", "security", "session",
+		"token", "paths", paths, "components", "securitySchemes", "session", "type",
+		"apiKey", "in", "cookie", "name", "segue_session", "token", "type", "http",
+		"scheme", "bearer");
+	return doc;
+}
+
+void api_run_openapi(struct api_request *q)
+{
+	api_reply(q, 200, api_openapi());
+}
+
+void api_print_openapi(FILE *f)
+{
+	json_t *doc = api_openapi();
+
+	json_dumpf(doc, f, JSON_INDENT(1));
+	fputc('\n', f);
+	json_decref(doc);
+}
+
+/* ---- docs/api.md ----------------------------------------------------------------------------- */
+
+static void print_answer(void *arg, const char *status)
+{
+	fprintf(arg, " %s", status);
+}
+
+static const char *type_name(const struct api_field *f)
+{
+	static const char *const names[] = {[API_TEXT] = "text", [API_INT] = "number",
+		[API_BOOL] = "true or false", [API_TIME] = "time", [API_UUID] = "UUID",
+		[API_CALL] = "call", [API_WORD] = "word"};
+
+	return names[f->type];
+}
+
+static void print_field(FILE *f, const struct api_field *x)
+{
+	static const char *const in[] = {
+		[IN_PATH] = "path", [IN_QUERY] = "query", [IN_BODY] = "body"};
+
+	fprintf(f, "| `%s` | %s | %s%s | %s", x->name, in[x->in], type_name(x),
+		x->need == REQUIRED ? ", required" : "", x->doc);
+	if (x->type == API_WORD)
+		fprintf(f, " One of: %s.", x->choice);
+	if (x->type == API_INT)
+		fprintf(f, " %lld to %lld.", (long long)x->min, (long long)x->max);
+	fputs(" |\n", f);
+}
+
+static void print_route(FILE *f, const struct api_route *r)
+{
+	fprintf(f, "\n### %s %s\n\n%s\n", r->method, r->path, r->doc);
+	if (r->who == PERMITTED)
+		fprintf(f, "Needs the permission `%s`.", perm_name(r->perm));
+	else
+		fprintf(f, "%s.", r->who == OPEN ? "For anybody" : "For whoever is logged in");
+	if (r->type != NULL)
+		fprintf(f, " Answers with `%s`.", r->type);
+	fputs(" Statuses:", f);
+	each_status(r, print_answer, f);
+	fputs(".\n", f);
+	if (r->nfields == 0)
+		return;
+	fputs("\n| field | in | type | meaning |\n|---|---|---|---|\n", f);
+	for (unsigned i = 0; i < r->nfields; i++)
+		print_field(f, &r->fields[i]);
+}
+
+void api_print_markdown(FILE *f)
+{
+	fputs("# The HTTP interface\n\n"
+	      "Printed by `segued --print-api` from the table of routes; edit that\n"
+	      "(`src/app/api_routes.c`). The same as an OpenAPI 3.1 document is at\n"
+	      "`/api/v1/openapi.json`. What the answers look like is in "
+	      "[api-shapes.md](api-shapes.md).\n\n"
+	      "| status | means |\n|---|---|\n",
+		f);
+	for (size_t i = 0; i < COUNT(meanings); i++)
+		fprintf(f, "| %s | %s |\n", meanings[i].status, meanings[i].meaning);
+	fputs("\n## Routes\n", f);
+	for (unsigned i = 0; i < api_routes_count; i++)
+		print_route(f, &api_routes[i]);
+}

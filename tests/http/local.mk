@@ -1,0 +1,4 @@
+# The HTTP interface of the built daemon, with scripted user agents behind it.
+http_tests = tests/http/test_live.py
+TESTS += $(http_tests)
+EXTRA_DIST += $(http_tests) tests/lib/web.py

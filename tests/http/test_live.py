@@ -1,0 +1,182 @@
+"""The HTTP interface with real calls behind it: what lives, what is done to it, what is pushed."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import end, joined, pick_up, ring, talk, wait
+from web import Client, WebLab
+
+
+def boss(lab):
+    """One session of the admin for all cases."""
+    with lab.lock:
+        if not hasattr(lab, "boss_session"):
+            lab.boss_session = lab.login("boss")
+    return lab.boss_session
+
+
+@tap.case("calls: one that rings, one that talks, gone when it has ended")
+def calls(lab):
+    agent = lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    row = boss(lab).call_of(c)
+    assert row["state"] == "ringing" and row["with"] is None, row
+    assert row["can"]["transfer"] == "not_answered" and row["can"]["hangup"] is True, row
+    assert row["customer"]["number"] == c.ua.user and row["kind"] == "inbound", row
+    pick_up(c, a)
+    wait("it talks", lambda: boss(lab).call_of(c)["state"] == "talking")
+    row = boss(lab).call_of(c)
+    assert row["with"]["user"] == agent.user and row["can"]["transfer"] is True, row
+    assert [s["who"] for s in row["segments"]] == [agent.user], row
+    assert {p["role"] for p in row["parties"]} == {"kept", "owner"}, row
+    listed = boss(lab).get("/calls?agent=" + agent.user).json
+    assert listed["total"] == 1 and listed["calls"][0]["id"] == row["id"], listed
+    end(c, a)
+    wait("it has gone", lambda: boss(lab).get("/calls/" + row["id"]).status == 404, 45)
+
+
+@tap.case("transfer: 201 with its URL, followed to its outcome; on record as asked by the panel")
+def transfer(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    row = boss(lab).call_of(c)
+    got = boss(lab).post(f"/calls/{row['id']}/transfer", {"number": target.number})
+    assert got.status == 201, got
+    assert got.json["asker"] == "boss" and got.json["via"] == "panel", got
+    assert got.json["target"]["name"] == target.user and got.json["outcome"] is None, got
+    url = got.headers["Location"]
+    assert url == "/api/v1/transfers/" + got.json["id"], url
+    b = target.incoming()
+    b.reply(180)
+    wait("it rings", lambda: boss(lab).get("/" + url).json["stage"] == "ringing")
+    assert boss(lab).call_of(c)["state"] == "transferring"
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    done = wait("it has ended", lambda: [t for t in [boss(lab).get("/" + url).json]
+                                         if t["outcome"]])[0]
+    assert done["outcome"] == "completed" and done["stage"] == "ended", done
+    end(c, b)
+    led = lab.ledger(c)
+    assert led.transfers[0]["asked_via"] == "panel" and led.transfers[0]["asker"] == "boss", led
+
+
+@tap.case("cancel: the agent has the customer back; a second cancel is 409 with the state")
+def cancel(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    call = boss(lab).call_of(c)["id"]
+    assert boss(lab).post(f"/calls/{call}/transfer", {"number": target.number}).status == 201
+    b = target.incoming()
+    b.reply(180)
+    assert boss(lab).post(f"/calls/{call}/cancel").status == 200
+    b.expect("CANCEL")
+    joined(c, a)
+    got = boss(lab).post(f"/calls/{call}/cancel")
+    assert got.status == 409 and got.code == "conflict", got
+    assert got.json["error"]["state"] == "talking", got
+    assert got.json["error"]["call"]["id"] == call, got
+    end(c, a)
+    assert lab.ledger(c).transfers[0]["outcome"] == "cancelled"
+
+
+@tap.case("hangup: both sides are hung up, ended by a command")
+def hangup(lab):
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    assert boss(lab).post(f"/calls/{call}/hangup").status == 200
+    a.expect("BYE")
+    c.expect("BYE")
+    assert lab.ledger(c).conversation["ended_by"] == "command"
+
+
+@tap.case("E-128 transfer of a call that rings, and of one that has ended: 409 with the state, 404")
+def early_and_late(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    call = boss(lab).call_of(c)["id"]
+    got = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number})
+    assert got.status == 409 and got.json["error"]["state"] == "ringing", got
+    pick_up(c, a)
+    end(c, a)
+    wait("it has gone", lambda: boss(lab).get("/calls/" + call).status == 404, 45)
+    got = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number})
+    assert got.status == 404 and got.code == "no_call", got
+
+
+@tap.case("E-127 the same Idempotency-Key twice makes one transfer; without it, the second is 409")
+def idempotent(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    call = boss(lab).call_of(c)["id"]
+    key = {"Idempotency-Key": "k-" + call}
+    first = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number}, headers=key)
+    again = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number}, headers=key)
+    assert first.status == again.status == 201 and first.json["id"] == again.json["id"], again
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = boss(lab).post(f"/calls/{call}/transfer", {"number": "9999"}, headers=key)
+    assert other.status == 400 and other.json["error"]["field"] == "Idempotency-Key", other
+    second = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number})
+    assert second.status == 409 and second.json["error"]["state"] == "transferring", second
+    b = target.incoming()
+    b.answer()
+    b.expect("ACK")
+    a.expect("BYE")
+    joined(c, b)
+    end(c, b)
+    assert len(lab.ledger(c).transfers) == 1
+
+
+@tap.case("events: a snapshot, then the call from ringing to gone, the transfer in between")
+def events(lab):
+    agent, target = lab.phone(), lab.phone()
+    with boss(lab).events() as ev:
+        first = ev.wait("snapshot")
+        assert {a["user"] for a in first.data["agents"]} >= {agent.user, "boss"}, first
+        c, a = ring(lab.trunk(), agent.number, agent)
+        mine = lambda d: d["customer"]["number"] == c.ua.user
+        row = ev.wait("call", lambda d: mine(d) and d["state"] == "ringing").data
+        pick_up(c, a)
+        ev.wait("call", lambda d: mine(d) and d["state"] == "talking" and d["with"])
+        ev.wait("agent", lambda d: d["user"] == agent.user and d["state"] == "talking")
+        ev.wait("timeline", lambda d: d["call"] == row["id"] and d["type"] == "answered")
+        boss(lab).post(f"/calls/{row['id']}/transfer", {"number": target.number})
+        b = target.incoming()
+        b.reply(180)
+        ev.wait("transfer", lambda d: d["call"] == row["id"] and d["stage"] == "ringing")
+        b.answer()
+        b.expect("ACK")
+        a.expect("BYE")
+        ev.wait("transfer", lambda d: d["call"] == row["id"] and d["outcome"] == "completed")
+        ev.wait("call", lambda d: mine(d) and d["with"] and d["with"]["user"] == target.user)
+        joined(c, b)
+        end(c, b)
+        ev.wait("call_gone", lambda d: d["id"] == row["id"] and d["why"] == "ended", timeout=45)
+
+
+@tap.case("E-129 events: Last-Event-ID resumes without a gap; an unknown one begins anew")
+def resume(lab):
+    agent = lab.phone()
+    with boss(lab).events() as ev:
+        ev.wait("snapshot")
+        c, a = ring(lab.trunk(), agent.number, agent)
+        mine = lambda d: d["customer"]["number"] == c.ua.user
+        ev.wait("call", mine)
+        last = ev.last_id()
+    pick_up(c, a)
+    call = boss(lab).call_of(c)["id"]
+    wait("it talks", lambda: boss(lab).call_of(c)["state"] == "talking")
+    with boss(lab).events(last) as ev:
+        ev.wait("resumed")
+        ev.wait("call", lambda d: mine(d) and d["state"] == "talking")
+        assert not [e for e in ev.events if e.name == "snapshot"], ev.events
+    with boss(lab).events("0-17") as ev:
+        first = ev.wait("snapshot").data
+        assert [x["state"] for x in first["calls"] if x["id"] == call] == ["talking"], first
+    end(c, a)
+
+
+if __name__ == "__main__":
+    tap.main(WebLab, jobs=4)
