@@ -113,6 +113,14 @@ static void on_ivr(void *arg, const struct ev_dir_ivr *row)
 	runner_emit(p->runner, &ev);
 }
 
+static void on_class(void *arg, const struct ev_dir_class *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_CLASS, .class = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
 static void on_synced(void *arg, int from_file)
 {
 	struct people *p = arg;
@@ -141,6 +149,7 @@ int people_start(struct people *p, const struct app_config *cfg, struct loop *lo
 		.queue = on_queue,
 		.member = on_member,
 		.ivr = on_ivr,
+		.class = on_class,
 		.synced = on_synced};
 	int rc;
 

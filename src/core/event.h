@@ -260,6 +260,7 @@ struct ev_dir_ivr {
 	char number[NUM_MAX]; /* what callers and agents dial */
 	char peer[USER_MAX];  /* through whom it is reached */
 	char dial[NUM_MAX];   /* what the peer is sent */
+	char digits[DIGITS_MAX]; /* keys to press once it has answered, "," waits a second; "": none */
 };
 
 struct ev_dir_class {

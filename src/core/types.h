@@ -15,6 +15,7 @@
 #define NAME_MAX_ 96 /* a display name */
 #define KEY_MAX 96   /* an external case key, an asker */
 #define TEXT_MAX 128 /* a reason phrase, a short explanation */
+#define DIGITS_MAX 32 /* keys of a phone, 0-9 * # A-D, and "," for a pause */
 #define NOTE_MAX 240 /* one part of a remark that somebody wrote */
 
 /* What somebody can be called to, or transferred to. */

@@ -92,6 +92,9 @@ static void add_note(struct directory *d, enum note_kind kind, const struct row 
 		case ROW_IVR:
 			n->row.ivr = row->ivr;
 			break;
+		case ROW_CLASS:
+			n->row.class = row->class;
+			break;
 		default:
 			n->row.member = row->member;
 		}
@@ -433,6 +436,9 @@ static void deliver(const struct directory_hooks *h, const struct note *n)
 		break;
 	case ROW_IVR:
 		h->ivr(h->arg, &n->row.ivr);
+		break;
+	case ROW_CLASS:
+		h->class(h->arg, &n->row.class);
 		break;
 	default:
 		h->member(h->arg, &n->row.member);

@@ -1,5 +1,5 @@
 /*
- * directory: users, queues, members and IVRs, read from PostgreSQL by a thread of its own and
+ * directory: users, queues, members, IVRs and classes of numbers, read from PostgreSQL by a thread of its own and
  * refreshed by LISTEN/NOTIFY. Each change arrives on the loop as a row that is new, changed or
  * gone. The last good copy is kept in a file, so segued starts and routes while the database is
  * away. Rows that make no sense are skipped with one log line that quotes them.
@@ -23,6 +23,7 @@ struct directory_hooks {
 	void (*queue)(void *arg, const struct ev_dir_queue *row);
 	void (*member)(void *arg, const struct ev_dir_member *row);
 	void (*ivr)(void *arg, const struct ev_dir_ivr *row);
+	void (*class)(void *arg, const struct ev_dir_class *row);
 	void (*synced)(void *arg, int from_file); /* a whole copy has been delivered */
 };
 

@@ -19,6 +19,7 @@ dist_migrations_DATA = \
 	sql/002-ledger.sql \
 	sql/003-views.sql \
 	sql/006-access.sql \
+	sql/005-targets.sql \
 	sql/008-consult.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

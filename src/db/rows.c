@@ -1,6 +1,8 @@
 /* rows: see rows.h. */
 #include "db/rows.h"
 
+#include "core/dialplan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +15,7 @@
 
 ENUM_DEFINE(row_kind, ROW_KIND_LIST)
 
-#define COPY_HEAD "segue directory 1"
+#define COPY_HEAD "segue directory 2"
 
 /* A name or number that is taken, for the checks across rows. */
 struct taken {
@@ -36,12 +38,18 @@ static const struct {
 	unsigned columns;
 	const char *query;
 } kinds[] = {
-	[ROW_USER] = {8, "SELECT name, coalesce(number, ''), display_name, enabled, may_transfer,"
-			 " coalesce(contact, ''), coalesce(ha1_md5, ''), coalesce(ha1_sha256, '')"
-			 " FROM segue.users ORDER BY 1"},
-	[ROW_QUEUE] = {3, "SELECT name, coalesce(number, ''), display_name FROM segue.queues"
-			  " ORDER BY 1"},
-	[ROW_IVR] = {4, "SELECT name, number, peer, dial FROM segue.ivrs ORDER BY 1"},
+	/* An empty list of classes is "-": nothing may be dialled, while NULL leaves it to the role. */
+	[ROW_USER] = {11, "SELECT name, coalesce(number, ''), display_name, enabled, may_transfer,"
+			  " coalesce(contact, ''), coalesce(ha1_md5, ''), coalesce(ha1_sha256, ''),"
+			  " role, coalesce(voicemail, ''), CASE WHEN may_dial = '{}' THEN '-'"
+			  " ELSE coalesce(array_to_string(may_dial, ','), '') END"
+			  " FROM segue.users ORDER BY 1"},
+	[ROW_QUEUE] = {4, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, '')"
+			  " FROM segue.queues ORDER BY 1"},
+	[ROW_IVR] = {5, "SELECT name, number, peer, dial, coalesce(digits, '') FROM segue.ivrs"
+			" ORDER BY 1"},
+	[ROW_CLASS] = {3, "SELECT name, pattern, coalesce(array_to_string(roles, ','), '-')"
+			  " FROM segue.number_classes ORDER BY 1, 2"},
 	[ROW_MEMBER] = {2, "SELECT queue, user_name FROM segue.queue_members ORDER BY 1, 2"},
 };
 
@@ -134,6 +142,13 @@ static const char *check_free(struct rows *r, const char *number)
 	return r->why;
 }
 
+static const char *check_voicemail(struct rows *r, const char *number)
+{
+	return number[0] == '\0' || is_word(number, NUM_MAX)
+		       ? NULL
+		       : complain(r, "voicemail", number, "1 to 63 digits or letters");
+}
+
 static const char *check_user(struct rows *r, const char *const *v)
 {
 	const char *why = check_name(r, v[0]);
@@ -152,7 +167,11 @@ static const char *check_user(struct rows *r, const char *const *v)
 		return complain(r, "ha1_md5", "...", "32 hex digits");
 	if (!is_hex(v[7], 64))
 		return complain(r, "ha1_sha256", "...", "64 hex digits");
-	return NULL;
+	if (user_role_parse(v[8]) < 0)
+		return complain(r, "role", v[8], "agent, supervisor or admin");
+	if (strlen(v[10]) >= sizeof(((struct ev_dir_user *)NULL)->may_dial))
+		return complain(r, "may_dial", v[10], "at most 127 characters");
+	return check_voicemail(r, v[9]);
 }
 
 static const char *check_queue(struct rows *r, const char *const *v)
@@ -161,7 +180,9 @@ static const char *check_queue(struct rows *r, const char *const *v)
 
 	if (!why && v[1][0])
 		why = check_number(r, v[1]);
-	return why ? why : check_free(r, v[1]);
+	if (!why)
+		why = check_free(r, v[1]);
+	return why ? why : check_voicemail(r, v[3]);
 }
 
 static const char *check_ivr(struct rows *r, const char *const *v)
@@ -176,8 +197,43 @@ static const char *check_ivr(struct rows *r, const char *const *v)
 		return why;
 	if (v[2][0] == '\0' || strlen(v[2]) >= USER_MAX)
 		return complain(r, "peer", v[2], "the name of a peer in segue.conf");
-	return is_word(v[3], NUM_MAX) ? NULL
-				      : complain(r, "dial", v[3], "1 to 63 digits or letters");
+	if (!is_word(v[3], NUM_MAX))
+		return complain(r, "dial", v[3], "1 to 63 digits or letters");
+	if (strlen(v[4]) >= DIGITS_MAX || v[4][strspn(v[4], "0123456789*#ABCD,")] != '\0')
+		return complain(r, "digits", v[4], "at most 31 of 0-9 * # A-D and commas");
+	return NULL;
+}
+
+/* The roles of a list with commas, a bit for each; -1 if one of them is none. */
+static int read_roles(const char *text)
+{
+	char word[16];
+	int roles = 0, role;
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, ",");
+
+		if (!str_copy_n(word, sizeof(word), text, n) || (role = user_role_parse(word)) < 0)
+			return -1;
+		roles |= 1 << role;
+		text += n + (text[n] == ',');
+	}
+	return roles;
+}
+
+static const char *check_class(struct rows *r, const char *const *v)
+{
+	char err[200];
+
+	if (!is_word(v[0], sizeof(((struct ev_dir_class *)NULL)->name)))
+		return complain(r, "name", v[0], "1 to 31 letters, digits or _ -");
+	if (dialplan_pattern_check(v[1], err, sizeof(err)) != 0) {
+		str_set(r->why, err);
+		return r->why;
+	}
+	return str_eq(v[2], "-") || read_roles(v[2]) >= 0
+		       ? NULL
+		       : complain(r, "roles", v[2], "agent, supervisor and admin");
 }
 
 static const char *check_member(struct rows *r, const char *const *v)
@@ -200,6 +256,8 @@ static const char *check(struct rows *r, enum row_kind kind, const char *const *
 		return check_queue(r, v);
 	case ROW_IVR:
 		return check_ivr(r, v);
+	case ROW_CLASS:
+		return check_class(r, v);
 	default:
 		return check_member(r, v);
 	}
@@ -213,6 +271,7 @@ static size_t row_size(enum row_kind kind)
 		[ROW_USER] = sizeof(struct directory_user),
 		[ROW_QUEUE] = sizeof(struct ev_dir_queue),
 		[ROW_IVR] = sizeof(struct ev_dir_ivr),
+		[ROW_CLASS] = sizeof(struct ev_dir_class),
 		[ROW_MEMBER] = sizeof(struct ev_dir_member),
 	};
 
@@ -229,6 +288,17 @@ static void fill_user(struct directory_user *u, const char *const *v)
 	str_set(u->contact, v[5]);
 	str_set(u->ha1_md5, v[6]);
 	str_set(u->ha1_sha256, v[7]);
+	u->core.role = (enum user_role)user_role_parse(v[8]);
+	str_set(u->core.voicemail, v[9]);
+	str_set(u->core.may_dial, v[10]);
+}
+
+static void fill_class(struct ev_dir_class *c, const char *const *v)
+{
+	str_set(c->name, v[0]);
+	str_set(c->pattern, v[1]);
+	c->by_name = str_eq(v[2], "-");
+	c->roles = c->by_name ? 0 : (uint8_t)read_roles(v[2]);
 }
 
 static void fill(struct row *row, const char *const *v)
@@ -241,12 +311,17 @@ static void fill(struct row *row, const char *const *v)
 		str_set(row->queue.queue, v[0]);
 		str_set(row->queue.number, v[1]);
 		str_set(row->queue.name, v[2]);
+		str_set(row->queue.voicemail, v[3]);
 		break;
 	case ROW_IVR:
 		str_set(row->ivr.ivr, v[0]);
 		str_set(row->ivr.number, v[1]);
 		str_set(row->ivr.peer, v[2]);
 		str_set(row->ivr.dial, v[3]);
+		str_set(row->ivr.digits, v[4]);
+		break;
+	case ROW_CLASS:
+		fill_class(&row->class, v);
 		break;
 	default:
 		str_set(row->member.queue, v[0]);
@@ -283,7 +358,7 @@ const char *rows_take(struct rows *r, enum row_kind kind, const char *const *val
 	fill(row, values);
 	r->row[r->n++] = row;
 	r->count[kind]++;
-	if (kind != ROW_MEMBER) {
+	if (kind != ROW_MEMBER && kind != ROW_CLASS) {
 		take(r, row_kind_name(kind), values[0], row_kind_name(kind), values[0]);
 		if (values[1][0])
 			take(r, "number", values[1], row_kind_name(kind), values[0]);
@@ -333,6 +408,9 @@ static int compare(const struct row *a, const struct row *b)
 		return strcmp(a->queue.queue, b->queue.queue);
 	case ROW_IVR:
 		return strcmp(a->ivr.ivr, b->ivr.ivr);
+	case ROW_CLASS:
+		d = strcmp(a->class.name, b->class.name);
+		return d ? d : strcmp(a->class.pattern, b->class.pattern);
 	default:
 		d = strcmp(a->member.queue, b->member.queue);
 		return d ? d : strcmp(a->member.user, b->member.user);
@@ -365,6 +443,9 @@ static void tell_gone(
 		break;
 	case ROW_IVR:
 		gone.ivr.gone = true;
+		break;
+	case ROW_CLASS:
+		gone.class.gone = true;
 		break;
 	default:
 		gone.member.gone = true;
@@ -406,6 +487,19 @@ void rows_diff(const struct rows *from, const struct rows *to,
 
 /* ---- the copy ---------------------------------------------------------------------------- */
 
+static void print_class(FILE *f, const struct ev_dir_class *c)
+{
+	const char *comma = "";
+
+	fprintf(f, "\t%s\t%s\t%s", c->name, c->pattern, c->by_name ? "-" : "");
+	for (int role = 0; role < (int)user_role_count_; role++)
+		if (c->roles >> role & 1) {
+			fprintf(f, "%s%s", comma, user_role_name(role));
+			comma = ",";
+		}
+	fputc('\n', f);
+}
+
 static void print_row(FILE *f, const struct row *row)
 {
 	const struct directory_user *u = &row->user;
@@ -413,16 +507,21 @@ static void print_row(FILE *f, const struct row *row)
 	fputs(row_kind_name(row->kind), f);
 	switch (row->kind) {
 	case ROW_USER:
-		fprintf(f, "\t%s\t%s\t%s\t%c\t%c\t%s\t%s\t%s\n", u->core.user, u->core.number,
-			u->core.name, u->core.enabled ? 't' : 'f', u->core.may_transfer ? 't' : 'f',
-			u->contact, u->ha1_md5, u->ha1_sha256);
+		fprintf(f, "\t%s\t%s\t%s\t%c\t%c\t%s\t%s\t%s\t%s\t%s\t%s\n", u->core.user,
+			u->core.number, u->core.name, u->core.enabled ? 't' : 'f',
+			u->core.may_transfer ? 't' : 'f', u->contact, u->ha1_md5, u->ha1_sha256,
+			user_role_name((int)u->core.role), u->core.voicemail, u->core.may_dial);
 		break;
 	case ROW_QUEUE:
-		fprintf(f, "\t%s\t%s\t%s\n", row->queue.queue, row->queue.number, row->queue.name);
+		fprintf(f, "\t%s\t%s\t%s\t%s\n", row->queue.queue, row->queue.number,
+			row->queue.name, row->queue.voicemail);
 		break;
 	case ROW_IVR:
-		fprintf(f, "\t%s\t%s\t%s\t%s\n", row->ivr.ivr, row->ivr.number, row->ivr.peer,
-			row->ivr.dial);
+		fprintf(f, "\t%s\t%s\t%s\t%s\t%s\n", row->ivr.ivr, row->ivr.number, row->ivr.peer,
+			row->ivr.dial, row->ivr.digits);
+		break;
+	case ROW_CLASS:
+		print_class(f, &row->class);
 		break;
 	default:
 		fprintf(f, "\t%s\t%s\n", row->member.queue, row->member.user);

@@ -12,10 +12,11 @@
 	X(ROW_USER, "user")                                                                        \
 	X(ROW_QUEUE, "queue")                                                                      \
 	X(ROW_IVR, "ivr")                                                                          \
+	X(ROW_CLASS, "class")                                                                      \
 	X(ROW_MEMBER, "member")
 ENUM_DECLARE(row_kind, ROW_KIND_LIST);
 
-#define ROW_COLUMNS_MAX 8
+#define ROW_COLUMNS_MAX 16
 
 struct row {
 	enum row_kind kind;
@@ -23,6 +24,7 @@ struct row {
 		struct directory_user user;
 		struct ev_dir_queue queue;
 		struct ev_dir_ivr ivr;
+		struct ev_dir_class class;
 		struct ev_dir_member member;
 	};
 };

@@ -15,15 +15,16 @@
 static void on_user(void *arg, const struct directory_user *r)
 {
 	printf("user%s %s number=%s name=%s enabled=%d may_transfer=%d contact=%s md5=%s "
-	       "sha256=%.8s\n",
+	       "sha256=%.8s role=%s voicemail=%s may_dial=%s\n",
 		r->core.gone ? " gone" : "", r->core.user, r->core.number, r->core.name,
-		r->core.enabled, r->core.may_transfer, r->contact, r->ha1_md5, r->ha1_sha256);
+		r->core.enabled, r->core.may_transfer, r->contact, r->ha1_md5, r->ha1_sha256,
+		user_role_name((int)r->core.role), r->core.voicemail, r->core.may_dial);
 }
 
 static void on_queue(void *arg, const struct ev_dir_queue *r)
 {
-	printf("queue%s %s number=%s name=%s\n", r->gone ? " gone" : "", r->queue, r->number,
-		r->name);
+	printf("queue%s %s number=%s name=%s voicemail=%s\n", r->gone ? " gone" : "", r->queue,
+		r->number, r->name, r->voicemail);
 }
 
 static void on_member(void *arg, const struct ev_dir_member *r)
@@ -33,8 +34,14 @@ static void on_member(void *arg, const struct ev_dir_member *r)
 
 static void on_ivr(void *arg, const struct ev_dir_ivr *r)
 {
-	printf("ivr%s %s number=%s peer=%s dial=%s\n", r->gone ? " gone" : "", r->ivr, r->number,
-		r->peer, r->dial);
+	printf("ivr%s %s number=%s peer=%s dial=%s digits=%s\n", r->gone ? " gone" : "", r->ivr,
+		r->number, r->peer, r->dial, r->digits);
+}
+
+static void on_class(void *arg, const struct ev_dir_class *r)
+{
+	printf("class%s %s %s roles=%u by_name=%d\n", r->gone ? " gone" : "", r->name, r->pattern,
+		r->roles, r->by_name);
 }
 
 static void on_synced(void *arg, int from_file)
@@ -60,7 +67,7 @@ static int command(struct directory *d)
 int main(int argc, char **argv)
 {
 	const struct directory_hooks hooks = {
-		NULL, on_user, on_queue, on_member, on_ivr, on_synced};
+		NULL, on_user, on_queue, on_member, on_ivr, on_class, on_synced};
 	struct directory *d;
 	int going = 1;
 

@@ -81,9 +81,11 @@ def delivered(lab):
     md5, sha = db.rows("select ha1_md5, left(ha1_sha256, 8) from segue.users where name = 'bob'")[0]
     assert c.lines == [
         "user alice number=101 name=Alice Ä. enabled=1 may_transfer=1 contact=sip:101@192.0.2.9 "
-        "md5= sha256=",
-        f"user bob number=102 name= enabled=0 may_transfer=0 contact= md5={md5} sha256={sha}",
-        "queue support number=200 name=Support", "ivr menu number=300 peer=pbx dial=9300",
+        "md5= sha256= role=agent voicemail= may_dial=",
+        f"user bob number=102 name= enabled=0 may_transfer=0 contact= md5={md5} sha256={sha} "
+        "role=agent voicemail= may_dial=",
+        "queue support number=200 name=Support voicemail=",
+        "ivr menu number=300 peer=pbx dial=9300 digits=",
         "member support alice", "synced database"], c.lines
     wait_for("the copy", lambda: os.path.exists(c.copy))
     assert stat.S_IMODE(os.stat(c.copy).st_mode) == 0o600
@@ -103,6 +105,21 @@ def changes(lab):
             ("delete from segue.ivrs", ["ivr gone menu"]),
             ("insert into segue.users (name) values ('carol'), ('dave')",
              ["user carol number= ", "user dave number= "]),
+            ("update segue.users set role = 'supervisor', voicemail = '8101', may_dial = "
+             "'{premium,national}' where name = 'alice'",
+             ["user alice number=109 name=Alice Ä. enabled=1 may_transfer=1 contact= md5= sha256= "
+              "role=supervisor voicemail=8101 may_dial=premium,national"]),
+            ("update segue.users set may_dial = '{}' where name = 'dave'", ["user dave number= name= "
+             "enabled=1 may_transfer=1 contact= md5= sha256= role=agent voicemail= may_dial=-"]),
+            ("update segue.queues set voicemail = '8200'",
+             ["queue support number=200 name=Support voicemail=8200"]),
+            ("insert into segue.number_classes (name, pattern) values ('premium', '+49900.')",
+             ["class premium +49900. roles=0 by_name=1"]),
+            ("update segue.number_classes set roles = '{admin,supervisor}'",
+             ["class premium +49900. roles=6 by_name=0"]),
+            ("update segue.number_classes set roles = '{}'",
+             ["class premium +49900. roles=0 by_name=0"]),
+            ("delete from segue.number_classes", ["class gone premium +49900."]),
             ("delete from segue.queues", ["member gone support bob", "member gone support alice",
                                           "queue gone support"]),
             ("begin; delete from segue.users where name = 'bob'; insert into segue.users (name, "
@@ -115,7 +132,7 @@ def changes(lab):
         got = [x for x in c.lines[start:] if not x.startswith("synced")]
         assert len(got) == len(expected) and all(g.startswith(e) for g, e in zip(got, expected)), \
             f"{sql}: {got}"
-    wait_for("an empty copy", lambda: read(c.copy) == "segue directory 1\nend\t0\n")
+    wait_for("an empty copy", lambda: read(c.copy) == "segue directory 2\nend\t0\n")
 
 
 @tap.case("no database: it starts from the copy, and catches up when the database is back")
@@ -216,7 +233,7 @@ def damaged_copy(lab):
     whole = read(c.copy)
     for text in ["", "nonsense\n", whole[:-7], whole.replace("alice\t101", "alice"),
                  whole.replace("end\t5", "end\t4"), whole.replace("support\talice", "support\tzed"),
-                 "segue directory 2\nend\t0\n"]:
+                 "segue directory 1\nend\t0\n"]:
         with open(c.copy, "w") as f:
             f.write(text)
         again = Cache(db.conninfo, c.copy)

@@ -136,6 +136,13 @@ def refused(lab):
             ("queue_members values ('support', 'bob')", "queue_members_user_exists"),
             ("ivrs (name, number, peer, dial) values ('menu', '300', '', '300')", "ivrs_peer_valid"),
             ("number_classes (name, pattern) values ('x', '')", "number_classes_pattern_valid"),
+            ("number_classes (name, pattern) values ('Premium', '1')", "number_classes_name_valid"),
+            ("number_classes values ('x', '1', '{boss}')", "number_classes_roles_valid"),
+            ("users (name, voicemail) values ('bob', 'a b')", "users_voicemail_valid"),
+            ("users (name, may_dial) values ('bob', '{premium,null}')", "users_may_dial_valid"),
+            ("queues (name, voicemail) values ('sales', '')", "queues_voicemail_valid"),
+            ("ivrs (name, number, peer, dial, digits) values ('menu', '300', 'pbx', '300', '1x')",
+             "ivrs_digits_valid"),
             ("api_tokens (token_sha256, name) values ('x', 'crm')", "api_tokens_hash_valid")]:
         db.fails("insert into segue." + sql, rule)
 
