@@ -56,6 +56,7 @@ struct call *call_new(struct core *c)
 		free(k);
 		return NULL;
 	}
+	k->wait.seg = NO_SEG;
 	k->id = id_make_call(c->node, i, c->slots[i].gen);
 	c->slots[i].call = k;
 	c->live++;
@@ -76,6 +77,7 @@ void call_free_memory(struct call *k)
 		free(k->legs[i]);
 	free(k->legs);
 	free(k->segs);
+	free(k->waiter);
 	free(k);
 }
 

@@ -131,15 +131,27 @@ static const struct {
 	[FALLBACK_HANGUP] = {FB_END, STEP_TARGET},
 };
 
+/* Overflow targets are steps, too: they come before those of the chain. */
+static const enum fallback_kind fallback_of[overflow_kind_count_] = {
+	[OVERFLOW_QUEUE] = FALLBACK_QUEUE, [OVERFLOW_USER] = FALLBACK_USER,
+	[OVERFLOW_IVR] = FALLBACK_USER, [OVERFLOW_VOICEMAIL] = FALLBACK_VOICEMAIL,
+	[OVERFLOW_EXTERNAL] = FALLBACK_USER, [OVERFLOW_ANNOUNCE] = FALLBACK_ANNOUNCE,
+};
+
 /* Says which step of the chain is next. Why the last one failed is what steps wait for; that a
  * transferor could not be reached either is no news about the target. */
 void chain_next_step(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
 	const struct chain *ch = chain_of(c, x);
+	enum overflow_kind kind;
 
 	if (x->step != STEP_RECALL && k->status)
 		x->status = k->status;
+	if (queue_overflow(c, k, &k->target, &kind)) {
+		call_post(k, meanings[fallback_of[kind]].word);
+		return;
+	}
 	while (x->next_fallback < ch->n) {
 		const struct fallback *f = &ch->step[x->next_fallback++];
 

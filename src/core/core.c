@@ -149,6 +149,7 @@ void core_destroy(struct core *c)
 	for (uint32_t i = 0; i < c->nslots; i++)
 		if (c->slots[i].call)
 			call_free_memory(c->slots[i].call);
+	roster_free(c);
 	directory_free(c);
 	presence_free(c);
 	classes_free(&c->classes);
@@ -262,7 +263,17 @@ static void step_timer(struct core *c)
 		step_leg(c, ev->leg);
 		return;
 	}
+	if (ev->timer.kind == TIMER_AGENT) {
+		agent_timer(c);
+		return;
+	}
 	k = call_find(c, ev->call);
+	if (k && ev->timer.kind == TIMER_QUEUE && k->wait.timer && k->wait.timer == ev->timer.serial) {
+		k->wait.timer = 0;
+		call_post(k, Q_TIME);
+		call_run(c, k);
+		return;
+	}
 	if (k == NULL || ev->timer.kind != TIMER_STATE || k->timer != ev->timer.serial || k->timer == 0)
 		return;
 	k->timer = 0;
@@ -321,16 +332,22 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		step_timer(c);
 		break;
 	case EV_DIR_USER:
-	case EV_DIR_QUEUE:
-	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
-	case EV_DIR_SKILL:
-	case EV_DIR_NEED:
 	case EV_CONTACTS:
 		directory_event(c);
 		break;
 	case EV_DIR_CLASS:
 		classes_change(&c->classes, &ev->class);
+		break;
+	case EV_DIR_QUEUE:
+	case EV_DIR_MEMBER:
+	case EV_DIR_SKILL:
+	case EV_DIR_NEED:
+		roster_event(c);
+		break;
+	case EV_AGENT:
+	case EV_AGENT_REACH:
+		agent_event(c);
 		break;
 	case EV_AUDIT:
 		step_audit(c);
@@ -339,6 +356,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		step_leg(c, ev->leg);
 		break;
 	}
+	acd_run(c);
 	c->ev = NULL;
 	c->out = NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * directory: who and what can be called, as the core knows it: users with their contacts, queues
- * with their members, IVRs. Filled by events, looked up by name or number in O(1).
+ * directory: who and what can be called, as the core knows it: users with their contacts, IVRs (and
+ * queues, in roster.c). Filled by events, looked up by name or number in O(1).
  */
 #include "core/inner.h"
 
@@ -25,18 +25,6 @@ struct dir_user *directory_user_by_number(const struct core *c, const char *numb
 	if (!str_empty(number))
 		FIND(by_number, c->users_by_number, number, u);
 	return u;
-}
-
-struct dir_queue *directory_queue(const struct core *c, const char *key)
-{
-	struct dir_queue *q = NULL;
-
-	if (str_empty(key))
-		return NULL;
-	FIND(by_name, c->queues, key, q);
-	if (q == NULL)
-		FIND(by_number, c->queues_by_number, key, q);
-	return q;
 }
 
 struct dir_ivr *directory_ivr(const struct core *c, const char *key)
@@ -98,8 +86,10 @@ static void user_row(struct core *c, const struct ev_dir_user *row)
 		return;
 	if (row->gone) {
 		user_remove(c, u);
+		agent_touch(c, row->user);
 		return;
 	}
+	agent_touch(c, row->user);
 	DROP_NUMBER(c->users_by_number, u);
 	u->row = *row;
 	CLAIM_NUMBER(c->users_by_number, u);
@@ -113,66 +103,7 @@ static void contacts_row(struct core *c, const struct ev_contacts *e)
 		return;
 	u->ncontacts = e->n < CONTACTS_MAX ? e->n : CONTACTS_MAX;
 	memcpy(u->contact, e->contact, u->ncontacts * sizeof(u->contact[0]));
-}
-
-static void queue_free(struct dir_queue *q)
-{
-	while (q->members) {
-		struct dir_member *m = q->members;
-
-		q->members = m->next;
-		free(m);
-	}
-	free(q);
-}
-
-static void queue_remove(struct core *c, struct dir_queue *q)
-{
-	DROP_NUMBER(c->queues_by_number, q);
-	HASH_DELETE(by_name, c->queues, q);
-	queue_free(q);
-}
-
-static void queue_row(struct core *c, const struct ev_dir_queue *row)
-{
-	struct dir_queue *q = NULL;
-
-	if (!str_empty(row->queue))
-		FIND(by_name, c->queues, row->queue, q);
-	if (row->gone) {
-		if (q)
-			queue_remove(c, q);
-		return;
-	}
-	if (q == NULL) {
-		if (str_empty(row->queue) || (q = calloc(1, sizeof(*q))) == NULL)
-			return;
-		q->row = *row;
-		HASH_ADD(by_name, c->queues, row.queue, strlen(q->row.queue), q);
-	} else {
-		DROP_NUMBER(c->queues_by_number, q);
-		q->row = *row;
-	}
-	CLAIM_NUMBER(c->queues_by_number, q);
-}
-
-static void member_row(struct core *c, const struct ev_dir_member *row)
-{
-	struct dir_queue *q = directory_queue(c, row->queue);
-	struct dir_member **p, *m;
-
-	if (q == NULL)
-		return;
-	for (p = &q->members; *p && strcmp((*p)->user, row->user) != 0; p = &(*p)->next)
-		;
-	if (row->gone && *p) {
-		m = *p;
-		*p = m->next;
-		free(m);
-	} else if (!row->gone && *p == NULL && (m = calloc(1, sizeof(*m))) != NULL) {
-		str_set(m->user, row->user);
-		*p = m;
-	}
+	agent_touch(c, e->user);
 }
 
 static void ivr_remove(struct core *c, struct dir_ivr *i)
@@ -205,12 +136,6 @@ void directory_event(struct core *c)
 	case EV_DIR_USER:
 		user_row(c, &ev->user);
 		break;
-	case EV_DIR_QUEUE:
-		queue_row(c, &ev->queue);
-		break;
-	case EV_DIR_MEMBER:
-		member_row(c, &ev->member);
-		break;
 	case EV_DIR_IVR:
 		ivr_row(c, &ev->ivr);
 		break;
@@ -223,13 +148,10 @@ void directory_event(struct core *c)
 void directory_free(struct core *c)
 {
 	struct dir_user *u, *nu;
-	struct dir_queue *q, *nq;
 	struct dir_ivr *i, *ni;
 
 	HASH_ITER(by_name, c->users, u, nu)
 		user_remove(c, u);
-	HASH_ITER(by_name, c->queues, q, nq)
-		queue_remove(c, q);
 	HASH_ITER(by_name, c->ivrs, i, ni)
 		ivr_remove(c, i);
 }

@@ -14,6 +14,7 @@
 #include "core/core.h"
 #include "core/dialplan.h"
 #include "core/numbers.h"
+#include "core/order.h"
 
 #include <uthash.h>
 
@@ -29,6 +30,8 @@
 	X(BACK, "BACK")             /* they talk again, unless the phone hangs up on the failure */ \
 	X(ALONE, "ALONE")           /* nobody is with the kept party; somebody is rung for it */   \
 	X(ALONE_JOIN, "ALONE_JOIN") /* somebody answered for it; media moves over */               \
+	X(WAIT, "WAIT")             /* in a queue: the caller hears music, agents are being asked */ \
+	X(QUEUE_JOIN, "QUEUE_JOIN") /* an agent of the queue answered; media is being agreed */   \
 	X(CHAIN, "CHAIN")           /* instant: which step of the fallback chain is next? */       \
 	X(END, "END")               /* over; the last dialogs are closing */
 ENUM_DECLARE(call_state, CALL_STATE_LIST);
@@ -54,6 +57,10 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(HOLD_REQ, "hold asked")                                                                  \
 	X(UNHOLD_REQ, "unhold asked")                                                              \
 	X(HANGUP_REQ, "hang-up asked")                                                             \
+	X(Q_IN, "queue takes caller")                                                              \
+	X(Q_OFFER, "agent is free")                                                                \
+	X(Q_TIME, "time to ask on")       /* an offer rang long enough, or more may be asked */    \
+	X(Q_EMPTY, "queue is empty")                                                               \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
 	X(FB_QUEUE, "chain says queue")                                                            \
@@ -130,6 +137,7 @@ struct leg {
 	uuid seg_id;    /* outlives the segment: a late answer is still recorded (E-016) */
 	char user[USER_MAX], peer[USER_MAX];
 	struct leg *user_next, *user_prev; /* the same person's other legs: presence.h */
+	char queue[USER_MAX]; /* it serves a caller of this queue; its wrap-up follows */
 	struct party party;
 };
 
@@ -226,6 +234,26 @@ struct bridge {
 	leg_id a, b;
 };
 
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+#define HOPS_MAX 8 /* queues that one transfer or call goes through at most */
+
+/* What a call knows about its queue; the rest (who is asked) is derived from its legs. */
+struct waiting {
+	char queue[USER_MAX];   /* in which it waits, or waited last; "" none */
+	char except[USER_MAX];  /* who transferred it there is not asked at first (E-072) .. */
+	int64_t except_until;   /* .. until then */
+	int64_t entered;        /* monotonic ms */
+	int64_t credit;         /* it is placed as if it had entered so much earlier */
+	int64_t before;         /* waited in queues before this one */
+	uint32_t timer;         /* serial of TIMER_QUEUE, 0: none */
+	uint32_t hops[HOPS_MAX]; /* queues that it has been sent to, by number */
+	uint8_t nhops, next_overflow;
+	int8_t seg;             /* of the queue, NO_SEG */
+	uuid seg_id;
+	uuid xfer;              /* the transfer that brought it: who answers is to be told */
+};
+
 /* ---- call ------------------------------------------------------------------------------------ */
 
 #define CALL_KIND_LIST(X)                                                                          \
@@ -258,6 +286,8 @@ struct call {
 	leg_id request;  /* leg of the pending transfer request, during one step */
 	struct bridge bridge;
 	struct xfer xfer;
+	struct waiting wait;
+	struct waiter *waiter; /* its place in the queue, while it waits */
 	struct target target; /* of the set-up, later of the chain's next step */
 	struct party from;
 	char source[USER_MAX], dialled[NUM_MAX];
@@ -278,20 +308,23 @@ struct dir_user {
 	UT_hash_handle by_name, by_number;
 };
 
-struct dir_member {
-	char user[USER_MAX];
-	struct dir_member *next;
-};
-
-struct dir_queue {
-	struct ev_dir_queue row;
-	struct dir_member *members;
-	UT_hash_handle by_name, by_number;
-};
-
 struct dir_ivr {
 	struct ev_dir_ivr row;
 	UT_hash_handle by_name, by_number;
+};
+
+struct agent;
+struct dir_queue;
+
+/* Agents and who of them has to be looked at: acd.h. */
+struct acd {
+	struct agent *agents;
+	struct agent *touched; /* their state may have changed */
+	struct agent *fresh;   /* became free, and no caller was looked for yet */
+	struct dir_queue *emptied; /* whose callers may have to leave */
+	struct order due;      /* ends of wrap-ups and rests */
+	int64_t timer_at;      /* when TIMER_AGENT fires, 0: it does not run */
+	uint32_t timer, serial;
 };
 
 struct slot {
@@ -310,6 +343,7 @@ struct core {
 	struct dir_ivr *ivrs, *ivrs_by_number;
 	struct number_classes classes;
 	struct presence *presence;
+	struct acd acd;
 	/* the step under way */
 	const struct event *ev;
 	struct core_out *out;
@@ -379,6 +413,8 @@ int target_resolve(struct core *c, const char *number, const char *source, struc
 bool target_user(struct core *c, const char *name, struct target *t);
 bool target_queue(struct core *c, const char *name, struct target *t);
 bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t);
+bool target_overflow(struct core *c, const struct overflow *o, struct target *t);
+bool target_dial_agent(struct core *c, struct call *k, const char *user);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
 /* Its peer failed with this status: dials the same number through the next peer of its route, in the
  * same role and segment. False: there is none, or another would not mend this. l is then untouched. */
@@ -406,17 +442,35 @@ void segment_answered(struct core *c, struct call *k, struct leg *l);
 void segment_answered_late(struct core *c, struct call *k, struct leg *l);
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out);
+int segment_open_queue(struct core *c, struct call *k, const char *queue, const char *number, uuid *id);
+void segment_close_slot(struct core *c, struct call *k, int slot, const char *outcome, const char *by);
 void segment_sync(struct core *c, struct call *k);
 enum interval segment_state_of(const struct call *k, const struct leg *l);
 struct timeline_note {
 	const char *type, *actor;
 	const struct leg *leg; /* whose segment; may be NULL */
+	const uuid *seg;       /* the segment, where no leg has it; may be NULL */
 	const char *key1, *value1, *key2, *value2;
 	enum origin via;
 };
 void timeline(struct core *c, struct call *k, const struct timeline_note *n);
 void audit(struct core *c, struct call *k, const char *who, enum origin via, const char *action,
 	const char *object, const char *result, const char *why);
+
+/* queue.c, offer.c, agent.c, roster.c: who waits, who is asked; the rest of them is in acd.h */
+void queue_enter(struct core *c, struct call *k, const struct target *t, const char *except);
+bool queue_overflow(struct core *c, struct call *k, struct target *t, enum overflow_kind *kind);
+void queue_record_close(struct core *c, struct call *k, const char *by);
+int64_t queue_guard_ms(const struct core *c, const struct call *k);
+void queue_restore(struct core *c, struct call *k);
+void queue_offer_failed(struct core *c, struct call *k, const struct leg *l, uint16_t status);
+void acd_run(struct core *c);
+void agent_touch(struct core *c, const char *user);
+void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t talk_ms);
+void agent_event(struct core *c);
+void agent_timer(struct core *c);
+void roster_event(struct core *c);
+void roster_free(struct core *c);
 
 /* directory.c */
 void directory_event(struct core *c);

@@ -35,6 +35,7 @@ void leg_set_state(struct core *c, struct leg *l, enum leg_state next)
 		return;
 	l->state = (uint8_t)next;
 	l->since = c->ev->now;
+	agent_touch(c, l->user);
 }
 
 bool leg_is_live(const struct leg *l)
@@ -95,8 +96,10 @@ static void let_go(struct core *c, struct call *k, struct leg *l)
 }
 
 /* The network's cause of the end that the present event is (RFC 3326, R-061); 0: none. */
-static uint16_t told_cause(const struct core *c, uint16_t status)
+static uint16_t told_cause(const struct core *c, const struct call *k, uint16_t status)
 {
+	if (id_call(c->ev->leg) != k->id)
+		return 0; /* another call's event has made an agent free or busy */
 	switch (c->ev->type) {
 	case EV_BYE:
 	case EV_GONE:
@@ -123,7 +126,7 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 	refuse_pending_offer(c, l);
 	a = act_add(c, l->state == LEG_NEW || l->state == LEG_EARLY ? ACT_REJECT : ACT_HANGUP, l->id);
 	a->status = status;
-	a->q850 = told_cause(c, status);
+	a->q850 = told_cause(c, k, status);
 	closing(c, k, l);
 }
 
@@ -132,7 +135,7 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 void leg_part(struct core *c, struct call *k, struct leg *l)
 {
 	const struct xfer *x = &k->xfer;
-	bool moved = k->word == SETTLED; /* otherwise the call ended while the target rang */
+	bool moved = k->word == SETTLED || k->word == Q_IN; /* otherwise the call ended while the target rang */
 
 	segment_close(c, k, l, moved ? "transferred" : "completed",
 		moved ? "transfer" : k->ended_by, 0, moved ? &x->id : NULL);
@@ -163,13 +166,24 @@ static bool others_ring(const struct call *k)
 	return call_role(k, ROLE_TARGET) != NULL;
 }
 
-/* A global refusal speaks for all of a person's phones (RFC 3261 section 21.6). */
-static void drop_siblings(struct core *c, struct call *k, uint16_t status)
+/* Another phone of the same person, if one rings. */
+static struct leg *sibling(const struct call *k, const struct leg *l)
 {
-	struct leg *l;
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->role == ROLE_TARGET &&
+			(k->state != WAIT || str_eq(k->legs[i]->user, l->user)))
+			return k->legs[i];
+	return NULL;
+}
 
-	while (status >= 600 && (l = call_role(k, ROLE_TARGET)) != NULL)
-		leg_drop(c, k, l, status, "declined", "self");
+/* A global refusal speaks for all of a person's phones (RFC 3261 section 21.6), and in a queue for
+ * no other agent. */
+static void drop_siblings(struct core *c, struct call *k, const struct leg *l, uint16_t status)
+{
+	struct leg *s;
+
+	while (status >= 600 && (s = sibling(k, l)) != NULL)
+		leg_drop(c, k, s, status, "declined", "self");
 }
 
 static const char *outcome_of_status(uint16_t status)
@@ -197,7 +211,8 @@ static void refused(struct core *c, struct call *k, struct leg *l, uint16_t stat
 	segment_close(c, k, l, outcome_of_status(status), "self", status, NULL);
 	closing(c, k, l);
 	k->status = better_status(k->status, status);
-	drop_siblings(c, k, status);
+	drop_siblings(c, k, l, status);
+	queue_offer_failed(c, k, l, status);
 	if (!others_ring(k))
 		call_post(k, T_REFUSED);
 }
@@ -227,6 +242,8 @@ static bool redirect(struct core *c, struct call *k, struct leg *l)
 	if (!c->cfg.redirect || !e->own_host || k->redirects >= c->cfg.redirect_max ||
 		k->redirects >= 5 || l->role != ROLE_TARGET)
 		return false;
+	if (k->state == WAIT)
+		return false; /* the queue decides who answers its callers, no agent's forwarding does */
 	if (target_resolve(c, e->number, DIALPLAN_USERS, &t) != 0 || !t.may_transfer ||
 		(t.kind == TARGET_USER && is_here(k, l, t.name)) ||
 		policy_denied_class(c, directory_user(c, l->user), &t) != NULL)

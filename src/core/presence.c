@@ -44,6 +44,7 @@ void presence_restore(struct core *c, struct leg *l)
 	if (p->first)
 		p->first->user_prev = l;
 	p->first = l;
+	agent_touch(c, l->user);
 }
 
 void presence_add(struct core *c, struct leg *l, const char *user)
@@ -58,6 +59,7 @@ void presence_remove(struct core *c, struct leg *l)
 
 	if (p == NULL)
 		return;
+	agent_touch(c, l->user);
 	if (l->user_next)
 		l->user_next->user_prev = l->user_prev;
 	if (l->user_prev)

@@ -27,6 +27,8 @@ void timeline(struct core *c, struct call *k, const struct timeline_note *n)
 	str_set(f->timeline.via, origin_name((int)n->via));
 	if (n->leg)
 		f->timeline.seg = n->leg->seg_id;
+	if (n->seg)
+		f->timeline.seg = *n->seg;
 	f->timeline.xfer = k->xfer.id;
 	f->timeline.headline = is_headline(n->type);
 	if (!str_empty(n->value1)) {
@@ -102,6 +104,7 @@ void record_close(struct core *c, struct call *k, const char *by)
 {
 	struct fact *f;
 
+	queue_record_close(c, k, by);
 	for (unsigned i = 0; i < k->nlegs; i++)
 		segment_close(c, k, k->legs[i], "completed", by, 0, NULL);
 	account(c, k, IV_LIMBO);
@@ -204,6 +207,34 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
 }
 
+/* The visit of a queue: a segment that no leg speaks for. Returns its slot, and its id in *id. */
+int segment_open_queue(struct core *c, struct call *k, const char *queue, const char *number, uuid *id)
+{
+	int i = segment_slot(k);
+	struct segment *s = &k->segs[i];
+	struct fact *f;
+
+	memset(s, 0, sizeof(*s));
+	s->id = *id = core_uuid(c, k);
+	s->state = IV_QUEUED;
+	s->kind = TARGET_QUEUE;
+	s->n = ++k->nsegs_total;
+	s->opened = s->since = c->ev->now;
+	s->transfer_in = k->xfer.id;
+	str_set(s->who, queue);
+	f = fact_add(c, k, FACT_SEGMENT_OPENED);
+	f->segment_opened.seg = s->id;
+	f->segment_opened.conv = k->conv;
+	f->segment_opened.n = s->n;
+	str_set(f->segment_opened.kind, "queue");
+	str_set(f->segment_opened.who, queue);
+	str_set(f->segment_opened.number, number);
+	f->segment_opened.transfer_in = s->transfer_in;
+	if (!uuid_is_nil(&s->transfer_in))
+		f->segment_opened.prev = k->xfer.from_seg;
+	return i;
+}
+
 /* A person answers once, whichever phones were rung: the others no longer speak for the segment. */
 static void answered_by(struct call *k, const struct leg *l)
 {
@@ -274,21 +305,11 @@ static bool is_failed_offer(const struct leg *l, const struct segment *s, const 
 	return false;
 }
 
-/* Closes the leg's segment, unless another phone of the same person still rings or talks in it. */
-void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
+static void put_closed(struct core *c, struct call *k, struct segment *s, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out)
 {
-	struct segment *s;
 	struct fact *f;
-	bool keep;
 
-	if (l->seg == NO_SEG)
-		return;
-	s = &k->segs[l->seg];
-	keep = shared(k, l);
-	l->seg = NO_SEG;
-	if (keep)
-		return;
 	interval_end(c, k, s);
 	f = fact_add(c, k, FACT_SEGMENT_CLOSED);
 	f->segment_closed.seg = s->id;
@@ -306,6 +327,31 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 	f->segment_closed.limbo_ms = s->sum[IV_LIMBO];
 	f->segment_closed.acw_ms = s->sum[IV_WRAPUP];
 	k->agent_talk += s->sum[IV_TALKING] + s->sum[IV_CONFERENCE];
+}
+
+void segment_close_slot(struct core *c, struct call *k, int slot, const char *outcome, const char *by)
+{
+	put_closed(c, k, &k->segs[slot], outcome, by, 0, NULL);
+	k->segs[slot].state = IV_FREE;
+}
+
+/* Closes the leg's segment, unless another phone of the same person still rings or talks in it. */
+void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
+	const char *by, uint16_t status, const uuid *transfer_out)
+{
+	struct segment *s;
+	bool keep;
+
+	if (l->seg == NO_SEG)
+		return;
+	s = &k->segs[l->seg];
+	keep = shared(k, l);
+	l->seg = NO_SEG;
+	if (keep)
+		return;
+	put_closed(c, k, s, outcome, by, status, transfer_out);
+	if (l->queue[0])
+		agent_served(c, k, l, s->sum[IV_TALKING]);
 	if (is_failed_offer(l, s, outcome))
 		timeline(c, k, &(struct timeline_note){.type = "offer_failed", .leg = l,
 			.actor = actor_of(l), .via = ORIGIN_SYSTEM, .key1 = "cause", .value1 = outcome});
@@ -346,6 +392,8 @@ enum interval segment_state_of(const struct call *k, const struct leg *l)
 		return l->state == LEG_UP ? IV_LIMBO : IV_RINGING;
 	if (first)
 		return IV_RINGING; /* the calling agent hears it ring */
+	if (k->state == WAIT || k->state == QUEUE_JOIN)
+		return IV_QUEUED;
 	if (k->state == ALONE || k->state == ALONE_JOIN)
 		return IV_LIMBO;
 	if (k->state == JOIN)
@@ -359,8 +407,10 @@ static enum interval conversation_state(const struct call *k)
 	static const enum interval order[] = {IV_TALKING, IV_CONFERENCE, IV_CONSULTING, IV_HELD,
 		IV_HOLDING, IV_MENU};
 
+	if (k->state == WAIT || k->state == QUEUE_JOIN)
+		return IV_QUEUED;
 	if (k->state == SETUP || k->state == ANSWERING)
-		return k->target.kind == TARGET_QUEUE ? IV_QUEUED : IV_RINGING;
+		return IV_RINGING;
 	for (unsigned o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (unsigned i = 0; i < k->nsegs; i++)
 			if (k->segs[i].state == order[o])

@@ -126,6 +126,7 @@ int core_restore(struct core *c, const void *buf, size_t len)
 	if ((k = malloc(sizeof(*k))) == NULL)
 		return ENOMEM;
 	memcpy(k, p + sizeof(h), sizeof(*k));
+	k->waiter = NULL; /* core_restored() puts it back in line */
 	if ((err = fill_arrays(k, &h, p + sizeof(h) + sizeof(*k))) == 0)
 		err = claim_slot(c, k->id);
 	if (err) {
@@ -154,6 +155,8 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 		return c->cfg.resume_ms;
 	case BACK:
 		return c->cfg.bye_ms;
+	case WAIT:
+		return queue_guard_ms(c, k);
 	default:
 		return c->cfg.join_ms;
 	}
@@ -176,6 +179,7 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
 		return;
 	c->ev = &ev;
 	c->out = out;
+	queue_restore(c, k);
 	if (k->timer)
 		timer_start(c, k->id, TIMER_STATE, &k->timer, guard_of(c, k));
 	for (unsigned i = 0; i < k->nlegs; i++)
@@ -223,11 +227,13 @@ static const char *check_roles(const struct call *k)
 		return complain(k, "an instant state outlived its step");
 	if (k->state == END)
 		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;
+	if ((k->state == WAIT) != (k->waiter != NULL))
+		return complain(k, "place in a queue and state disagree");
 	if (nk != 1)
 		return complain(k, "there must be exactly one kept party");
 	if (has_owner(k->state) != (no == 1))
 		return complain(k, "owner and state disagree");
-	if ((k->state == TALK || k->state == RESUME || k->state == BACK) != (nt == 0))
+	if (k->state != WAIT && (k->state == TALK || k->state == RESUME || k->state == BACK) != (nt == 0))
 		return complain(k, "targets and state disagree");
 	return NULL;
 }

@@ -2,7 +2,7 @@
  * target: turns a number into whom to ring, and rings them. The dial plan is asked first; a number
  * that it does not know may be a user, a queue or an IVR of the directory.
  */
-#include "core/inner.h"
+#include "core/acd.h"
 #include "core/presence.h"
 
 #include <errno.h>
@@ -165,6 +165,27 @@ bool target_voicemail(struct core *c, enum target_kind kind, const char *name, s
 	return true;
 }
 
+/* Fills t for a queue's overflow target. False: it leads nowhere. */
+bool target_overflow(struct core *c, const struct overflow *o, struct target *t)
+{
+	switch (o->kind) {
+	case OVERFLOW_QUEUE:
+		return target_queue(c, o->target, t);
+	case OVERFLOW_USER:
+		return target_user(c, o->target, t);
+	case OVERFLOW_IVR:
+		memset(t, 0, sizeof(*t));
+		str_set(t->number, o->target);
+		return resolve_ivr(c, o->target, t) == 0;
+	default:
+		if (target_resolve(c, o->target, DIALPLAN_USERS, t) != 0 || t->peer[0] == '\0')
+			return false;
+		if (o->kind == OVERFLOW_VOICEMAIL)
+			t->kind = TARGET_VOICEMAIL;
+		return true;
+	}
+}
+
 /* ---- ringing --------------------------------------------------------------------------------- */
 
 /* Who the leg is, for what time with it means. An announcement is nobody. */
@@ -285,21 +306,29 @@ static void dial_peer(struct core *c, struct call *k, const struct target *t)
 	dial(c, k, l, &d);
 }
 
-/* Rings t for the kept party. Nobody to ring (not registered, disabled, an empty queue) is the same
- * as being refused: 480. In a queue the user of leg `except` is left out (E-072), and so is the kept
- * party. */
+/* Rings all phones of an agent for the kept party. False: he has none. */
+bool target_dial_agent(struct core *c, struct call *k, const char *user)
+{
+	const struct target t = {.kind = TARGET_QUEUE};
+	unsigned n = k->nlegs;
+
+	dial_user(c, k, user, &t);
+	return k->nlegs > n;
+}
+
+/* Rings t for the kept party, or lets it wait there if t is a queue; the user of leg `except` is not
+ * asked there at first (E-072). Nobody to ring (not registered, disabled) is the same as being
+ * refused: 480. */
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except)
 {
-	struct leg *x = except ? call_leg(k, except) : NULL, *l = call_role(k, ROLE_KEPT);
-	struct dir_queue *q;
+	const struct leg *x = except ? call_leg(k, except) : NULL;
 
+	if (t->kind == TARGET_QUEUE) {
+		queue_enter(c, k, t, x ? x->user : NULL);
+		return;
+	}
 	if (t->kind == TARGET_USER) {
 		dial_user(c, k, t->name, t);
-	} else if (t->kind == TARGET_QUEUE) {
-		q = directory_queue(c, t->name);
-		for (struct dir_member *m = q ? q->members : NULL; m; m = m->next)
-			if (!(x && str_eq(x->user, m->user)) && !(l && str_eq(l->user, m->user)))
-				dial_user(c, k, m->user, t);
 	} else {
 		dial_peer(c, k, t);
 	}

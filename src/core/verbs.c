@@ -627,20 +627,26 @@ static void forget(struct call *k)
 	k->xfer.id = (uuid){{0}};
 }
 
-static void v_close_completed(struct core *c, struct call *k)
+void xfer_close_completed(struct core *c, struct call *k, const uuid *to)
 {
 	struct xfer *x = &k->xfer;
-	struct leg *o = owner(k);
 	bool recalled = x->step == STEP_RECALL && x->origin != ORIGIN_SYSTEM;
 
 	if (!recalled) {
 		x->status = 200;
-		mark_fact(c, k, "joined", o ? &o->seg_id : NULL);
+		mark_fact(c, k, "joined", to);
 		k->n_blind++;
 	}
 	xfer_close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
-		o ? &o->seg_id : NULL);
+		to);
 	xfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
+}
+
+static void v_close_completed(struct core *c, struct call *k)
+{
+	struct leg *o = owner(k);
+
+	xfer_close_completed(c, k, o ? &o->seg_id : NULL);
 }
 
 static void v_close_failed(struct core *c, struct call *k)
@@ -773,6 +779,10 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
 		[GUARD_BYE] = v_guard_bye, [UNGUARD] = v_unguard,
+		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
+		[ASK_ON] = v_ask_on, [LEAVE_PLACE] = v_leave_place, [TAKE_PLACE] = v_take_place,
+		[ANSWERED_IN_QUEUE] = v_answered_in_queue, [LEAVE_QUEUE] = v_leave_queue,
+		[CLOSE_QUEUED] = v_close_queued,
 	};
 
 	run[v](c, k);

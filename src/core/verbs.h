@@ -24,6 +24,9 @@
 	X(CLOSE_COMPLETED) X(CLOSE_FAILED) X(CLOSE_ABANDONED) X(CLOSE_CANCELLED) X(FORGET_XFER)    \
 	/* whom to ring */                                                                         \
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
+	/* waiting in a queue: queue.c, offer.c */                                                 \
+	X(WELCOME) X(GUARD_WAIT) X(ASK) X(ASK_ON) X(LEAVE_PLACE) X(TAKE_PLACE)                     \
+	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
 	/* how long */                                                                             \
 	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_RECALL) X(GUARD_RESUME) X(GUARD_BYE)             \
 	X(UNGUARD)
@@ -41,6 +44,8 @@ void xfer_close_row(struct core *c, struct call *k, const char *outcome, const c
 	const uuid *to);
 void xfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,
 	const char *value2);
+/* The transfer has led to this segment; everybody is told so. */
+void xfer_close_completed(struct core *c, struct call *k, const uuid *to);
 /* How people call the target: by name if it has one, else by the number that was asked for. */
 const char *target_word(const struct target *t);
 
@@ -48,5 +53,16 @@ const char *target_word(const struct target *t);
 void chain_next_step(struct core *c, struct call *k);
 void chain_open_recall(struct core *c, struct call *k);
 void chain_fall_back(struct core *c, struct call *k);
+
+/* queue.c, offer.c: verbs of a caller who waits. */
+void v_welcome(struct core *c, struct call *k);
+void v_guard_wait(struct core *c, struct call *k);
+void v_ask(struct core *c, struct call *k);
+void v_ask_on(struct core *c, struct call *k);
+void v_leave_place(struct core *c, struct call *k);
+void v_take_place(struct core *c, struct call *k);
+void v_answered_in_queue(struct core *c, struct call *k);
+void v_leave_queue(struct core *c, struct call *k);
+void v_close_queued(struct core *c, struct call *k);
 
 #endif

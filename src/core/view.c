@@ -1,7 +1,10 @@
 /*
- * view: what can be seen of a call from outside: for the control socket, the panel, and tests.
+ * view: what can be seen of calls, queues and agents from outside: for the control socket, the panel,
+ * and tests.
  */
-#include "core/inner.h"
+#include "core/acd.h"
+
+#include "core/presence.h"
 
 #include <string.h>
 
@@ -31,7 +34,10 @@ static const char *why_not(const struct call *k)
 	case RESUME:
 	case BACK:
 	case ALONE:
+	case WAIT:
 		return NULL;
+	case QUEUE_JOIN:
+		return "not_answered";
 	case END:
 		return "ended";
 	default:
@@ -63,6 +69,23 @@ static void view_with(const struct call *k, struct call_view *v)
 	str_set(v->with, l->user[0] ? l->user : l->party.number);
 	if (l->seg != NO_SEG)
 		v->interval = interval_name(k->segs[l->seg].state);
+}
+
+static unsigned position_of(const struct waiter *w)
+{
+	return order_place(&w->queue->waiting, &w->waiting) + 1;
+}
+
+static void view_place(const struct call *k, struct call_view *v)
+{
+	const struct waiter *w = k->waiter;
+
+	v->estimate_ms = -1;
+	if (w == NULL)
+		return;
+	str_set(v->queue, w->queue->row.queue);
+	v->position = position_of(w);
+	v->estimate_ms = queue_estimate(w->queue, v->position);
 }
 
 bool core_view(const struct core *c, call_id id, struct call_view *v)
@@ -97,7 +120,162 @@ bool core_view(const struct core *c, call_id id, struct call_view *v)
 			k->bridge.state == BRIDGE_HOLD;
 	v->can_resume = table_allows((enum call_state)k->state, XFER_RESUME);
 	v->why_not = why_not(k);
+	view_place(k, v);
 	for (unsigned i = 0; i < k->nlegs && i < VIEW_LEGS_MAX; i++)
 		view_leg(k->legs[i], &v->legs[v->nlegs++]);
 	return true;
+}
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+static struct dir_queue *queue_named(const struct core *c, const char *name)
+{
+	struct dir_queue *q = directory_queue(c, name);
+
+	return q && str_eq(q->row.queue, name) ? q : NULL;
+}
+
+/* Placed by what they have waited as a rule, so the first has waited the longest unless somebody was
+ * boosted past him. */
+static int64_t longest_wait(const struct dir_queue *q, int64_t now)
+{
+	int64_t longest = 0;
+	unsigned n = order_count(&q->waiting);
+
+	for (unsigned i = 0; i < n && i < VIEW_LEGS_MAX; i++) {
+		const struct waiter *w = ORDER_OF(order_at(&q->waiting, i), struct waiter, waiting);
+
+		if (now - w->call->wait.entered > longest)
+			longest = now - w->call->wait.entered;
+	}
+	return longest;
+}
+
+bool core_queue_view(const struct core *c, const char *queue, int64_t now, struct queue_view *v)
+{
+	const struct dir_queue *q = queue_named(c, queue);
+
+	if (q == NULL)
+		return false;
+	memset(v, 0, sizeof(*v));
+	v->row = q->row;
+	v->waiting = order_count(&q->waiting);
+	v->longest_ms = longest_wait(q, now);
+	v->estimate_ms = order_count(&q->free) ? 0 : queue_estimate(q, v->waiting + 1);
+	v->members = HASH_COUNT(q->members);
+	memcpy(v->agents, q->count, sizeof(v->agents));
+	v->entered = q->entered;
+	v->answered = q->answered;
+	v->in_time = q->in_time;
+	v->abandoned = q->abandoned;
+	v->overflowed = q->overflowed;
+	return true;
+}
+
+const char *core_next_queue(const struct core *c, const char *after)
+{
+	const struct dir_queue *q = str_empty(after) ? c->queues : queue_named(c, after);
+
+	if (q && !str_empty(after))
+		q = q->by_name.next;
+	return q ? q->row.queue : NULL;
+}
+
+bool core_waiting_view(const struct core *c, const char *queue, unsigned position, int64_t now,
+	struct waiting_view *v)
+{
+	const struct dir_queue *q = queue_named(c, queue);
+	struct order_node *n = q && position ? order_at(&q->waiting, position - 1) : NULL;
+	const struct call *k = n ? ORDER_OF(n, struct waiter, waiting)->call : NULL;
+	const struct leg *l = k ? call_role(k, ROLE_KEPT) : NULL, *t;
+
+	if (k == NULL)
+		return false;
+	memset(v, 0, sizeof(*v));
+	v->call = k->id;
+	v->position = position;
+	v->waited_ms = now - k->wait.entered;
+	v->credit_ms = k->wait.credit;
+	v->estimate_ms = queue_estimate(q, position);
+	if (l) {
+		str_set(v->number, l->party.number);
+		str_set(v->name, l->party.name);
+	}
+	if ((t = call_role(k, ROLE_TARGET)) != NULL)
+		str_set(v->offered, t->user);
+	return true;
+}
+
+/* ---- agents ---------------------------------------------------------------------------------- */
+
+static unsigned missed_of(const struct agent *a)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < missed_count_; i++)
+		n += a->missed[i];
+	return n;
+}
+
+static call_id call_of(const struct core *c, const char *user)
+{
+	call_id best = ID_NONE;
+
+	for (const struct leg *l = presence_first(c, user); l; l = l->user_next) {
+		if (l->state == LEG_UP || l->state == LEG_ANSWERED)
+			return id_call(l->id);
+		if (leg_is_live(l))
+			best = id_call(l->id);
+	}
+	return best;
+}
+
+bool core_agent_view(const struct core *c, const char *user, struct agent_view *v)
+{
+	const struct agent *a = agent_find(c, user);
+	const struct dir_user *u = directory_user(c, user);
+
+	if (a == NULL || a->members == NULL)
+		return false;
+	memset(v, 0, sizeof(*v));
+	str_set(v->user, a->user);
+	if (u)
+		str_set(v->name, u->row.name);
+	v->state = (enum agent_state)a->state;
+	v->since = a->since;
+	v->intent = (enum agent_intent)a->intent;
+	v->intent_since = a->intent_since;
+	str_set(v->reason, a->reason);
+	v->intent_via = (enum origin)a->via;
+	str_set(v->intent_by, a->by);
+	v->call = call_of(c, user);
+	v->missed = missed_of(a);
+	v->answered = a->answered;
+	v->talk_ms = a->talk_ms;
+	for (const struct member *m = a->members; m; m = m->next)
+		v->nqueues++;
+	return true;
+}
+
+const char *core_next_agent(const struct core *c, const char *after)
+{
+	const struct agent *a = str_empty(after) ? c->acd.agents : agent_find(c, after);
+
+	if (a && !str_empty(after))
+		a = a->hh.next;
+	while (a && a->members == NULL)
+		a = a->hh.next;
+	return a ? a->user : NULL;
+}
+
+const char *core_agent_queue(const struct core *c, const char *user, const char *after)
+{
+	const struct agent *a = agent_find(c, user);
+	const struct member *m = a ? a->members : NULL;
+
+	if (str_empty(after))
+		return m ? m->queue->row.queue : NULL;
+	while (m && !str_eq(m->queue->row.queue, after))
+		m = m->next;
+	return m && m->next ? m->next->queue->row.queue : NULL;
 }

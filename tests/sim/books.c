@@ -358,6 +358,11 @@ static void transfer_marked(struct books *b, const struct fact *f)
 
 	while (at > 0 && strcmp(marks[at], m->mark) != 0)
 		at--;
+	if (x != NULL && strcmp(m->mark, "answered_by") == 0) {
+		if (x->closed == 0 || find_seg(b, &m->to_seg) == NULL)
+			fail_fact(b, "mark-order", f, "who answered in the queue comes after the transfer");
+		return;
+	}
 	if (x == NULL || x->closed != 0)
 		fail_fact(b, "mark-of-no-transfer", f, "its transfer is not open");
 	else if (at == 0)

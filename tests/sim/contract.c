@@ -208,16 +208,26 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	}
 }
 
+/* Who runs a timer of this kind under this id; NULL: nobody. */
+static struct ct_timer *timer_of(struct contract *ct, uint64_t id, enum timer_kind kind)
+{
+	struct ct_leg *l = id_legno(id) != 0 ? contract_leg(ct, id) : NULL;
+	struct ct_call *k = contract_call(ct, id);
+
+	if (kind == TIMER_AGENT)
+		return id == ID_NONE ? &ct->agents : NULL;
+	if (id_legno(id) != 0)
+		return l != NULL ? &l->timer[kind] : NULL;
+	if (k == NULL)
+		return NULL;
+	return kind == TIMER_STATE ? &k->timer : kind == TIMER_QUEUE ? &k->queue : NULL;
+}
+
 static bool timer_is_due(struct contract *ct, const struct event *ev)
 {
-	struct ct_leg *l = contract_leg(ct, ev->leg);
-	struct ct_call *k = contract_call(ct, ev->call);
-	const struct ct_timer *t = NULL;
+	const struct ct_timer *t =
+		timer_of(ct, ev->leg != ID_NONE ? ev->leg : ev->call, ev->timer.kind);
 
-	if (l != NULL)
-		t = &l->timer[ev->timer.kind];
-	else if (ev->leg == ID_NONE && k != NULL && ev->timer.kind == TIMER_STATE)
-		t = &k->timer;
 	if (t == NULL || !t->armed || t->serial != ev->timer.serial)
 		return true; /* a stale one can always arrive */
 	return t->due <= ev->now;
@@ -240,6 +250,10 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
 	case EV_DIR_CLASS:
+	case EV_DIR_SKILL:
+	case EV_DIR_NEED:
+	case EV_AGENT:
+	case EV_AGENT_REACH:
 	case EV_CONTACTS:
 	case EV_AUDIT:
 		return true;
@@ -404,13 +418,8 @@ static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l
 static void ev_timer(struct contract *ct, const struct event *ev)
 {
 	struct ct_leg *l = contract_leg(ct, ev->leg);
-	struct ct_call *k = contract_call(ct, ev->call);
-	struct ct_timer *t = NULL;
+	struct ct_timer *t = timer_of(ct, ev->leg != ID_NONE ? ev->leg : ev->call, ev->timer.kind);
 
-	if (l != NULL)
-		t = &l->timer[ev->timer.kind];
-	else if (ev->leg == ID_NONE && k != NULL && ev->timer.kind == TIMER_STATE)
-		t = &k->timer;
 	if (t == NULL || t->serial != ev->timer.serial)
 		return;
 	t->armed = false;
@@ -448,6 +457,10 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 		k = contract_call(ct, ev->call);
 		if (k != NULL && ev->type == EV_HANGUP)
 			k->commanded = true;
+		break;
+	case EV_AGENT:
+		if (ev->agent.cmd != 0)
+			req_new(ct, ev->agent.cmd, CT_COMMAND, ID_NONE);
 		break;
 	case EV_NOTE:
 		req_new(ct, ev->note.cmd, CT_COMMAND, ev->leg);
@@ -750,14 +763,8 @@ static void act_reply(struct contract *ct, const struct action *a)
 
 static void act_timer(struct contract *ct, const struct action *a)
 {
-	struct ct_leg *l = contract_leg(ct, a->timer.id);
-	struct ct_call *k = contract_call(ct, a->timer.id);
-	struct ct_timer *t = NULL;
+	struct ct_timer *t = timer_of(ct, a->timer.id, a->timer.kind);
 
-	if (id_legno(a->timer.id) != 0 && l != NULL)
-		t = &l->timer[a->timer.kind];
-	else if (id_legno(a->timer.id) == 0 && k != NULL && a->timer.kind == TIMER_STATE)
-		t = &k->timer;
 	if (t == NULL) {
 		leg_fail(ct, a, "timer-of-nobody", "no such leg or call");
 		return;
@@ -837,6 +844,10 @@ static void act_on_leg(struct contract *ct, const struct action *a)
 	case ACT_LEG_FREE:
 		act_leg_free(ct, a, l);
 		break;
+	case ACT_POSITION:
+		if (l->state != CT_INCOMING && l->state != CT_ANSWERED && l->state != CT_UP)
+			leg_fail(ct, a, "position-of-nobody", "is told its place, and is not there");
+		break;
 	default:
 		leg_fail(ct, a, "action-unknown", "no such action");
 		break;
@@ -902,6 +913,8 @@ static void check_demands(struct contract *ct, const struct event *ev)
 		r = contract_req(ct, ev->transfer.cmd);
 	else if (ev->type >= EV_XFER_CANCEL && ev->type <= EV_RESUME)
 		r = contract_req(ct, ev->command.cmd);
+	else if (ev->type == EV_AGENT)
+		r = contract_req(ct, ev->agent.cmd);
 	else if (ev->type == EV_NOTE)
 		r = contract_req(ct, ev->note.cmd);
 	else if (ev->type == EV_INFO)
@@ -970,8 +983,11 @@ bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev)
 	int64_t best = until;
 
 	ev->type = EV_AUDIT;
-	HASH_ITER (hh, ct->calls, k, kt)
+	sooner(&ct->agents, ID_NONE, TIMER_AGENT, &best, ev);
+	HASH_ITER (hh, ct->calls, k, kt) {
 		sooner(&k->timer, k->id, TIMER_STATE, &best, ev);
+		sooner(&k->queue, k->id, TIMER_QUEUE, &best, ev);
+	}
 	HASH_ITER (hh, ct->legs, l, lt)
 		for (int i = 0; i < (int)timer_kind_count_; i++)
 			sooner(&l->timer[i], l->id, (enum timer_kind)i, &best, ev);

@@ -86,6 +86,7 @@ struct ct_req { /* somebody waits for an answer */
 struct ct_call {
 	call_id id;
 	struct ct_timer timer;	       /* TIMER_STATE */
+	struct ct_timer queue;	       /* TIMER_QUEUE */
 	bool commanded;		       /* HANGUP by command */
 	unsigned nlegs;		       /* not yet freed */
 	leg_id kept;		       /* who must not be lost, as the core last showed it */
@@ -100,6 +101,7 @@ struct contract {
 	struct ct_leg *legs;
 	struct ct_call *calls;
 	struct ct_req *reqs;
+	struct ct_timer agents; /* TIMER_AGENT */
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
 	leg_id stray;	     /* its offer came after it was freed, and waits for its refusal */

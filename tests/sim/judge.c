@@ -38,6 +38,16 @@ static bool dials_in_call(const struct core_out *out, call_id call)
 	return false;
 }
 
+/* Whoever transfers may be either party: the other one has just got its place in a queue. */
+static bool other_is_queued(const struct core_out *out, leg_id leg)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_POSITION && out->actions[i].leg != leg &&
+			id_call(out->actions[i].leg) == id_call(leg))
+			return true;
+	return false;
+}
+
 /* A leg that was answered, was not let go by a final NOTIFY, and is not ending. */
 static bool still_there(struct contract *ct, const struct ct_leg *l)
 {
@@ -58,7 +68,8 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 	char id[ID_STRLEN];
 
 	if (kept == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
-		!still_there(ct, kept) || ev->type == EV_HANGUP)
+		!still_there(ct, kept) || ev->type == EV_HANGUP ||
+		(ev->type == EV_TRANSFER && other_is_queued(out, a->leg)))
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {
 		if (id_call(l->id) != call || l == kept || !still_there(ct, l))

@@ -126,6 +126,26 @@ static void add_directory(struct line *l, const struct event *ev)
 		add_text(l, "pattern", ev->class.pattern);
 		add_flag(l, "gone", ev->class.gone);
 		break;
+	case EV_DIR_SKILL:
+		add_text(l, "user", ev->skill.user);
+		add_text(l, "skill", ev->skill.skill);
+		add_num(l, "level", ev->skill.level);
+		add_flag(l, "gone", ev->skill.gone);
+		break;
+	case EV_DIR_NEED:
+		add_text(l, "queue", ev->need.queue);
+		add_text(l, "skill", ev->need.skill);
+		add_num(l, "level", ev->need.level);
+		add_flag(l, "gone", ev->need.gone);
+		break;
+	case EV_AGENT:
+		add_text(l, "user", ev->agent.user);
+		add_text(l, "intent", agent_intent_name(ev->agent.intent));
+		break;
+	case EV_AGENT_REACH:
+		add_text(l, "user", ev->reach.user);
+		add_flag(l, "silent", !ev->reach.reachable);
+		break;
 	case EV_CONTACTS:
 		add_text(l, "user", ev->contacts.user);
 		for (unsigned i = 0; i < ev->contacts.n; i++)
@@ -206,6 +226,10 @@ static void add_detail(struct line *l, const struct event *ev)
 	case EV_DIR_MEMBER:
 	case EV_DIR_IVR:
 	case EV_DIR_CLASS:
+	case EV_DIR_SKILL:
+	case EV_DIR_NEED:
+	case EV_AGENT:
+	case EV_AGENT_REACH:
 	case EV_CONTACTS:
 	case EV_AUDIT:
 		add_directory(l, ev);

@@ -122,6 +122,16 @@ static bool same_dir_row(const struct event *a, const struct event *b)
 	case EV_DIR_CLASS:
 		return strcmp(a->class.name, b->class.name) == 0 &&
 		       strcmp(a->class.pattern, b->class.pattern) == 0;
+	case EV_DIR_SKILL:
+		return strcmp(a->skill.user, b->skill.user) == 0 &&
+		       strcmp(a->skill.skill, b->skill.skill) == 0;
+	case EV_DIR_NEED:
+		return strcmp(a->need.queue, b->need.queue) == 0 &&
+		       strcmp(a->need.skill, b->need.skill) == 0;
+	case EV_AGENT:
+		return strcmp(a->agent.user, b->agent.user) == 0;
+	case EV_AGENT_REACH:
+		return strcmp(a->reach.user, b->reach.user) == 0;
 	default:
 		return strcmp(a->contacts.user, b->contacts.user) == 0;
 	}
@@ -149,15 +159,29 @@ static void note_directory(struct sim *s, const struct event *ev)
 
 /* ---- a step ---------------------------------------------------------------------------------- */
 
-static void look_at_call(struct sim *s, const struct event *ev)
+static void look_at_call(struct sim *s, call_id call)
 {
-	call_id call = s->out.leg != ID_NONE ? s->out.leg : ev->leg != ID_NONE ? ev->leg : ev->call;
 	struct call_view v;
 
 	if (call == ID_NONE || !core_view(s->core, id_call(call), &v))
 		return;
 	judge_call(&s->ct, &v);
 	books_compare(&s->books, &v);
+}
+
+/* The event's own call, and those that it moved: an agent became free, a queue was emptied. */
+static void look_at_calls(struct sim *s, const struct event *ev)
+{
+	call_id call = s->out.leg != ID_NONE ? s->out.leg : ev->leg != ID_NONE ? ev->leg : ev->call;
+	call_id last = id_call(call);
+
+	look_at_call(s, call);
+	for (unsigned i = 0; i < s->out.nactions; i++) {
+		if (id_call(s->out.actions[i].call) == last)
+			continue;
+		last = id_call(s->out.actions[i].call);
+		look_at_call(s, last);
+	}
 }
 
 static void collect_failures(struct sim *s)
@@ -224,7 +248,7 @@ static void take_step(struct sim *s, const struct event *ev)
 	if (!s->ct.failed)
 		contract_step(&s->ct, ev, &s->out);
 	if (!s->ct.failed && !s->books.failed)
-		look_at_call(s, ev);
+		look_at_calls(s, ev);
 	collect_failures(s);
 }
 
@@ -314,7 +338,8 @@ static void forget_timers(struct sim *s, int64_t now)
 	HASH_ITER (hh, s->ct.legs, l, lt)
 		memset(l->timer, 0, sizeof(l->timer));
 	HASH_ITER (hh, s->ct.calls, k, kt)
-		memset(&k->timer, 0, sizeof(k->timer));
+		k->timer = k->queue = (struct ct_timer){0};
+	s->ct.agents = (struct ct_timer){0};
 }
 
 static void restore_one(struct sim *s, const struct saved *one, int64_t now)

@@ -237,6 +237,11 @@ void world_config(uint64_t seed, struct core_config *cfg)
 			if (fallback_parse(chains[which][i], &ch->step[i]) != 0)
 				abort();
 	}
+	cfg->queue_ring_ms = 4000;
+	cfg->queue_retry_ms = 1500;
+	cfg->queue_wait_ms = rng_chance(&r, 50) ? 60000 : 12000;
+	cfg->away_after = rng_below(&r, 5);
+	cfg->withdraw_away = rng_chance(&r, 50);
 	cfg->refer_foreign = rng_chance(&r, 30);
 	cfg->redirect = rng_chance(&r, 80);
 	cfg->redirect_max = rng_below(&r, 6);

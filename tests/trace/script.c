@@ -122,6 +122,9 @@ static const struct {
 	{"bye_ms", offsetof(struct core_config, bye_ms)},
 	{"notify_ms", offsetof(struct core_config, notify_ms)},
 	{"close_ms", offsetof(struct core_config, close_ms)},
+	{"queue_ring_ms", offsetof(struct core_config, queue_ring_ms)},
+	{"queue_retry_ms", offsetof(struct core_config, queue_retry_ms)},
+	{"queue_wait_ms", offsetof(struct core_config, queue_wait_ms)},
 };
 
 /* config fallback recall user:carol announce:0777 hangup
@@ -168,6 +171,10 @@ static int do_config(struct script *s)
 		s->cfg.ring_busy = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "ring_unregistered") == 0)
 		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "away_after") == 0)
+		s->cfg.away_after = (unsigned)atoi(value);
+	else if (strcmp(key, "withdraw_away") == 0)
+		s->cfg.withdraw_away = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "redirect_max") == 0)
 		s->cfg.redirect_max = (unsigned)atoi(value);
 	else
@@ -215,18 +222,120 @@ static int do_user(struct script *s)
 	return 0;
 }
 
-/* queue NAME NUMBER MEMBER... */
+static const struct {
+	const char *name;
+	size_t offset;
+} queue_numbers[] = {
+	{"ring_ms", offsetof(struct ev_dir_queue, ring_ms)},
+	{"retry_ms", offsetof(struct ev_dir_queue, retry_ms)},
+	{"wrapup_ms", offsetof(struct ev_dir_queue, wrapup_ms)},
+	{"max_wait_ms", offsetof(struct ev_dir_queue, max_wait_ms)},
+	{"max_length", offsetof(struct ev_dir_queue, max_length)},
+	{"weight", offsetof(struct ev_dir_queue, weight)},
+	{"widen_ms", offsetof(struct ev_dir_queue, widen_ms)},
+	{"boost_ms", offsetof(struct ev_dir_queue, boost_ms)},
+};
+
+/* overflow KIND TARGET */
+static int queue_overflows(struct script *s, struct ev_dir_queue *q, const char *kind,
+	const char *target)
+{
+	struct overflow *o = &q->overflow[q->noverflow++];
+	int k = overflow_kind_parse(kind);
+
+	if (k < 0 || q->noverflow > OVERFLOW_MAX)
+		return wrong(s, "\"%s\" is no overflow", kind);
+	o->kind = (enum overflow_kind)k;
+	str_set(o->target, target);
+	return 0;
+}
+
+static int queue_option(struct script *s, struct ev_dir_queue *q, const char *key, const char *value)
+{
+	int v = 0;
+
+	for (unsigned i = 0; i < sizeof(queue_numbers) / sizeof(queue_numbers[0]); i++)
+		if (strcmp(queue_numbers[i].name, key) == 0) {
+			*(uint32_t *)((char *)q + queue_numbers[i].offset) = (uint32_t)atoi(value);
+			return 0;
+		}
+	if (strcmp(key, "strategy") == 0)
+		q->strategy = (enum strategy)(v = strategy_parse(value));
+	else if (strcmp(key, "join_empty") == 0)
+		q->join_empty = (enum empty_rule)(v = empty_rule_parse(value));
+	else if (strcmp(key, "leave_empty") == 0)
+		q->leave_empty = (enum empty_rule)(v = empty_rule_parse(value));
+	else if (strcmp(key, "entry") == 0)
+		q->entry = (enum queue_entry)(v = queue_entry_parse(value));
+	else if (strcmp(key, "keep_wait") == 0)
+		q->keep_wait = strcmp(value, "yes") == 0;
+	else
+		v = -1;
+	return v < 0 ? wrong(s, "\"%s %s\" is no rule of a queue", key, value) : 0;
+}
+
+/* queue NAME NUMBER MEMBER... [with RULE VALUE ... [overflow KIND TARGET]...] */
 static int do_queue(struct script *s)
 {
-	struct event *ev = setup(s, EV_DIR_QUEUE);
+	struct event *q = setup(s, EV_DIR_QUEUE), *ev;
+	unsigned i;
+	int err = 0;
 
-	str_set(ev->queue.queue, word(s, 1));
-	str_set(ev->queue.number, word(s, 2));
-	for (unsigned i = 3; i < s->nwords; i++) {
+	str_set(q->queue.queue, word(s, 1));
+	str_set(q->queue.number, word(s, 2));
+	for (i = 3; i < s->nwords && strcmp(s->word[i], "with") != 0; i++) {
 		ev = setup(s, EV_DIR_MEMBER);
 		str_set(ev->member.queue, word(s, 1));
 		str_set(ev->member.user, s->word[i]);
 	}
+	for (i++; err == 0 && i + 1 < s->nwords; i += 2)
+		if (strcmp(s->word[i], "overflow") == 0) {
+			err = queue_overflows(s, &q->queue, word(s, i + 1), word(s, i + 2));
+			i++;
+		} else {
+			err = queue_option(s, &q->queue, s->word[i], s->word[i + 1]);
+		}
+	return err;
+}
+
+static void fill_member(const struct script *s, unsigned at, struct event *ev)
+{
+	ev->type = EV_DIR_MEMBER;
+	str_set(ev->member.queue, word(s, at));
+	str_set(ev->member.user, word(s, at + 1));
+	ev->member.gone = has_word(s, at + 2, "gone");
+	ev->member.level = (uint32_t)atoi(word_after(s, at + 2, "level"));
+	ev->member.order = (uint32_t)atoi(word_after(s, at + 2, "order"));
+	ev->member.weight = (uint32_t)atoi(word_after(s, at + 2, "weight"));
+}
+
+/* member QUEUE USER [level N] [order N] [weight N] */
+static int do_member(struct script *s)
+{
+	fill_member(s, 1, setup(s, EV_DIR_MEMBER));
+	return 0;
+}
+
+/* skill USER SKILL LEVEL */
+static int do_skill(struct script *s)
+{
+	struct event *ev = setup(s, EV_DIR_SKILL);
+
+	str_set(ev->skill.user, word(s, 1));
+	str_set(ev->skill.skill, word(s, 2));
+	ev->skill.level = (uint32_t)atoi(word(s, 3));
+	return 0;
+}
+
+/* need QUEUE SKILL LEVEL FLOOR */
+static int do_need(struct script *s)
+{
+	struct event *ev = setup(s, EV_DIR_NEED);
+
+	str_set(ev->need.queue, word(s, 1));
+	str_set(ev->need.skill, word(s, 2));
+	ev->need.level = (uint32_t)atoi(word(s, 3));
+	ev->need.floor = (uint32_t)atoi(word(s, 4));
 	return 0;
 }
 
@@ -554,6 +663,45 @@ static int do_phones(struct script *s)
 	return 0;
 }
 
+/* TIME agent USER available|away|logged_out [REASON] */
+static int do_agent(struct script *s)
+{
+	struct event ev = {.type = EV_AGENT};
+	int intent = agent_intent_parse(word(s, 3));
+
+	if (intent < 0)
+		return wrong(s, "\"%s\" is nothing that an agent can want", word(s, 3));
+	str_set(ev.agent.user, word(s, 2));
+	ev.agent.intent = (enum agent_intent)intent;
+	str_set(ev.agent.reason, word(s, 4));
+	ev.agent.origin = ORIGIN_DTMF;
+	str_set(ev.agent.asker, word(s, 2));
+	ev.agent.cmd = ++s->st.cmd;
+	stage_send(&s->st, &ev, "");
+	return 0;
+}
+
+/* TIME silent USER | heard USER: his phones do not, or do, answer OPTIONS */
+static int do_reach(struct script *s)
+{
+	struct event ev = {.type = EV_AGENT_REACH};
+
+	str_set(ev.reach.user, word(s, 2));
+	ev.reach.reachable = strcmp(word(s, 1), "heard") == 0;
+	stage_send(&s->st, &ev, "");
+	return 0;
+}
+
+/* TIME member QUEUE USER ... */
+static int do_member_now(struct script *s)
+{
+	struct event ev = {0};
+
+	fill_member(s, 2, &ev);
+	stage_send(&s->st, &ev, "");
+	return 0;
+}
+
 /* manual WHO HABIT...: from now on this leg does nothing by itself in these matters */
 static int do_manual(struct script *s)
 {
@@ -709,6 +857,12 @@ static int do_timed(struct script *s)
 		return do_phones(s);
 	if (strcmp(word(s, 1), "state") == 0)
 		return do_state(s);
+	if (strcmp(word(s, 1), "agent") == 0)
+		return do_agent(s);
+	if (strcmp(word(s, 1), "silent") == 0 || strcmp(word(s, 1), "heard") == 0)
+		return do_reach(s);
+	if (strcmp(word(s, 1), "member") == 0)
+		return do_member_now(s);
 	if (strcmp(word(s, 1), "snapshot") == 0) {
 		stage_snapshot(&s->st);
 		return 0;
@@ -722,8 +876,8 @@ static int do_line(struct script *s)
 		const char *name;
 		int (*run)(struct script *s);
 	} known[] = {{"config", do_config}, {"user", do_user}, {"queue", do_queue}, {"ivr", do_ivr},
-		{"class", do_class},
-		{"route", do_route}, {"manual", do_manual}};
+		{"class", do_class}, {"route", do_route}, {"manual", do_manual}, {"member", do_member},
+		{"skill", do_skill}, {"need", do_need}};
 
 	if (s->nwords == 0 || strcmp(word(s, 0), "expect") == 0)
 		return 0;

@@ -233,6 +233,9 @@ static void tell_event(struct stage *st, const struct event *ev)
 		fprintf(st->out, "%10.3f  * %s guard%s%s\n", (double)st->now / 1000,
 			timer_kind_name((int)ev->timer.kind), ev->leg ? " of " : "",
 			ev->leg ? stage_leg_name(st, ev->leg) : "");
+	} else if (ev->type == EV_AGENT) {
+		fprintf(st->out, "%10.3f  # agent %s: %s %s\n", (double)st->now / 1000, ev->agent.user,
+			agent_intent_name((int)ev->agent.intent), ev->agent.reason);
 	} else if (ev->type >= EV_DIR_USER) {
 		return;
 	} else if (ev->leg == ID_NONE && ev->type != EV_INVITE) {
@@ -309,6 +312,12 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		return true;
 	case ACT_NOTIFY:
 		snprintf(buf, size, "<- NOTIFY %u%s", a->status, a->notify.final ? " final" : "");
+		return true;
+	case ACT_POSITION:
+		snprintf(buf, size, ". place %u of %u in %s", a->position.position, a->position.waiting,
+			a->position.queue);
+		if (a->position.estimate_ms >= 0)
+			str_append(buf, size, ", estimated");
 		return true;
 	case ACT_HANGUP:
 		snprintf(buf, size, "<- %s", hangup_text(st, a->leg));

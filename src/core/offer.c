@@ -1,0 +1,236 @@
+/*
+ * offer: who is asked for whom. A caller is offered to the first of the free members of his queue; an
+ * agent who becomes free is offered the caller who waits for him the longest in the heaviest of his
+ * queues. An offer is a leg that rings; when it ends, in whatever way, both are free again. See acd.h.
+ */
+#include "core/acd.h"
+#include "core/presence.h"
+#include "core/verbs.h"
+
+/* So many callers who must not be offered to an agent yet are passed over in search of one who may. */
+#define PASS_OVER_MAX 16
+
+static bool is_except(const struct core *c, const struct call *k, const char *user)
+{
+	return k->wait.except_until > c->ev->now && str_eq(k->wait.except, user);
+}
+
+/* How often what is asked of the agents has been lowered for this caller. */
+static uint32_t steps_of(const struct core *c, const struct waiter *w)
+{
+	return strategy_steps(c->ev->now - w->waiting.key[0], w->queue->row.widen_ms);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static bool ring(struct core *c, struct waiter *w, struct member *m)
+{
+	struct dir_queue *q = w->queue;
+
+	if (!target_dial_agent(c, w->call, m->agent->user))
+		return false;
+	m->offered_at = c->ev->now;
+	q->drum = strategy_drawn(q->row.strategy, m->free.key, q->drum);
+	w->asked++;
+	return true;
+}
+
+/* Rings the next of the free members, or all of the first level. Returns how many. */
+static unsigned ring_some(struct core *c, struct waiter *w)
+{
+	const struct dir_queue *q = w->queue;
+	const struct order_node *first = NULL, *n;
+	unsigned rung = 0;
+
+	agents_settle(c);
+	for (n = order_first(&q->free); n; n = order_next(&q->free, n)) {
+		struct member *m = ORDER_OF(n, struct member, free);
+
+		if (!strategy_admits(n->key, steps_of(c, w)) ||
+			(first && !strategy_same_level(first->key, n->key)))
+			break;
+		if (is_except(c, w->call, m->agent->user) || !ring(c, w, m))
+			continue;
+		first = n;
+		rung++;
+		if (!strategy_asks_all(q->row.strategy))
+			break;
+	}
+	return rung;
+}
+
+/* The next time at which a caller for whom nobody rings may be offered to more agents. */
+static int64_t next_chance(const struct core *c, const struct waiter *w)
+{
+	const struct waiting *k = &w->call->wait;
+	int64_t now = c->ev->now, at = 0, widen = w->queue->row.widen_ms;
+
+	if (k->except[0] && k->except_until > now)
+		at = k->except_until;
+	if (widen && w->queue->nneeds) {
+		int64_t next = w->waiting.key[0] + (steps_of(c, w) + 1) * widen;
+
+		if (next > now && (at == 0 || next < at))
+			at = next;
+	}
+	return at;
+}
+
+static void arm(struct core *c, struct waiter *w, int64_t ms)
+{
+	struct call *k = w->call;
+
+	if (ms > 0)
+		timer_start(c, k->id, TIMER_QUEUE, &k->wait.timer, ms);
+	else
+		timer_stop(c, k->id, TIMER_QUEUE, &k->wait.timer);
+}
+
+static int64_t ring_ms(const struct core *c, const struct dir_queue *q)
+{
+	return q->row.ring_ms ? q->row.ring_ms : c->cfg.queue_ring_ms;
+}
+
+/* Nobody rings for this caller (any more): who is next? */
+void v_ask(struct core *c, struct call *k)
+{
+	struct waiter *w = k->waiter;
+	int64_t at;
+
+	if (w == NULL || call_role(k, ROLE_TARGET))
+		return;
+	k->status = 0;
+	waiter_unserve(w);
+	if (ring_some(c, w)) {
+		waiter_serve(w);
+		arm(c, w, ring_ms(c, w->queue));
+		return;
+	}
+	at = next_chance(c, w);
+	arm(c, w, at ? at - c->ev->now : 0);
+}
+
+static bool rings_elsewhere(const struct call *k, const struct leg *l)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] != l && k->legs[i]->role == ROLE_TARGET &&
+			str_eq(k->legs[i]->user, l->user))
+			return true;
+	return false;
+}
+
+/* A phone was asked for the queue and said no; the last one speaks for its agent. */
+void queue_offer_failed(struct core *c, struct call *k, const struct leg *l, uint16_t status)
+{
+	if (k->state == WAIT && k->waiter && l->user[0] && !rings_elsewhere(k, l))
+		agent_missed(c, l->user, k->waiter->queue, status);
+}
+
+/* TIMER_QUEUE: an offer has rung long enough, or more agents may be asked than before. */
+void v_ask_on(struct core *c, struct call *k)
+{
+	struct waiter *w = k->waiter;
+	struct leg *l;
+
+	if (w && call_role(k, ROLE_TARGET) && strategy_asks_more(w->queue->row.strategy) &&
+		ring_some(c, w)) {
+		arm(c, w, ring_ms(c, w->queue));
+		return;
+	}
+	while ((l = call_role(k, ROLE_TARGET)) != NULL) {
+		leg_drop(c, k, l, 408, "no_answer", "system");
+		queue_offer_failed(c, k, l, 408);
+	}
+	v_ask(c, k);
+}
+
+/* ---- agents who become free ------------------------------------------------------------------ */
+
+static struct waiter *first_for(const struct core *c, const struct member *m)
+{
+	const struct order *o = &m->queue->unserved;
+	struct order_node *n = order_first(o);
+
+	for (unsigned i = 0; n && i < PASS_OVER_MAX; i++, n = order_next(o, n)) {
+		struct waiter *w = ORDER_OF(n, struct waiter, unserved);
+
+		if (!strategy_admits(m->free.key, steps_of(c, w)))
+			return NULL; /* those behind have waited less */
+		if (!is_except(c, w->call, m->agent->user))
+			return w;
+	}
+	return NULL;
+}
+
+static bool goes_before(const struct waiter *a, const struct waiter *b)
+{
+	if (a->queue->row.weight != b->queue->row.weight)
+		return a->queue->row.weight > b->queue->row.weight;
+	return a->waiting.key[0] < b->waiting.key[0];
+}
+
+static struct waiter *waiter_for(const struct core *c, const struct agent *a)
+{
+	struct waiter *best = NULL, *w;
+
+	for (const struct member *m = a->members; m; m = m->next)
+		if (order_has(&m->free) && (w = first_for(c, m)) != NULL &&
+			(best == NULL || goes_before(w, best)))
+			best = w;
+	return best;
+}
+
+/* Finds a caller for one of those who became free. True if somebody was asked: then look again. */
+static bool serve_fresh(struct core *c)
+{
+	while (c->acd.fresh) {
+		struct agent *a = c->acd.fresh;
+		struct waiter *w = waiter_for(c, a);
+		struct call *k = w ? w->call : NULL;
+
+		if (k) {
+			call_post(k, Q_OFFER);
+			call_run(c, k);
+		}
+		if (k && k->waiter && !order_has(&k->waiter->unserved))
+			return true; /* perhaps to somebody before him: he is looked at again */
+		c->acd.fresh = a->next_fresh;
+		a->fresh = 0;
+	}
+	return false;
+}
+
+void acd_run(struct core *c)
+{
+	do
+		agents_settle(c);
+	while (queues_clear_emptied(c) || serve_fresh(c));
+	agents_arm(c);
+}
+
+/* ---- second thoughts ------------------------------------------------------------------------- */
+
+static struct leg *ringing_offer(const struct core *c, const char *user)
+{
+	for (struct leg *l = presence_first(c, user); l; l = l->user_next) {
+		const struct call *k = call_find(c, l->id);
+
+		if (k && k->state == WAIT && l->role == ROLE_TARGET && l->state != LEG_UP)
+			return l;
+	}
+	return NULL;
+}
+
+void offers_withdraw(struct core *c, const char *user)
+{
+	struct leg *l;
+
+	while ((l = ringing_offer(c, user)) != NULL) {
+		struct call *k = call_find(c, l->id);
+
+		leg_drop(c, k, l, 487, "cancelled", "agent");
+		if (call_role(k, ROLE_TARGET) == NULL)
+			call_post(k, T_REFUSED);
+		call_run(c, k);
+	}
+}
