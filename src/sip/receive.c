@@ -127,6 +127,19 @@ static void receive_out_of_dialog(struct sip *s, struct stack_server *t, const s
 	}
 }
 
+/* Replaces asks for a dialog in the place of another: only INVITE can (RFC 3891 section 3, R-051).
+ * What ends something is not refused for what else it says. */
+static bool replaces_misplaced(struct sip *s, struct stack_server *t, const sip_t *request)
+{
+	sip_method_t method = request->sip_request->rq_method;
+
+	if (request->sip_replaces == NULL || method == sip_method_invite ||
+		method == sip_method_bye || method == sip_method_cancel)
+		return false;
+	reply_simple(s, NULL, t, 400, "Replaces Needs INVITE");
+	return true;
+}
+
 void receive_request(void *sip, struct stack_server *t, const sip_t *request)
 {
 	struct sip *s = sip;
@@ -134,6 +147,8 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request)
 	struct sip_leg *l;
 
 	sip_enter(s);
+	if (replaces_misplaced(s, t, request))
+		goto out;
 	if (tag == NULL) {
 		trace_request_in(s, NULL, t, request);
 		receive_out_of_dialog(s, t, request);
