@@ -81,6 +81,7 @@ struct http {
 	struct connection *conns;
 	unsigned nconns;
 	struct http_request *suspended;
+	enum { TICKING, KICKED } armed; /* KICKED: the timer is about to fire */
 };
 
 static int64_t now_ms(void)
@@ -261,11 +262,23 @@ static void suspend(struct http_request *r, enum request_state state)
 	MHD_suspend_connection(r->mhd);
 }
 
+/* A resumed connection is only looked at by the next MHD_run(), and no fd tells of it. */
+static void kick(struct http *h)
+{
+	static const struct itimerspec at_once = {.it_value.tv_nsec = 1};
+
+	if (h->armed == KICKED)
+		return;
+	h->armed = KICKED;
+	timerfd_settime(h->timer, 0, &at_once, NULL);
+}
+
 static void resume(struct http_request *r, enum request_state state)
 {
 	r->state = state;
 	DL_DELETE(r->http->suspended, r);
 	MHD_resume_connection(r->mhd);
+	kick(r->http);
 }
 
 const char *http_method(const struct http_request *r)
@@ -626,6 +639,7 @@ static void arm(struct http *h)
 	spec.it_value.tv_sec = (time_t)(next / 1000);
 	spec.it_value.tv_nsec = (long)(next % 1000) * 1000000;
 	timerfd_settime(h->timer, 0, &spec, NULL);
+	h->armed = TICKING;
 }
 
 /* Shuts the connections whose request took too long; MHD then finds them closed. */
