@@ -6,8 +6,10 @@ BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-
 	libconfig-dev libjansson-dev liblmdb-dev libssl-dev libmicrohttpd-dev
 	libcrypt-dev uthash-dev libcmocka-dev python3)
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
-# What the tests run besides: SIPp, real softphones, and clang for the fuzzers.
-TEST_PACKAGES=(sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev)
+# What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
+# panel.
+TEST_PACKAGES=(sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
+	nodejs chromium)
 
 say() {
 	printf '%s\n' "$*"

@@ -1,0 +1,202 @@
+/*
+ * call: one live call opened beside the list: its parties, what happened so far, what can be done.
+ */
+import { h } from "./dom.js";
+import { app, icon, face, pill, ribbon, since, copy, go, route_text, announce } from "./ui.js";
+import { STATES, error_sentence } from "./words.js";
+import { why_not } from "./model.js";
+import { at_second, time_now } from "./time.js";
+import { act, actions } from "./live.js";
+import { api_once } from "./api.js";
+
+const draft = { call: "", text: "", error: "" };
+
+function verb(v, name, word, sign) {
+	const code = why_not(v, name);
+	return code
+		? null
+		: h(
+				"button.btn",
+				{
+					type: "button",
+					key: name,
+					"aria-label": `${word}: ${v.customer}`,
+					onclick: () => act(v, name),
+				},
+				sign && icon(sign),
+				word,
+			);
+}
+
+async function add_note(v) {
+	const text = draft.text.trim();
+	if (!text) return;
+	try {
+		await api_once(`calls/${v.id}/note`, { text });
+		draft.text = "";
+		draft.error = "";
+		announce("Note kept.");
+	} catch (e) {
+		draft.error = error_sentence(e);
+	}
+	app.draw();
+}
+
+function note_form(v) {
+	if (draft.call !== v.id) Object.assign(draft, { call: v.id, text: "", error: "" });
+	return h(
+		"form.stack",
+		{
+			onsubmit: e => {
+				e.preventDefault();
+				add_note(v);
+			},
+		},
+		h(
+			"label",
+			null,
+			"Note",
+			h("textarea", {
+				rows: 2,
+				maxlength: 2000,
+				value: draft.text,
+				oninput: e => {
+					draft.text = e.target.value;
+				},
+			}),
+		),
+		draft.error && h("p.notice.bad", { role: "alert" }, draft.error),
+		h("button.btn", { type: "submit" }, icon("note"), "Keep note"),
+	);
+}
+
+function legs(v) {
+	return (
+		v.parties.length > 0 &&
+		h(
+			"ul.parties",
+			{ "aria-label": "Parties" },
+			v.parties.map(p =>
+				h(
+					"li",
+					null,
+					face(p.name || p.user || p.number),
+					h(
+						"div",
+						null,
+						h(
+							"div.clip",
+							null,
+							h(
+								"b",
+								null,
+								p.name ||
+									p.user ||
+									p.number ||
+									"Withheld number",
+							),
+						),
+						h(
+							"div.sub",
+							null,
+							[p.role, p.number]
+								.filter(Boolean)
+								.join(" · "),
+						),
+					),
+					h("span.sub", null, p.state),
+				),
+			),
+		)
+	);
+}
+
+export function call_card(v) {
+	const state = STATES[v.state] || STATES.talking;
+	return h(
+		"section.card.follow",
+		{ key: `call-${v.id}`, "aria-label": `Call of ${v.customer}` },
+		h(
+			"header",
+			null,
+			h("h2", null, v.customer),
+			pill(state),
+			h("span.grow"),
+			h(
+				"button.btn.bare.icon",
+				{
+					type: "button",
+					"aria-label": "Close",
+					onclick: () => go("live", "", app.route.query),
+				},
+				icon("x"),
+			),
+		),
+		h(
+			"div.in",
+			null,
+			h("div", null, ribbon(v.bars, v.started, time_now())),
+			h(
+				"dl.kv",
+				null,
+				h("dt", null, "Number"),
+				h("dd.num", null, v.number || v.customer),
+				h("dt", null, "With"),
+				h("dd", null, v.with || "nobody yet"),
+				h("dt", null, "Since"),
+				h("dd", null, `${at_second(v.started)}, `, since(v.started, true)),
+				h("dt", null, state.word),
+				h("dd", null, "for ", since(v.since, true)),
+				v.case_key && [
+					h("dt", null, "Case"),
+					h(
+						"dd",
+						null,
+						h(
+							"a.link",
+							{ href: route_text("cases", v.case_key) },
+							v.case_key,
+						),
+					),
+				],
+				v.recording && [
+					h("dt", null, "Recording"),
+					h("dd", null, v.recording),
+				],
+			),
+			actions(v, { wide: true }),
+			h(
+				"div.states",
+				null,
+				verb(v, "hold", "Hold", "hold"),
+				verb(v, "unhold", "Take off hold", "play"),
+				verb(v, "swap", "Swap", "swap"),
+				verb(v, "record", "Record", "record"),
+				verb(v, "resume", "Take back", "back"),
+			),
+			note_form(v),
+		),
+		legs(v),
+		h(
+			"div.ids",
+			null,
+			v.conv &&
+				h(
+					"a.link",
+					{ href: route_text("log", v.conv) },
+					"The whole conversation",
+				),
+			h("span.grow"),
+			h(
+				"button.btn.bare.icon",
+				{
+					type: "button",
+					"aria-label": `Copy the call id of ${v.customer}`,
+					title: v.sip_call_id || v.id,
+					onclick: () => copy(v.sip_call_id || v.id, "Call id"),
+				},
+				icon("copy"),
+			),
+		),
+	);
+}

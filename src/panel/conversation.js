@@ -1,0 +1,819 @@
+/*
+ * conversation: one conversation of the ledger: sums that add up in sight, the score, the same as a
+ * thread of sentences, the recording, the case and the notes.
+ */
+import { h } from "./dom.js";
+import {
+	app,
+	icon,
+	face,
+	pill,
+	lasted,
+	empty,
+	bones,
+	swatch,
+	copy,
+	announce,
+	route_text,
+} from "./ui.js";
+import { OUTCOMES, BARS, transfer_line, first, error_sentence, tried } from "./words.js";
+import { score_layout, zoom, pan, missed } from "./score.js";
+import { customer_name } from "./model.js";
+import { name_of } from "./names.js";
+import { at_second, span, exact, time_ms, time_now, moment } from "./time.js";
+import { api_get, api_once, api_url } from "./api.js";
+
+const LANE = 36,
+	TOP = 30,
+	BAR = 18;
+const SIGNS = { queue: "department", ivr: "menu", external: "number", voicemail: "voicemail" };
+const SUMS = [
+	["ivr_ms", "Menu", "menu"],
+	["ring_ms", "Ring", "ring"],
+	["wait_ms", "Wait", "wait"],
+	["talk_ms", "Talk", "talk"],
+	["hold_ms", "Hold", "hold"],
+	["held_ms", "Held by customer", "hold"],
+	["consult_ms", "Consult", "consult"],
+	["limbo_ms", "In between", "limbo"],
+];
+
+const page = {
+	id: "",
+	data: null,
+	error: "",
+	view: [0, 1],
+	tip: null,
+	cursor: null,
+	note: "",
+	note_error: "",
+	asked: 0,
+};
+
+/* ---- data ------------------------------------------------------------------------------------- */
+
+/* Rows of the ledger as one object; what the server nests is flattened the same way as what it lists. */
+export function conversation_data(raw) {
+	const c = raw.conversation || raw,
+		segments = raw.segments || [];
+	return {
+		...c,
+		id: c.id,
+		started: time_ms(c.started_at),
+		ended: time_ms(c.ended_at),
+		customer: customer_name({ name: c.customer_name, number: c.customer_number }),
+		segments: segments.map(s => ({
+			...s,
+			intervals:
+				s.intervals ||
+				(raw.intervals || []).filter(i => i.segment_id === s.id),
+		})),
+		transfers: [...(raw.transfers || [])].sort(
+			(a, b) => time_ms(a.asked_at) - time_ms(b.asked_at),
+		),
+		timeline: raw.timeline || [],
+		notes: raw.notes || [],
+		recordings: raw.recordings || [],
+		case: raw.case || null,
+	};
+}
+
+async function load(id) {
+	page.asked = performance.now();
+	try {
+		const data = conversation_data(
+			await api_get(`conversations/${encodeURIComponent(id)}`),
+		);
+		if (page.id === id) Object.assign(page, { data, error: "" });
+	} catch (e) {
+		if (page.id === id)
+			page.error =
+				e.status === 404
+					? "There is no conversation with that id, or it is not yours to see."
+					: error_sentence(e);
+	}
+	app.draw();
+}
+
+/* A conversation that goes on is asked for again while it is looked at. */
+function refresh() {
+	if (page.data && !page.data.ended && performance.now() - page.asked > 4500) load(page.id);
+}
+
+/* ---- the score -------------------------------------------------------------------------------- */
+
+function show_tip(e, title, text) {
+	const paper = e.currentTarget.closest(".paper").getBoundingClientRect(),
+		r = e.currentTarget.getBoundingClientRect();
+	page.tip = {
+		title,
+		text,
+		x: Math.min(Math.max(8, r.left - paper.left), Math.max(8, paper.width - 260)),
+		y: r.bottom - paper.top + 8,
+	};
+	app.draw();
+}
+
+function hide_tip() {
+	page.tip = null;
+	app.draw();
+}
+
+function hover(title, text) {
+	return {
+		tabindex: 0,
+		role: "img",
+		"aria-label": `${title}. ${text}`,
+		onmouseenter: e => show_tip(e, title, text),
+		onmouseleave: hide_tip,
+		onfocus: e => show_tip(e, title, text),
+		onblur: hide_tip,
+	};
+}
+
+function bar(lane, i, b, k) {
+	const def = BARS[b.state] || BARS.talking,
+		thin = i === 0 ? 8 : BAR,
+		y = TOP + i * LANE + (LANE - thin) / 2;
+	const text = `${at_second(b.from)} to ${at_second(b.to)}, ${exact(b.to - b.from)}${b.segment && missed(b.segment) ? `. ${tried(b.segment.name, b.segment.outcome)}${b.segment.cause ? `, SIP ${b.segment.cause}` : ""}` : ""}`;
+	return [
+		h("rect.hit", {
+			key: `b${k}`,
+			class: `bar-${def.tone}`,
+			x: `${b.x.toFixed(3)}%`,
+			width: `${b.w.toFixed(3)}%`,
+			y,
+			height: thin,
+			rx: Math.min(4, thin / 2),
+			"data-state": b.state,
+			"data-ms": b.to - b.from,
+			...hover(`${lane.name}: ${def.word}`, text),
+		}),
+		i > 0 &&
+			b.state === "talking" &&
+			b.w > 6 &&
+			h(
+				"text.in",
+				{
+					key: `t${k}`,
+					x: `${(b.x + 0.8).toFixed(3)}%`,
+					y: y + 13,
+					"aria-hidden": "true",
+				},
+				span(b.to - b.from),
+			),
+		b.state === "missed" &&
+			h(
+				"text",
+				{
+					key: `m${k}`,
+					class: b.x > 80 ? "end" : null,
+					x: `${(b.x > 80 ? b.x - 0.8 : b.x + b.w + 0.8).toFixed(3)}%`,
+					y: y + 13,
+					"aria-hidden": "true",
+				},
+				(b.segment.outcome || "").replace(/_/g, " "),
+			),
+	];
+}
+
+function move(m) {
+	const y = i => TOP + i * LANE + LANE / 2,
+		x = `${m.x.toFixed(3)}%`,
+		bad = m.bad ? "bad" : null;
+	const t = m.t,
+		to = name_of(t.target, t.target_kind) || t.number;
+	const text = transfer_line(line_of(t));
+	const down = m.to > m.from ? 1 : -1;
+	return [
+		m.to !== null &&
+			m.to !== m.from &&
+			h("line.arrow", {
+				key: `a${m.n}`,
+				class: bad,
+				x1: x,
+				x2: x,
+				y1: y(m.from) + down * 9,
+				y2: y(m.to) - (down * BAR) / 2 - down * 2,
+				"marker-end": m.bad ? "url(#tip-bad)" : "url(#tip)",
+			}),
+		h("circle.hit", {
+			key: `k${m.n}`,
+			class: m.bad ? "bad-m" : "ink-m",
+			cx: x,
+			cy: y(m.from),
+			r: 9,
+			...hover(`Transfer ${m.n} to ${to}`, text),
+		}),
+		h(
+			"text.knob-t",
+			{ key: `n${m.n}`, x, y: y(m.from) + 4, "aria-hidden": "true" },
+			String(m.n),
+		),
+	];
+}
+
+function zoom_by(factor, point) {
+	page.view = zoom(page.view, factor, point);
+	app.draw();
+}
+
+function pan_by(by) {
+	page.view = pan(page.view, by);
+	app.draw();
+}
+
+function score_keys(e) {
+	const acts = {
+		"+": () => zoom_by(0.6),
+		"=": () => zoom_by(0.6),
+		"-": () => zoom_by(1 / 0.6),
+		ArrowLeft: () => pan_by(-0.2),
+		ArrowRight: () => pan_by(0.2),
+		0: () => zoom_by(1000),
+	};
+	if (acts[e.key] && !e.ctrlKey && !e.metaKey && !e.altKey) {
+		e.preventDefault();
+		acts[e.key]();
+	}
+}
+
+function wheel(e) {
+	if (!e.ctrlKey) return;
+	e.preventDefault();
+	const r = e.currentTarget.getBoundingClientRect();
+	zoom_by(e.deltaY < 0 ? 0.8 : 1.25, (e.clientX - r.left) / r.width);
+}
+
+function drag(e) {
+	if (e.buttons === 1 && page.view[1] - page.view[0] < 1)
+		pan_by(-e.movementX / e.currentTarget.getBoundingClientRect().width);
+}
+
+function seek(e, layout) {
+	const audio = document.querySelector("audio");
+	if (!audio || page.view[1] - page.view[0] < 1) return;
+	const r = e.currentTarget.getBoundingClientRect();
+	audio.currentTime = Math.max(
+		0,
+		(((e.clientX - r.left) / r.width) * layout.whole) / 1000 -
+			Number(audio.dataset.at || 0),
+	);
+}
+
+function score(c, layout) {
+	const high = TOP + layout.lanes.length * LANE + 6;
+	const states = [...new Set(layout.lanes.flatMap(l => l.bars.map(b => b.state)))].filter(
+		s => BARS[s],
+	);
+	const keyed = [...new Map(states.map(s => [BARS[s].tone, BARS[s].word]))];
+	return h(
+		"section.card",
+		{ "aria-label": "The conversation drawn to scale" },
+		h(
+			"header",
+			null,
+			sums(c, layout),
+			h(
+				"button.btn.icon.bare",
+				{
+					type: "button",
+					"aria-label": "Nearer",
+					title: "Nearer (+)",
+					onclick: () => zoom_by(0.6),
+				},
+				"+",
+			),
+			h(
+				"button.btn.icon.bare",
+				{
+					type: "button",
+					"aria-label": "Wider",
+					title: "Wider (-)",
+					onclick: () => zoom_by(1 / 0.6),
+				},
+				"−",
+			),
+		),
+		h(
+			"div.score",
+			null,
+			h(
+				"ul.lanes",
+				{ "aria-hidden": "true" },
+				layout.lanes.map(l =>
+					h(
+						"li",
+						{ key: l.key },
+						SIGNS[l.kind]
+							? icon(SIGNS[l.kind])
+							: face(l.name, { small: true }),
+						h("span.clip", { title: l.name }, l.name),
+					),
+				),
+			),
+			h(
+				"div.paper",
+				{
+					tabindex: 0,
+					role: "group",
+					"aria-label":
+						"Score. Plus and minus zoom, arrows move. The thread below says the same.",
+					onkeydown: score_keys,
+					onmousemove: drag,
+					mount: el =>
+						el.addEventListener("wheel", wheel, {
+							passive: false,
+						}),
+				},
+				h(
+					"svg",
+					{ height: high, onclick: e => seek(e, layout) },
+					layout.ticks.map(t => [
+						h("line.grid", {
+							key: `g${t.at}`,
+							x1: `${t.x.toFixed(3)}%`,
+							x2: `${t.x.toFixed(3)}%`,
+							y1: TOP - 6,
+							y2: high - 6,
+						}),
+						h(
+							"text",
+							{
+								key: `x${t.at}`,
+								class: t.x > 94 ? "end" : null,
+								x: `${t.x.toFixed(3)}%`,
+								y: 14,
+							},
+							t.text,
+						),
+					]),
+					layout.lanes.map((l, i) =>
+						h("line.rule", {
+							key: `r${l.key}`,
+							x1: 0,
+							x2: "100%",
+							y1: TOP + i * LANE + LANE / 2,
+							y2: TOP + i * LANE + LANE / 2,
+						}),
+					),
+					layout.lanes.map((l, i) =>
+						l.bars.map(
+							(b, k) =>
+								seen(b) &&
+								bar(l, i, b, `${i}.${k}`),
+						),
+					),
+					layout.moves.filter(m => m.x >= -1 && m.x <= 101).map(move),
+					page.cursor !== null &&
+						h("line.cursor", {
+							x1: `${page.cursor}%`,
+							x2: `${page.cursor}%`,
+							y1: TOP - 4,
+							y2: high - 8,
+						}),
+				),
+				page.tip &&
+					h(
+						"div.tipbox",
+						{
+							style: {
+								left: `${page.tip.x}px`,
+								top: `${page.tip.y}px`,
+							},
+						},
+						h("b", null, page.tip.title),
+						page.tip.text,
+					),
+			),
+		),
+		h(
+			"div.key",
+			{ "aria-hidden": "true" },
+			h("span", null, `Top lane: what ${first(c.customer)} heard.`),
+			keyed.map(([tone, word]) => h("span", { key: tone }, swatch(tone), word)),
+		),
+	);
+}
+
+const seen = b => b.x < 101 && b.x + b.w > -1;
+
+function sums(c, layout) {
+	const total = c.total_ms ?? layout.whole;
+	const shown = c.ended ? SUMS.filter(([k]) => c[k]) : [];
+	return h(
+		"div.sums",
+		null,
+		shown.map(([k, word, tone]) =>
+			h(
+				"div",
+				{ key: k },
+				swatch(tone),
+				word,
+				h("b.num", { "data-sum": k, "data-ms": c[k] }, exact(c[k])),
+			),
+		),
+		h(
+			"div.eq",
+			null,
+			c.ended ? (shown.length ? "adds up to" : "total") : "so far",
+			h(
+				"b.num",
+				{ "data-sum": "total_ms", "data-ms": total },
+				c.ended ? exact(total) : span(total),
+			),
+		),
+	);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------- */
+
+function line_of(t) {
+	return {
+		kind: t.kind,
+		via: t.asked_via,
+		asker: first(name_of(t.asker)),
+		from: first(name_of(page.data.segments.find(s => s.id === t.from_segment_id)?.who)),
+		to: name_of(t.target, t.target_kind) || t.number,
+		to_kind: t.target_kind,
+		outcome: t.outcome,
+		cause: t.cause,
+	};
+}
+
+const ENTERED = {
+	queue: s => `Waited in ${name_of(s.who, "queue")}`,
+	ivr: s => `Was in the menu ${name_of(s.who, "ivr")}`,
+	voicemail: () => "Spoke to voicemail",
+};
+
+function visit_line(s) {
+	if (ENTERED[s.kind]) return ENTERED[s.kind](s);
+	const name = name_of(s.who, s.kind) || s.number;
+	if (s.kind === "consult") return `${name} was asked`;
+	return s.answered_at
+		? s.kind === "recall"
+			? `${name} took the call back`
+			: `${name} answered`
+		: tried(name, s.outcome);
+}
+
+/* What happened, one sentence each, in order: [{at, sign, tone, text, ms}]. */
+function thread(c) {
+	const out = [
+		{
+			at: c.started,
+			sign: c.kind === "outbound" ? "out" : "in",
+			tone: "plain",
+			text:
+				c.kind === "outbound"
+					? `${first(name_of(c.source)) || "An agent"} called ${c.customer}`
+					: `${c.customer} called${c.dialled ? ` ${c.dialled}` : ""}`,
+		},
+	];
+	for (const s of c.segments) {
+		const lost = !s.answered_at && s.kind !== "queue" && s.kind !== "ivr",
+			wait = s.kind === "queue";
+		out.push({
+			at: time_ms(
+				lost || wait || s.kind === "ivr" ? s.offered_at : s.answered_at,
+			),
+			sign: wait
+				? "queue"
+				: s.kind === "ivr"
+					? "menu"
+					: lost
+						? "x"
+						: s.kind === "consult"
+							? "consult"
+							: "talk",
+			tone: wait
+				? "wait"
+				: lost
+					? "bad"
+					: s.kind === "consult"
+						? "consult"
+						: "talk",
+			text: visit_line(s),
+			ms: wait
+				? s.wait_ms
+				: s.kind === "ivr"
+					? time_ms(s.ended_at) - time_ms(s.offered_at)
+					: lost
+						? s.ring_ms
+						: s.kind === "consult"
+							? s.consult_ms
+							: s.talk_ms,
+		});
+	}
+	c.transfers.forEach((t, i) =>
+		out.push({
+			at: time_ms(t.asked_at),
+			sign: "transfer",
+			tone: t.outcome && t.outcome !== "completed" ? "bad" : "move",
+			n: i + 1,
+			text: transfer_line(line_of(t)),
+		}),
+	);
+	if (c.ended) out.push({ at: c.ended, sign: "end", tone: "plain", text: ended_line(c) });
+	return out.filter(e => e.at !== null).sort((a, b) => a.at - b.at);
+}
+
+const ENDERS = {
+	customer: c => `${c.customer} hung up`,
+	agent: () => "The agent hung up",
+	external: () => "The other side hung up",
+	target: () => "The called side hung up",
+	command: () => "The call was ended by command",
+	system: () => "segue ended the call",
+};
+
+function ended_line(c) {
+	return (
+		(ENDERS[c.ended_by] || (() => "The call ended"))(c) +
+		(c.estimated ? "; the times are estimated" : "")
+	);
+}
+
+function thread_card(c) {
+	const lines = thread(c);
+	return h(
+		"section.card",
+		{ "aria-label": "Thread" },
+		h(
+			"header",
+			null,
+			h("h2", null, "Thread"),
+			h("span.sub", null, `${lines.length} entries, one conversation`),
+		),
+		h(
+			"ol.thread",
+			null,
+			lines.map((e, i) =>
+				h(
+					"li",
+					{ key: i },
+					h(
+						"time.sub",
+						{ datetime: new Date(e.at).toISOString() },
+						at_second(e.at),
+					),
+					h("span.sign", { class: `t-${e.tone}` }, icon(e.sign)),
+					h("p", null, e.n && h("b", null, `${e.n}  `), e.text),
+					e.ms !== undefined && e.ms !== null
+						? lasted(e.ms, true)
+						: h("span"),
+				),
+			),
+		),
+	);
+}
+
+/* ---- beside it -------------------------------------------------------------------------------- */
+
+function recordings(c, layout) {
+	if (!c.recordings.length) return null;
+	return h(
+		"section.card",
+		{ "aria-label": "Recording" },
+		h("header", null, h("h2", null, "Recording")),
+		h(
+			"div.in",
+			null,
+			c.recordings.map((r, i) => {
+				const at = (time_ms(r.started_at) - c.started) / 1000;
+				return h(
+					"div",
+					{ key: r.id || i },
+					h(
+						"p.sub",
+						null,
+						`${at_second(time_ms(r.started_at))}${r.duration_ms ? `, ${span(r.duration_ms)}` : ""}`,
+					),
+					h("audio", {
+						controls: true,
+						preload: "none",
+						"data-at": at,
+						"aria-label": `Recording ${i + 1}`,
+						src: r.url || api_url(`recordings/${r.id}`),
+						ontimeupdate: e => {
+							page.cursor = Math.min(
+								100,
+								(100 *
+									(at +
+										e.target
+											.currentTime) *
+									1000) /
+									layout.whole,
+							);
+							app.draw();
+						},
+					}),
+				);
+			}),
+		),
+	);
+}
+
+async function keep_note(c) {
+	const text = page.note.trim();
+	if (!text) return;
+	try {
+		await api_once(`conversations/${c.id}/notes`, { text });
+		page.note = page.note_error = "";
+		announce("Note kept.");
+		load(c.id);
+	} catch (e) {
+		page.note_error = error_sentence(e);
+	}
+	app.draw();
+}
+
+function notes(c) {
+	const words = c.timeline
+		.filter(t => t.type === "note")
+		.map(t => ({ at: t.at, author: t.actor, text: t.data?.text || t.data?.note }));
+	const all = c.notes.length ? c.notes : words;
+	return h(
+		"section.card",
+		{ "aria-label": "Notes" },
+		h("header", null, h("h2", null, "Notes")),
+		h(
+			"div.in",
+			null,
+			all.length
+				? all.map((n, i) =>
+						h(
+							"div.note",
+							{ key: i },
+							h(
+								"p.sub",
+								null,
+								h(
+									"b",
+									null,
+									name_of(
+										n.author ||
+											n.user_name ||
+											n.actor,
+									),
+								),
+								` ${at_second(time_ms(n.at || n.created_at))}`,
+							),
+							n.text || n.body,
+						),
+					)
+				: h("p.sub", null, "No notes yet."),
+			h(
+				"form.stack",
+				{
+					onsubmit: e => {
+						e.preventDefault();
+						keep_note(c);
+					},
+				},
+				h(
+					"label",
+					null,
+					h("span.sr", null, "New note"),
+					h("textarea", {
+						rows: 2,
+						maxlength: 2000,
+						placeholder: "Add a note",
+						value: page.note,
+						oninput: e => {
+							page.note = e.target.value;
+						},
+					}),
+				),
+				page.note_error &&
+					h("p.notice.bad", { role: "alert" }, page.note_error),
+				h("button.btn", { type: "submit" }, "Keep note"),
+			),
+		),
+	);
+}
+
+function case_card(c) {
+	const key = c.case?.key || c.case?.case_key || c.case_key,
+		id = c.case?.id || c.case_id;
+	return (
+		id &&
+		h(
+			"section.card",
+			{ "aria-label": "Case" },
+			h(
+				"header",
+				null,
+				h("h2", null, key ? `Case ${key}` : "Case"),
+				(c.case?.owner || c.case_owner) &&
+					h(
+						"span.pill.t-plain",
+						null,
+						icon("person"),
+						name_of(c.case?.owner || c.case_owner),
+					),
+			),
+			h(
+				"div.in",
+				null,
+				h(
+					"p",
+					null,
+					h(
+						"a.link",
+						{ href: route_text("cases", key || id) },
+						"Everything of this case",
+					),
+					c.customer_number && [
+						" · ",
+						h(
+							"a.link",
+							{
+								href: route_text(
+									"contacts",
+									c.customer_number,
+								),
+							},
+							"All of this customer",
+						),
+					],
+				),
+			),
+		)
+	);
+}
+
+export function outcome_of(c) {
+	return !c.ended && !c.ended_at
+		? OUTCOMES.live
+		: c.transferred || c.n_blind + c.n_consult + c.n_semi > 0
+			? OUTCOMES.transferred
+			: c.n_failed > 0 && c.outcome === "answered"
+				? OUTCOMES.came_back
+				: OUTCOMES[c.outcome] || OUTCOMES.answered;
+}
+
+export function conversation_view(id) {
+	if (page.id !== id) {
+		Object.assign(page, {
+			id,
+			data: null,
+			error: "",
+			view: [0, 1],
+			tip: null,
+			cursor: null,
+			note: "",
+			note_error: "",
+		});
+		load(id);
+	}
+	const c = page.data;
+	if (!c)
+		return {
+			title: "Conversation",
+			body: page.error
+				? h(
+						"div.card",
+						null,
+						empty(
+							page.error,
+							h(
+								"a.link",
+								{ href: route_text("log") },
+								"To the call log",
+							),
+						),
+					)
+				: h("div.card", null, bones()),
+		};
+	refresh();
+	const layout = score_layout(c, time_now(), name_of, page.view),
+		call_id = c.sip_call_id || c.id;
+	return {
+		title: c.customer,
+		beside: [
+			pill(outcome_of(c)),
+			h(
+				"span.sub.num",
+				null,
+				`${c.customer_name ? `${c.customer_number || ""} · ` : ""}${moment(c.started, time_now())}`,
+			),
+		],
+		extra: h(
+			"button.btn",
+			{ type: "button", title: call_id, onclick: () => copy(call_id, "Call id") },
+			icon("copy"),
+			"Call id",
+		),
+		body: [
+			score(c, layout),
+			h(
+				"div.cols",
+				null,
+				thread_card(c),
+				h("div.stack", null, recordings(c, layout), case_card(c), notes(c)),
+			),
+		],
+	};
+}

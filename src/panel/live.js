@@ -1,0 +1,782 @@
+/*
+ * live: every live call, as the widget in the corner and as a page. A row is drawn anew only if its
+ * call changed; figures that run are written once a second by tick().
+ */
+import { h, memo } from "./dom.js";
+import {
+	app,
+	icon,
+	pill,
+	sign,
+	since,
+	left,
+	lasted,
+	ribbon,
+	button,
+	empty,
+	bones,
+	announce,
+	alarm,
+	remember,
+	remembered,
+	refine,
+	route_text,
+	go,
+	tick,
+} from "./ui.js";
+import { STATES, TILES, off_label, off_sentence, first, error_sentence, nth } from "./words.js";
+import { call_view, why_not, main_verb, by_age, by_need, matches } from "./model.js";
+import { span, time_now } from "./time.js";
+import { api_once } from "./api.js";
+import { cards, cancelled_here } from "./follow.js";
+import { call_card } from "./call.js";
+
+const DEAF_MS = 700; // a place whose verb has just changed does not hear clicks
+const ENDED_MS = 3000;
+const ROW_PX = 57,
+	SPARE = 10,
+	ALL_ROWS = 100;
+const DIRECTIONS = {
+	inbound: ["in", "incoming"],
+	outbound: ["out", "outgoing"],
+	internal: ["inside", "internal"],
+};
+
+/* ---- the calls that are shown ----------------------------------------------------------------- */
+
+const over = new Map(); // calls that have just ended, by id: {v, until}
+let frozen = null; // the order of the list while pointer or focus is in it
+
+/* The store has a new state: what is gone stays for a moment, saying so. */
+export function live_changed(before, now) {
+	for (const [id, raw] of before.calls)
+		if (!now.calls.has(id))
+			over.set(id, {
+				v: {
+					...call_view(raw),
+					state: "ended",
+					ended: time_now(),
+					transfer: null,
+					can: {},
+				},
+				until: performance.now() + ENDED_MS,
+			});
+	if (over.size) setTimeout(app.draw, ENDED_MS + 50);
+}
+
+function busy_list() {
+	return !!document.querySelector(".calls.live tbody:is(:hover, :focus-within)");
+}
+
+function all_calls() {
+	const now = performance.now(),
+		keep = busy_list();
+	for (const [id, o] of over)
+		if ((o.until < now && !keep) || app.store.calls.has(id)) over.delete(id);
+	return [...app.store.calls.values()].map(call_view);
+}
+
+/* ---- verbs ------------------------------------------------------------------------------------ */
+
+const ui = { sure: "", why: null, row: "", verbs: new Map() };
+let timers = {};
+
+function for_a_while(name, ms, undo) {
+	clearTimeout(timers[name]);
+	timers[name] = setTimeout(() => {
+		undo();
+		app.draw();
+	}, ms);
+	app.draw();
+}
+
+let dialog = null; // transfer.js, once it was needed
+
+/* The dialog that chooses to whom the call goes; see transfer.js. */
+export async function open_transfer(v, options) {
+	dialog ||= await import("./transfer.js");
+	dialog.open(v, options);
+}
+
+export function dialog_changed() {
+	dialog?.changed();
+}
+
+/* Says in the row why a button is off. */
+export function say_why(v, text) {
+	ui.why = { id: v.id, text };
+	announce(text);
+	for_a_while("why", 4000, () => {
+		ui.why = null;
+	});
+}
+
+/* Sends a verb; a refusal is said in the row. */
+export async function act(v, verb, body) {
+	if (verb === "cancel" && v.transfer) cancelled_here.add(v.transfer.id);
+	try {
+		const answer = await api_once(`calls/${v.id}/${verb}`, body ?? {});
+		return answer ?? {};
+	} catch (e) {
+		const text = error_sentence(e);
+		say_why(v, text);
+		alarm(text);
+		return null;
+	}
+}
+
+function deaf(v, verb) {
+	const was = ui.verbs.get(v.id);
+	if (!was || was.verb !== verb) {
+		ui.verbs.set(v.id, { verb, at: was ? performance.now() : 0 });
+		if (ui.verbs.size > 3000) ui.verbs.delete(ui.verbs.keys().next().value);
+	}
+}
+
+function hears(v, verb) {
+	const was = ui.verbs.get(v.id);
+	return !was || (was.verb === verb && performance.now() - was.at > DEAF_MS);
+}
+
+export function do_main(v) {
+	const verb = main_verb(v);
+	if (!hears(v, verb)) return;
+	if (verb === "transfer") {
+		const code = why_not(v, "transfer");
+		code ? say_why(v, off_sentence(code, v)) : open_transfer(v);
+	} else {
+		act(v, verb);
+	}
+}
+
+function ask_hangup(v) {
+	const code = why_not(v, "hangup");
+	if (code) return say_why(v, off_sentence(code, v));
+	ui.sure = v.id;
+	for_a_while("sure", 5000, () => {
+		keep(v);
+	});
+	app.draw.now();
+	document.querySelector(`[data-keep="${CSS.escape(v.id)}"]`)?.focus();
+}
+
+function keep(v) {
+	if (ui.sure !== v.id) return;
+	const had_focus = document.activeElement?.closest("[data-sure]");
+	ui.sure = "";
+	clearTimeout(timers.sure);
+	app.draw.now();
+	if (had_focus) document.querySelector(`[data-end="${CSS.escape(v.id)}"]`)?.focus();
+}
+
+async function hang_up(v) {
+	ui.sure = "";
+	clearTimeout(timers.sure);
+	app.draw();
+	if (await act(v, "hangup")) announce(`The call of ${v.customer} was ended by you.`);
+}
+
+const MAIN = {
+	transfer: { word: "Transfer", sign: "transfer" },
+	cancel: { word: "Cancel", sign: "x" },
+	complete: { word: "Hand over", sign: "consult" },
+};
+
+/* The one button whose verb follows the call's state. */
+export function main_button(v, { wide, tab } = {}) {
+	const verb = main_verb(v),
+		m = MAIN[verb];
+	deaf(v, verb);
+	const code = why_not(v, verb),
+		label = code ? off_label(code) : m.word;
+	const name = code
+		? `Transfer ${v.customer}: ${label.toLowerCase()}`
+		: verb === "transfer"
+			? `Transfer ${v.customer}`
+			: `${m.word}: ${v.customer}`;
+	return button(
+		{
+			class: wide ? "wide" : "icon",
+			key: "main",
+			"aria-label": name,
+			"data-main": v.id,
+			tabindex: tab,
+			title: wide
+				? verb === "transfer"
+					? "Move this call to somebody else (T)"
+					: null
+				: name,
+			off: code && (wide ? label : icon(m.sign)),
+			why: code && off_sentence(code, v),
+			onoff: why => say_why(v, why),
+			onclick: () => do_main(v),
+		},
+		icon(m.sign),
+		wide && m.word,
+	);
+}
+
+function end_button(v, tab) {
+	const code = why_not(v, "hangup");
+	return button(
+		{
+			class: "icon end",
+			key: "end",
+			"aria-label": `Hang up: ${v.customer}`,
+			"data-end": v.id,
+			tabindex: tab,
+			title: "Hang up (X)",
+			off: code && icon("end"),
+			why: code && off_sentence(code, v),
+			onoff: why => say_why(v, why),
+			onclick: () => ask_hangup(v),
+		},
+		icon("end"),
+	);
+}
+
+function sure(v) {
+	// Keep stands where the first click was, and gets the focus
+	return h(
+		"div.acts",
+		{
+			"data-sure": "",
+			key: "sure",
+			onkeydown: e => {
+				if (e.key === "Escape") {
+					e.stopPropagation();
+					keep(v);
+				}
+			},
+		},
+		h(
+			"button.btn.end",
+			{
+				type: "button",
+				key: "yes",
+				onclick: () => hang_up(v),
+				"aria-label": `End call of ${v.customer}`,
+			},
+			"End call",
+		),
+		h(
+			"button.btn",
+			{
+				type: "button",
+				key: "keep",
+				"data-keep": v.id,
+				onclick: () => keep(v),
+				"aria-label": `Keep call of ${v.customer}`,
+			},
+			"Keep",
+		),
+	);
+}
+
+/* Transfer and Hang up of a call, or the question whether to end it, or why a button is off. */
+export function actions(v, options = {}) {
+	if (v.state === "ended")
+		return h(
+			"div.acts",
+			{ key: "ended" },
+			h("span.why", null, v.ended_by || "Call is over"),
+		);
+	if (ui.sure === v.id) return sure(v);
+	return h(
+		"div.acts",
+		{ key: "acts" },
+		ui.why?.id === v.id && options.wide
+			? h("p.why", null, ui.why.text)
+			: main_button(v, options),
+		end_button(v, options.tab),
+	);
+}
+
+/* ---- what a row says -------------------------------------------------------------------------- */
+
+/* With whom, and what goes on besides. */
+export function with_lines(v) {
+	const t = v.transfer && !v.transfer.outcome ? v.transfer : null;
+	if (v.state === "queued")
+		return [
+			v.queue
+				? `${v.queue.title}${v.queue.position ? `, ${nth(v.queue.position)} in line` : ""}`
+				: v.with,
+			v.queue?.estimate_ms > 0
+				? `agent in about ${span(v.queue.estimate_ms)}`
+				: "no agent is free",
+		];
+	if (v.state === "consulting") return [v.with, t ? `asks ${t.target}` : "asks somebody"];
+	if (t && t.ring_until)
+		return [
+			v.with || "nobody",
+			h(
+				"span.c-move",
+				null,
+				`${first(t.target)} rings, `,
+				left(t.ring_until),
+				" s left",
+			),
+		];
+	if (t) return [v.with || "nobody", h("span.c-move", null, `to ${t.target}`)];
+	if (v.state === "menu") return [v.with || "Menu", "choosing"];
+	return [v.with || (v.state === "ringing" ? "nobody yet" : ""), v.department];
+}
+
+function direction(v) {
+	const [name, word] = DIRECTIONS[v.dir] || DIRECTIONS.inbound;
+	return h(
+		"span.dir.sub",
+		null,
+		icon(name),
+		h("span.sr", null, word),
+		h("span.clip", null, v.number || "no contact yet"),
+	);
+}
+
+function duration(v) {
+	return v.ended
+		? h("span.sub", null, `Ended ${span(v.ended - v.started)}`)
+		: since(v.started);
+}
+
+const row_memo = memo();
+
+function row(v, i, current, second) {
+	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
+	return row_memo(v.id, [v, i, current, second, marks, app.route.id === v.id], () => {
+		const state = STATES[v.state] || STATES.talking,
+			[who, more] = with_lines(v);
+		const open = v.transfer && !v.transfer.outcome,
+			tab = current ? 0 : -1;
+		return h(
+			"tr",
+			{
+				key: v.id,
+				role: "row",
+				"data-id": v.id,
+				tabindex: tab,
+				"aria-rowindex": i + 2,
+				"aria-label": `${v.customer}: ${state.word}${typeof who === "string" && who ? `, ${who}` : ""}`,
+				class:
+					[
+						open || app.route.id === v.id ? "sel" : "",
+						v.ended ? "over" : "",
+					]
+						.join(" ")
+						.trim() || null,
+			},
+			h(
+				"td.st",
+				{
+					role: "cell",
+					title: v.ended
+						? null
+						: `${state.word} for ${span(time_now() - v.since)}`,
+				},
+				pill(state),
+			),
+			h(
+				"td.cust",
+				{ role: "cell" },
+				h("div.clip", null, h("b", null, v.customer)),
+				direction(v),
+			),
+			h(
+				"td.with",
+				{ role: "cell" },
+				h("div.clip", null, who),
+				h("div.sub.clip", null, more, v.recovered && " · estimated"),
+			),
+			h(
+				"td.so",
+				{ role: "cell" },
+				ribbon(v.bars, v.started, v.ended || time_now()),
+			),
+			h("td.len.r.dur", { role: "cell" }, duration(v)),
+			h("td.act", { role: "cell" }, actions(v, { wide: true, tab })),
+		);
+	});
+}
+
+/* ---- the page --------------------------------------------------------------------------------- */
+
+function counted(v, tile) {
+	return tile === "all" || STATES[v.state]?.tile === tile;
+}
+
+function tiles(all, chosen) {
+	return h(
+		"div.tiles",
+		{ role: "group", "aria-label": "Show only" },
+		TILES.map(t => {
+			const mine = all.filter(v => counted(v, t.id));
+			const oldest = Math.min(
+				...mine.map(v => (t.id === "all" ? v.started : v.since)),
+			);
+			const ring =
+				t.id === "transferring" &&
+				mine.find(v => v.transfer?.ring_until && !v.transfer.outcome);
+			return h(
+				"button.tile",
+				{
+					key: t.id,
+					type: "button",
+					"aria-pressed": chosen === t.id,
+					"aria-label": `${t.word} ${mine.length}`,
+					onclick: () =>
+						refine({
+							state:
+								t.id === "all" || chosen === t.id
+									? ""
+									: t.id,
+						}),
+				},
+				h(
+					"span",
+					{ class: t.tone ? `c-${t.tone}` : null },
+					icon(t.sign),
+					t.word,
+				),
+				h(
+					"b",
+					null,
+					String(mine.length),
+					mine.length > 0 &&
+						t.id !== "all" &&
+						h(
+							"small",
+							null,
+							ring
+								? [
+										left(
+											ring
+												.transfer
+												.ring_until,
+										),
+										" s left",
+									]
+								: ["longest ", since(oldest, true)],
+						),
+				),
+			);
+		}),
+	);
+}
+
+/* Rows do not move under the pointer: while it is there the order stays, new ones are appended. */
+function ordered(list) {
+	list.sort(by_age);
+	if (busy_list() && frozen) {
+		const at = new Map(frozen.map((id, i) => [id, i]));
+		list.sort((a, b) => (at.get(a.id) ?? 1e9) - (at.get(b.id) ?? 1e9) || by_age(a, b));
+	}
+	frozen = list.map(v => v.id);
+	return list;
+}
+
+/* Above ALL_ROWS only what can be seen is in the document; spacers keep the length. */
+function visible(n) {
+	const main = document.querySelector(".main"),
+		body = document.querySelector(".calls.live tbody");
+	if (n <= ALL_ROWS || !main || !body) return [0, Math.min(n, ALL_ROWS)];
+	const tall = body.querySelector("tr[data-id]")?.offsetHeight || ROW_PX;
+	const above = main.getBoundingClientRect().top - body.getBoundingClientRect().top;
+	const start = Math.max(0, Math.floor(above / tall) - SPARE);
+	return [
+		Math.min(start, n - 1),
+		Math.min(n, start + Math.ceil(main.clientHeight / tall) + 2 * SPARE),
+	];
+}
+
+function spacer(key, rows) {
+	return (
+		rows > 0 &&
+		h(
+			"tr",
+			{ key, "aria-hidden": "true" },
+			h("td", {
+				colspan: 6,
+				style: { height: `${rows * ROW_PX}px`, padding: "0" },
+			}),
+		)
+	);
+}
+
+function move_row(step, list) {
+	const i = Math.max(
+		0,
+		list.findIndex(v => v.id === ui.row),
+	);
+	const to =
+		list[
+			Math.min(
+				list.length - 1,
+				Math.max(
+					0,
+					step === "Home"
+						? 0
+						: step === "End"
+							? list.length - 1
+							: i + step,
+				),
+			)
+		];
+	if (!to) return;
+	ui.row = to.id;
+	app.draw.now();
+	document.querySelector(`tr[data-id="${CSS.escape(to.id)}"]`)?.focus();
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: "Home", End: "End" };
+
+function keys(list) {
+	return e => {
+		const id = e.target.closest("tr[data-id]")?.dataset.id;
+		const v = list.find(x => x.id === id);
+		if (e.key in STEPS) {
+			e.preventDefault();
+			move_row(STEPS[e.key], list);
+		} else if (e.key === "Enter" && e.target.matches("tr") && v) {
+			go("live", v.id, app.route.query);
+		} else if (v && app.letters() && !e.ctrlKey && !e.metaKey && !e.altKey) {
+			const k = e.key.toLowerCase();
+			if (k === "t" || (k === "c" && main_verb(v) === "cancel")) {
+				e.preventDefault();
+				do_main(v);
+			} else if (k === "x") {
+				e.preventDefault();
+				ask_hangup(v);
+			}
+		}
+	};
+}
+
+function table(list) {
+	const [from, to] = visible(list.length),
+		second = Math.floor(time_now() / 5000);
+	if (!list.some(v => v.id === ui.row)) ui.row = list[0]?.id || "";
+	return h(
+		"table.calls.live",
+		{
+			role: "table",
+			"aria-label": "Live calls",
+			"aria-rowcount": list.length + 1,
+			onkeydown: keys(list),
+			onfocusin: e => {
+				const id = e.target.closest("tr[data-id]")?.dataset.id;
+				if (id && id !== ui.row) {
+					ui.row = id;
+					app.draw();
+				}
+			},
+			onclick: e => {
+				const id = e.target.closest("tr[data-id]")?.dataset.id;
+				if (id && !e.target.closest("button"))
+					go("live", app.route.id === id ? "" : id, app.route.query);
+			},
+		},
+		h(
+			"thead",
+			{ role: "rowgroup" },
+			h(
+				"tr",
+				{ role: "row" },
+				h("th.w-state", { role: "columnheader" }, "State"),
+				h("th", { role: "columnheader" }, "Customer"),
+				h("th", { role: "columnheader" }, "With"),
+				h("th.w-so.so", { role: "columnheader" }, "So far"),
+				h("th.w-dur.r", { role: "columnheader" }, "Duration"),
+				h(
+					"th.w-act",
+					{ role: "columnheader" },
+					h("span.sr", null, "Actions"),
+				),
+			),
+		),
+		h(
+			"tbody",
+			{ role: "rowgroup" },
+			spacer("above", from),
+			list
+				.slice(from, to)
+				.map((v, i) =>
+					row(v, from + i, v.id === ui.row, v.ended ? 0 : second),
+				),
+			spacer("below", list.length - to),
+		),
+	);
+}
+
+function search_field() {
+	return h(
+		"label.field",
+		null,
+		icon("search"),
+		h("span.sr", null, "Search live calls"),
+		h("input", {
+			type: "search",
+			id: "search",
+			placeholder: "Name, number, agent or case",
+			value: app.route.query.q || "",
+			oninput: e => refine({ q: e.target.value }),
+		}),
+	);
+}
+
+export function live_view() {
+	const q = app.route.query,
+		chosen = q.state || "all";
+	if (!app.store.ready)
+		return {
+			title: "Live calls",
+			extra: search_field(),
+			body: h("div.card", null, bones()),
+		};
+	const all = all_calls();
+	const list = ordered(
+		[...all, ...[...over.values()].map(o => o.v)].filter(
+			v =>
+				(counted(v, chosen) || (v.ended && chosen === "all")) &&
+				(!q.q ||
+					matches(q.q, [
+						v.customer,
+						v.number,
+						v.with,
+						v.target,
+						v.case_key,
+						v.department,
+					])),
+		),
+	);
+	const open = app.route.id && all.find(v => v.id === app.route.id);
+	const side = [open && call_card(open), cards()].flat().filter(Boolean);
+	return {
+		title: "Live calls",
+		extra: search_field(),
+		body: [
+			tiles(all, chosen),
+			h(
+				"div.split",
+				{ class: side.length ? "two" : null },
+				h(
+					"section.card.list",
+					{ "aria-label": "Live calls" },
+					list.length
+						? table(list)
+						: all.length
+							? empty(
+									"No live call matches.",
+									h(
+										"button.btn",
+										{
+											type: "button",
+											onclick: () =>
+												refine(
+													{
+														q: "",
+														state: "",
+													},
+												),
+										},
+										"Show all",
+									),
+								)
+							: empty(
+									"No calls right now. The next call appears here within a second.",
+								),
+				),
+				side.length > 0 && h("div.stack", null, side),
+			),
+		],
+	};
+}
+
+/* ---- the widget ------------------------------------------------------------------------------- */
+
+const WIDGET_ROWS = 6;
+const widget_memo = memo();
+
+function widget_row(v, second) {
+	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
+	return widget_memo(v.id, [v, second, marks], () => {
+		const t = v.transfer && !v.transfer.outcome ? v.transfer : null;
+		return h(
+			"li",
+			{ key: v.id },
+			sign(STATES[v.state] || STATES.talking),
+			h(
+				"div",
+				null,
+				h("div.clip", null, h("b", null, v.customer)),
+				h(
+					"div.sub",
+					null,
+					h(
+						"span.clip",
+						null,
+						marks && marks !== "sure"
+							? marks
+							: t
+								? [`${first(t.target)} rings`]
+								: v.state === "queued" && v.queue
+									? v.queue.title
+									: first(v.with) ||
+										"nobody yet",
+					),
+					since(v.started),
+				),
+			),
+			actions(v),
+		);
+	});
+}
+
+export function widget() {
+	const open = app.route.place === "live" ? false : remembered("widget", "open") === "open";
+	const all = app.store.ready ? [...app.store.calls.values()].map(call_view) : [];
+	const second = Math.floor(time_now() / 5000);
+	const longest = Math.min(...all.map(v => v.started));
+	return h(
+		"section.dock",
+		{ "aria-label": "Live calls" },
+		h(
+			"button",
+			{
+				type: "button",
+				"aria-expanded": open,
+				onclick: () => {
+					if (app.route.place === "live")
+						return document
+							.querySelector(
+								".calls.live tr[tabindex='0']",
+							)
+							?.focus();
+					remember("widget", open ? "shut" : "open");
+					app.draw();
+				},
+			},
+			h("span.n.num", { class: all.length ? null : "none" }, String(all.length)),
+			all.length ? "Live calls" : "No live calls",
+			all.length > 0 && h("span.sub", null, "longest ", since(longest, true)),
+			icon(open ? "down" : "up"),
+		),
+		open &&
+			all.length > 0 &&
+			h(
+				"ul",
+				null,
+				all
+					.sort(by_need(time_now()))
+					.slice(0, WIDGET_ROWS)
+					.map(v => widget_row(v, second)),
+			),
+		open &&
+			all.length > 0 &&
+			h(
+				"a.all",
+				{ href: route_text("live") },
+				all.length > 1 ? `All ${all.length} live calls` : "Open live calls",
+			),
+	);
+}

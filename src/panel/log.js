@@ -1,0 +1,536 @@
+/*
+ * log: one line per conversation, newest first, by day. More come as the end of the list comes into
+ * sight; new ones wait behind "3 new" and never push what is being read.
+ */
+import { h } from "./dom.js";
+import { app, icon, pill, lasted, ribbon, empty, bones, refine, route_text, go } from "./ui.js";
+import { OUTCOMES, error_sentence, tried, first } from "./words.js";
+import { customer_name } from "./model.js";
+import { name_of } from "./names.js";
+import { at_minute, day, time_ms, time_now, span } from "./time.js";
+import { outcome_of } from "./conversation.js";
+import { api_get, api_query, api_url } from "./api.js";
+
+const PAGE = 50;
+const PERIODS = [
+	["today", "Today"],
+	["week", "Last 7 days"],
+	["month", "Last 30 days"],
+	["", "All"],
+];
+const DAYS = { today: 0, week: 6, month: 29 };
+const WORDS = [
+	["", "Any outcome"],
+	["transferred", "Transferred"],
+	["answered", "Answered"],
+	["abandoned", "Caller left"],
+	["failed", "Not connected"],
+];
+
+const list = {
+	key: null,
+	rows: [],
+	cursor: "",
+	more: true,
+	busy: false,
+	error: "",
+	fresh: 0,
+	newest: 0,
+};
+
+/* ---- data ------------------------------------------------------------------------------------- */
+
+/* The parameters of the API for the filters in the address. */
+export function filters(q, now) {
+	const from = q.period in DAYS ? new Date(now) : null;
+	if (from) {
+		from.setHours(0, 0, 0, 0);
+		from.setDate(from.getDate() - DAYS[q.period]);
+	}
+	return {
+		from: from ? from.toISOString() : "",
+		queue: q.queue,
+		agent: q.agent,
+		number: /^\+?[\d*# ]{3,}$/.test(q.q || "") ? q.q.replace(/ /g, "") : "",
+		q: q.q && !/^\+?[\d*# ]{3,}$/.test(q.q) ? q.q : "",
+		outcome: q.outcome,
+		case: q.case,
+	};
+}
+
+async function load(reset) {
+	if (list.busy && !reset) return;
+	const key = list.key;
+	list.busy = true;
+	try {
+		const a = await api_get(
+			`conversations${api_query({ ...filters(app.route.query, time_now()), limit: PAGE, cursor: reset ? "" : list.cursor })}`,
+		);
+		if (key !== list.key) return;
+		const items = (a.items || a.conversations || []).map(log_row);
+		list.rows = reset ? items : [...list.rows, ...items];
+		list.cursor = a.next || a.next_cursor || "";
+		list.more = !!list.cursor;
+		list.error = "";
+		if (reset) list.fresh = 0;
+	} catch (e) {
+		list.error = error_sentence(e);
+	}
+	list.busy = false;
+	app.draw();
+}
+
+/* A conversation as a line of the log. */
+export function log_row(c) {
+	const thread = c.thread || c.segments || [];
+	const started = time_ms(c.started_at),
+		ended = time_ms(c.ended_at);
+	return {
+		...c,
+		id: c.conversation_id || c.id,
+		started,
+		ended,
+		customer: customer_name({ name: c.customer_name, number: c.customer_number }),
+		thread,
+		bars:
+			c.bars?.map(b => ({
+				state: b.state,
+				from: time_ms(b.from ?? b.started_at),
+				to: time_ms(b.to ?? b.ended_at),
+			})) || bars_of(thread, ended),
+	};
+}
+
+/* Without intervals: when each visit rang, waited and was connected. */
+function bars_of(thread, end) {
+	return thread
+		.flatMap(s => {
+			const a = time_ms(s.offered_at),
+				b = time_ms(s.answered_at),
+				z = time_ms(s.ended_at) ?? end;
+			const first_bar = {
+				state:
+					s.kind === "queue"
+						? "queued"
+						: s.kind === "ivr"
+							? "menu"
+							: "ringing",
+				from: a,
+				to: b ?? z,
+			};
+			return b && s.kind !== "queue"
+				? [first_bar, { state: "talking", from: b, to: z }]
+				: [first_bar];
+		})
+		.filter(x => x.to > x.from);
+}
+
+/* Who had the customer, in order; and the tries that failed. */
+export function path_of(row) {
+	const steps = [],
+		tries = [];
+	for (const s of row.thread) {
+		const name = first(name_of(s.who, s.kind)) || s.number || "?";
+		if (s.answered_at || s.kind === "queue" || s.kind === "ivr")
+			s.kind !== "consult" && steps.at(-1) !== name && steps.push(name);
+		else tries.push(tried(name, s.outcome));
+	}
+	return { steps, tries };
+}
+
+/* ---- the page --------------------------------------------------------------------------------- */
+
+function select(name, label, options) {
+	const value = app.route.query[name] ?? "";
+	return h(
+		"select.pick",
+		{
+			class: value ? "on" : null,
+			"aria-label": label,
+			value,
+			onchange: e => refine({ [name]: e.target.value }),
+		},
+		options.map(([v, word]) => h("option", { key: v, value: v }, word)),
+	);
+}
+
+let typing = 0;
+
+function filter_bar(q) {
+	const queues = [...app.store.queues.values()].map(x => [x.queue, x.name || x.queue]);
+	const agents = [...app.store.agents.values()].map(x => [x.user, x.name || x.user]);
+	return h(
+		"div.filters",
+		{ role: "search" },
+		h(
+			"label.field",
+			null,
+			icon("search"),
+			h("span.sr", null, "Search the log"),
+			h("input", {
+				type: "search",
+				id: "search",
+				placeholder: "Name, number, agent, case or call id",
+				value: q.q || "",
+				oninput: e => {
+					clearTimeout(typing);
+					const text = e.target.value;
+					typing = setTimeout(() => refine({ q: text }), 250);
+				},
+			}),
+		),
+		select(
+			"period",
+			"Period",
+			PERIODS.map(([v, w]) => [v, w]),
+		),
+		queues.length > 0 &&
+			select("queue", "Department", [["", "Any department"], ...queues]),
+		agents.length > 0 &&
+			app.me.role !== "agent" &&
+			select("agent", "Agent", [["", "Any agent"], ...agents]),
+		select("outcome", "Outcome", WORDS),
+		h("span.grow"),
+		h(
+			"a.btn",
+			{
+				href: api_url(
+					`conversations.csv${api_query(filters(q, time_now()))}`,
+				),
+				download: "",
+			},
+			"Export CSV",
+		),
+	);
+}
+
+function flags(r) {
+	return h(
+		"td.flg",
+		{ role: "cell" },
+		r.n_notes > 0 &&
+			h(
+				"span",
+				{ title: "Has notes" },
+				icon("note"),
+				h("span.sr", null, "has notes"),
+			),
+		(r.recorded || r.n_recordings > 0) &&
+			h(
+				"span",
+				{ title: "Recorded" },
+				icon("record"),
+				h("span.sr", null, "recorded"),
+			),
+	);
+}
+
+const drawn = new WeakMap();
+
+/* One line of a log; `slim` leaves out who the customer is. */
+export function log_line(r, slim) {
+	if (drawn.get(r)?.slim === !!slim && r.ended) return drawn.get(r).v;
+	const { steps, tries } = path_of(r),
+		[dir, word] = { outbound: ["out", "outgoing"], internal: ["inside", "internal"] }[
+			r.kind
+		] || ["in", "incoming"];
+	const end = r.ended ?? time_now();
+	const v = h(
+		"tr.whole",
+		{ key: r.id, role: "row", onclick: e => e.target.closest("a") || go("log", r.id) },
+		h(
+			"td.at",
+			{ role: "cell" },
+			h(
+				"span.dir.sub",
+				null,
+				icon(dir),
+				h("span.sr", null, word),
+				h(
+					"time",
+					{ datetime: new Date(r.started).toISOString() },
+					at_minute(r.started),
+				),
+			),
+		),
+		!slim &&
+			h(
+				"td.cust",
+				{ role: "cell" },
+				h(
+					"div.clip",
+					null,
+					h(
+						"b",
+						null,
+						h(
+							"a",
+							{ href: route_text("log", r.id) },
+							r.customer,
+						),
+					),
+				),
+				h(
+					"div.sub.clip.num",
+					null,
+					r.customer_name ? r.customer_number : "no contact yet",
+				),
+			),
+		h(
+			"td.pth",
+			{ role: "cell" },
+			h(
+				"div.path",
+				null,
+				steps.length
+					? steps.map((s, i) => [
+							i > 0 && icon("next"),
+							i === steps.length - 1
+								? h(
+										"b.clip",
+										{ key: i },
+										slim
+											? h(
+													"a",
+													{
+														href: route_text(
+															"log",
+															r.id,
+														),
+													},
+													s,
+												)
+											: s,
+									)
+								: h("span", { key: i }, s),
+						])
+					: slim
+						? h(
+								"a",
+								{ href: route_text("log", r.id) },
+								"Nobody",
+							)
+						: h("span.sub", null, "nobody answered"),
+			),
+			tries.slice(-1).map(t => h("div.tried", null, icon("back"), t)),
+		),
+		h(
+			"td.so",
+			{ role: "cell" },
+			ribbon(r.bars, r.started, end, (r.transfer_marks || []).map(time_ms)),
+		),
+		h("td.tlk.r", { role: "cell" }, lasted(r.talk_ms || 0)),
+		h(
+			"td.len.r",
+			{ role: "cell" },
+			h("b", null, lasted(r.total_ms ?? end - r.started)),
+		),
+		h("td.out", { role: "cell" }, pill(outcome_of(r))),
+		!slim && flags(r),
+	);
+	drawn.set(r, { slim: !!slim, v });
+	return v;
+}
+
+function by_day(rows) {
+	const out = [];
+	let last = "";
+	for (const r of rows) {
+		const d = day(r.started, time_now());
+		if (d !== last) {
+			last = d;
+			const same = rows.filter(x => day(x.started, time_now()) === d),
+				moved = same.filter(
+					x => outcome_of(x) === OUTCOMES.transferred,
+				).length;
+			out.push(
+				h(
+					"tr.day",
+					{ key: `day-${d}`, role: "row" },
+					h(
+						"td",
+						{ colspan: 8, role: "cell" },
+						`${d} · ${same.length}${list.more && same.at(-1) === rows.at(-1) ? "+" : ""} conversation${same.length === 1 ? "" : "s"}${moved ? ` · ${moved} transferred` : ""}`,
+					),
+				),
+			);
+		}
+		out.push(log_line(r));
+	}
+	return out;
+}
+
+/* Loads more when the end of the list comes into sight. */
+const sentinel =
+	"IntersectionObserver" in window
+		? new IntersectionObserver(
+				entries => {
+					if (
+						entries.some(e => e.isIntersecting) &&
+						list.more &&
+						!list.busy
+					)
+						load(false);
+				},
+				{ rootMargin: "600px" },
+			)
+		: null;
+
+/* A conversation has ended or begun: it is offered, not pushed. */
+export function log_changed() {
+	list.fresh++;
+}
+
+export function log_view() {
+	const q = app.route.query,
+		key = JSON.stringify(q);
+	if (list.key !== key) {
+		Object.assign(list, {
+			key,
+			rows: list.key === null ? [] : list.rows,
+			cursor: "",
+			more: true,
+			fresh: 0,
+			error: "",
+		});
+		load(true);
+	}
+	const filtered = Object.values(q).some(Boolean);
+	return {
+		title: "Call log",
+		body: [
+			filter_bar(q),
+			list.fresh > 0 &&
+				h(
+					"button.btn",
+					{ key: "fresh", type: "button", onclick: () => load(true) },
+					`${list.fresh} new`,
+				),
+			list.error &&
+				h(
+					"p.notice.bad",
+					{ key: "error", role: "alert" },
+					list.error,
+					h(
+						"button.btn",
+						{
+							type: "button",
+							onclick: () => load(!list.rows.length),
+						},
+						"Try again",
+					),
+				),
+			h(
+				"section.card.list",
+				{ "aria-label": "Conversations" },
+				list.rows.length
+					? h(
+							"table.calls.log",
+							{ role: "table", "aria-label": "Call log" },
+							h(
+								"thead",
+								{ role: "rowgroup" },
+								h(
+									"tr",
+									{ role: "row" },
+									h(
+										"th.w-at",
+										{
+											role: "columnheader",
+										},
+										"Start",
+									),
+									h(
+										"th.w-cust",
+										{
+											role: "columnheader",
+										},
+										"Customer",
+									),
+									h(
+										"th",
+										{
+											role: "columnheader",
+										},
+										"Path",
+									),
+									h(
+										"th.w-rib.so",
+										{
+											role: "columnheader",
+										},
+										"How it went",
+									),
+									h(
+										"th.w-sum.r",
+										{
+											role: "columnheader",
+										},
+										"Talk",
+									),
+									h(
+										"th.w-sum.r",
+										{
+											role: "columnheader",
+										},
+										"Total",
+									),
+									h(
+										"th.w-out",
+										{
+											role: "columnheader",
+										},
+										"Outcome",
+									),
+									h(
+										"th.w-at",
+										{
+											role: "columnheader",
+										},
+										h(
+											"span.sr",
+											null,
+											"Signs",
+										),
+									),
+								),
+							),
+							h(
+								"tbody",
+								{ role: "rowgroup" },
+								by_day(list.rows),
+							),
+						)
+					: list.busy || !list.key
+						? bones()
+						: !list.error &&
+							empty(
+								filtered
+									? "No conversation matches."
+									: "No conversations yet. The first call appears here when it has begun.",
+								filtered &&
+									h(
+										"button.btn",
+										{
+											type: "button",
+											onclick: () =>
+												go(
+													"log",
+												),
+										},
+										"Clear filters",
+									),
+							),
+			),
+			h(
+				"div",
+				{ key: "end", mount: el => sentinel?.observe(el) },
+				list.busy && list.rows.length > 0
+					? h("p.sub", null, "Loading more")
+					: !list.more &&
+							list.rows.length > PAGE &&
+							h("p.sub", null, "That is all."),
+			),
+		],
+	};
+}

@@ -1,0 +1,223 @@
+/*
+ * model: what is shown of a call: the server's fields, given names and joined with each other. Pure;
+ * computed once per object of the store.
+ */
+import { time_ms } from "./time.js";
+
+const cache = new WeakMap();
+let name_of = who => who; // what the directory calls a user, a queue, a menu
+
+/* `fn(who, kind)` gives the name that is shown. */
+export function model_names(fn) {
+	name_of = fn;
+}
+
+/* What the customer is called: a name, else the number, else that it was withheld. */
+export function customer_name(c) {
+	return c?.name || c?.number || "Withheld number";
+}
+
+function party_name(p) {
+	return p ? p.name || p.user || p.number || "" : "";
+}
+
+/* When each visit rang, waited and was connected; its intervals where the server tells them. */
+export function visits(segments, end) {
+	return (segments || [])
+		.flatMap(s => {
+			const from = time_ms(s.offered_at),
+				to = time_ms(s.ended_at) ?? end,
+				answered = time_ms(s.answered_at);
+			if (s.intervals?.length) {
+				const list = s.intervals.map(i => ({
+					state: i.state,
+					from: time_ms(i.from),
+					to: time_ms(i.to) ?? to,
+				}));
+				return s.ended_at || list.at(-1).to >= to
+					? list
+					: [
+							...list,
+							{
+								state: s.state || "talking",
+								from: list.at(-1).to,
+								to,
+							},
+						];
+			}
+			const waits = {
+				state:
+					s.kind === "queue"
+						? "queued"
+						: s.kind === "ivr"
+							? "menu"
+							: "ringing",
+				from,
+				to: answered ?? to,
+			};
+			return answered && s.kind !== "queue" && s.kind !== "ivr"
+				? [waits, { state: s.state || "talking", from: answered, to }]
+				: [{ ...waits, to }];
+		})
+		.filter(b => b.to === null || b.to > b.from);
+}
+
+/* Where a transfer stands, in the words of words.js. */
+function stage(t, raw, owner) {
+	const consulting =
+		t.kind === "consult" &&
+		(raw.interval === "consulting" || raw.state === "consulting");
+	return consulting
+		? "consulting"
+		: t.stage === "answered" && t.target?.kind !== "queue"
+			? t.kind === "consult"
+				? "swapped"
+				: "joining"
+			: t.target?.kind === "queue" && raw.queue
+				? "queued"
+				: raw.table_state === "RESUME"
+					? "resuming"
+					: t.asker === null && owner
+						? "recall"
+						: t.stage;
+}
+
+/* A transfer as it is shown; `raw` is its call, null once that has gone. */
+export function transfer_view(t, raw) {
+	const owner = raw?.parties?.find(p => p.role === "owner"),
+		kind = t.target?.kind || "user";
+	return {
+		id: t.id,
+		call: t.call,
+		kind: t.kind,
+		via: t.via,
+		asker: t.asker || "",
+		stage: raw ? stage(t, raw, owner) : t.stage,
+		target: name_of(t.target?.name, kind) || t.target?.number || "",
+		target_kind: kind,
+		target_id: t.target?.name || "",
+		owner: party_name(owner) || (t.from ? name_of(t.from, "user") : ""),
+		owner_left: !!raw && !owner,
+		asked: time_ms(t.asked_at),
+		ring_from: time_ms(t.ringing_at) ?? time_ms(t.asked_at),
+		ring_until: time_ms(t.ring_until),
+		position: raw?.queue?.position,
+		estimate: raw?.queue?.estimate_ms > 0 ? raw.queue.estimate_ms : 0,
+		outcome: t.outcome || "",
+		cause: t.cause,
+		sip: t.sip_status || 0,
+		fallback: t.fallback || [],
+		ended: time_ms(t.ended_at),
+		word: t.note || "",
+		rang: t.ringing_at && t.ended_at ? time_ms(t.ended_at) - time_ms(t.ringing_at) : 0,
+		next: t.next,
+	};
+}
+
+/* A call as it is shown. `can` maps a verb to true or to the reason why not. */
+export function call_view(raw) {
+	let v = cache.get(raw);
+	if (v) return v;
+	v = {
+		raw,
+		id: raw.id,
+		conv: raw.conversation,
+		dir: raw.kind,
+		state: raw.interval === "consulting" ? "consulting" : raw.state,
+		since: time_ms(raw.since),
+		started: time_ms(raw.started_at),
+		ended: time_ms(raw.ended_at),
+		customer: customer_name(raw.customer),
+		number: raw.customer?.name ? raw.customer.number : "",
+		with: party_name(raw.with),
+		with_id: raw.with?.user || "",
+		department: name_of(raw.department, "queue") || "",
+		queue: raw.queue && { ...raw.queue, title: name_of(raw.queue.name, "queue") },
+		bars: visits(raw.segments, null),
+		can: raw.can || {},
+		case_key: raw.case || "",
+		recovered: !!raw.recovered,
+		sip_call_id: raw.sip_call_id || "",
+		parties: raw.parties || [],
+		recording: raw.recording || "off",
+	};
+	v.transfer = raw.transfer ? transfer_view(raw.transfer, raw) : null;
+	if (v.state === "ringing" && !v.with)
+		v.with = party_name(
+			v.parties.find(p => p.direction === "out" && p.state !== "closing"),
+		);
+	v.target = v.transfer && !v.transfer.outcome ? v.transfer.target : "";
+	cache.set(raw, v);
+	return v;
+}
+
+const PERMISSION = {
+	hangup: "hangup",
+	hold: "control",
+	unhold: "control",
+	note: "control",
+	record: "control",
+};
+let permissions = null; // of who is signed in; null: all
+
+export function model_permissions(list) {
+	permissions = list ? new Set(list) : null;
+}
+
+/* "" if the verb is allowed now, else why not. */
+export function why_not(v, verb) {
+	if (permissions && !permissions.has(PERMISSION[verb] || "transfer")) return "not_permitted";
+	const c = v.can[verb];
+	return c === true || c === ""
+		? ""
+		: typeof c === "string"
+			? c
+			: v.ended
+				? "ended"
+				: "not_now";
+}
+
+/* Which button stands in the place of Transfer. */
+export function main_verb(v) {
+	if (v.state === "consulting" && !why_not(v, "complete")) return "complete";
+	if (v.transfer && !v.transfer.outcome && !why_not(v, "cancel")) return "cancel";
+	return "transfer";
+}
+
+/* Oldest first; those of equal age by id, so that the order never flickers. */
+export function by_age(a, b) {
+	return a.started - b.started || (a.id < b.id ? -1 : 1);
+}
+
+/* What needs somebody first: transfers, long holds, then by age. */
+export function by_need(now) {
+	const need = v =>
+		v.transfer && !v.transfer.outcome
+			? 0
+			: v.state === "held" && now - v.since > 60000
+				? 1
+				: 2;
+	return (a, b) => need(a) - need(b) || by_age(a, b);
+}
+
+const fold = s => (s || "").normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+const DIGITS = /^[+*#\d]+$/;
+const INSIDE = 3; // so many digits may also stand in the middle of a number
+
+/* Whether every word that was typed starts a word of one of the texts, or is inside a number. */
+export function matches(typed, texts) {
+	const said = texts.filter(Boolean);
+	const words = fold(said.join(" ")).split(/[^\p{L}\p{N}+*#]+/u);
+	const numbers = said.map(t => t.replace(/[^\d*#]/g, "")).filter(Boolean);
+	return fold(typed)
+		.split(/\s+/)
+		.filter(Boolean)
+		.every(w => {
+			const digits = DIGITS.test(w) && w.replace("+", "");
+			return (
+				words.some(x => x.startsWith(w)) ||
+				(digits.length >= INSIDE && numbers.some(n => n.includes(digits)))
+			);
+		});
+}

@@ -1,0 +1,8 @@
+/* names: what the people, queues and menus that the ledger names are called on the screen. */
+import { app } from "./ui.js";
+
+/* The name shown for `who` of that kind of segment or target; `who` itself if nobody knows it. */
+export function name_of(who, kind) {
+	if (!who) return "";
+	return (kind === "queue" ? app.store.queues : app.store.agents).get(who)?.name || who;
+}

@@ -1,0 +1,200 @@
+/*
+ * score: where everything of a drawn conversation goes. Pure: times in, percentages out. One lane
+ * per party in order of appearance, the customer's first; time to scale on one axis.
+ */
+import { time_ms, span } from "./time.js";
+
+const MIN_WIDTH = 0.22; // per cent: what is shorter is drawn that wide and says its true length
+
+/* What the customer hears while a party is in that state, most telling first. */
+const HEARD = [
+	["talking", "talking"],
+	["conference", "talking"],
+	["held", "held"],
+	["holding", "holding"],
+	["consulting", "holding"],
+	["queued", "queued"],
+	["menu", "menu"],
+	["ringing", "ringing"],
+	["limbo", "limbo"],
+];
+
+function segment(s, end, name_of) {
+	const from = time_ms(s.offered_at),
+		to = time_ms(s.ended_at) ?? end;
+	const answered = time_ms(s.answered_at);
+	let bars = (s.intervals || []).map(i => ({
+		state: i.state,
+		from: time_ms(i.started_at ?? i.from),
+		to: time_ms(i.ended_at ?? i.to) ?? to,
+	}));
+	if (!bars.length && to > from)
+		// still open, or too short for intervals
+		bars = answered
+			? [
+					{ state: "ringing", from, to: answered },
+					{ state: "talking", from: answered, to },
+				]
+			: [{ state: s.kind === "queue" ? "queued" : "ringing", from, to }];
+	else if (!s.ended_at && bars.length && bars.at(-1).to < end)
+		bars.push({
+			state:
+				s.state ||
+				(answered ? "talking" : s.kind === "queue" ? "queued" : "ringing"),
+			from: bars.at(-1).to,
+			to: end,
+			open: true,
+		});
+	return {
+		id: s.id,
+		kind: s.kind,
+		who: s.who || s.number || "",
+		name: name_of(s.who, s.kind) || s.number || "?",
+		from,
+		to,
+		answered,
+		outcome: s.outcome || "",
+		cause: s.sip_cause,
+		seq: s.seq,
+		bars: bars.filter(b => b.to > b.from),
+		transfer_in: s.transfer_id_in,
+		transfer_out: s.transfer_id_out,
+	};
+}
+
+const MISSED = new Set([
+	"busy",
+	"no_answer",
+	"declined",
+	"unreachable",
+	"cancelled",
+	"elsewhere",
+	"failed",
+	"invalid_target",
+	"media_incompatible",
+]);
+
+/* Whether this visit was an offer that nobody took. */
+export function missed(s) {
+	return s.kind !== "queue" && !s.answered && MISSED.has(s.outcome);
+}
+
+/* What the customer heard, as bars that follow each other. */
+export function heard(segments, from, to) {
+	const cuts = new Set([from, to]);
+	for (const s of segments)
+		for (const b of s.bars) cuts.add(Math.max(from, b.from)).add(Math.min(to, b.to));
+	const times = [...cuts].filter(t => t >= from && t <= to).sort((a, b) => a - b);
+	const out = [];
+	for (let i = 0; i + 1 < times.length; i++) {
+		const now = new Set();
+		for (const s of segments)
+			for (const b of s.bars)
+				if (b.from <= times[i] && b.to >= times[i + 1])
+					now.add(s.kind === "queue" ? "queued" : b.state);
+		const state = HEARD.find(([k]) => now.has(k))?.[1] || "limbo";
+		const last = out.at(-1);
+		if (last?.state === state) last.to = times[i + 1];
+		else out.push({ state, from: times[i], to: times[i + 1] });
+	}
+	return out;
+}
+
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800];
+
+/* Marks of the axis between two offsets (ms from the start): round, and no more than `most`. */
+export function ticks(a, b, most = 7) {
+	const step = 1000 * (STEPS.find(s => (b - a) / 1000 / s <= most) ?? 86400);
+	const out = [];
+	for (let t = Math.ceil(a / step) * step; t <= b; t += step)
+		out.push({ at: t, text: span(t) });
+	return out;
+}
+
+/*
+ * Lays out. `c`: {started, ended or null, customer, segments, transfers (rows of the ledger)};
+ * `now`: the end of a conversation that goes on; `name_of(who, kind)`; `view`: [a, b], the part of
+ * the whole that is seen, 0 to 1.
+ */
+export function score_layout(c, now, name_of, view = [0, 1]) {
+	const from = c.started,
+		to = Math.max(c.ended ?? now, from + 1);
+	const whole = to - from,
+		a = view[0] * whole,
+		wide = Math.max(1, (view[1] - view[0]) * whole);
+	const x = t => (100 * (t - from - a)) / wide;
+	const segments = c.segments.map(s => segment(s, to, name_of)).sort((p, q) => p.seq - q.seq);
+	const lanes = [
+		{
+			key: "customer",
+			name: c.customer,
+			kind: "customer",
+			bars: heard(segments, from, to),
+		},
+	];
+	const lane_of = new Map();
+	for (const s of segments) {
+		const key = `${s.kind === "queue" ? "queue" : s.kind === "ivr" ? "ivr" : "party"}:${s.who || s.id}`;
+		let i = lanes.findIndex(l => l.key === key);
+		if (i < 0) i = lanes.push({ key, name: s.name, kind: s.kind, bars: [] }) - 1;
+		lane_of.set(s.id, i);
+		for (const b of s.bars)
+			lanes[i].bars.push({
+				...b,
+				state: missed(s) ? "missed" : b.state,
+				segment: s,
+			});
+	}
+	for (const l of lanes)
+		for (const b of l.bars) {
+			b.x = x(b.from);
+			b.w = Math.max(MIN_WIDTH, x(b.to) - b.x);
+		}
+	return {
+		lanes,
+		from,
+		to,
+		whole,
+		view,
+		moves: moves(c.transfers, segments, lane_of, x, from),
+		ticks: ticks(a, a + wide).map(t => ({ ...t, x: x(from + t.at) })),
+	};
+}
+
+/* The arrows: from the lane that gives to the lane that receives, at the time of the hand-over. */
+function moves(transfers, segments, lane_of, x, start) {
+	const by_id = new Map(segments.map(s => [s.id, s]));
+	return transfers.map((t, i) => {
+		const given = by_id.get(t.from_segment_id) || null;
+		const got =
+			by_id.get(t.to_segment_id) ||
+			segments.find(s => s.transfer_in === t.id && s.id !== t.from_segment_id) ||
+			null;
+		const good = t.outcome === "completed",
+			at = good
+				? (time_ms(t.joined_at) ?? time_ms(t.ended_at))
+				: time_ms(t.asked_at);
+		return {
+			n: i + 1,
+			t,
+			bad: t.outcome !== null && t.outcome !== undefined && !good,
+			at: at ?? start,
+			x: x(at ?? start),
+			from: given ? lane_of.get(given.id) : 0,
+			to: got ? lane_of.get(got.id) : null,
+		};
+	});
+}
+
+/* Zooms around a point (0 to 1 of what is seen): factor < 1 comes nearer. */
+export function zoom([a, b], factor, point = 0.5) {
+	const wide = Math.min(1, Math.max(0.002, (b - a) * factor));
+	const from = Math.min(1 - wide, Math.max(0, a + point * (b - a - wide)));
+	return [from, from + wide];
+}
+
+/* Moves what is seen by a part of its width. */
+export function pan([a, b], by) {
+	const d = Math.min(1 - b, Math.max(-a, by * (b - a)));
+	return [a + d, b + d];
+}

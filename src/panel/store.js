@@ -1,0 +1,85 @@
+/*
+ * store: what the server says, by id, kept up to date by its stream. Pure: the same messages always
+ * give the same state; maps are replaced, never changed in place, so that views compare by identity.
+ */
+
+export const KINDS = ["calls", "agents", "queues", "transfers"];
+const KEYS = { calls: "id", agents: "user", queues: "queue", transfers: "id" };
+const OVER_KEPT = 200; // transfers that have ended, for those who still read how
+
+export function store_new() {
+	const s = { changes: 0, ready: false };
+	for (const k of KINDS) s[k] = new Map();
+	return s;
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+/* The list as a map; what did not change stays the same object. Counts the differences. */
+function replace(old, list, key) {
+	const map = new Map();
+	let changed = 0;
+	for (const v of list || []) {
+		const was = old.get(v[key]),
+			kept = was && same(was, v);
+		map.set(v[key], kept ? was : v);
+		changed += !kept;
+	}
+	for (const id of old.keys()) changed += !map.has(id);
+	return [map, changed];
+}
+
+/* Of transfers only those that run are in a snapshot, with their calls; others stay as they were. */
+function running(old, calls) {
+	const map = new Map(old);
+	for (const c of calls || [])
+		if (c.transfer && !same(map.get(c.transfer.id), c.transfer))
+			map.set(c.transfer.id, c.transfer);
+	return map;
+}
+
+/* The whole state: {at, calls, agents, queues}. */
+export function store_snapshot(s, m) {
+	const next = { ...s, ready: true };
+	for (const k of ["calls", "agents", "queues"]) {
+		const [map, changed] = replace(s[k], m[k], KEYS[k]);
+		next[k] = map;
+		next.changes += changed;
+	}
+	next.transfers = running(s.transfers, m.calls);
+	return next;
+}
+
+function put(s, kind, v) {
+	const map = new Map(s[kind]);
+	map.set(v[KEYS[kind]], v);
+	return { ...s, [kind]: map, changes: s.changes + 1 };
+}
+
+function trim(s) {
+	const over = [...s.transfers.values()].filter(t => t.outcome);
+	if (over.length <= OVER_KEPT) return s;
+	const map = new Map(s.transfers);
+	for (const t of over.slice(0, over.length - OVER_KEPT)) map.delete(t.id);
+	return { ...s, transfers: map };
+}
+
+/* One change, by the name of its event. A name that is not known changes nothing. */
+export function store_change(s, name, m) {
+	switch (name) {
+		case "call":
+			return put(m.transfer ? put(s, "transfers", m.transfer) : s, "calls", m);
+		case "call_gone": {
+			const map = new Map(s.calls);
+			return map.delete(m.id) ? { ...s, calls: map, changes: s.changes + 1 } : s;
+		}
+		case "transfer":
+			return trim(put(s, "transfers", m));
+		case "agent":
+			return put(s, "agents", m);
+		case "queue":
+			return put(s, "queues", m);
+		default:
+			return s;
+	}
+}

@@ -1,0 +1,683 @@
+/*
+ * transfer: the dialog that chooses to whom a call goes and how. The list comes from the server with
+ * every target's reason; its order stays until the search text changes.
+ */
+import { h, patch } from "./dom.js";
+import { app, icon, face, lasted, since, announce, tick } from "./ui.js";
+import { AGENT_STATES, unavailable, how_sentence, error_sentence, first } from "./words.js";
+import { why_not, matches, call_view } from "./model.js";
+import { span, time_now, time_ms } from "./time.js";
+import { api_once } from "./api.js";
+import { follow } from "./follow.js";
+
+const KINDS = [
+	{ id: "all", word: "All" },
+	{ id: "user", word: "People" },
+	{ id: "queue", word: "Departments" },
+	{ id: "ivr", word: "Menus" },
+	{ id: "external", word: "Number" },
+];
+const SIGNS = { queue: "department", ivr: "menu", external: "number" };
+
+let d = null; // the dialog that is open
+const el = document.createElement("dialog");
+el.addEventListener("close", () => shut());
+document.body.append(el);
+
+/* ---- what the server offers ------------------------------------------------------------------- */
+
+function target(raw) {
+	const agent = raw.kind === "user" ? raw.state || raw.presence || "" : "";
+	const changed = time_ms(raw.since);
+	const t = {
+		raw,
+		kind: raw.kind,
+		id: raw.id ?? raw.number,
+		name: raw.name || raw.id || raw.number,
+		number: raw.number || "",
+		departments: raw.departments || [],
+		agent,
+		since: changed,
+		code: raw.reason || (raw.available === false ? "unavailable" : ""),
+		anyway: raw.selectable === true || raw.reason === "" || raw.available === true,
+	};
+	t.ok = raw.selectable ?? !t.code;
+	t.reason = t.code
+		? unavailable(t.code, {
+				...raw,
+				since: changed,
+				age: changed ? time_now() - changed : 0,
+				left: raw.left_ms,
+				reason_text: raw.away_reason,
+				opens: raw.opens,
+				limit: raw.limit,
+				class: raw.class,
+			})
+		: "";
+	return t;
+}
+
+function from_store() {
+	return [
+		...[...app.store.agents.values()]
+			.filter(a => a.number)
+			.map(a => ({
+				kind: "user",
+				id: a.user,
+				name: a.name,
+				number: a.number,
+				departments: a.queues,
+				state: a.state,
+				since: a.since,
+				reason:
+					a.state === "free"
+						? ""
+						: a.state === "talking"
+							? "busy"
+							: a.state,
+			})),
+		...[...app.store.queues.values()].map(q => ({
+			kind: "queue",
+			id: q.queue,
+			name: q.name,
+			number: q.number,
+		})),
+	];
+}
+
+/* Free longest first among people of the caller's department, then elsewhere, departments, menus. */
+function rank(t, department) {
+	const near = t.departments.includes(department) ? 0 : 1;
+	return { user: near, queue: 2, ivr: 3, external: 4 }[t.kind] ?? 5;
+}
+
+function sorted(list, department) {
+	return list
+		.map((t, i) => ({ t, i }))
+		.sort(
+			(a, b) =>
+				rank(a.t, department) - rank(b.t, department) ||
+				(a.t.since ?? Infinity) - (b.t.since ?? Infinity) ||
+				a.i - b.i,
+		)
+		.map(x => x.t);
+}
+
+/* What was typed, if it can be dialled. */
+function typed_number() {
+	const text = d.typed.trim(),
+		digits = text.replace(/[\s().\/-]/g, "");
+	return /^\+?[\d*#]{2,}$/.test(digits) ? digits : "";
+}
+
+function shown() {
+	const number = typed_number();
+	const list = d.targets.filter(
+		t =>
+			(d.kind === "all" || t.kind === d.kind) &&
+			(!d.typed.trim() || matches(d.typed, [t.name, t.number, ...t.departments])),
+	);
+	const named = t => (d.typed.trim() && matches(d.typed, [t.name]) ? 0 : 1);
+	list.sort((a, b) => named(a) - named(b)); // who is called so, before whose number is like that
+	const known = number && d.targets.some(t => t.number === number);
+	if (number && !known && (d.kind === "all" || d.kind === "external")) {
+		const judged = d.dialled.get(number);
+		list.unshift({
+			kind: "external",
+			id: number,
+			number,
+			name: `Dial ${d.typed.trim()}`,
+			dial: true,
+			departments: [],
+			ok: judged ? judged.ok : true,
+			reason: judged ? judged.reason : "",
+			code: judged?.code || "",
+			cls: judged?.raw.class,
+			raw: judged?.raw || {},
+		});
+	}
+	return { can: list.filter(t => t.ok), cannot: list.filter(t => !t.ok) };
+}
+
+const key_of = t => `${t.kind}:${t.id}`;
+
+function chosen() {
+	const { can, cannot } = shown();
+	return [...can, ...cannot].find(t => key_of(t) === d.mark) || null;
+}
+
+/* ---- what is drawn ---------------------------------------------------------------------------- */
+
+function right_side(t) {
+	if (!t.ok)
+		return [
+			h("div", null, t.reason),
+			t.kind === "queue" && h("div.sub", null, `${t.raw.waiting ?? 0} waiting`),
+		];
+	if (t.kind === "queue") {
+		const e = t.raw.estimate_ms;
+		return [
+			h(
+				"div",
+				{ class: e ? "c-wait" : "c-talk" },
+				e ? `About ${span(e)}` : "At once",
+			),
+			h("div.sub", null, `${t.raw.waiting ?? 0} waiting`),
+		];
+	}
+	if (t.kind === "ivr")
+		return [
+			h("div.c-talk", null, "Answers at once"),
+			h("div.sub", null, `ext. ${t.number}`),
+		];
+	if (t.kind === "external")
+		return [h("div.c-talk", null, "Allowed"), h("div.sub", null, t.cls || "outside")];
+	const state = AGENT_STATES[t.agent];
+	return [
+		h(
+			"div",
+			{ class: t.reason ? "c-ring" : "c-talk" },
+			t.reason || state?.word || "Free",
+		),
+		t.since && !t.reason && h("div.sub", null, "for ", since(t.since, true)),
+	];
+}
+
+function second_line(t) {
+	if (t.kind === "queue")
+		return t.raw.agents !== undefined
+			? `${t.raw.free ?? 0} of ${t.raw.agents} agents free${
+					t.raw.longest_wait_ms
+						? ` · longest wait ${span(t.raw.longest_wait_ms)}`
+						: ""
+				}`
+			: "Department";
+	if (t.kind === "ivr") return t.raw.about || "Menu";
+	if (t.kind === "external") return t.dial ? "Outside number" : t.number;
+	return (
+		[...t.departments, t.number && `ext. ${t.number}`].filter(Boolean).join(" · ") ||
+		"No department"
+	);
+}
+
+function option(t) {
+	const marked = key_of(t) === d.mark;
+	return h(
+		"div.opt",
+		{
+			key: key_of(t),
+			id: `opt-${key_of(t).replace(/[^\w]/g, "_")}`,
+			role: "option",
+			"aria-selected": marked,
+			"aria-disabled": t.ok ? null : "true",
+			onclick: () => {
+				mark(t);
+				draw();
+			},
+			ondblclick: () => send(),
+		},
+		face(t.name, {
+			dot:
+				t.kind === "user"
+					? AGENT_STATES[t.agent]?.dot || (t.ok ? "free" : "off")
+					: null,
+			sign: SIGNS[t.kind],
+		}),
+		h(
+			"div",
+			null,
+			h("div.clip", null, h("b", null, t.name)),
+			h("div.sub.clip", null, second_line(t)),
+		),
+		h("div", null, right_side(t)),
+	);
+}
+
+function mark(t) {
+	d.mark = t ? key_of(t) : "";
+}
+
+function plan(t) {
+	const owner = first(d.view.with) || "the agent",
+		name = t.dial ? t.number : first(t.name);
+	const ring = Math.round((t.raw.ring_ms ?? d.ring_ms ?? 20000) / 1000);
+	const chain = (t.raw.fallback || d.fallback || [])
+		.map(f => (typeof f === "string" ? f : f.name || f.kind))
+		.join(", then ");
+	const back = h(
+		"li",
+		null,
+		h("span.no", null, "3"),
+		h(
+			"div",
+			null,
+			"Not answered: ",
+			h("b", null, `${owner} keeps the call`),
+			chain && h("div.sub", null, `if ${owner} has gone: ${chain}`),
+		),
+	);
+	const steps =
+		d.how === "consult"
+			? [
+					`${name} is asked while the caller hears music`,
+					[h("b", null, "You hand over"), `, swap, or take back`],
+				]
+			: t.kind === "queue"
+				? [
+						`The caller waits in ${t.name}`,
+						[`${owner} is released at once`],
+					]
+				: [
+						[
+							`${t.kind === "user" ? `${name}’s phones ring` : `${name} is rung`} for up to `,
+							h("b", null, `${ring} s`),
+						],
+						[
+							`Answered: the caller is with ${name}, `,
+							h("b", null, `${owner} is released`),
+						],
+					];
+	return h(
+		"div.plan",
+		null,
+		h(
+			"div.top",
+			null,
+			face(t.dial ? "#" : t.name, { sign: SIGNS[t.kind] }),
+			h(
+				"div",
+				null,
+				h("h2", null, t.dial ? t.number : t.name),
+				h("p.sub", null, second_line(t)),
+			),
+		),
+		h(
+			"ol",
+			{ "aria-label": "What will happen" },
+			steps.map((s, i) =>
+				h("li", null, h("span.no", null, String(i + 1)), h("div", null, s)),
+			),
+			t.kind !== "queue" && back,
+		),
+		h(
+			"label",
+			null,
+			`A word for ${t.kind === "user" ? name : "whoever answers"}`,
+			h("textarea", {
+				maxlength: 400,
+				rows: 3,
+				value: d.word,
+				oninput: e => {
+					d.word = e.target.value;
+				},
+				placeholder: "What they should know before they answer",
+			}),
+			h(
+				"span.sub",
+				null,
+				"Shown before the call is answered. It stays with the case.",
+			),
+		),
+	);
+}
+
+function go_label(t) {
+	if (!t) return "Choose somebody";
+	const name = t.dial ? t.number : t.kind === "user" ? first(t.name) : t.name;
+	return d.how === "consult"
+		? `Ask ${name}`
+		: t.reason && t.ok
+			? `Ring ${name} anyway`
+			: `Send to ${name}`;
+}
+
+function option_list({ can, cannot }) {
+	if (d.loading) return h("div.bones", null, h("i"), h("i"), h("i"));
+	if (!can.length && !cannot.length)
+		return h(
+			"div.empty",
+			null,
+			h(
+				"p",
+				null,
+				d.kind === "external" && !d.typed
+					? "Type the number to dial."
+					: `Nobody and nothing is called “${d.typed}”.`,
+			),
+		);
+	return [
+		can.length > 0 && h("h3", { key: "can", role: "presentation" }, "Can take it now"),
+		can.map(option),
+		cannot.length > 0 &&
+			h("h3", { key: "cannot", role: "presentation" }, "Cannot take it now"),
+		cannot.map(option),
+	];
+}
+
+function header(v) {
+	return h(
+		"header",
+		null,
+		h("span.sign.t-talk", null, icon("transfer")),
+		h(
+			"div",
+			null,
+			h("h1", { id: "dlg-title" }, `Transfer ${v.customer}`),
+			h(
+				"p.sub.clip",
+				null,
+				v.with ? `with ${v.with} for ` : "for ",
+				since(v.started, true),
+				v.department && ` · ${v.department}`,
+				v.case_key && ` · case ${v.case_key}`,
+			),
+		),
+		h(
+			"button.btn.bare.icon",
+			{ type: "button", "aria-label": "Close", onclick: () => el.close() },
+			icon("x"),
+		),
+	);
+}
+
+function how_choice(v, t) {
+	const off = why_not(v, "consult"); // asking first may be impossible where sending is not
+	const choice = (id, word, name, tip) =>
+		h(
+			"label",
+			{ title: tip },
+			h("input", {
+				type: "radio",
+				name: "how",
+				value: id,
+				checked: d.how === id,
+				"aria-disabled": id === "consult" && off ? "true" : null,
+				onchange: () => {
+					d.how = id;
+					draw();
+				},
+			}),
+			h("span", null, icon(name), word),
+		);
+	return h(
+		"div.how",
+		null,
+		h(
+			"div.seg",
+			{ role: "radiogroup", "aria-label": "How" },
+			choice("blind", "Send now", "transfer", "Blind transfer"),
+			choice("consult", "Ask first", "consult", "Consult first (Alt A)"),
+		),
+		h(
+			"p.sub",
+			null,
+			how_sentence(d.how, first(v.with), t && !t.dial ? first(t.name) : ""),
+		),
+	);
+}
+
+function draw() {
+	if (!d) return;
+	const v = d.view,
+		lists = shown(),
+		order = [...lists.can, ...lists.cannot];
+	if (!order.some(t => key_of(t) === d.mark)) mark(lists.can[0] || null);
+	const t = chosen(),
+		gone = d.gone;
+	const off = gone || !t || !t.ok || d.sending;
+	const counts = id => d.targets.filter(x => x.kind === id).length;
+	patch(
+		el,
+		h(
+			"div.box",
+			{ onkeydown: keys },
+			header(v),
+			how_choice(v, t),
+			h(
+				"div.choose",
+				null,
+				h(
+					"div.find",
+					null,
+					h(
+						"label.field",
+						null,
+						icon("search"),
+						h("input", {
+							type: "text",
+							id: "who",
+							role: "combobox",
+							"aria-expanded": "true",
+							"aria-controls": "targets",
+							"aria-autocomplete": "list",
+							"aria-label": "Name, department or number",
+							placeholder: "Name, department or number",
+							autocomplete: "off",
+							spellcheck: "false",
+							"aria-activedescendant": t
+								? `opt-${key_of(t).replace(/[^\w]/g, "_")}`
+								: null,
+							value: d.typed,
+							oninput: e => {
+								d.typed = e.target.value;
+								d.mark = "";
+								d.error = "";
+
+								draw();
+							},
+						}),
+					),
+					h(
+						"div.kinds",
+						{ role: "group", "aria-label": "Kind" },
+						KINDS.map((k, i) =>
+							h(
+								"button",
+								{
+									type: "button",
+									"aria-pressed":
+										d.kind === k.id,
+									title: `Alt ${i + 1}`,
+									onclick: () => {
+										d.kind = k.id;
+										d.mark = "";
+										draw();
+										el.querySelector(
+											"#who",
+										).focus();
+									},
+								},
+								k.word,
+								counts(k.id) > 0 &&
+									k.id !== "external" &&
+									h(
+										"span.num",
+										null,
+										` ${counts(k.id)}`,
+									),
+							),
+						),
+					),
+					h(
+						"div.opts",
+						{
+							id: "targets",
+							role: "listbox",
+							"aria-label": "Targets",
+						},
+						option_list(lists),
+					),
+				),
+				t ? plan(t) : h("div.plan"),
+			),
+			h(
+				"footer",
+				null,
+				d.error && h("p.notice.bad", { role: "alert" }, d.error),
+				t &&
+					t.kind !== "queue" &&
+					h(
+						"p.sub.fine",
+						null,
+						`Not answered: ${first(v.with) || "the agent"} keeps the call`,
+					),
+				h(
+					"span.sub.hints",
+					null,
+					h("kbd", null, "↑"),
+					h("kbd", null, "↓"),
+					" choose ",
+					h("kbd", null, "Alt A"),
+					" ask first ",
+					h("kbd", null, "Esc"),
+					" close",
+				),
+				h("span.grow"),
+				h(
+					"button.btn",
+					{ type: "button", onclick: () => el.close() },
+					"Not now",
+				),
+				h(
+					"button.btn.go",
+					{
+						type: "button",
+						"aria-disabled": off ? "true" : null,
+						onclick: () => send(),
+						title: gone || (t && !t.ok ? t.reason : null),
+					},
+					gone ||
+						(t && !t.ok
+							? t.reason
+							: [
+									icon(
+										d.how === "consult"
+											? "consult"
+											: "transfer",
+									),
+									go_label(t),
+									h("kbd", null, "Enter"),
+								]),
+				),
+			),
+		),
+	);
+	el.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+	tick(el);
+}
+
+/* ---- keys, sending ---------------------------------------------------------------------------- */
+
+function step(by) {
+	const { can, cannot } = shown(),
+		order = [...can, ...cannot];
+	const i = order.findIndex(t => key_of(t) === d.mark);
+	mark(order[Math.min(order.length - 1, Math.max(0, i + by))]);
+	draw();
+}
+
+function keys(e) {
+	const field = e.target.id === "who";
+	if ((e.key === "ArrowDown" || e.key === "ArrowUp") && field) {
+		e.preventDefault();
+		step(e.key === "ArrowDown" ? 1 : -1);
+	} else if (e.key === "Enter" && field && !e.isComposing) {
+		e.preventDefault();
+		send();
+	} else if (e.altKey && e.code === "KeyA") {
+		e.preventDefault();
+		d.how = d.how === "consult" ? "blind" : "consult";
+		draw();
+	} else if (e.altKey && /^Digit[1-5]$/.test(e.code)) {
+		e.preventDefault();
+		d.kind = KINDS[Number(e.code[5]) - 1].id;
+		d.mark = "";
+		draw();
+	}
+}
+
+async function send() {
+	const t = chosen(),
+		mine = d;
+	if (!t || d.sending) return;
+	if (!t.ok) {
+		d.error = `${t.name}: ${t.reason}`;
+		return draw();
+	}
+	d.sending = true;
+	d.error = "";
+	draw();
+	try {
+		const answer = await api_once(`calls/${d.call.id}/transfer`, {
+			number: t.number,
+		});
+		announce(
+			`${d.how === "consult" ? "Asking" : "Sending to"} ${t.dial ? t.number : t.name}.`,
+		);
+		follow(mine.view, answer);
+		if (d === mine) el.close();
+	} catch (e) {
+		if (d !== mine) return;
+		d.sending = false;
+		d.error = error_sentence(e);
+		draw();
+	}
+}
+
+function shut() {
+	const call = d?.call;
+	d = null;
+	if (call)
+		(
+			document.querySelector(`[data-main="${CSS.escape(call.id)}"]`) ||
+			document.querySelector(".calls.live tr[tabindex='0']") ||
+			document.querySelector(".main")
+		)?.focus();
+}
+
+/* The store changed: is the call still there, and may it still move? */
+export function changed() {
+	if (!d) return;
+	const raw = app.store.calls.get(d.call.id);
+	const before = d.gone;
+	d.gone = !raw ? "The call has ended" : "";
+	if (raw) d.view = call_view(raw);
+	const code = raw && why_not(d.view, "transfer");
+	if (code && !d.retry)
+		d.gone =
+			code === "transfer_running"
+				? "Another transfer is running"
+				: "It cannot move now";
+	if (d.gone !== before || raw !== d.call.raw) {
+		d.call = { id: d.call.id, raw };
+		draw();
+	}
+}
+
+/* Opens the dialog for a call. `retry`: a transfer of it is running or has failed. */
+export function open(v, { retry } = {}) {
+	d = {
+		call: { id: v.id, raw: v.raw },
+		view: v,
+		how: "blind",
+		kind: "all",
+		typed: "",
+		word: "",
+		mark: "",
+		error: "",
+		targets: [],
+		loading: true,
+		sending: false,
+		dialled: new Map(),
+		retry: !!retry,
+		gone: "",
+	};
+	el.setAttribute("aria-labelledby", "dlg-title");
+	const mine = d;
+	draw();
+	if (!el.open) el.showModal();
+	el.querySelector("#who").focus();
+	d.targets = sorted(from_store().map(target), v.department);
+	d.loading = false;
+	draw();
+}

@@ -1,0 +1,4 @@
+# The panel: its modules under node, and all of it in a browser against the built daemon.
+panel_tests = tests/panel/test_unit.sh tests/panel/test_panel.py
+TESTS += $(panel_tests)
+EXTRA_DIST += $(panel_tests) tests/panel/browser.py tests/panel/unit.test.mjs

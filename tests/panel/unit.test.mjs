@@ -1,0 +1,542 @@
+/*
+ * unit: what the panel computes without a browser: the store, durations, sentences, what is shown of
+ * a call, and where the bars of a drawn conversation go.
+ */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+
+const SRC = new URL("../../src/panel/", import.meta.url);
+const load = name => import(new URL(name, SRC));
+
+const { store_new, store_snapshot, store_change } = await load("store.js");
+const { clock, span, exact, time_set, time_now, time_stop, time_go } = await load("time.js");
+const words = await load("words.js");
+const model = await load("model.js");
+const { score_layout, heard, ticks, zoom, pan, missed } = await load("score.js");
+
+const T0 = Date.parse("2026-11-21T14:00:00.000Z");
+const at = s => new Date(T0 + 1000 * s).toISOString();
+
+function call(id, more = {}) {
+	return {
+		id,
+		conversation: `c-${id}`,
+		kind: "inbound",
+		state: "talking",
+		table_state: "TALK",
+		interval: "talking",
+		customer: { name: "Harbour Dental", number: "+12025550143" },
+		with: { user: "carol", name: "Carol Diaz", number: "103" },
+		started_at: at(0),
+		since: at(8),
+		queue: null,
+		department: null,
+		transfer: null,
+		recording: "off",
+		case: null,
+		parties: [
+			{
+				role: "owner",
+				user: "carol",
+				name: "Carol Diaz",
+				state: "up",
+				direction: "out",
+			},
+		],
+		can: { transfer: true, cancel: "no_transfer", hangup: true },
+		...more,
+	};
+}
+
+const transfer = more => ({
+	id: "x1",
+	call: "1.1",
+	kind: "blind",
+	via: "panel",
+	asker: "sam",
+	stage: "ringing",
+	outcome: null,
+	cause: null,
+	sip_status: 0,
+	target: { kind: "user", name: "bob", number: "102" },
+	asked_at: at(60),
+	ringing_at: at(61),
+	ended_at: null,
+	next: null,
+	...more,
+});
+
+/* ---- store ------------------------------------------------------------------------------------- */
+
+test("a snapshot keeps the objects that did not change, and counts those that did", () => {
+	const a = store_snapshot(store_new(), {
+		calls: [call("1.1"), call("2.1")],
+		agents: [],
+		queues: [],
+	});
+	const b = store_snapshot(a, {
+		calls: [call("1.1"), call("2.1", { state: "held" }), call("3.1")],
+		agents: [],
+		queues: [],
+	});
+	assert.equal(a.calls.get("1.1"), b.calls.get("1.1"));
+	assert.notEqual(a.calls.get("2.1"), b.calls.get("2.1"));
+	assert.equal(b.changes - a.changes, 2);
+	const c = store_snapshot(b, { calls: [call("3.1")], agents: [], queues: [] });
+	assert.deepEqual([...c.calls.keys()], ["3.1"]);
+	assert.equal(c.changes - b.changes, 2);
+});
+
+test("changes replace rows by id and leave the old state alone", () => {
+	const a = store_snapshot(store_new(), {
+		calls: [call("1.1")],
+		agents: [{ user: "bob", state: "free" }],
+		queues: [],
+	});
+	const b = store_change(
+		a,
+		"call",
+		call("1.1", { state: "transferring", transfer: transfer() }),
+	);
+	assert.equal(a.calls.get("1.1").state, "talking");
+	assert.equal(b.calls.get("1.1").state, "transferring");
+	assert.equal(b.transfers.get("x1").stage, "ringing");
+	assert.equal(b.agents, a.agents, "what is not about agents leaves them alone");
+	const c = store_change(b, "call_gone", { id: "1.1" });
+	assert.equal(c.calls.size, 0);
+	assert.equal(c.transfers.size, 1, "how a transfer ended outlives its call");
+	assert.equal(store_change(c, "call_gone", { id: "1.1" }), c);
+	assert.equal(store_change(c, "news", {}), c, "an event of a newer server changes nothing");
+});
+
+test("of transfers that are over only the latest stay", () => {
+	let s = store_new();
+	for (let i = 0; i < 400; i++)
+		s = store_change(s, "transfer", transfer({ id: `t${i}`, outcome: "failed" }));
+	s = store_change(s, "transfer", transfer({ id: "runs" }));
+	assert.ok(
+		s.transfers.size <= 202 &&
+			s.transfers.has("runs") &&
+			s.transfers.has("t399") &&
+			!s.transfers.has("t0"),
+	);
+});
+
+/* ---- time -------------------------------------------------------------------------------------- */
+
+test("durations in columns, in sentences, and to the millisecond", () => {
+	assert.equal(clock(421000), "07:01");
+	assert.equal(clock(4027999), "1:07:07");
+	assert.equal(span(421000), "7:01");
+	assert.equal(span(7000), "0:07");
+	assert.equal(span(-5), "0:00");
+	assert.equal(exact(64007), "1:04.007");
+});
+
+test("the server's clock runs on, stops when the connection is lost, and catches up", () => {
+	time_set(T0);
+	assert.ok(Math.abs(time_now() - T0) < 1000);
+	const then = time_stop();
+	assert.equal(time_now(), then);
+	time_go();
+	time_set(T0 + 60000);
+	assert.ok(time_now() >= T0 + 60000);
+});
+
+/* ---- words ------------------------------------------------------------------------------------- */
+
+const X = {
+	customer: "Harbour Dental",
+	owner: "Carol Diaz",
+	target: "Bob Meyer",
+	target_kind: "user",
+	stage: "ringing",
+	owner_left: false,
+};
+
+test("each stage says who hears whom", () => {
+	const say = more => words.stage_sentence({ ...X, ...more });
+	assert.equal(
+		say({}),
+		"Bob’s phone is ringing. Harbour Dental hears music; Carol is still on the line.",
+	);
+	assert.equal(
+		say({ stage: "consulting" }),
+		"Carol and Bob are talking. Harbour Dental hears music.",
+	);
+	assert.equal(
+		say({ stage: "swapped" }),
+		"Carol is talking with Harbour Dental. Bob is on hold.",
+	);
+	assert.equal(say({ stage: "joining" }), "Bob answered. Connecting Harbour Dental.");
+	assert.equal(
+		say({ owner_left: true }),
+		"Carol has gone. Harbour Dental hears music while Bob’s phone rings.",
+	);
+	assert.equal(
+		say({
+			stage: "queued",
+			target: "Sales",
+			target_kind: "queue",
+			position: 2,
+			estimate: 40000,
+			owner_left: true,
+		}),
+		"Harbour Dental waits in Sales, 2nd in line, about 0:40. Carol was released.",
+	);
+});
+
+test("each outcome of the ledger says who has the caller", () => {
+	const say = more => words.outcome_sentence({ ...X, has: "Carol Diaz", ...more });
+	assert.equal(
+		say({ outcome: "completed", has: "" }).text,
+		"Harbour Dental is talking with Bob Meyer. Carol was released.",
+	);
+	const causes = {
+		busy: "Bob’s phone is busy.",
+		declined: "Bob declined.",
+		no_answer: "Bob did not answer within 20 s.",
+		unreachable: "Bob’s phone cannot be reached.",
+		media_incompatible: "Bob’s phone and the caller share no audio format.",
+		auth: "The line refused our sign-in.",
+		loop: "The number leads back to segue.",
+		internal: "Something broke on our side.",
+	};
+	for (const [cause, text] of Object.entries(causes)) {
+		const o = say({ outcome: "failed", cause, rang: 20000 });
+		assert.equal(o.text, `${text} Carol keeps Harbour Dental.`);
+		assert.deepEqual([o.tone, o.again], ["bad", true]);
+	}
+	assert.equal(
+		say({ outcome: "cancelled", by: "You" }).text,
+		"You cancelled. Carol keeps Harbour Dental.",
+	);
+	assert.equal(
+		say({ outcome: "abandoned" }).text,
+		"Harbour Dental hung up before Bob answered. Nobody was connected.",
+	);
+	assert.equal(
+		say({ outcome: "recalled" }).text,
+		"Nobody answered. Carol has Harbour Dental back.",
+	);
+	assert.equal(
+		say({
+			outcome: "fell_back",
+			cause: "no_answer",
+			fallback_kind: "queue",
+			has: "Sales",
+		}).text,
+		"Bob did not answer. Harbour Dental waits in Sales.",
+	);
+});
+
+test("no code of the server is ever shown raw", () => {
+	for (const code of [
+		"not_answered",
+		"no_agent",
+		"in_menu",
+		"transfer_running",
+		"voicemail",
+		"ended",
+		"fax",
+		"not_permitted",
+		"something_new",
+	]) {
+		assert.ok(!/_/.test(words.off_label(code)), code);
+		assert.ok(
+			/^[A-Z].*\.$/.test(
+				words.off_sentence(code, { with: "Hugo Marsh", customer: "X" }),
+			),
+			code,
+		);
+	}
+	for (const outcome of [
+		"completed",
+		"failed",
+		"cancelled",
+		"abandoned",
+		"recalled",
+		"fell_back",
+		"something_new",
+	])
+		assert.ok(
+			!/undefined|_/.test(words.outcome_sentence({ ...X, outcome }).text),
+			outcome,
+		);
+});
+
+test("first names: of people, not of companies or numbers", () => {
+	assert.equal(words.first("Bob Meyer"), "Bob");
+	assert.equal(words.first("+44 20 7946 0132"), "+44 20 7946 0132");
+	assert.equal(words.first("Priya"), "Priya");
+	assert.deepEqual([1, 2, 3, 4, 11, 12, 21, 102].map(words.nth), [
+		"1st",
+		"2nd",
+		"3rd",
+		"4th",
+		"11th",
+		"12th",
+		"21st",
+		"102nd",
+	]);
+});
+
+/* ---- what is shown of a call ------------------------------------------------------------------- */
+
+test("the place of Transfer follows the call: transfer, cancel, hand over", () => {
+	const verb = raw => model.main_verb(model.call_view(raw));
+	assert.equal(verb(call("1.1")), "transfer");
+	assert.equal(
+		verb(
+			call("1.1", {
+				state: "transferring",
+				transfer: transfer(),
+				can: { transfer: "transfer_running", cancel: true },
+			}),
+		),
+		"cancel",
+	);
+	assert.equal(
+		verb(
+			call("1.1", {
+				state: "consulting",
+				interval: "consulting",
+				transfer: transfer({ kind: "consult", stage: "answered" }),
+				can: { transfer: "transfer_running", cancel: true, complete: true },
+			}),
+		),
+		"complete",
+	);
+});
+
+test("a verb is allowed, or says why not; the role comes first", () => {
+	const v = model.call_view(call("1.1", { can: { transfer: "not_answered", hangup: true } }));
+	assert.equal(model.why_not(v, "transfer"), "not_answered");
+	assert.equal(model.why_not(v, "hangup"), "");
+	assert.notEqual(
+		model.why_not(v, "swap"),
+		"",
+		"what the server does not list is not allowed",
+	);
+	model.model_permissions(["view"]);
+	assert.equal(model.why_not(v, "hangup"), "not_permitted");
+	model.model_permissions(null);
+});
+
+test("the stages of a transfer, from the call", () => {
+	const stage = (t, more) => model.transfer_view(transfer(t), call("1.1", more)).stage;
+	assert.equal(stage({}), "ringing");
+	assert.equal(
+		stage({ kind: "consult", stage: "answered" }, { state: "consulting" }),
+		"consulting",
+	);
+	assert.equal(
+		stage({ kind: "consult", stage: "answered" }, { state: "talking" }),
+		"swapped",
+	);
+	assert.equal(stage({ stage: "answered" }), "joining");
+	assert.equal(
+		stage(
+			{ target: { kind: "queue", name: "sales" } },
+			{ queue: { name: "sales", position: 1 } },
+		),
+		"queued",
+	);
+	assert.equal(
+		model.transfer_view(transfer(), call("1.1", { parties: [] })).owner_left,
+		true,
+	);
+});
+
+test("search: any word start, accents ignored, digits anywhere in a number", () => {
+	assert.ok(model.matches("ferr", ["Tomás Ferreira"]));
+	assert.ok(model.matches("tomas", ["Tomás Ferreira"]));
+	assert.ok(model.matches("fer tom", ["Tomás Ferreira"]));
+	assert.ok(!model.matches("reira", ["Tomás Ferreira"]));
+	assert.ok(model.matches("0143", ["Harbour Dental", "+12025550143"]));
+	assert.ok(model.matches("", ["anything"]));
+	assert.ok(!model.matches("x", []));
+});
+
+/* ---- the drawn conversation ------------------------------------------------------------------- */
+
+const seg = (id, seq, kind, who, from, answered, to, intervals, more = {}) => ({
+	id,
+	seq,
+	kind,
+	who,
+	number: null,
+	offered_at: at(from),
+	answered_at: answered === null ? null : at(answered),
+	ended_at: to === null ? null : at(to),
+	outcome: "done",
+	intervals: intervals.map(([state, a, b]) => ({
+		state,
+		started_at: at(a),
+		ended_at: at(b),
+	})),
+	...more,
+});
+
+const CONVERSATION = {
+	started: T0,
+	ended: T0 + 100000,
+	customer: "Priya",
+	segments: [
+		seg("s1", 1, "agent", "alice", 0, 10, 60, [
+			["ringing", 0, 10],
+			["talking", 10, 40],
+			["holding", 40, 60],
+		]),
+		seg("s2", 2, "agent", "dan", 40, null, 50, [["ringing", 40, 50]], {
+			outcome: "busy",
+			sip_cause: 486,
+		}),
+		seg(
+			"s3",
+			3,
+			"agent",
+			"bob",
+			50,
+			60,
+			100,
+			[
+				["ringing", 50, 60],
+				["talking", 60, 100],
+			],
+			{ transfer_id_in: "x2" },
+		),
+	],
+	transfers: [
+		{
+			id: "x1",
+			from_segment_id: "s1",
+			to_segment_id: "s2",
+			asked_at: at(40),
+			ended_at: at(50),
+			outcome: "failed",
+			cause: "busy",
+		},
+		{
+			id: "x2",
+			from_segment_id: "s1",
+			to_segment_id: "s3",
+			asked_at: at(50),
+			joined_at: at(60),
+			ended_at: at(60),
+			outcome: "completed",
+		},
+	],
+};
+
+test("lanes in order of appearance, bars to scale", () => {
+	const s = score_layout(CONVERSATION, T0 + 100000, who => who);
+	assert.deepEqual(
+		s.lanes.map(l => l.name),
+		["Priya", "alice", "dan", "bob"],
+	);
+	assert.deepEqual(
+		s.lanes[1].bars.map(b => [b.state, b.x, b.w]),
+		[
+			["ringing", 0, 10],
+			["talking", 10, 30],
+			["holding", 40, 20],
+		],
+	);
+	assert.equal(s.lanes[2].bars[0].state, "missed");
+	assert.ok(missed(s.lanes[2].bars[0].segment));
+});
+
+test("what the customer heard has no gap and adds up to the whole", () => {
+	const s = score_layout(CONVERSATION, T0 + 100000, who => who),
+		bars = s.lanes[0].bars;
+	assert.deepEqual(
+		bars.map(b => b.state),
+		["ringing", "talking", "holding", "talking"],
+	);
+	assert.equal(
+		bars.reduce((n, b) => n + b.to - b.from, 0),
+		100000,
+	);
+	for (let i = 1; i < bars.length; i++) assert.equal(bars[i].from, bars[i - 1].to);
+});
+
+test("nobody there is a gap of its own: limbo", () => {
+	assert.deepEqual(
+		heard(
+			[{ kind: "agent", bars: [{ state: "talking", from: 0, to: 10 }] }],
+			0,
+			30,
+		).map(b => [b.state, b.to - b.from]),
+		[
+			["talking", 10],
+			["limbo", 20],
+		],
+	);
+});
+
+test("arrows go from who gives to who receives, when it happened", () => {
+	const [failed, done] = score_layout(CONVERSATION, T0 + 100000, who => who).moves;
+	assert.deepEqual(
+		[failed.n, failed.bad, failed.from, failed.to, failed.x],
+		[1, true, 1, 2, 40],
+	);
+	assert.deepEqual([done.n, done.bad, done.from, done.to, done.x], [2, false, 1, 3, 60]);
+});
+
+test("a call that goes on grows at its end; nothing is thinner than can be seen", () => {
+	const c = {
+		...CONVERSATION,
+		ended: null,
+		segments: [seg("s1", 1, "agent", "alice", 0, 0.01, null, [["ringing", 0, 0.01]])],
+		transfers: [],
+	};
+	const s = score_layout(c, T0 + 200000, who => who),
+		bars = s.lanes[1].bars;
+	assert.ok(bars[0].w > 0.2 && bars[0].to - bars[0].from === 10);
+	assert.equal(bars.at(-1).to, T0 + 200000);
+	assert.equal(bars.at(-1).state, "talking");
+});
+
+test("zoom and pan stay inside the whole; the axis has round marks", () => {
+	assert.deepEqual(zoom([0, 1], 0.5), [0.25, 0.75]);
+	assert.deepEqual(zoom([0.25, 0.75], 10), [0, 1]);
+	assert.deepEqual(pan([0.25, 0.75], 9), [0.5, 1]);
+	assert.deepEqual(
+		ticks(0, 660000).map(t => t.text),
+		["0:00", "2:00", "4:00", "6:00", "8:00", "10:00"],
+	);
+	const near = score_layout(CONVERSATION, T0 + 100000, who => who, [0.4, 0.6]);
+	assert.equal(near.lanes[1].bars[2].x, 0);
+	assert.equal(Math.round(near.lanes[1].bars[2].w), 100);
+});
+
+/* ---- the files themselves ---------------------------------------------------------------------- */
+
+test("no file brings markup, inline style or an address of elsewhere into the page", () => {
+	for (const name of readdirSync(SRC).filter(n => n.endsWith(".js"))) {
+		const text = readFileSync(new URL(name, SRC), "utf8");
+		assert.ok(
+			!/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/.test(
+				text,
+			),
+			name,
+		);
+		assert.ok(!/https?:\/\/(?!www\.w3\.org)/.test(text), name);
+		assert.ok(text.startsWith("/*"), `${name} opens with what it promises`);
+	}
+	const page = readFileSync(new URL("index.html", SRC), "utf8");
+	assert.ok(!/ style=|<style|<script(?![^>]* src=)| on[a-z]+=/.test(page));
+});
+
+test("every file that a file imports is there and is installed", () => {
+	const made = readFileSync(new URL("local.mk", SRC), "utf8");
+	for (const name of readdirSync(SRC).filter(n => n !== "local.mk")) {
+		assert.ok(made.includes(`src/panel/${name}`), `${name} is in local.mk`);
+		for (const [, other] of readFileSync(new URL(name, SRC), "utf8").matchAll(
+			/(?:from|import\()\s*"\.\/([\w.]+)"/g,
+		))
+			assert.ok(readdirSync(SRC).includes(other), `${name} imports ${other}`);
+	}
+});
