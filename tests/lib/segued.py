@@ -12,6 +12,7 @@ error, or holds calls that no test owns.
 import ctypes
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -46,15 +47,17 @@ def program(name):
 
 
 def free_port(ip="127.0.0.1"):
-    """A port that is free on UDP and TCP."""
+    """A port that is free on UDP and TCP, and is not one of those that the kernel gives to whoever
+    asks for any: such a port could be gone again before it is used."""
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     for _ in range(200):
+        port = random.randrange(10000, 20000)
         with socket.socket(family, socket.SOCK_STREAM) as t, \
                 socket.socket(family, socket.SOCK_DGRAM) as u:
-            t.bind((ip, 0))
             try:
-                u.bind((ip, t.getsockname()[1]))
-                return t.getsockname()[1]
+                t.bind((ip, port))
+                u.bind((ip, port))
+                return port
             except OSError:
                 continue
     raise OSError("no free port")

@@ -34,21 +34,36 @@ PR_SET_PDEATHSIG = 1
 CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 
 
-def rtp_range():
-    """The first of RTP_PORTS free UDP ports, below those that the kernel gives out."""
-    while True:
-        base = random.randrange(20000, 32000, RTP_PORTS)
+class Ports:
+    """The ports of a phone: a block below those that the kernel gives out. Nobody else takes it while
+    its first port is held here."""
+    FIRST, LAST, SIZE = 20000, 32000, 24
+
+    def __init__(self):
+        self.guard = None
+        while self.guard is None:
+            base = random.randrange(self.FIRST, self.LAST, self.SIZE)
+            self.guard = self._held(base)
+        # a phone may take the port after its SIP port as well, for TLS
+        self.sip, self.control, self.rtp = base + 1, base + 3, base + self.SIZE - RTP_PORTS
+
+    def _held(self, base):
+        """The socket that holds the block, or None if something in it is taken."""
         socks = []
         try:
-            for port in range(base, base + RTP_PORTS):
-                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                socks[-1].bind(("127.0.0.1", port))
-            return base
+            for port in range(base, base + self.SIZE):
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    socks.append(socket.socket(socket.AF_INET, kind))
+                    socks[-1].bind(("127.0.0.1", port))
+            return socks.pop(0)
         except OSError:
-            continue
+            return None
         finally:
             for s in socks:
                 s.close()
+
+    def close(self):
+        self.guard.close()
 
 
 def connect(family, address, proc):
@@ -76,7 +91,7 @@ class Phone:
             i, lab.next_user = lab.next_user, lab.next_user + 1
         self.user, self.number, self.password = f"u{i:03d}", str(2000 + i), f"pw-u{i:03d}"
         self.name = f"{self.kind} {self.user}"
-        self.port, self.rtp = segued.free_port(), rtp_range()
+        self.ports = Ports()
         self.home = os.path.join(lab.dir, f"{self.kind}-{self.user}")
         os.makedirs(self.home)
         self.lines, self.read_to, self.cond = [], 0, threading.Condition()
@@ -142,6 +157,7 @@ class Phone:
                 self.proc.wait()
         if self.sound:
             self.sound.close()
+        self.ports.close()
 
     # -- what it says ----------------------------------------------------------------------
 
@@ -185,7 +201,7 @@ class Phone:
 
     def owns(self, port):
         """Is that one of its RTP ports?"""
-        return self.rtp <= port < self.rtp + RTP_PORTS
+        return self.ports.rtp <= port < self.ports.rtp + RTP_PORTS
 
     def uri(self, number):
         return f"sip:{number}@{self.lab.domain}"
@@ -204,14 +220,14 @@ class Linphone(Phone):
         proxy = f"<sip:{self.lab.ip}:{self.lab.port};transport=udp>"
         self.write(".local/share/linphone/keep", "")  # it does not make the directory itself
         rc = self.write("rc", f"""[sip]
-sip_port={self.port}
+sip_port={self.ports.sip}
 sip_tcp_port=0
 sip_tls_port=0
 use_ipv6=0
 guess_hostname=0
 default_proxy=0
 [rtp]
-audio_rtp_port={self.rtp}-{self.rtp + RTP_PORTS - 1}
+audio_rtp_port={self.ports.rtp}-{self.ports.rtp + RTP_PORTS - 1}
 [sound]
 echocancellation=0
 alsadev=ear
@@ -325,12 +341,11 @@ class Baresip(Phone):
     kind = "baresip"
 
     def start(self):
-        self.ctrl = segued.free_port()
         modules = os.path.join("/usr/lib", "baresip", "modules")
         self.sound = sound.Card(self.home, self.tone)
-        self.write("config", f"""sip_listen 127.0.0.1:{self.port}
+        self.write("config", f"""sip_listen 127.0.0.1:{self.ports.sip}
 net_interface 127.0.0.1
-rtp_ports {self.rtp}-{self.rtp + RTP_PORTS - 1}
+rtp_ports {self.ports.rtp}-{self.ports.rtp + RTP_PORTS - 1}
 audio_source alsa,mouth
 audio_player alsa,ear
 audio_alert aubridge,x
@@ -341,14 +356,14 @@ module ctrl_tcp.so
 module g711.so
 module aubridge.so
 module alsa.so
-ctrl_tcp_listen 127.0.0.1:{self.ctrl}
+ctrl_tcp_listen 127.0.0.1:{self.ports.control}
 """)
         self.write("contacts", "")
         self.write("accounts", f"<sip:{self.user}@{self.lab.domain}>;regint=300;"
                    f"auth_user={self.user};auth_pass={self.password};answermode=manual;"
                    f'outbound="sip:{self.lab.ip}:{self.lab.port};transport=udp"\n')
         self.spawn("baresip", "-f", self.home)
-        self.sock = connect(socket.AF_INET, ("127.0.0.1", self.ctrl), self.proc)
+        self.sock = connect(socket.AF_INET, ("127.0.0.1", self.ports.control), self.proc)
         threading.Thread(target=self._events, daemon=True).start()
         self.do("listcalls")  # events that come before it has taken our connection are lost
         self.says("^listcalls: done")
@@ -426,9 +441,9 @@ class Twinkle(Phone):
     def start(self):
         # it plays no tones: starting one races with an answer that comes at once, and writes to
         # freed memory (found with valgrind)
-        self.write(".twinkle/twinkle.sys", f"""sip_port={self.port}
-sip_udp_port={self.port}
-rtp_port={self.rtp}
+        self.write(".twinkle/twinkle.sys", f"""sip_port={self.ports.sip}
+sip_udp_port={self.ports.sip}
+rtp_port={self.ports.rtp}
 dev_ringtone=alsa:null
 dev_speaker=alsa:ear
 dev_mic=alsa:mouth
@@ -537,13 +552,13 @@ class Cast:
                 return scene(lab, *self.ready(roles))
             except Exception:
                 crashed = [p for p in (self.phones[i] for i in roles) if p.crashed(self.REAPED)]
+                for i in roles:  # they may be left in the middle of calls
+                    self.replace(i)
                 if not crashed or not left:
                     raise
             for p in crashed:
                 tap.say(f"{p.name} crashed (signal {-p.ended_with()}), the scene is played again\n"
                         + p.last_words())
-            for i in roles:
-                self.replace(i)
 
     def close(self):
         for phone in self.phones:

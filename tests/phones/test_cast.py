@@ -124,6 +124,7 @@ def other_failures(stage):
         scene = scene_that(death)
         with cast(stage) as c, said() as out:
             assert "did not say" in fails(lambda: c.play(stage, scene, 0)), death
+            assert c.phones[0] is not scene.seen[0], "the next scene gets phones left in a call"
         assert len(scene.seen) == 1, (death, scene.seen)
         assert not out.getvalue(), (death, out.getvalue())
 
