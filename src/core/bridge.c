@@ -274,6 +274,27 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 	own_offer_failed(c, k, l, e->status);
 }
 
+/* ---- nobody but music ------------------------------------------------------------------------ */
+
+/* Answers a caller whom nobody has answered yet; a media engine is at the other end. A reliable 1xx
+ * may have settled the session: then a bare 200, and the caller is held as anybody else is. */
+void bridge_play(struct core *c, struct leg *l)
+{
+	bool wants_offer = l->oa == OA_RECV_NONE;
+	struct action *a = act_add(c, ACT_ANSWER, l->id);
+
+	a->status = 200;
+	leg_set_state(c, l, LEG_ANSWERED);
+	if (l->oa != OA_RECV && !wants_offer)
+		return;
+	a->from = ID_MUSIC;
+	a->dir = wants_offer ? SDP_DIR_SENDRECV : SDP_DIR_AS_IS;
+	l->offered = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
+	l->oa = wants_offer ? OA_GIVEN : OA_IDLE;
+	if (!wants_offer)
+		l->given = l->offered;
+}
+
 /* ---- the reconciler -------------------------------------------------------------------------- */
 
 /* l was given what p said last, in the direction that p wants. */

@@ -114,6 +114,7 @@ struct core_config {
 	bool withdraw_away;   /* an offer that rings is withdrawn when its agent sets away (E-113) */
 
 	/* media */
+	bool can_play;         /* there are media engines: a caller can be answered into music */
 	enum hears ring_hears; /* MUSIC or RINGBACK: for who is held while somebody rings for them */
 
 	/* policy */

@@ -389,6 +389,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l);
 /* bridge.c */
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b);
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b);
+void bridge_play(struct core *c, struct leg *l);
 bool bridge_run(struct core *c, struct call *k); /* true if it did something */
 void bridge_offer(struct core *c, struct call *k, struct leg *l);
 void bridge_done(struct core *c, struct call *k, struct leg *l);

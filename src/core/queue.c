@@ -162,6 +162,7 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 	str_set(w->except, except ? except : "");
 	w->except_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
 	w->xfer = k->xfer.id;
+	str_set(k->music, q->row.music);
 	queue_note(c, k, "queue_entered", "number", q->row.number);
 	waiter_add(c, k, q);
 	call_post(k, Q_IN);
@@ -313,16 +314,22 @@ void v_close_queued(struct core *c, struct call *k)
 	xfer_close_completed(c, k, &k->wait.seg_id);
 }
 
-/* A caller who has not been answered hears that he has arrived. */
+/* A caller who has not been answered yet is answered into music, or hears it ring: never silence. */
 void v_welcome(struct core *c, struct call *k)
 {
 	struct leg *l = call_role(k, ROLE_KEPT);
 
+	const struct dir_queue *q = directory_queue(c, k->wait.queue);
+
 	bridge_hold(c, k, l, NULL);
-	if (l == NULL || l->state != LEG_NEW)
+	if (l == NULL || (l->state != LEG_NEW && l->state != LEG_EARLY))
 		return;
-	act_add(c, ACT_PROGRESS, l->id)->status = 180;
-	leg_set_state(c, l, LEG_EARLY);
+	if (c->cfg.can_play && q && q->row.entry == ENTRY_ANSWER) {
+		bridge_play(c, l);
+	} else if (l->state == LEG_NEW) {
+		act_add(c, ACT_PROGRESS, l->id)->status = 180;
+		leg_set_state(c, l, LEG_EARLY);
+	}
 }
 
 void v_guard_wait(struct core *c, struct call *k)

@@ -28,7 +28,12 @@ static struct ending ending_of(const struct call *k)
 	case K_GONE:
 		return (struct ending){"cancelled_caller_left", "customer"};
 	case GUARD:
+		if (k->wait.seg != NO_SEG) /* the queue's time is over, not the agent's */
+			return (struct ending){"cancelled", "system"};
 		return (struct ending){"no_answer", "system"};
+	case Q_EMPTY:
+	case XFER_OK:
+		return (struct ending){"cancelled", "system"};
 	case XFER_CANCEL:
 		return (struct ending){"cancelled", "transferor"};
 	case HANGUP_REQ:

@@ -506,7 +506,9 @@ static bool sdp_passed(struct contract *ct, const struct action *a, struct ct_le
 	struct ct_leg *from;
 
 	*out = l->given;
-	if (a->from != ID_NONE) {
+	if (a->from == ID_MUSIC) {
+		*out = (struct ct_sdp){ID_MUSIC, 1, DIR_SENDRECV};
+	} else if (a->from != ID_NONE) {
 		from = contract_leg(ct, a->from);
 		if (from == NULL || from->ver == 0) {
 			leg_fail(ct, a, "sdp-of-nobody",

@@ -237,6 +237,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 			if (fallback_parse(chains[which][i], &ch->step[i]) != 0)
 				abort();
 	}
+	cfg->can_play = rng_chance(&r, 60);
 	cfg->queue_ring_ms = 4000;
 	cfg->queue_retry_ms = 1500;
 	cfg->queue_wait_ms = rng_chance(&r, 50) ? 60000 : 12000;

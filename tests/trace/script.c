@@ -171,6 +171,8 @@ static int do_config(struct script *s)
 		s->cfg.ring_busy = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "ring_unregistered") == 0)
 		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "can_play") == 0)
+		s->cfg.can_play = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "away_after") == 0)
 		s->cfg.away_after = (unsigned)atoi(value);
 	else if (strcmp(key, "withdraw_away") == 0)
@@ -823,9 +825,12 @@ static int do_expect(struct script *s)
 /* state NAME [with WHO]: the first call is in this state now */
 static int do_state(struct script *s)
 {
+	const char *of = word_after(s, 3, "of");
+	call_id call = of[0] ? id_call(stage_leg(&s->st, of)->id)
+			     : core_next_call(s->st.sim.core, ID_NONE);
 	struct call_view v;
 
-	if (!core_view(s->st.sim.core, core_next_call(s->st.sim.core, ID_NONE), &v))
+	if (!core_view(s->st.sim.core, call, &v))
 		return wrong(s, "there is no call");
 	if (strcmp(v.state, word(s, 2)) != 0)
 		return wrong(s, "the call is in %s, expected %s", v.state, word(s, 2));

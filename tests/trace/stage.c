@@ -48,6 +48,8 @@ const char *stage_leg_name(struct stage *st, uint64_t id)
 {
 	struct stage_leg *l = leg_by_id(st, id);
 
+	if (id == ID_MUSIC)
+		return "music";
 	return l ? l->name : "?";
 }
 
