@@ -723,6 +723,7 @@ void api_reconfigure(struct api *a, const struct app_config *cfg)
 {
 	if (a == NULL)
 		return;
+	a->cfg = cfg;
 	str_set(a->panel_dir, cfg->panel_dir);
 	a->session_s = cfg->access.session_ms / 1000;
 	access_reconfigure(a->access, &cfg->access);

@@ -317,16 +317,36 @@ void api_events_user(void *arg, const struct live_user *u)
 	put(e, c);
 }
 
+/* Queues change with every agent: they are told in rounds. */
 void api_events_queue(void *arg, const struct live_queue *q)
 {
 	struct api *a = arg;
-	struct api_events *e = a->events;
-	struct change *c = is_heard(e) ? change_new(e, "queue", api_queue_json(a, q), NULL) : NULL;
+	struct live_queue *own = live_queue(a->live, q->row.queue);
 
-	if (c == NULL)
-		return;
-	c->to = TO_ALL;
-	put(e, c);
+	if (own != NULL)
+		own->told = QUEUE_CHANGED;
+	if (a->events->nlisteners > 0 && a->events->armed != ROUND) {
+		a->events->armed = ROUND;
+		arm(a->events);
+	}
+}
+
+static void tell_queues(struct api_events *e)
+{
+	struct live_queue *q, *next;
+	struct change *c;
+
+	HASH_ITER(hh, live_queues(e->api->live), q, next)
+	{
+		if (q->told == QUEUE_SAME)
+			continue;
+		q->told = QUEUE_SAME;
+		c = change_new(e, "queue", api_queue_json(e->api, q), NULL);
+		if (c == NULL)
+			continue;
+		c->to = TO_ALL;
+		put(e, c);
+	}
 }
 
 static json_t *timeline_json(const struct live_call *k, const struct fact *f)
@@ -606,6 +626,7 @@ static void on_timer(void *arg, int events)
 	loop_timer_ack(e->timer);
 	if (loop_now_ms() >= e->ping_at)
 		ping(e);
+	tell_queues(e);
 	e->armed = IDLE;
 	DL_FOREACH2(e->listeners, l, following)
 	http_stream_wake(l->q->http);

@@ -98,6 +98,7 @@ struct api {
 	int64_t audit_since;       /* monotonic ms: start of the minute that audits are counted in */
 	unsigned audits;
 	char panel_dir[256];
+	const struct app_config *cfg; /* the present one */
 	unsigned session_s;
 	int64_t started_us;
 };
@@ -148,11 +149,24 @@ json_t *api_call_json(const struct api *a, const struct live_call *k, bool maske
 json_t *api_call_detail_json(const struct api *a, const struct live_call *k, bool masked);
 json_t *api_transfer_json(const struct live_transfer *t, bool masked);
 json_t *api_user_json(const struct api *a, const struct live_user *u);
+void api_person_state(const struct api *a, const struct live_user *u, struct agent_view *v);
 json_t *api_queue_json(const struct api *a, const struct live_queue *q);
 /* Writes a number as this viewer may see it. */
 void api_mask(const char *number, char *buf, size_t size);
 
 /* ---- handlers ---------------------------------------------------------------------------------- */
+
+/* api_history.c */
+void api_run_conversations(struct api_request *q);
+void api_run_conversations_csv(struct api_request *q);
+void api_run_conversation(struct api_request *q);
+void api_run_case(struct api_request *q);
+void api_run_contact(struct api_request *q);
+void api_run_agent_report(struct api_request *q);
+void api_run_queue_report(struct api_request *q);
+void api_run_recording(struct api_request *q);
+/* A transfer that is not among those of late. */
+void api_ask_transfer(struct api_request *q);
 
 /* api_login.c */
 void api_run_login(struct api_request *q);
@@ -170,8 +184,23 @@ void api_run_queues(struct api_request *q);
 
 /* api_verbs.c */
 void api_run_transfer(struct api_request *q);
+void api_run_complete(struct api_request *q);
+void api_run_swap(struct api_request *q);
 void api_run_cancel(struct api_request *q);
+void api_run_resume(struct api_request *q);
+void api_run_retry(struct api_request *q);
+void api_run_hold(struct api_request *q);
+void api_run_unhold(struct api_request *q);
+void api_run_note(struct api_request *q);
+void api_run_agent_state(struct api_request *q);
+void api_run_mixer(struct api_request *q);
+/* The EV_TRANSFER that a transfer of k by this viewer would be. */
+void api_transfer_event(const struct api_request *q, const struct live_call *k, const char *number,
+	enum xfer_kind kind, struct event *ev);
 void api_run_hangup(struct api_request *q);
+
+/* api_targets.c */
+void api_run_targets(struct api_request *q);
 
 /* api_events.c */
 void api_run_events(struct api_request *q);

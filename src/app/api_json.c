@@ -132,15 +132,27 @@ static json_t *party_json(const struct api *a, const struct live_call *k,
 	return o;
 }
 
+static void put_can(json_t *o, const char *verb, bool can, const char *why_not)
+{
+	json_object_set_new(o, verb, can ? json_true() : jo_string(why_not));
+}
+
 /* verb -> true, or the code of the reason why not. */
 static json_t *can_json(const struct call_view *v)
 {
+	const char *why_not = v->why_not ? v->why_not : "not_now";
+	bool ended = !v->can_hangup;
 	json_t *o = json_object();
 
-	json_object_set_new(
-		o, "transfer", v->can_transfer ? json_true() : jo_string(v->why_not));
-	json_object_set_new(o, "cancel", v->can_cancel ? json_true() : jo_string("no_transfer"));
-	json_object_set_new(o, "hangup", v->can_hangup ? json_true() : jo_string("ended"));
+	put_can(o, "transfer", v->can_transfer, why_not);
+	put_can(o, "consult", v->can_transfer && v->with[0] != '\0', why_not);
+	put_can(o, "complete", v->can_complete, ended ? "ended" : "no_consultation");
+	put_can(o, "swap", v->can_swap, ended ? "ended" : "no_consultation");
+	put_can(o, "cancel", v->can_cancel, ended ? "ended" : "no_transfer");
+	put_can(o, "resume", v->can_resume, ended ? "ended" : "not_alone");
+	put_can(o, "hold", v->can_hold, ended ? "ended" : v->can_unhold ? "held" : why_not);
+	put_can(o, "unhold", v->can_unhold, ended ? "ended" : "not_held");
+	put_can(o, "hangup", v->can_hangup, "ended");
 	return o;
 }
 
@@ -178,6 +190,7 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	json_object_set_new(o, "with", with_json(a, v, masked));
 	jo_time(o, "started_at", k->started);
 	jo_time(o, "since", live_stamp(k, v->since, v->started));
+	jo_time(o, "deadline", k->deadline ? live_stamp(k, k->deadline, v->started) : 0);
 	json_object_set_new(o, "queue", queue_place_json(v));
 	jo_text_or_null(o, "department", k->queue);
 	json_object_set_new(o, "transfer",
@@ -247,35 +260,79 @@ json_t *api_call_detail_json(const struct api *a, const struct live_call *k, boo
 
 /* ---- people and queues ----------------------------------------------------------------------- */
 
+/* UTC microseconds of a monotonic time. */
+static int64_t wall_of(int64_t mono_ms)
+{
+	return mono_ms ? loop_wall_us() - (loop_now_ms() - mono_ms) * 1000 : 0;
+}
+
+/* Who answers no queue has no agent's state; what the phones do says as much. */
+void api_person_state(const struct api *a, const struct live_user *u, struct agent_view *v)
+{
+	struct live_busy busy;
+
+	if (core_agent_view(api_core(a), u->row.user, v))
+		return;
+	memset(v, 0, sizeof(*v));
+	live_busy(a->live, u->row.user, &busy);
+	v->call = busy.call;
+	v->since = busy.since;
+	v->state = busy.talking	       ? AGENT_TALKING
+		   : busy.ringing      ? AGENT_RINGING
+		   : u->ncontacts == 0 ? AGENT_UNREACHABLE
+				       : AGENT_FREE;
+}
+
 json_t *api_user_json(const struct api *a, const struct live_user *u)
 {
 	json_t *o = json_object(), *queues = json_array();
-	struct live_busy busy;
+	bool agent = u->nqueues > 0;
+	struct agent_view v;
 
-	live_busy(a->live, u->row.user, &busy);
+	api_person_state(a, u, &v);
 	jo_text(o, "user", u->row.user);
 	jo_text_or_null(o, "name", u->row.name);
 	jo_text_or_null(o, "number", u->row.number);
+	jo_text(o, "role", user_role_name(u->row.role));
 	jo_bool(o, "enabled", u->row.enabled);
 	jo_bool(o, "registered", u->ncontacts > 0);
-	jo_text(o, "state",
-		busy.talking	     ? "talking"
-		: busy.ringing	     ? "ringing"
-		: u->ncontacts == 0 ? "unreachable"
-				     : "free");
-	jo_id(o, "call", busy.call);
+	jo_text(o, "state", agent_state_name(v.state));
+	jo_time(o, "since", wall_of(v.since));
+	jo_text_or_null(o, "intent", agent ? agent_intent_name(v.intent) : NULL);
+	jo_text_or_null(o, "reason", v.reason);
+	jo_text_or_null(o, "intent_by", v.intent_by);
+	jo_id(o, "call", v.call);
 	for (unsigned i = 0; i < u->nqueues; i++)
 		json_array_append_new(queues, jo_string(u->queue[i]));
 	json_object_set_new(o, "queues", queues);
+	jo_int(o, "answered", (int64_t)v.answered);
+	jo_int(o, "talk_ms", v.talk_ms);
 	return o;
 }
 
 json_t *api_queue_json(const struct api *a, const struct live_queue *q)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *agents = json_object();
+	struct queue_view v;
 
+	memset(&v, 0, sizeof(v));
+	core_queue_view(api_core(a), q->row.queue, loop_now_ms(), &v);
 	jo_text(o, "queue", q->row.queue);
 	jo_text_or_null(o, "name", q->row.name);
 	jo_text_or_null(o, "number", q->row.number);
+	jo_int(o, "waiting", v.waiting);
+	jo_time(o, "longest_since", v.waiting ? wall_of(loop_now_ms() - v.longest_ms) : 0);
+	jo_int(o, "estimate_ms", v.estimate_ms);
+	jo_int(o, "members", v.members);
+	for (int i = 0; i < agent_state_count_; i++)
+		jo_int(agents, agent_state_name(i), v.agents[i]);
+	json_object_set_new(o, "agents", agents);
+	jo_int(o, "service_ms", q->row.service_ms);
+	jo_int(o, "max_length", q->row.max_length);
+	jo_int(o, "entered", (int64_t)v.entered);
+	jo_int(o, "answered", (int64_t)v.answered);
+	jo_int(o, "in_time", (int64_t)v.in_time);
+	jo_int(o, "abandoned", (int64_t)v.abandoned);
+	jo_int(o, "overflowed", (int64_t)v.overflowed);
 	return o;
 }

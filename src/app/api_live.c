@@ -73,9 +73,7 @@ void api_run_transfer_get(struct api_request *q)
 	uuid_parse(q->param[0], &id);
 	t = live_transfer(q->api->live, &id);
 	if (t == NULL)
-		api_fail(q, 404, "no_transfer",
-			"there is no transfer %s among those of late: its conversation has it",
-			q->param[0]);
+		api_ask_transfer(q);
 	else if (!sees_transfer(q, t))
 		api_fail(q, 403, "not_yours", "Transfer %s is not one of yours", q->param[0]);
 	else

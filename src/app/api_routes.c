@@ -40,6 +40,27 @@ static const struct api_field call_fields[] = {CALL_IN_PATH};
 static const struct api_field transfer_fields[] = {
 	CALL_IN_PATH,
 	{"number", IN_BODY, API_TEXT, REQUIRED, 1, NUM_MAX - 1, .doc = NUMBER_DOC},
+	{"kind", IN_BODY, API_WORD, OPTIONAL, .choice = "blind consult",
+		.doc = "blind, if it is not given; consult: the agent talks with the target first."},
+};
+
+static const struct api_field note_fields[] = {
+	CALL_IN_PATH,
+	{"text", IN_BODY, API_TEXT, REQUIRED, 1, 2000, .doc = "The note."},
+};
+
+static const struct api_field targets_fields[] = {
+	CALL_IN_PATH,
+	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,
+		.doc = "Judge this number alone, as somebody types it."},
+};
+
+static const struct api_field agent_state_fields[] = {
+	{"user", IN_PATH, API_TEXT, REQUIRED, 1, USER_MAX - 1, .doc = "Name of the user."},
+	{"state", IN_BODY, API_WORD, REQUIRED, .choice = "available away logged_out",
+		.doc = "What the agent wants; available also ends the work after a call."},
+	{"reason", IN_BODY, API_TEXT, OPTIONAL, 1, REASON_MAX - 1,
+		.doc = "away: why, such as lunch."},
 };
 
 static const struct api_field transfer_id_fields[] = {
@@ -49,6 +70,59 @@ static const struct api_field transfer_id_fields[] = {
 static const struct api_field agents_fields[] = {
 	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
 		.doc = "Only members of this queue."},
+};
+
+#define FROM_TO                                                                                    \
+	{"from", IN_QUERY, API_TIME, OPTIONAL, .doc = "Not before this time."},                    \
+	{"to", IN_QUERY, API_TIME, OPTIONAL, .doc = "Before this time."}
+
+#define CONVERSATION_FILTERS                                                                       \
+	FROM_TO,                                                                                   \
+	{"agent", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "This user was rung."},    \
+	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "It came to this queue."}, \
+	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,                                   \
+		.doc = "The customer's number or name has this in it."},                           \
+	{"contact", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,                                  \
+		.doc = "The customer's whole number."},                                            \
+	{"case", IN_QUERY, API_TEXT, OPTIONAL, 1, KEY_MAX - 1, .doc = "Key or id of its case."},   \
+	{"outcome", IN_QUERY, API_WORD, OPTIONAL,                                                  \
+		.choice = "answered abandoned failed live transferred", .doc = "How it ended."},   \
+	{"cursor", IN_QUERY, API_UUID, OPTIONAL, .doc = "`next` of the page before."}
+
+static const struct api_field conversations_fields[] = {
+	CONVERSATION_FILTERS,
+	{"limit", IN_QUERY, API_INT, OPTIONAL, 1, 200, .doc = "How many; 50 if it is not given."},
+};
+
+static const struct api_field csv_fields[] = {
+	CONVERSATION_FILTERS,
+	{"limit", IN_QUERY, API_INT, OPTIONAL, 1, 10000, .doc = "How many; 10000 if not given."},
+};
+
+static const struct api_field conversation_fields[] = {
+	{"conversation", IN_PATH, API_UUID, REQUIRED, .doc = "Id of the conversation."},
+};
+
+static const struct api_field case_fields[] = {
+	{"case", IN_PATH, API_TEXT, REQUIRED, 1, KEY_MAX - 1, .doc = "Key or id of the case."},
+};
+
+static const struct api_field contact_fields[] = {
+	{"number", IN_PATH, API_TEXT, REQUIRED, 1, NUM_MAX - 1, .doc = "The customer's number."},
+};
+
+static const struct api_field agent_report_fields[] = {
+	FROM_TO,
+	{"agent", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "Only this user."},
+};
+
+static const struct api_field queue_report_fields[] = {
+	FROM_TO,
+	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "Only this queue."},
+};
+
+static const struct api_field recording_fields[] = {
+	{"recording", IN_PATH, API_UUID, REQUIRED, .doc = "Id of the recording."},
 };
 
 static const struct api_field events_fields[] = {
@@ -76,18 +150,79 @@ const struct api_route api_routes[] = {
 		"Transfers a call. An agent's own leg transfers; for others, whoever talks with "
 		"the customer.",
 		"201 404 409", FIELDS(transfer_fields)},
+	{"GET", "/api/v1/calls/{call}/targets", PERMITTED, PERM_TRANSFER, api_run_targets,
+		"To whom this call could be transferred: everybody, each with what stands against "
+		"it.",
+		"200 404", FIELDS(targets_fields)},
+	{"POST", "/api/v1/calls/{call}/retry", PERMITTED, PERM_TRANSFER, api_run_retry,
+		"Transfers to somebody else: calls off what is under way, if need be, and asks "
+		"anew.",
+		"201 404 409", FIELDS(transfer_fields)},
+	{"POST", "/api/v1/calls/{call}/complete", PERMITTED, PERM_TRANSFER, api_run_complete,
+		"Ends a consultation: the customer is joined with the target.", "200 404 409",
+		FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/swap", PERMITTED, PERM_TRANSFER, api_run_swap,
+		"In a consultation: the agent talks with the other of the two.", "200 404 409",
+		FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/cancel", PERMITTED, PERM_TRANSFER, api_run_cancel,
-		"Calls off the transfer that is under way.", "200 404 409", FIELDS(call_fields)},
+		"Calls off the transfer or the consultation that is under way.", "200 404 409",
+		FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/resume", PERMITTED, PERM_TRANSFER, api_run_resume,
+		"Brings the customer back to who transferred.", "200 404 409", FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/hangup", PERMITTED, PERM_HANGUP, api_run_hangup,
 		"Ends a call.", "200 404 409", FIELDS(call_fields)},
+
+	{"POST", "/api/v1/calls/{call}/hold", PERMITTED, PERM_CONTROL, api_run_hold,
+		"Holds both sides; the customer hears music.", "200 404 409", FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/unhold", PERMITTED, PERM_CONTROL, api_run_unhold,
+		"They talk again.", "200 404 409", FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/note", PERMITTED, PERM_CONTROL, api_run_note,
+		"Writes a note to the conversation.", "200 404 409", FIELDS(note_fields)},
+	{"POST", "/api/v1/calls/{call}/conference", PERMITTED, PERM_TRANSFER, api_run_mixer,
+		"All three talk. Not offered.", "501", FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/whisper", PERMITTED, PERM_CONTROL, api_run_mixer,
+		"Talk to the agent alone. Not offered.", "501", FIELDS(call_fields)},
+	{"POST", "/api/v1/calls/{call}/barge", PERMITTED, PERM_CONTROL, api_run_mixer,
+		"Join a call that goes on. Not offered.", "501", FIELDS(call_fields)},
 
 	{"GET", "/api/v1/transfers/{transfer}", PERMITTED, PERM_VIEW, api_run_transfer_get,
 		"A transfer that runs, or ended a while ago.", "200 404",
 		FIELDS(transfer_id_fields)},
 	{"GET", "/api/v1/agents", PERMITTED, PERM_VIEW, api_run_agents,
 		"Everybody with a phone, and what they do.", "200", FIELDS(agents_fields)},
+	{"POST", "/api/v1/agents/{user}/state", PERMITTED, PERM_AGENTS, api_run_agent_state,
+		"Says what an agent wants. Agents say so for themselves, supervisors for those of "
+		"their departments.",
+		"200 404 409", FIELDS(agent_state_fields)},
 	{"GET", "/api/v1/queues", PERMITTED, PERM_VIEW, api_run_queues,
 		"Queues: who waits, who could answer.", "200"},
+
+	{"GET", "/api/v1/conversations", PERMITTED, PERM_HISTORY, api_run_conversations,
+		"The call log: conversations, newest first, a page at a time.", "200 503",
+		FIELDS(conversations_fields)},
+	{"GET", "/api/v1/conversations.csv", PERMITTED, PERM_HISTORY, api_run_conversations_csv,
+		"The same as a table for spreadsheets.", "200 503", "text/csv",
+		FIELDS(csv_fields)},
+	{"GET", "/api/v1/conversations/{conversation}", PERMITTED, PERM_HISTORY,
+		api_run_conversation,
+		"One conversation: segments with intervals, transfers, timeline, notes, "
+		"recordings.",
+		"200 404 503", FIELDS(conversation_fields)},
+	{"GET", "/api/v1/cases/{case}", PERMITTED, PERM_HISTORY, api_run_case,
+		"A case with its conversations and its timeline.", "200 404 503",
+		FIELDS(case_fields)},
+	{"GET", "/api/v1/contacts/{number}", PERMITTED, PERM_HISTORY, api_run_contact,
+		"What there is about a customer: names, cases, who talked with them.",
+		"200 404 503", FIELDS(contact_fields)},
+	{"GET", "/api/v1/reports/agents", PERMITTED, PERM_HISTORY, api_run_agent_report,
+		"Per agent and day: offers, answers, times, transfers (view agent_day).", "200 503",
+		FIELDS(agent_report_fields)},
+	{"GET", "/api/v1/reports/queues", PERMITTED, PERM_HISTORY, api_run_queue_report,
+		"Per queue and hour: offered, answered, abandoned, in time (view queue_hour).",
+		"200 503", FIELDS(queue_report_fields)},
+	{"GET", "/api/v1/recordings/{recording}", PERMITTED, PERM_RECORDINGS, api_run_recording,
+		"A recording; parts of it with the header Range.", "200 206 404 416 503", "audio/wav",
+		FIELDS(recording_fields)},
 
 	{"GET", "/api/v1/events", PERMITTED, PERM_VIEW, api_run_events,
 		"Server-sent events: a snapshot, then every change.", "200 503",

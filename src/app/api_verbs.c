@@ -5,6 +5,7 @@
 #include "app/api_internal.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 /* What a request waits with. */
 struct command {
@@ -122,19 +123,76 @@ static void command(struct api_request *q, struct live_call *k, struct event *ev
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
+void api_transfer_event(const struct api_request *q, const struct live_call *k, const char *number,
+	enum xfer_kind kind, struct event *ev)
+{
+	*ev = (struct event){.type = EV_TRANSFER,
+		.call = k->id,
+		.leg = own_leg(q, k),
+		.transfer = {.origin = origin_of(q), .kind = kind, .own_host = true,
+			.may_refer = true}};
+	str_set(ev->transfer.asker, q->viewer.name);
+	str_set(ev->transfer.number, number);
+}
+
+static void transfer(struct api_request *q, struct live_call *k)
+{
+	const char *kind = api_text(q, "kind");
+	struct event ev;
+
+	api_transfer_event(q, k, api_text(q, "number"),
+		kind && str_eq(kind, "consult") ? XFER_CONSULT : XFER_BLIND, &ev);
+	command(q, k, &ev, true);
+}
+
 void api_run_transfer(struct api_request *q)
 {
 	struct live_call *k = api_call(q);
-	struct event ev = {.type = EV_TRANSFER,
-		.transfer = {.origin = origin_of(q), .own_host = true, .may_refer = true}};
+
+	if (k != NULL)
+		transfer(q, k);
+}
+
+/* The transfer that was running has been called off, or was over: now the other target. */
+static void on_cancelled(void *arg, int status, const char *text)
+{
+	struct api_request *q = arg;
+	const struct command *c = q->own;
+	struct live_call *k = live_call(q->api->live, c->call);
+
+	if (k == NULL || status >= 500) {
+		refuse(q, c, status, text);
+		return;
+	}
+	free(q->own);
+	q->own = NULL;
+	transfer(q, k);
+}
+
+/* Elsewhere: what runs is called off first. Whether the call then may be transferred the core says. */
+void api_run_retry(struct api_request *q)
+{
+	struct live_call *k = api_call(q);
+	struct event ev = {.type = EV_XFER_CANCEL, .command = {.origin = origin_of(q)}};
+	struct call_view v;
+	struct command *c;
 
 	if (k == NULL)
 		return;
-	ev.call = k->id;
-	ev.leg = own_leg(q, k);
-	str_set(ev.transfer.asker, q->viewer.name);
-	str_set(ev.transfer.number, api_text(q, "number"));
-	command(q, k, &ev, true);
+	if (!core_view(api_core(q->api), k->id, &v) || !v.can_cancel || v.can_transfer) {
+		transfer(q, k);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		api_fail(q, 503, "no_memory", "out of memory");
+		return;
+	}
+	c->call = ev.call = k->id;
+	q->own = c;
+	q->own_free = free;
+	str_set(ev.command.asker, q->viewer.name);
+	runner_command(q->api->parts.runner, &ev, on_cancelled, q);
 }
 
 static void simple(struct api_request *q, enum ev type)
@@ -149,6 +207,31 @@ static void simple(struct api_request *q, enum ev type)
 	command(q, k, &ev, false);
 }
 
+void api_run_complete(struct api_request *q)
+{
+	simple(q, EV_COMPLETE);
+}
+
+void api_run_swap(struct api_request *q)
+{
+	simple(q, EV_SWAP);
+}
+
+void api_run_resume(struct api_request *q)
+{
+	simple(q, EV_RESUME);
+}
+
+void api_run_hold(struct api_request *q)
+{
+	simple(q, EV_HOLD);
+}
+
+void api_run_unhold(struct api_request *q)
+{
+	simple(q, EV_UNHOLD);
+}
+
 void api_run_cancel(struct api_request *q)
 {
 	simple(q, EV_XFER_CANCEL);
@@ -157,4 +240,81 @@ void api_run_cancel(struct api_request *q)
 void api_run_hangup(struct api_request *q)
 {
 	simple(q, EV_HANGUP);
+}
+
+/* ---- notes ----------------------------------------------------------------------------------- */
+
+/* A long note travels in parts, under one id; the first is the command. */
+void api_run_note(struct api_request *q)
+{
+	struct live_call *k = api_call(q);
+	struct event ev = {.type = EV_NOTE, .note = {.origin = origin_of(q)}};
+	struct runner *runner = q->api->parts.runner;
+	const char *rest = api_text(q, "text");
+	uint64_t random[2];
+	char text[2048];
+
+	if (k == NULL)
+		return;
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+		api_fail(q, 503, "no_random", "the system has no random numbers");
+		return;
+	}
+	ev.call = k->id;
+	ev.note.note = uuid_v7(loop_wall_us(), random[0], random[1]);
+	str_set(ev.note.asker, q->viewer.name);
+	str_set(text, rest); /* the request may be over when its command is */
+	rest = text;
+	str_set(ev.note.text, rest);
+	command(q, k, &ev, false);
+	ev.note.cmd = 0;
+	for (rest += strlen(ev.note.text); *rest != '\0'; rest += strlen(ev.note.text)) {
+		ev.note.part++;
+		str_set(ev.note.text, rest);
+		runner_emit(runner, &ev);
+	}
+}
+
+/* ---- agents ---------------------------------------------------------------------------------- */
+
+static void on_agent_reply(void *arg, int status, const char *text)
+{
+	struct api_request *q = arg;
+	struct live_user *u = live_user(q->api->live, q->param[0]);
+
+	if (status >= 300 || u == NULL)
+		api_fail(q, http_status(status), code_of(status), "%s", text);
+	else
+		api_reply(q, 200, api_user_json(q->api, u));
+}
+
+void api_run_agent_state(struct api_request *q)
+{
+	struct event ev = {.type = EV_AGENT, .agent = {.origin = origin_of(q)}};
+	const struct live_user *u = live_user(q->api->live, q->param[0]);
+
+	if (u == NULL) {
+		api_fail(q, 404, "no_user", "there is no user %s", q->param[0]);
+		return;
+	}
+	if (!api_sees_user(q->api, &q->viewer, u->row.user)) {
+		api_audit(q->api, &q->viewer, ev.agent.origin, "agent_state", u->row.user,
+			"not of their departments");
+		api_fail(q, 403, "not_yours", "%s is not of your departments", u->row.user);
+		return;
+	}
+	str_set(ev.agent.user, u->row.user);
+	str_set(ev.agent.asker, q->viewer.name);
+	str_set(ev.agent.reason, api_text(q, "reason"));
+	ev.agent.intent = (enum agent_intent)agent_intent_parse(api_text(q, "state"));
+	runner_command(q->api->parts.runner, &ev, on_agent_reply, q);
+}
+
+/* ---- what would need more ---------------------------------------------------------------------- */
+
+void api_run_mixer(struct api_request *q)
+{
+	api_fail(q, 501, "needs_mixer",
+		"This would need a mixer: a media server that adds up the voices of three parties. "
+		"segue joins two");
 }

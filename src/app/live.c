@@ -59,6 +59,7 @@ static uint64_t call_signature(const struct live_call *k, const struct call_view
 	h = mix_int(mix_int(h, v->since), v->nlegs);
 	h = mix_int(mix_text(h, v->queue), v->position);
 	h = mix_text(mix_text(h, k->recording), k->case_key);
+	h = mix_int(h, k->deadline);
 	for (unsigned i = 0; i < v->nlegs; i++)
 		h = leg_signature(h, &v->legs[i]);
 	return h;
@@ -281,6 +282,14 @@ static void on_opened(struct live *l, const struct fact *f)
 	str_set(k->sip_call_id, o->sip_call_id);
 }
 
+static void queue_changed(struct live *l, const char *name)
+{
+	struct live_queue *q = live_queue(l, name);
+
+	if (q != NULL)
+		l->hooks.queue(l->hooks.arg, q);
+}
+
 static void on_segment_opened(struct live *l, const struct fact *f)
 {
 	const struct fact_segment_opened *o = &f->segment_opened;
@@ -304,8 +313,10 @@ static void on_segment_opened(struct live *l, const struct fact *f)
 	str_set(s->kind, o->kind);
 	str_set(s->who, o->who);
 	str_set(s->number, o->number);
-	if (str_eq(o->kind, "queue"))
-		str_set(k->queue, o->who);
+	if (!str_eq(o->kind, "queue"))
+		return;
+	str_set(k->queue, o->who);
+	queue_changed(l, o->who);
 }
 
 static void on_segment_closed(struct live *l, const struct fact *f)
@@ -323,6 +334,8 @@ static void on_segment_closed(struct live *l, const struct fact *f)
 	s->held_ms = c->held_ms;
 	s->consult_ms = c->consult_ms;
 	s->wait_ms = c->wait_ms;
+	if (str_eq(s->kind, "queue"))
+		queue_changed(l, s->who);
 }
 
 static void on_interval(struct live *l, const struct fact *f)
@@ -459,6 +472,18 @@ static void on_timeline(struct live *l, const struct fact *f)
 		str_set(k->recording, "paused");
 }
 
+/* An agent's state counts in all of his queues. */
+static void on_agent_state(struct live *l, const struct fact *f)
+{
+	struct live_user *u = live_user(l, f->agent_state.user);
+
+	if (u == NULL)
+		return;
+	for (unsigned i = 0; i < u->nqueues; i++)
+		queue_changed(l, u->queue[i]);
+	l->hooks.user(l->hooks.arg, u);
+}
+
 static void take_fact(struct live *l, const struct fact *f)
 {
 	struct live_segment *s;
@@ -492,6 +517,9 @@ static void take_fact(struct live *l, const struct fact *f)
 		break;
 	case FACT_TIMELINE:
 		on_timeline(l, f);
+		break;
+	case FACT_AGENT_STATE:
+		on_agent_state(l, f);
 		break;
 	default:
 		break;
@@ -660,6 +688,19 @@ static void update_call(struct live *l, call_id id)
 	l->hooks.call(l->hooks.arg, k);
 }
 
+static void take_action(struct live *l, const struct event *ev, const struct action *a)
+{
+	struct live_call *k;
+
+	if (a->type == ACT_POSITION)
+		queue_changed(l, a->position.queue);
+	if (a->type != ACT_TIMER || a->timer.kind != TIMER_STATE)
+		return;
+	k = live_call(l, a->timer.id);
+	if (k != NULL)
+		k->deadline = a->timer.ms < 0 ? 0 : ev->now + a->timer.ms;
+}
+
 static call_id call_of_event(const struct event *ev, const struct core_out *out)
 {
 	return ev->type == EV_INVITE ? out->leg : ev->leg ? ev->leg : ev->call;
@@ -672,6 +713,8 @@ void live_step(struct live *l, const struct event *ev, const struct core_out *ou
 	directory_step(l, ev);
 	for (unsigned i = 0; i < out->nfacts; i++)
 		take_fact(l, &out->facts[i]);
+	for (unsigned i = 0; i < out->nactions; i++)
+		take_action(l, ev, &out->actions[i]);
 	if (own != ID_NONE)
 		update_call(l, own);
 	for (unsigned i = 0; i < out->nfacts; i++) { /* a step may touch others: queues, joins */

@@ -52,6 +52,7 @@ struct live_call {
 	char kind[12], case_key[KEY_MAX], dialled[NUM_MAX], source[USER_MAX];
 	char customer_number[NUM_MAX], customer_name[NAME_MAX_], sip_call_id[TEXT_MAX];
 	char recording[12];        /* off, on, paused */
+	int64_t deadline;          /* monotonic ms: end of the guard of the present state, 0 none */
 	int64_t started;           /* UTC us */
 	struct live_segment *segments;
 	unsigned nsegments, segments_cap;
@@ -71,13 +72,12 @@ struct live_user {
 	char queue[LIVE_QUEUES_MAX][USER_MAX]; /* those that the user is a member of */
 	unsigned nqueues;
 	struct live_party *parties; /* what the user has to do with now */
-	uint64_t signature;
 	UT_hash_handle hh;
 };
 
 struct live_queue {
 	struct ev_dir_queue row;
-	uint64_t signature;
+	enum { QUEUE_SAME, QUEUE_CHANGED } told; /* of whoever tells of changes in rounds */
 	UT_hash_handle hh;
 };
 

@@ -7,12 +7,14 @@ libapp_a_SOURCES = \
 	src/app/access.c src/app/access.h \
 	src/app/api.c src/app/api.h src/app/api_internal.h \
 	src/app/api_events.c \
+	src/app/api_history.c \
 	src/app/api_json.c \
 	src/app/api_live.c \
 	src/app/api_login.c \
 	src/app/api_memory.c \
 	src/app/api_routes.c \
 	src/app/api_static.c \
+	src/app/api_targets.c \
 	src/app/api_verbs.c \
 	src/app/commands.c \
 	src/app/config.c src/app/config.h \

@@ -365,6 +365,10 @@ static void set_cmd(struct event *ev, uint64_t cmd)
 {
 	if (ev->type == EV_TRANSFER)
 		ev->transfer.cmd = cmd;
+	else if (ev->type == EV_NOTE)
+		ev->note.cmd = cmd;
+	else if (ev->type == EV_AGENT)
+		ev->agent.cmd = cmd;
 	else
 		ev->command.cmd = cmd;
 }

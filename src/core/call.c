@@ -261,7 +261,7 @@ void call_invite(struct core *c)
 /* ---- commands -------------------------------------------------------------------------------- */
 
 /* The party that a command speaks for: the agent of the call, or the leg that it names. */
-static struct leg *commanding_leg(struct core *c, struct call *k)
+struct leg *call_speaker(struct core *c, struct call *k)
 {
 	struct leg *kept = call_role(k, ROLE_KEPT), *owner = call_role(k, ROLE_OWNER);
 
@@ -317,7 +317,7 @@ void call_command(struct core *c, struct call *k)
 {
 	switch (c->ev->type) {
 	case EV_TRANSFER:
-		transfer_request(c, k, commanding_leg(c, k));
+		transfer_request(c, k, call_speaker(c, k));
 		break;
 	case EV_NOTE:
 		note(c, k);

@@ -76,6 +76,20 @@ struct call_view {
 	struct leg_view legs[VIEW_LEGS_MAX];
 };
 
+/* What would come of a transfer to somebody. */
+struct target_view {
+	uint16_t status;      /* 0: it would be admitted */
+	const char *cause;    /* word of the ledger, NULL if admitted: busy, unregistered, self ... */
+	char text[TEXT_MAX];  /* for people */
+	enum target_kind kind;
+	char name[USER_MAX];  /* user, queue, ivr or peer */
+	char number[NUM_MAX]; /* as it would be sent */
+};
+
+/* Judges a transfer as if the EV_TRANSFER came now, by the same policy, and changes nothing. The
+ * state of the call is not judged: see call_view.can_transfer. */
+void core_try_transfer(struct core *c, const struct event *ev, struct target_view *out);
+
 unsigned core_call_count(const struct core *c);
 /* Fills *v; false if there is no such call. */
 bool core_view(const struct core *c, call_id id, struct call_view *v);

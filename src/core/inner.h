@@ -373,6 +373,7 @@ void call_run(struct core *c, struct call *k); /* words, bridge, segments until 
 void call_invite(struct core *c);
 void call_set_state(struct core *c, struct call *k, enum call_state next);
 void call_command(struct core *c, struct call *k);
+struct leg *call_speaker(struct core *c, struct call *k); /* whom a command speaks for; may be NULL */
 
 /* leg.c */
 struct leg *leg_add(struct core *c, struct call *k);

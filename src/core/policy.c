@@ -163,6 +163,32 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	return v;
 }
 
+void core_try_transfer(struct core *c, const struct event *ev, struct target_view *out)
+{
+	struct call *k = call_find(c, ev->leg ? ev->leg : ev->call);
+	struct verdict v = deny(404, "no_call", "No such call");
+	struct leg *l, *other;
+	struct target t = {.kind = TARGET_NONE};
+
+	memset(out, 0, sizeof(*out));
+	c->ev = ev;
+	if (k != NULL) {
+		l = call_speaker(c, k);
+		if (l && l->role != ROLE_KEPT && l->role != ROLE_OWNER)
+			l = NULL;
+		other = call_role(k, l && l->role == ROLE_KEPT ? ROLE_OWNER : ROLE_KEPT);
+		v = other ? policy_transfer(c, k, l, other, &t)
+			  : deny(409, "no_party", "There is nobody to transfer");
+	}
+	c->ev = NULL;
+	out->status = v.status;
+	out->cause = v.cause;
+	str_set(out->text, v.text);
+	out->kind = (enum target_kind)t.kind;
+	str_set(out->name, t.name);
+	str_set(out->number, t.dial);
+}
+
 enum cause cause_of(uint16_t status)
 {
 	switch (status) {

@@ -15,8 +15,17 @@
 #include <stddef.h>
 
 /* What can be asked. The parameters of each are told beside its SQL. */
-#define HISTORY_TOPIC_LIST(X)                                                                            \
-	X(ASK_ACCESS, "access") /* logins, departments and tokens */
+#define HISTORY_TOPIC_LIST(X)                                                                      \
+	X(ASK_ACCESS, "access") /* logins, departments and tokens */                               \
+	X(ASK_CONVERSATIONS, "conversations")                                                      \
+	X(ASK_CONVERSATIONS_CSV, "conversations_csv")                                              \
+	X(ASK_CONVERSATION, "conversation")                                                        \
+	X(ASK_CASE, "case")                                                                        \
+	X(ASK_CONTACT, "contact")                                                                  \
+	X(ASK_AGENT_REPORT, "agent_report")                                                        \
+	X(ASK_QUEUE_REPORT, "queue_report")                                                        \
+	X(ASK_RECORDING, "recording")                                                              \
+	X(ASK_TRANSFER, "transfer")
 ENUM_DECLARE(history_topic, HISTORY_TOPIC_LIST);
 
 #define HISTORY_RESULT_LIST(X)                                                                     \

@@ -178,5 +178,103 @@ def resume(lab):
     end(c, a)
 
 
+@tap.case("M8 targets: everybody is listed; who cannot take the call has the reason")
+def targets(lab):
+    agent, free, busy, gone = lab.phone(), lab.phone(), lab.phone(), lab.user()
+    c2, b2 = talk(lab, busy)
+    c, a = talk(lab, agent)
+    call = boss(lab).call_of(c)["id"]
+    lab.sql(f"update segue.users set enabled = false where name = '{gone.user}'")
+    wait("the directory has it", lambda: not [
+        x for x in boss(lab).get("/agents").json["agents"] if x["user"] == gone.user][0]["enabled"])
+    got = boss(lab).get(f"/calls/{call}/targets").json
+    by = {t.get("user") or t.get("queue"): t for t in got["targets"]}
+    assert by[free.user]["selectable"] and by[free.user]["reason"] is None, by[free.user]
+    assert by[free.user]["dial"] == free.number, by[free.user]
+    assert by[busy.user]["selectable"] and by[busy.user]["reason"] == "busy", by[busy.user]
+    assert not by[agent.user]["selectable"] and by[agent.user]["reason"] == "self", by[agent.user]
+    assert not by[gone.user]["selectable"] and by[gone.user]["reason"] == "disabled", by[gone.user]
+    assert by["boss"]["reason"] == "unregistered", by["boss"]
+    assert by["support"]["kind"] == "queue" and by["support"]["selectable"], by["support"]
+    assert got["fallback"]["user"][0]["kind"] == "recall" and got["ring_ms"] == 6000, got
+    one = boss(lab).get(f"/calls/{call}/targets?number=99887766").json["targets"]
+    assert len(one) == 1 and not one[0]["selectable"] and one[0]["reason"] == "invalid_target", one
+    trunk = lab.trunk()
+    one = boss(lab).get(f"/calls/{call}/targets?number={lab.outside(trunk, '030123')}").json
+    assert one["targets"][0]["kind"] == "external" and one["targets"][0]["selectable"], one
+    end(c, a)
+    end(c2, b2)
+
+
+@tap.case("E-022 nobody answers: the transfer ends as failed, the caller is kept; retry elsewhere")
+def retry(lab):
+    c, a = talk(lab)
+    first, second = lab.phone(), lab.phone()
+    call = boss(lab).call_of(c)["id"]
+    assert boss(lab).post(f"/calls/{call}/transfer", {"number": first.number}).status == 201
+    b = first.incoming()
+    b.reply(180)
+    got = boss(lab).post(f"/calls/{call}/retry", {"number": second.number})
+    assert got.status == 201 and got.json["target"]["name"] == second.user, got
+    b.expect("CANCEL")
+    b2 = second.incoming()
+    b2.answer()
+    b2.expect("ACK")
+    joined(c, b2)
+    a.expect("BYE")
+    end(c, b2)
+    assert [t["outcome"] for t in lab.ledger(c).transfers] == ["cancelled", "completed"]
+
+
+@tap.case("hold and unhold: the customer is held by command, and hears the agent again")
+def hold(lab):
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    got = boss(lab).post(f"/calls/{call}/hold")
+    assert got.status == 200, got
+    wait("the customer is held", lambda: c.remote_sdp.dir() in ("sendonly", "inactive"))
+    wait("the row says so", lambda: boss(lab).call_of(c)["state"] == "held")
+    again = boss(lab).post(f"/calls/{call}/hold")
+    assert again.status == 200 and again.json["can"]["hold"] == "held", again
+    assert boss(lab).post(f"/calls/{call}/unhold").status == 200
+    joined(c, a)
+    wait("the row says so", lambda: boss(lab).call_of(c)["state"] == "talking")
+    assert boss(lab).call_of(c)["can"]["unhold"] == "not_held"
+    end(c, a)
+
+
+@tap.case("what would need a mixer is 501 and says so")
+def mixer(lab):
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    for verb in ("conference", "whisper", "barge"):
+        got = boss(lab).post(f"/calls/{call}/{verb}")
+        assert got.status == 501 and "mixer" in got.json["error"]["message"], got
+    end(c, a)
+
+
+@tap.case("agent state: set by a supervisor of the department, not by another; the stream tells")
+def agent_state(lab):
+    agent = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', '{agent.user}')")
+    sup, other = lab.login("sup"), lab.login("sup2")
+    wait("the agent is a member", lambda: "support" in [
+        x for x in sup.get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+    with sup.events() as ev:
+        ev.wait("snapshot")
+        got = sup.post(f"/agents/{agent.user}/state", {"state": "away", "reason": "lunch"})
+        assert got.status == 200 and got.json["state"] == "away", got
+        assert got.json["reason"] == "lunch" and got.json["intent_by"] == "sup", got
+        ev.wait("agent", lambda d: d["user"] == agent.user and d["state"] == "away")
+        ev.wait("queue", lambda d: d["queue"] == "support" and d["agents"]["away"] == 1)
+    refused = other.post(f"/agents/{agent.user}/state", {"state": "available"})
+    assert refused.status == 403 and refused.code == "not_yours", refused
+    own = lab.login(agent.user).post(f"/agents/{agent.user}/state", {"state": "available"})
+    assert own.status == 200 and own.json["state"] == "free", own
+    bad = sup.post(f"/agents/{agent.user}/state", {"state": "asleep"})
+    assert bad.status == 400 and bad.json["error"]["field"] == "state", bad
+    assert sup.post("/agents/nobody/state", {"state": "away"}).status == 404
+
+
 if __name__ == "__main__":
     tap.main(WebLab, jobs=4)

@@ -1,0 +1,270 @@
+/* api_history: what has been. Each request is one question to PostgreSQL, which builds the answer. */
+#include "app/api_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PARAMS_MAX 13
+#define PAGE	   50
+#define CSV_ROWS   10000
+
+/* Parameters of a question; the first three say who asks (see db/history_sql.c). */
+struct params {
+	const char *p[PARAMS_MAX];
+	unsigned n;
+	char departments[VIEWER_DEPARTMENTS_MAX * (USER_MAX + 3) + 3];
+	char limit[12];
+};
+
+static void add(struct params *ps, const char *value)
+{
+	ps->p[ps->n++] = value;
+}
+
+/* Names need no escape: the schema allows letters, digits and . _ + - alone. */
+static void add_viewer(struct params *ps, const struct viewer *v)
+{
+	char *list = ps->departments;
+	size_t size = sizeof(ps->departments);
+
+	str_copy(list, size, "{");
+	for (unsigned i = 0; v->role == VIEWER_SUPERVISOR && i < v->ndepartments; i++) {
+		str_append(list, size, i ? ",\"" : "\"");
+		str_append(list, size, v->department[i]);
+		str_append(list, size, "\"");
+	}
+	str_append(list, size, "}");
+	ps->n = 0;
+	add(ps, v->role == VIEWER_ADMIN ? NULL : v->user);
+	add(ps, list);
+	add(ps, v->masked ? "true" : "false");
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void fail(struct api_request *q, enum history_result result)
+{
+	switch (result) {
+	case HISTORY_NOTHING:
+		api_fail(q, 404, "not_found", "there is no %s, or it is not one of yours",
+			http_path(q->http));
+		break;
+	case HISTORY_BAD:
+		api_fail(q, 400, "bad_value", "the database cannot read one of these values");
+		break;
+	case HISTORY_AWAY:
+		api_fail(q, 503, "away", "the database is away: calls go on, history comes back");
+		break;
+	default:
+		api_fail(q, 503, "failed", "the database could not answer; the log says why");
+	}
+}
+
+static void on_json(void *arg, enum history_result result, const char *text, size_t len)
+{
+	struct api_request *q = arg;
+
+	if (result == HISTORY_OK)
+		api_reply_text(q, 200, "application/json", text, len);
+	else
+		fail(q, result);
+}
+
+static void ask(struct api_request *q, enum history_topic what, const struct params *ps,
+	history_fn *fn)
+{
+	if (q->api->history == NULL)
+		api_fail(q, 503, "away", "no database is configured (ledger.database)");
+	else
+		history_ask(q->api->history, what, ps->n, ps->p, fn, q);
+}
+
+/* ---- conversations ----------------------------------------------------------------------------- */
+
+static void add_filters(struct params *ps, const struct api_request *q, int64_t limit)
+{
+	static const char *const names[] = {"from", "to", "agent", "queue", "number", "contact",
+		"case", "outcome", "cursor"};
+
+	add_viewer(ps, &q->viewer);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		add(ps, api_text(q, names[i]));
+	snprintf(ps->limit, sizeof(ps->limit), "%lld", (long long)api_int(q, "limit", limit));
+	add(ps, ps->limit);
+}
+
+void api_run_conversations(struct api_request *q)
+{
+	struct params ps;
+
+	add_filters(&ps, q, PAGE);
+	ask(q, ASK_CONVERSATIONS, &ps, on_json);
+}
+
+static void on_csv(void *arg, enum history_result result, const char *text, size_t len)
+{
+	struct api_request *q = arg;
+
+	if (result != HISTORY_OK) {
+		fail(q, result);
+		return;
+	}
+	http_add_header(
+		q->http, "Content-Disposition", "attachment; filename=\"conversations.csv\"");
+	api_reply_text(q, 200, "text/csv; charset=utf-8", text, len);
+}
+
+void api_run_conversations_csv(struct api_request *q)
+{
+	struct params ps;
+
+	add_filters(&ps, q, CSV_ROWS);
+	ask(q, ASK_CONVERSATIONS_CSV, &ps, on_csv);
+}
+
+static void ask_about(struct api_request *q, enum history_topic what, history_fn *fn)
+{
+	struct params ps;
+
+	add_viewer(&ps, &q->viewer);
+	add(&ps, q->param[0]);
+	ask(q, what, &ps, fn);
+}
+
+void api_run_conversation(struct api_request *q)
+{
+	ask_about(q, ASK_CONVERSATION, on_json);
+}
+
+void api_run_case(struct api_request *q)
+{
+	ask_about(q, ASK_CASE, on_json);
+}
+
+void api_run_contact(struct api_request *q)
+{
+	ask_about(q, ASK_CONTACT, on_json);
+}
+
+void api_ask_transfer(struct api_request *q)
+{
+	ask_about(q, ASK_TRANSFER, on_json);
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+static void ask_report(struct api_request *q, enum history_topic what, const char *whose)
+{
+	struct params ps;
+
+	add_viewer(&ps, &q->viewer);
+	add(&ps, api_text(q, "from"));
+	add(&ps, api_text(q, "to"));
+	add(&ps, api_text(q, whose));
+	ask(q, what, &ps, on_json);
+}
+
+void api_run_agent_report(struct api_request *q)
+{
+	ask_report(q, ASK_AGENT_REPORT, "agent");
+}
+
+void api_run_queue_report(struct api_request *q)
+{
+	ask_report(q, ASK_QUEUE_REPORT, "queue");
+}
+
+/* ---- recordings ------------------------------------------------------------------------------ */
+
+/* Reads "bytes=a-b", "bytes=a-" or "bytes=-n". 0, or EINVAL for another form, which is as if there
+ * were none; ERANGE if the file is too short. */
+static int parse_range(const char *text, uint64_t size, uint64_t *from, uint64_t *to)
+{
+	char *end;
+	uint64_t v;
+
+	if (strncmp(text, "bytes=", 6) != 0 || strchr(text, ',') != NULL)
+		return EINVAL;
+	text += 6;
+	if (*text == '-') {
+		v = strtoull(text + 1, &end, 10);
+		if (end == text + 1 || *end != '\0')
+			return EINVAL;
+		*from = v < size ? size - v : 0;
+		*to = size - 1;
+		return v == 0 || size == 0 ? ERANGE : 0;
+	}
+	*from = strtoull(text, &end, 10);
+	if (end == text || *end++ != '-')
+		return EINVAL;
+	*to = size - 1;
+	if (*end != '\0') {
+		v = strtoull(end, &end, 10);
+		if (*end != '\0' || v < *from)
+			return EINVAL;
+		*to = v < size ? v : size - 1;
+	}
+	return *from < size ? 0 : ERANGE;
+}
+
+static const char *audio_type(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+
+	return dot && str_eq(dot, ".mp3") ? "audio/mpeg" : dot && str_eq(dot, ".ogg") ? "audio/ogg" : "audio/wav";
+}
+
+static void send_file(struct api_request *q, const char *file, int fd, uint64_t size)
+{
+	const char *range = http_header(q->http, "Range");
+	uint64_t from = 0, to = size ? size - 1 : 0;
+	int rc = range ? parse_range(range, size, &from, &to) : EINVAL;
+	char text[80];
+
+	http_add_header(q->http, "Accept-Ranges", "bytes");
+	if (rc == ERANGE) {
+		close(fd);
+		snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
+		http_add_header(q->http, "Content-Range", text);
+		api_fail(q, 416, "bad_range", "Range `%.60s': the recording has %llu bytes", range,
+			(unsigned long long)size);
+		return;
+	}
+	if (rc != 0) {
+		http_reply_file(q->http, 200, audio_type(file), fd, 0, size);
+		return;
+	}
+	snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)from,
+		(unsigned long long)to, (unsigned long long)size);
+	http_add_header(q->http, "Content-Range", text);
+	http_reply_file(q->http, 206, audio_type(file), fd, from, to - from + 1);
+}
+
+static void on_recording(void *arg, enum history_result result, const char *text, size_t len)
+{
+	struct api_request *q = arg;
+	struct stat st;
+	int fd;
+
+	if (result != HISTORY_OK) {
+		fail(q, result);
+		return;
+	}
+	fd = open(text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		send_file(q, text, fd, (uint64_t)st.st_size);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "recording_missing", "file", text, NULL);
+	api_fail(q, 404, "no_file", "the recording is on record, but its file is not there");
+}
+
+void api_run_recording(struct api_request *q)
+{
+	ask_about(q, ASK_RECORDING, on_recording);
+}

@@ -1,0 +1,187 @@
+"""History over HTTP: what PostgreSQL knows, as each role may see it; and without PostgreSQL."""
+import csv
+import io
+import os
+import struct
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import end, talk, transfer, wait
+from web import WebLab
+
+
+def past(lab, agent=None, headers=()):
+    """A call that was transferred and is over: (customer's Ua, agent, target, its ledger)."""
+    agent, target = agent or lab.phone(), lab.phone()
+    c, a = talk(lab, agent, headers=headers)
+    b = transfer(lab, c, a, target)
+    end(c, b)
+    return c.ua, agent, target, lab.ledger(c)
+
+
+@tap.case("conversations: filters, and the segments with their intervals add up")
+def conversations(lab):
+    customer, agent, target, led = past(lab)
+    boss = lab.login("boss")
+    got = boss.get(f"/conversations?agent={agent.user}").json["conversations"]
+    assert len(got) == 1, got
+    row = got[0]
+    assert row["id"] == led.conversation["id"] and row["transferred"] is True, row
+    assert row["customer"]["number"] == customer.user, row
+    assert [s["who"] for s in row["segments"]] == [agent.user, target.user], row
+    for s in row["segments"]:
+        talked = sum(i["ms"] for i in s["intervals"] if i["state"] == "talking")
+        assert talked == s["talk_ms"], s
+    for query, n in ((f"agent={agent.user}&outcome=transferred", 1),
+                     (f"agent={agent.user}&outcome=answered", 1),
+                     (f"agent={agent.user}&outcome=abandoned", 0),
+                     (f"agent={agent.user}&to=2020-01-01", 0),
+                     (f"agent={agent.user}&from=2020-01-01T00:00:00Z", 1),
+                     (f"agent={agent.user}&queue=support", 0),
+                     (f"agent={agent.user}&number={customer.user[-5:]}", 1),
+                     (f"agent={agent.user}&contact=%2B{customer.user[1:]}", 1),
+                     (f"agent={agent.user}&case={row['case']['id']}", 1)):
+        got = boss.get("/conversations?" + query)
+        assert got.status == 200 and len(got.json["conversations"]) == n, (query, got)
+
+
+@tap.case("conversations: a page at a time, each conversation once, newest first")
+def paging(lab):
+    agent = lab.phone()
+    ids = [past(lab, agent)[3].conversation["id"] for _ in range(3)]
+    boss = lab.login("boss")
+    seen, query = [], f"/conversations?agent={agent.user}&limit=2"
+    page = boss.get(query).json
+    seen += [c["id"] for c in page["conversations"]]
+    assert len(seen) == 2 and page["next"] == seen[-1], page
+    page = boss.get(query + "&cursor=" + page["next"]).json
+    seen += [c["id"] for c in page["conversations"]]
+    assert page["next"] is None and seen == ids[::-1], (page, seen, ids)
+
+
+@tap.case("one conversation: segments, transfers, timeline and note; the case and the contact")
+def conversation(lab):
+    agent, target = lab.phone(), lab.phone()
+    boss = lab.login("boss")
+    c, a = talk(lab, agent)
+    text = "will call back: " + "ä" * 700
+    got = boss.post(f"/calls/{boss.call_of(c)['id']}/note", {"text": text})
+    assert got.status == 200, got
+    b = transfer(lab, c, a, target)
+    end(c, b)
+    led = lab.ledger(c)
+    one = boss.get("/conversations/" + led.conversation["id"]).json
+    assert [t["outcome"] for t in one["transfers"]] == ["completed"], one
+    assert one["timeline"][0]["type"] == "conversation_started", one
+    assert [e["seq"] for e in one["timeline"]] == [e["seq"] for e in led.timeline]
+    assert one["remarks"][0]["text"] == text and one["remarks"][0]["author"] == "boss", one
+    case = boss.get("/cases/" + one["case"]["id"]).json
+    assert case["owner"] == target.user, case
+    assert case["conversations"][0]["id"] == one["id"], case
+    assert {e["conversation"] for e in case["timeline"]} == {one["id"]}, case
+    contact = boss.get("/contacts/" + c.ua.user.replace("+", "%2B")).json
+    assert contact["conversations"] >= 1 and contact["cases"], contact
+    assert {x["user"] for x in contact["agents"]} >= {agent.user, target.user}, contact
+    old = boss.get("/transfers/" + led.transfers[0]["id"]).json
+    assert old["outcome"] == "completed", old
+
+
+@tap.case("an agent finds own conversations alone, a supervisor those of the departments' members")
+def scopes(lab):
+    member, outsider = lab.phone(), lab.phone()
+    lab.sql(f"insert into segue.queue_members values ('support', '{member.user}')")
+    inside, outside = past(lab, member)[3], past(lab, outsider)[3]
+    mine, other = inside.conversation["id"], outside.conversation["id"]
+    for who, own, foreign in (("sup", mine, other), (member.user, mine, other),
+                              (outsider.user, other, mine)):
+        session = lab.login(who)
+        listed = [c["id"] for c in session.get("/conversations?limit=200").json["conversations"]]
+        assert own in listed and foreign not in listed, (who, listed)
+        assert session.get("/conversations/" + own).status == 200, who
+        got = session.get("/conversations/" + foreign)
+        assert got.status == 404 and got.code == "not_found", (who, got)
+    sales = lab.login("sup2").get("/conversations?limit=200").json["conversations"]
+    assert mine not in [c["id"] for c in sales], sales
+
+
+@tap.case("CSV: what is filtered, one line for each; a name that is a formula stays text")
+def table(lab):
+    customer, agent, target, led = past(lab)
+    lab.sql("update segue.conversations set customer_name = '=1+1,\"x\"' "
+            f"where id = '{led.conversation['id']}'")
+    got = lab.login("boss").get(f"/conversations.csv?agent={agent.user}")
+    assert got.status == 200 and got.headers["Content-Type"].startswith("text/csv"), got
+    assert "attachment" in got.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(got.body.decode(), newline="")))
+    assert len(rows) == 1 and rows[0]["id"] == led.conversation["id"], rows
+    assert rows[0]["customer_name"] == "'=1+1,\"x\"", rows
+    assert rows[0]["path"] == f"{agent.user} > {target.user}", rows
+    assert rows[0]["talk_ms"] == str(led.conversation["talk_ms"]), rows
+
+
+@tap.case("reports: an agent's day has the call; the columns are those of the view")
+def reports(lab):
+    customer, agent, target, led = past(lab)
+    day = lab.login("boss").get(f"/reports/agents?agent={agent.user}").json["agents"]
+    assert len(day) == 1 and day[0]["answers"] == 1 and day[0]["transfers_out"] == 1, day
+    assert day[0]["talk_ms"] == led.segments[0]["talk_ms"], day
+    mine = lab.login(agent.user).get("/reports/agents").json["agents"]
+    assert {d["user_name"] for d in mine} == {agent.user}, mine
+    assert lab.login("boss").get("/reports/queues?from=2020-01-01").json["queues"] is not None
+
+
+def add_recording(lab, led, body):
+    path = os.path.join(lab.dir, led.conversation["id"] + ".wav")
+    with open(path, "wb") as f:
+        f.write(body)
+    return lab.sql(
+        "insert into segue.recordings (id, conversation_id, segment_id, file, started_at, outbox_id, "
+        f"fact_id) values (gen_random_uuid(), '{led.conversation['id']}', '{led.segments[0]['id']}', "
+        f"'{path}', now(), 1, 1) returning id")[0][0], path
+
+
+@tap.case("a recording: whole, in parts by Range, 416 beyond its end, 404 without the file or the right")
+def recording(lab):
+    customer, agent, target, led = past(lab)
+    body = struct.pack("<1000H", *range(1000))
+    rec, path = add_recording(lab, led, body)
+    boss = lab.login("boss")
+    whole = boss.get("/recordings/" + rec)
+    assert whole.status == 200 and whole.body == body, whole
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for header, status, part, name in (
+            ("bytes=0-9", 206, body[:10], "bytes 0-9/2000"),
+            ("bytes=1990-", 206, body[1990:], "bytes 1990-1999/2000"),
+            ("bytes=-5", 206, body[-5:], "bytes 1995-1999/2000"),
+            ("bytes=1990-99999", 206, body[1990:], "bytes 1990-1999/2000"),
+            ("bytes=2000-", 416, None, "bytes */2000"),
+            ("bytes=5-1", 200, body, None), ("bytes=x", 200, body, None),
+            ("bytes=0-1,5-6", 200, body, None)):
+        got = boss.get("/recordings/" + rec, headers={"Range": header})
+        assert got.status == status and got.headers["Content-Range"] == name, (header, got)
+        assert part is None or got.body == part, (header, got)
+    assert lab.login(agent.user).get("/recordings/" + rec).status == 200
+    stranger = lab.phone()
+    assert lab.login(stranger.user).get("/recordings/" + rec).status == 404
+    os.remove(path)
+    got = boss.get("/recordings/" + rec)
+    assert got.status == 404 and got.code == "no_file", got
+
+
+@tap.case("a value that is none is 400 and names the field, before the database is asked")
+def bad_values(lab):
+    boss = lab.login("boss")
+    for query, field in (("from=yesterday", "from"), ("to=2026-13-45T99:99:99Z", None),
+                         ("limit=0", "limit"), ("limit=x", "limit"), ("cursor=17", "cursor"),
+                         ("outcome=nice", "outcome"), ("colour=red", "colour")):
+        got = boss.get("/conversations?" + query)
+        assert got.status == 400, (query, got)
+        assert field is None or got.json["error"]["field"] == field, (query, got)
+    assert boss.get("/conversations/17").json["error"]["field"] == "conversation"
+    got = boss.get("/conversations/01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77")
+    assert got.status == 404 and got.code == "not_found", got
+
+
+if __name__ == "__main__":
+    tap.main(WebLab, jobs=4)
