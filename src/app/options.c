@@ -45,6 +45,7 @@ const struct section sections[] = {
 			   "and with segue.number_classes about who may dial them: international and "
 			   "premium\n"
 			   "numbers nobody, unless a row there, or the user's own row, says so."},
+	{"queue", .meaning = "Queues and their agents, where the directory leaves it open."},
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
@@ -103,6 +104,11 @@ const struct option options[] = {
 	{"sip", "min_se", OPT_TIME, OPT_RELOAD, AT(sip.min_se_s), RANGE(90 * SEC, HOUR),
 		.unit = SEC, .def = "90s",
 		.meaning = "Shortest session timer that segue accepts; less is answered 422."},
+	{"sip", "qualify", OPT_TIME, OPT_RELOAD, AT(sip.qualify_s), RANGE(0, 24 * HOUR),
+		.unit = SEC, .def = "0s",
+		.meaning = "Each contact of a user is asked with OPTIONS this often; a silent one "
+			   "makes its\n"
+			   "agent unreachable for queues until it answers again. 0s asks nobody."},
 	{"sip", "t1", OPT_TIME, 0, AT(sip.t1_ms), RANGE(50, 5 * SEC), .unit = 1, .def = "500ms",
 		.meaning = "Round-trip estimate T1 of RFC 3261; retransmissions and timeouts "
 			   "follow it."},
@@ -227,6 +233,21 @@ const struct option options[] = {
 		.meaning = "A number without any prefix is national from so many digits on, such as "
 			   "10 in\n"
 			   "North America; 0: never."},
+
+	/* ---- queue ---- */
+	{"queue", "ring", OPT_TIME, OPT_RELOAD, AT(core.queue_ring_ms), RANGE(SEC, 10 * MINUTE),
+		.unit = 1, .def = "20s", .meaning = "A caller is offered to an agent for this long."},
+	{"queue", "retry", OPT_TIME, OPT_RELOAD, AT(core.queue_retry_ms), RANGE(SEC, 10 * MINUTE),
+		.unit = 1, .def = "5s",
+		.meaning = "After an offer that nobody took the caller waits this long for the next."},
+	{"queue", "max_wait", OPT_TIME, OPT_RELOAD, AT(core.queue_wait_ms), RANGE(SEC, 24 * HOUR),
+		.unit = 1, .def = "30m", .meaning = "After this a caller leaves the queue for where it overflows to."},
+	{"queue", "away_after", OPT_INT, OPT_RELOAD, AT(core.away_after), RANGE(0, 100), .unit = 1,
+		.def = "3",
+		.meaning = "An agent who leaves so many offers in a row unanswered is set away; 0: never."},
+	{"queue", "withdraw_away", OPT_BOOL, OPT_RELOAD, AT(core.withdraw_away), .def = "false",
+		.meaning = "An agent who goes away while an offer rings stops ringing; else that offer "
+			   "goes on."},
 
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",

@@ -56,6 +56,7 @@ struct sip {
 	struct ended *ended; /* dialogs that are no more, by our tag, oldest first: named.c */
 	struct sip_leg *dead; /* freed at the end of the turn */
 	struct request *dead_requests;
+	struct probe *probes, *probes_waiting, *probes_asked; /* by contact; in order of due */
 	unsigned depth;       /* of callbacks; the dead are buried at 0 */
 	uint64_t serial;      /* handles, refs and commands of ours */
 	uint64_t pool[32];    /* random bits in stock */
@@ -230,6 +231,8 @@ void sip_enter(struct sip *s);
 void sip_leave(struct sip *s);
 /* Announces a user's contacts to the core. */
 void sip_emit_contacts(struct sip *s, const char *user);
+/* Tells the core whether one of the user's contacts answers OPTIONS. */
+void sip_emit_reach(struct sip *s, const char *user);
 void sip_emit_audit(struct sip *s, const char *who, const char *action, const char *object,
 	const char *why);
 
@@ -335,6 +338,25 @@ void receive_request(void *sip, struct stack_server *t, const sip_t *request);
 
 void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void invite_dial(struct sip *s, const struct action *a);
+/* How one contact of a user is reached. */
+struct contact_route {
+	char ruri[URI_MAX];
+	char to[URI_MAX + 8]; /* <sip:number@our host> */
+	char path[REGISTRAR_TEXT_MAX];
+	struct stack_dest dest; /* of the first request */
+	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
+};
+void contact_route(const struct sip *s, const struct binding *b, const char *number,
+	struct contact_route *r);
+void contact_add_route(msg_t *msg, const char *path);
+/* Contacts that are asked with OPTIONS whether they are there. */
+void qualify_tick(struct sip *s);
+/* The user's contacts may have changed. */
+void qualify_contacts(struct sip *s, const char *user);
+/* At least one of the user's contacts is not known to be silent. */
+bool qualify_reaches(const struct sip *s, const char *user);
+void qualify_stop(struct sip *s);
+
 void invite_cancel(struct sip_leg *l, const struct action *a);
 /* Tries the peer's next address after a failure that says "not here". 0 if it was sent again. */
 int invite_failover(struct sip_leg *l, const sip_t *response);

@@ -15,64 +15,22 @@
 #define MAX_FORWARDS 70
 
 struct outbound {
-	char ruri[URI_MAX];
-	char to[URI_MAX + 8];
+	struct contact_route to;
 	char from[URI_MAX + 2 * NAME_MAX_];
-	char path[REGISTRAR_TEXT_MAX];
-	struct stack_dest dest; /* of the first INVITE */
-	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
 };
 
 /* ---- where to ----------------------------------------------------------------------------- */
 
-/* Next hop toward a URI: "sip:host:port;transport=x". */
-static void dest_of_uri(const char *text, struct stack_dest *d)
-{
-	struct uri u;
-	char transport[16];
-
-	d->listener = -1;
-	d->uri[0] = '\0';
-	if (uri_parse_str(text, &u) != URI_OK || u.scheme == URI_TEL)
-		return;
-	if (!uri_param(u.params, "transport", transport, sizeof(transport)))
-		transport[0] = '\0';
-	snprintf(d->uri, sizeof(d->uri), "%s:%s", u.scheme == URI_SIPS ? "sips" : "sip", u.host);
-	if (u.port != 0)
-		snprintf(d->uri + strlen(d->uri), sizeof(d->uri) - strlen(d->uri), ":%u", u.port);
-	if (transport[0] != '\0' && strlen(transport) < 8) {
-		str_append(d->uri, sizeof(d->uri), ";transport=");
-		str_append(d->uri, sizeof(d->uri), transport);
-	}
-}
-
 static int to_contact(struct sip_leg *l, const struct dest *dest, struct outbound *o)
 {
 	const struct binding *b = registrar_find(l->sip->registrar, dest->contact);
-	const char *path;
-	size_t len;
-	struct slice first;
-	struct addr a;
-	char uri[URI_MAX];
 
 	if (b == NULL || !str_eq(b->user, dest->user))
 		return ENOENT;
 	str_set(l->user, b->user);
 	str_set(l->user_agent, b->user_agent);
 	l->contact = b->id;
-	str_set(o->ruri, b->uri);
-	str_set(o->path, b->path);
-	path = b->path, len = strlen(b->path);
-	if (len > 0 && addr_next(&path, &len, &first) &&
-		addr_parse(first.p, first.n, &a) == URI_OK &&
-		uri_print(&a.uri, uri, sizeof(uri)) == 0)
-		dest_of_uri(uri, &o->dest);
-	else if (b->source[0] == '\0' || !source_parse(b->source, &o->dest))
-		dest_of_uri(b->uri, &o->dest);
-	else
-		o->next = o->dest;
-	identity_uri(l->sip, dest->number[0] != '\0' ? dest->number : b->user, uri, sizeof(uri));
-	snprintf(o->to, sizeof(o->to), "<%s>", uri);
+	contact_route(l->sip, b, dest->number[0] != '\0' ? dest->number : b->user, &o->to);
 	return 0;
 }
 
@@ -83,32 +41,20 @@ static int to_peer(struct sip_leg *l, const struct act_dial *dial, struct outbou
 	const char *referral = dial->cmd != 0 ? refer_target(l->sip, dial->cmd) : NULL;
 	struct uri u;
 
-	if (p == NULL || peer_dest(l->sip, p, 0, &o->dest) != 0 ||
-		uri_parse_str(o->dest.uri, &u) != URI_OK)
+	if (p == NULL || peer_dest(l->sip, p, 0, &o->to.dest) != 0 ||
+		uri_parse_str(o->to.dest.uri, &u) != URI_OK)
 		return ENOENT;
 	str_set(l->peer, p->name);
 	if (p->verbatim_referral && referral != NULL && uri_parse_str(referral, &u) == URI_OK &&
 		u.scheme != URI_TEL)
-		str_set(o->ruri, referral);
-	else if (uri_build(o->ruri, sizeof(o->ruri), dest->number, u.host, u.port, NULL) != 0)
+		str_set(o->to.ruri, referral);
+	else if (uri_build(o->to.ruri, sizeof(o->to.ruri), dest->number, u.host, u.port, NULL) != 0)
 		return EINVAL;
-	snprintf(o->to, sizeof(o->to), "<%s>", o->ruri);
+	snprintf(o->to.to, sizeof(o->to.to), "<%s>", o->to.ruri);
 	return 0;
 }
 
 /* ---- the INVITE --------------------------------------------------------------------------- */
-
-static void add_route(msg_t *msg, const char *path)
-{
-	size_t len = strlen(path);
-	struct slice element;
-	char value[URI_MAX];
-
-	while (addr_next(&path, &len, &element)) {
-		str_copy_n(value, sizeof(value), element.p, element.n);
-		message_add_line(msg, "Route", value);
-	}
-}
 
 /* The phone may ring differently, and other systems can tell which transfer came back. */
 static void add_recall(msg_t *msg, const struct act_dial *dial)
@@ -141,8 +87,8 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 	if (a->from != ID_NONE)
 		sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, a->from, a->dir, &len);
 	l->first_offer = sdp != NULL ? INVITE_OFFERS : INVITE_LATE;
-	if (o->path[0] != '\0')
-		add_route(msg, o->path);
+	if (o->to.path[0] != '\0')
+		contact_add_route(msg, o->to.path);
 	message_add_capabilities(msg, l);
 	session_timer_offer(l, msg);
 	identity_add_diversion(msg, l, dial);
@@ -245,7 +191,7 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	url_t *url;
 	int err;
 
-	o->dest.listener = o->next.listener = -1;
+	o->to.dest.listener = o->to.next.listener = -1;
 	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial, o)
 					     : to_contact(l, &a->dial.dest, o);
 	if (err != 0)
@@ -253,21 +199,21 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	identity_from(l->sip, &a->dial.caller, o->from, sizeof(o->from));
 	snprintf(id, sizeof(id), "%016llx%016llx", (unsigned long long)sip_random(l->sip),
 		(unsigned long long)sip_random(l->sip));
-	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to, &o->next);
+	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to.to, &o->to.next);
 	if (err != 0)
 		return err;
-	url = url_make(l->dialog.home, o->ruri);
+	url = url_make(l->dialog.home, o->to.ruri);
 	target = url != NULL ? sip_contact_create(l->dialog.home, (url_string_t *)url, NULL) : NULL;
 	if (target == NULL)
 		return EINVAL;
 	l->dialog.target = target;
-	return sip_leg_set_local(l, &o->dest);
+	return sip_leg_set_local(l, &o->to.dest);
 }
 
 void invite_dial(struct sip *s, const struct action *a)
 {
 	struct sip_leg *l = sip_leg_new(s, SIDE_UAC);
-	struct outbound o = {.ruri = ""};
+	struct outbound o = {.from = ""};
 	int err;
 
 	if (l == NULL || sip_leg_bind(l, a->leg) != 0) {
@@ -283,7 +229,7 @@ void invite_dial(struct sip *s, const struct action *a)
 			err == ENOENT ? "contact or peer is gone" : strerror(err));
 		return;
 	}
-	l->calling = request_send(l, write_invite(l, a, &o), &o.dest, answer_receive);
+	l->calling = request_send(l, write_invite(l, a, &o), &o.to.dest, answer_receive);
 	if (l->calling == NULL) {
 		dial_failed(l, 503, "cannot send INVITE");
 		return;

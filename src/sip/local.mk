@@ -6,6 +6,7 @@ libsip_a_SOURCES = \
 	src/sip/bye.c \
 	src/sip/caller.c \
 	src/sip/challenge.c \
+	src/sip/contact.c \
 	src/sip/dialog.c src/sip/dialog.h \
 	src/sip/identity.c \
 	src/sip/info.c \
@@ -21,6 +22,7 @@ libsip_a_SOURCES = \
 	src/sip/other.c \
 	src/sip/peer.c \
 	src/sip/progress.c \
+	src/sip/qualify.c \
 	src/sip/receive.c \
 	src/sip/refer.c src/sip/refer.h \
 	src/sip/register.c \

@@ -57,6 +57,16 @@ void sip_emit_contacts(struct sip *s, const char *user)
 	str_set(ev.contacts.user, user);
 	ev.contacts.n = registrar_contacts(s->registrar, user, ev.contacts.contact);
 	s->hooks.emit(s->hooks.arg, &ev);
+	qualify_contacts(s, user);
+}
+
+void sip_emit_reach(struct sip *s, const char *user)
+{
+	struct event ev = {.type = EV_AGENT_REACH};
+
+	str_set(ev.reach.user, user);
+	ev.reach.reachable = qualify_reaches(s, user);
+	s->hooks.emit(s->hooks.arg, &ev);
 }
 
 void sip_emit_audit(
@@ -203,6 +213,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *a
 	registrar_expire(s->registrar, sip_clock());
 	digest_server_tick(s->digest, sip_clock());
 	named_expire(s, sip_clock());
+	qualify_tick(s);
 	tell_malformed(s);
 	sip_leave(s);
 }
@@ -350,6 +361,7 @@ void sip_destroy(struct sip *s)
 	s->depth++; /* nobody buries anything while we do */
 	drop_all_legs(s);
 	named_forget(s);
+	qualify_stop(s);
 	if (s->tick != NULL) { /* what never began has nothing to save */
 		save_registrations(s);
 		su_timer_destroy(s->tick);

@@ -8,7 +8,7 @@ sip_tests = \
 	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
-	tests/sip/test_policy.py \
+	tests/sip/test_policy.py tests/sip/test_queue.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_restart.py \
