@@ -133,6 +133,39 @@ void ledger_append(struct ledger *l, const struct fact *facts, unsigned n)
 		shipper_kick(l->shipper);
 }
 
+#define EACH_BATCH 4096
+
+struct each {
+	void (*fn)(void *arg, const struct fact *f);
+	void *arg;
+	uint64_t last;
+};
+
+static bool each_fact(void *arg, uint64_t seq, const unsigned char *bytes, size_t len)
+{
+	struct each *e = arg;
+	struct fact f;
+
+	e->last = seq;
+	if (fact_decode(bytes, len, &f))
+		e->fn(e->arg, &f);
+	return true;
+}
+
+int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), void *arg)
+{
+	struct each e = {.fn = fn, .arg = arg};
+	int n;
+
+	do
+		n = store_read(l->store, e.last, EACH_BATCH, each_fact, &e);
+	while (n > 0);
+	if (n < 0)
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "outbox_unread", "why", strerror(-n),
+			NULL);
+	return -n;
+}
+
 void ledger_status(struct ledger *l, struct ledger_status *out)
 {
 	memset(out, 0, sizeof(*out));

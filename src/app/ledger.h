@@ -30,6 +30,10 @@ void ledger_close(struct ledger *l, unsigned grace_ms);
  * most once a minute: no call is dropped for the ledger's sake. */
 void ledger_append(struct ledger *l, const struct fact *facts, unsigned n);
 
+/* Calls fn with every fact that is still in the outbox, in order: what the database may not know yet.
+ * 0 or an errno (logged). */
+int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), void *arg);
+
 void ledger_status(struct ledger *l, struct ledger_status *out);
 
 #endif

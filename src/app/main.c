@@ -156,6 +156,7 @@ static int shipper_open(struct daemon *d)
 
 static int directory_open(struct daemon *d)
 {
+	ledger_each(d->ledger, people_recall, d->people);
 	return people_start(d->people, d->cfg, d->loop);
 }
 

@@ -8,6 +8,14 @@
 
 struct person {
 	struct sip_user user;
+	int64_t chose; /* UTC microseconds of the newest known choice of intent, 0 none */
+	UT_hash_handle hh;
+};
+
+/* What an agent had chosen when the run before ended, until the user's row arrives. */
+struct recalled {
+	struct ev_agent choice;
+	int64_t at;
 	UT_hash_handle hh;
 };
 
@@ -16,18 +24,25 @@ struct people {
 	struct directory *directory;
 	struct loop_watch *watch;
 	struct person *by_name;
+	struct recalled *recalled;
 	bool synced, from_file;
 	void (*on_synced)(void *arg); /* may be NULL */
 	void *on_synced_arg;
 };
 
+static void on_fact(void *people, const struct fact *f);
+
 struct people *people_create(struct runner *runner)
 {
 	struct people *p = calloc(1, sizeof(*p));
 
-	if (p != NULL)
-		p->runner = runner;
-	return p;
+	if (p == NULL)
+		return NULL;
+	p->runner = runner;
+	if (runner_observe(runner, on_fact, p) == 0)
+		return p;
+	free(p);
+	return NULL;
 }
 
 static struct person *find(const struct people *p, const char *name)
@@ -76,6 +91,61 @@ static void keep(struct people *p, const struct directory_user *row)
 	x->user.enabled = row->core.enabled;
 }
 
+/* ---- what agents chose ---------------------------------------------------------------------- */
+
+static void on_fact(void *people, const struct fact *f)
+{
+	struct person *x;
+
+	if (f->type != FACT_AGENT_STATE)
+		return;
+	x = find(people, f->agent_state.user);
+	if (x != NULL)
+		x->chose = f->at;
+}
+
+void people_recall(void *people, const struct fact *f)
+{
+	const struct fact_agent_state *s = &f->agent_state;
+	struct people *p = people;
+	struct recalled *r;
+	int intent;
+
+	if (f->type != FACT_AGENT_STATE || (intent = agent_intent_parse(s->intent)) < 0)
+		return;
+	HASH_FIND_STR(p->recalled, s->user, r);
+	if (r == NULL) {
+		r = calloc(1, sizeof(*r));
+		if (r == NULL)
+			return; /* what the database knows will do */
+		str_set(r->choice.user, s->user);
+		HASH_ADD_STR(p->recalled, choice.user, r);
+	}
+	r->at = f->at;
+	r->choice.intent = intent;
+	r->choice.origin = ORIGIN_SYSTEM;
+	str_set(r->choice.reason, s->reason);
+	str_set(r->choice.asker, s->asker);
+}
+
+static void emit_recalled(struct people *p, const char *user)
+{
+	struct person *x = find(p, user);
+	struct event ev = {.type = EV_AGENT};
+	struct recalled *r;
+
+	HASH_FIND_STR(p->recalled, user, r);
+	if (r == NULL || x == NULL)
+		return;
+	x->chose = r->at;
+	ev.agent = r->choice;
+	HASH_DEL(p->recalled, r);
+	free(r);
+	runner_emit(p->runner, &ev);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------- */
+
 static void on_user(void *arg, const struct directory_user *row)
 {
 	struct people *p = arg;
@@ -86,6 +156,7 @@ static void on_user(void *arg, const struct directory_user *row)
 	else
 		keep(p, row);
 	runner_emit(p->runner, &ev);
+	emit_recalled(p, row->core.user);
 	sip_user_changed(runner_sip(p->runner), row->core.user);
 }
 
@@ -121,6 +192,37 @@ static void on_class(void *arg, const struct ev_dir_class *row)
 	runner_emit(p->runner, &ev);
 }
 
+static void on_skill(void *arg, const struct ev_dir_skill *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_SKILL, .skill = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
+static void on_need(void *arg, const struct ev_dir_need *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_NEED, .need = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
+/* A row that segue wrote itself is an echo of what the core knows, or of less: it counts only when
+ * nothing newer is known, which is after a restart. One written by hand always counts. */
+static void on_agent(void *arg, const struct directory_agent *row)
+{
+	struct people *p = arg;
+	struct person *x = find(p, row->core.user);
+	struct event ev = {.type = EV_AGENT, .agent = row->core};
+
+	if (x == NULL || row->gone || (!row->by_hand && row->since <= x->chose))
+		return;
+	x->chose = row->since;
+	ev.agent.origin = ORIGIN_SYSTEM;
+	runner_emit(p->runner, &ev);
+}
+
 static void on_synced(void *arg, int from_file)
 {
 	struct people *p = arg;
@@ -150,6 +252,9 @@ int people_start(struct people *p, const struct app_config *cfg, struct loop *lo
 		.member = on_member,
 		.ivr = on_ivr,
 		.class = on_class,
+		.skill = on_skill,
+		.need = on_need,
+		.agent = on_agent,
 		.synced = on_synced};
 	int rc;
 
@@ -181,6 +286,7 @@ void people_on_synced(struct people *p, void (*fn)(void *arg), void *arg)
 void people_destroy(struct people *p)
 {
 	struct person *x, *next;
+	struct recalled *r, *r_next;
 
 	if (p == NULL)
 		return;
@@ -191,6 +297,11 @@ void people_destroy(struct people *p)
 	{
 		HASH_DEL(p->by_name, x);
 		free(x);
+	}
+	HASH_ITER(hh, p->recalled, r, r_next)
+	{
+		HASH_DEL(p->recalled, r);
+		free(r);
 	}
 	free(p);
 }

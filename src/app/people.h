@@ -24,6 +24,9 @@ struct people_status {
 struct people *people_create(struct runner *runner);
 /* Starts to read. 0, or an errno after having logged why. */
 int people_start(struct people *p, const struct app_config *cfg, struct loop *loop);
+/* A fact that an earlier run has left behind, in order; to be called before people_start(): what an
+ * agent chose last counts even if the database does not know of it yet. */
+void people_recall(void *people, const struct fact *f);
 /* Reads everything again, soon. */
 void people_refresh(struct people *p);
 void people_destroy(struct people *p);

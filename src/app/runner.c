@@ -22,6 +22,12 @@ struct pending {
 	UT_hash_handle hh;
 };
 
+struct observer {
+	runner_fact_fn *fn;
+	void *arg;
+	struct observer *next;
+};
+
 /* Events waiting for their step, oldest at `first`. */
 struct queue {
 	struct event *ring;
@@ -43,6 +49,7 @@ struct runner {
 	int64_t armed; /* when timer_fd fires, -1 never */
 	struct loop_watch *timer_watch;
 	struct pending *pending;
+	struct observer *observers;
 	uint64_t last_cmd;
 	uint64_t random[64];
 	unsigned random_left;
@@ -85,6 +92,12 @@ void runner_destroy(struct runner *r)
 	{
 		HASH_DEL(r->pending, p);
 		free(p);
+	}
+	while (r->observers != NULL) {
+		struct observer *o = r->observers;
+
+		r->observers = o->next;
+		free(o);
 	}
 	loop_unwatch(r->timer_watch);
 	loop_unwatch(r->drain_watch);
@@ -135,6 +148,17 @@ static void queue_take(struct queue *q, struct event *ev)
 	*ev = q->ring[q->first];
 	q->first = (q->first + 1) % q->cap;
 	q->n--;
+}
+
+int runner_observe(struct runner *r, runner_fact_fn *fn, void *arg)
+{
+	struct observer *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return ENOMEM;
+	*o = (struct observer){.fn = fn, .arg = arg, .next = r->observers};
+	r->observers = o;
+	return 0;
 }
 
 /* ---- time and chance ----------------------------------------------------------------------- */
@@ -254,6 +278,8 @@ static void put_on_record(struct runner *r, const struct event *ev)
 
 		story_log(f, leg != ID_NONE && id_call(leg) == f->call ? leg : f->call);
 		story_add(r->story, f);
+		for (struct observer *o = r->observers; o != NULL; o = o->next)
+			o->fn(o->arg, f);
 	}
 	log_release();
 }

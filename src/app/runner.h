@@ -42,6 +42,10 @@ typedef void runner_reply_fn(void *arg, int status, const char *text);
 void runner_command(struct runner *r, struct event *ev, runner_reply_fn *fn, void *arg);
 void runner_forget(struct runner *r, void *arg);
 
+/* Calls fn with every fact once it is on record, for as long as the runner lives. 0 or ENOMEM. */
+typedef void runner_fact_fn(void *arg, const struct fact *f);
+int runner_observe(struct runner *r, runner_fact_fn *fn, void *arg);
+
 /* Refuses new calls with 503 and hangs up those that live; done is called once, when they are gone
  * or after grace_ms. */
 void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), void *arg);

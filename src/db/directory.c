@@ -80,25 +80,8 @@ static void add_note(struct directory *d, enum note_kind kind, const struct row 
 	if (!n)
 		return;
 	n->kind = kind;
-	if (row) {
-		n->row.kind = row->kind;
-		switch (row->kind) {
-		case ROW_USER:
-			n->row.user = row->user;
-			break;
-		case ROW_QUEUE:
-			n->row.queue = row->queue;
-			break;
-		case ROW_IVR:
-			n->row.ivr = row->ivr;
-			break;
-		case ROW_CLASS:
-			n->row.class = row->class;
-			break;
-		default:
-			n->row.member = row->member;
-		}
-	}
+	if (row)
+		rows_copy(&n->row, row);
 	*d->ready_end = n;
 	d->ready_end = &n->next;
 }
@@ -202,7 +185,7 @@ static void keep_error(struct directory *d, const PGresult *res)
 /* All tables, as they were at one instant. */
 static bool send_queries(struct directory *d)
 {
-	char sql[2048] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+	char sql[4096] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 	for (int k = 0; k < row_kind_count_; k++) {
 		str_append(sql, sizeof(sql), "; ");
@@ -440,8 +423,17 @@ static void deliver(const struct directory_hooks *h, const struct note *n)
 	case ROW_CLASS:
 		h->class(h->arg, &n->row.class);
 		break;
-	default:
+	case ROW_MEMBER:
 		h->member(h->arg, &n->row.member);
+		break;
+	case ROW_SKILL:
+		h->skill(h->arg, &n->row.skill);
+		break;
+	case ROW_NEED:
+		h->need(h->arg, &n->row.need);
+		break;
+	default:
+		h->agent(h->arg, &n->row.agent);
 	}
 }
 

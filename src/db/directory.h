@@ -1,5 +1,6 @@
 /*
- * directory: users, queues, members, IVRs and classes of numbers, read from PostgreSQL by a thread of its own and
+ * directory: users, queues, members, skills, IVRs, classes of numbers and what agents have chosen, read
+ * from PostgreSQL by a thread of its own and
  * refreshed by LISTEN/NOTIFY. Each change arrives on the loop as a row that is new, changed or
  * gone. The last good copy is kept in a file, so segued starts and routes while the database is
  * away. Rows that make no sense are skipped with one log line that quotes them.
@@ -16,6 +17,14 @@ struct directory_user {
 	char contact[256];		  /* static contact URI, "" registers */
 };
 
+/* What an agent has chosen, as it is stored. */
+struct directory_agent {
+	bool gone;		/* the row is: nothing is stored any more */
+	struct ev_agent core;	/* origin: how it was chosen */
+	int64_t since;		/* UTC microseconds */
+	bool by_hand;		/* not written by a segued */
+};
+
 /* Called on the loop thread, from directory_dispatch(). */
 struct directory_hooks {
 	void *arg;
@@ -24,6 +33,9 @@ struct directory_hooks {
 	void (*member)(void *arg, const struct ev_dir_member *row);
 	void (*ivr)(void *arg, const struct ev_dir_ivr *row);
 	void (*class)(void *arg, const struct ev_dir_class *row);
+	void (*skill)(void *arg, const struct ev_dir_skill *row);
+	void (*need)(void *arg, const struct ev_dir_need *row);
+	void (*agent)(void *arg, const struct directory_agent *row);
 	void (*synced)(void *arg, int from_file); /* a whole copy has been delivered */
 };
 

@@ -18,8 +18,11 @@ dist_migrations_DATA = \
 	sql/001-directory.sql \
 	sql/002-ledger.sql \
 	sql/003-views.sql \
-	sql/006-access.sql \
+	sql/004-queues.sql \
 	sql/005-targets.sql \
+	sql/006-access.sql \
+	sql/007-queue-reports.sql \
 	sql/008-consult.sql \
+
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -44,13 +44,26 @@ static const struct {
 			  " role, coalesce(voicemail, ''), CASE WHEN may_dial = '{}' THEN '-'"
 			  " ELSE coalesce(array_to_string(may_dial, ','), '') END"
 			  " FROM segue.users ORDER BY 1"},
-	[ROW_QUEUE] = {4, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, '')"
-			  " FROM segue.queues ORDER BY 1"},
+	[ROW_AGENT] = {7, "SELECT user_name, intent, coalesce(reason, ''), coalesce(via, ''),"
+			  " coalesce(set_by, ''), (extract(epoch FROM since) * 1000000)::bigint,"
+			  " fact_id IS NULL FROM segue.agent_states ORDER BY 1"},
+	[ROW_QUEUE] = {20, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''), strategy,"
+			   " coalesce(ring_ms, 0), coalesce(retry_ms, 0), wrapup_ms,"
+			   " coalesce(max_wait_ms, 0), coalesce(max_length, 0), weight,"
+			   " coalesce(service_ms, (SELECT value::bigint FROM segue.settings"
+			   " WHERE key = 'service_level_ms'), 0), widen_ms, boost_ms, keep_wait,"
+			   " join_empty, leave_empty, entry, coalesce(music, ''),"
+			   " (SELECT coalesce(string_agg(kind || ':' || target, ' '"
+			   " ORDER BY position), '') FROM segue.queue_overflow o"
+			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
 	[ROW_IVR] = {5, "SELECT name, number, peer, dial, coalesce(digits, '') FROM segue.ivrs"
 			" ORDER BY 1"},
 	[ROW_CLASS] = {3, "SELECT name, pattern, coalesce(array_to_string(roles, ','), '-')"
 			  " FROM segue.number_classes ORDER BY 1, 2"},
-	[ROW_MEMBER] = {2, "SELECT queue, user_name FROM segue.queue_members ORDER BY 1, 2"},
+	[ROW_MEMBER] = {5, "SELECT queue, user_name, level, position, weight"
+			   " FROM segue.queue_members ORDER BY 1, 2"},
+	[ROW_SKILL] = {3, "SELECT user_name, skill, level FROM segue.user_skills ORDER BY 1, 2"},
+	[ROW_NEED] = {4, "SELECT queue, skill, level, floor FROM segue.queue_skills ORDER BY 1, 2"},
 };
 
 unsigned rows_columns(enum row_kind kind)
@@ -174,6 +187,89 @@ static const char *check_user(struct rows *r, const char *const *v)
 	return check_voicemail(r, v[9]);
 }
 
+/* A whole number from least to most; false for anything else. */
+static bool read_number(const char *text, int64_t least, int64_t most, int64_t *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoll(text, &end, 10);
+	return end != text && *end == '\0' && errno == 0 && *value >= least && *value <= most;
+}
+
+static const char *check_count(struct rows *r, const char *what, const char *text, uint32_t most)
+{
+	char expected[48];
+	int64_t value;
+
+	snprintf(expected, sizeof(expected), "a whole number from 0 to %u", most);
+	return read_number(text, 0, most, &value) ? NULL : complain(r, what, text, expected);
+}
+
+/* The numbers of a queue's row, in the order of its columns. */
+#define QUEUE_NUMBER(f, most) {#f, offsetof(struct ev_dir_queue, f), most}
+static const struct {
+	const char *name;
+	size_t offset;
+	uint32_t most;
+} queue_numbers[] = {
+	QUEUE_NUMBER(ring_ms, 3600000),
+	QUEUE_NUMBER(retry_ms, 3600000),
+	QUEUE_NUMBER(wrapup_ms, 86400000),
+	QUEUE_NUMBER(max_wait_ms, 604800000),
+	QUEUE_NUMBER(max_length, 1000000),
+	QUEUE_NUMBER(weight, 1000000),
+	QUEUE_NUMBER(service_ms, 86400000),
+	QUEUE_NUMBER(widen_ms, 86400000),
+	QUEUE_NUMBER(boost_ms, 86400000),
+};
+enum { QUEUE_NUMBERS = sizeof(queue_numbers) / sizeof(queue_numbers[0]) };
+
+/* Columns of a queue's row. */
+enum {
+	Q_VOICEMAIL = 3,
+	Q_STRATEGY,
+	Q_NUMBERS,
+	Q_KEEP_WAIT = Q_NUMBERS + QUEUE_NUMBERS,
+	Q_JOIN_EMPTY,
+	Q_LEAVE_EMPTY,
+	Q_ENTRY,
+	Q_MUSIC,
+	Q_OVERFLOW,
+};
+
+/* Takes "kind:target" off the front of a list; false when there is none left, or it is no such. */
+static bool next_overflow(const char **list, struct overflow *o)
+{
+	size_t n = strcspn(*list, " "), k = strcspn(*list, ":");
+	char kind[16];
+	int parsed;
+
+	if (k >= n || !str_copy_n(kind, sizeof(kind), *list, k))
+		return false;
+	parsed = overflow_kind_parse(kind);
+	if (parsed < 0 ||
+		!str_copy_n(o->target, sizeof(o->target), *list + k + 1, n - k - 1) ||
+		!is_word(o->target, sizeof(o->target)))
+		return false;
+	o->kind = parsed;
+	*list += n + ((*list)[n] == ' ');
+	return true;
+}
+
+static const char *check_overflow(struct rows *r, const char *list)
+{
+	const char *at = list;
+	struct overflow o;
+	unsigned n = 0;
+
+	while (*at && next_overflow(&at, &o))
+		n++;
+	if (*at)
+		return complain(r, "overflow", at, "kind:target such as queue:sales");
+	return n <= OVERFLOW_MAX ? NULL : complain(r, "overflow", list, "at most 6 targets");
+}
+
 static const char *check_queue(struct rows *r, const char *const *v)
 {
 	const char *why = check_name(r, v[0]);
@@ -182,7 +278,23 @@ static const char *check_queue(struct rows *r, const char *const *v)
 		why = check_number(r, v[1]);
 	if (!why)
 		why = check_free(r, v[1]);
-	return why ? why : check_voicemail(r, v[3]);
+	for (unsigned i = 0; !why && i < QUEUE_NUMBERS; i++)
+		why = check_count(r, queue_numbers[i].name, v[Q_NUMBERS + i], queue_numbers[i].most);
+	if (!why)
+		why = check_voicemail(r, v[Q_VOICEMAIL]);
+	if (why)
+		return why;
+	if (strategy_parse(v[Q_STRATEGY]) < 0)
+		return complain(r, "strategy", v[Q_STRATEGY], "one of those of segue.queues");
+	for (unsigned i = Q_JOIN_EMPTY; i <= Q_LEAVE_EMPTY; i++)
+		if (empty_rule_parse(v[i]) < 0)
+			return complain(r, i == Q_JOIN_EMPTY ? "join_empty" : "leave_empty", v[i],
+				"logged_out, away or never");
+	if (queue_entry_parse(v[Q_ENTRY]) < 0)
+		return complain(r, "entry", v[Q_ENTRY], "answer or ring");
+	if (v[Q_MUSIC][0] && !is_word(v[Q_MUSIC], USER_MAX))
+		return complain(r, "music", v[Q_MUSIC], "1 to 63 letters, digits or . _ + -");
+	return check_overflow(r, v[Q_OVERFLOW]);
 }
 
 static const char *check_ivr(struct rows *r, const char *const *v)
@@ -236,31 +348,88 @@ static const char *check_class(struct rows *r, const char *const *v)
 		       : complain(r, "roles", v[2], "agent, supervisor and admin");
 }
 
+static const char *check_known(
+	struct rows *r, const char *kind, const char *column, const char *name)
+{
+	char expected[32];
+
+	snprintf(expected, sizeof(expected), "the name of a %s", kind);
+	return find_taken(r, kind, name) ? NULL : complain(r, column, name, expected);
+}
+
 static const char *check_member(struct rows *r, const char *const *v)
 {
-	if (!find_taken(r, "queue", v[0]))
-		return complain(r, "queue", v[0], "the name of a queue");
-	return find_taken(r, "user", v[1]) ? NULL
-					   : complain(r, "user_name", v[1], "the name of a user");
+	const char *why = check_known(r, "queue", "queue", v[0]);
+
+	if (!why)
+		why = check_known(r, "user", "user_name", v[1]);
+	if (!why)
+		why = check_count(r, "level", v[2], 1000000);
+	if (!why)
+		why = check_count(r, "position", v[3], 1000000);
+	return why ? why : check_count(r, "weight", v[4], 1000000);
+}
+
+static const char *check_skill_name(struct rows *r, const char *skill)
+{
+	return is_word(skill, SKILL_MAX)
+		       ? NULL
+		       : complain(r, "skill", skill, "1 to 31 letters, digits or . _ + -");
+}
+
+static const char *check_skill(struct rows *r, const char *const *v)
+{
+	const char *why = check_known(r, "user", "user_name", v[0]);
+
+	if (!why)
+		why = check_skill_name(r, v[1]);
+	return why ? why : check_count(r, "level", v[2], 1000000);
+}
+
+static const char *check_need(struct rows *r, const char *const *v)
+{
+	const char *why = check_known(r, "queue", "queue", v[0]);
+
+	if (!why)
+		why = check_skill_name(r, v[1]);
+	if (!why)
+		why = check_count(r, "level", v[2], 1000000);
+	return why ? why : check_count(r, "floor", v[3], 1000000);
+}
+
+static const char *check_agent(struct rows *r, const char *const *v)
+{
+	const char *why = check_known(r, "user", "user_name", v[0]);
+	int64_t since;
+
+	if (why)
+		return why;
+	if (agent_intent_parse(v[1]) < 0)
+		return complain(r, "intent", v[1], "available, away or logged_out");
+	if (strlen(v[2]) >= REASON_MAX)
+		return complain(r, "reason", v[2], "at most 31 bytes");
+	return read_number(v[5], 0, INT64_MAX, &since)
+		       ? NULL
+		       : complain(r, "since", v[5], "a time after 1970");
 }
 
 static const char *check(struct rows *r, enum row_kind kind, const char *const *v)
 {
+	static const char *(*const checks[])(struct rows *r, const char *const *v) = {
+		[ROW_USER] = check_user,
+		[ROW_AGENT] = check_agent,
+		[ROW_QUEUE] = check_queue,
+		[ROW_IVR] = check_ivr,
+		[ROW_CLASS] = check_class,
+		[ROW_MEMBER] = check_member,
+		[ROW_SKILL] = check_skill,
+		[ROW_NEED] = check_need,
+	};
+
 	for (unsigned i = 0; i < kinds[kind].columns; i++)
 		if (has_control(v[i]))
 			return complain(r, "a value", "...", "no control characters");
-	switch (kind) {
-	case ROW_USER:
-		return check_user(r, v);
-	case ROW_QUEUE:
-		return check_queue(r, v);
-	case ROW_IVR:
-		return check_ivr(r, v);
-	case ROW_CLASS:
-		return check_class(r, v);
-	default:
-		return check_member(r, v);
-	}
+	return checks[kind](r, v);
 }
 
 /* ---- taking ------------------------------------------------------------------------------ */
@@ -273,6 +442,9 @@ static size_t row_size(enum row_kind kind)
 		[ROW_IVR] = sizeof(struct ev_dir_ivr),
 		[ROW_CLASS] = sizeof(struct ev_dir_class),
 		[ROW_MEMBER] = sizeof(struct ev_dir_member),
+		[ROW_SKILL] = sizeof(struct ev_dir_skill),
+		[ROW_NEED] = sizeof(struct ev_dir_need),
+		[ROW_AGENT] = sizeof(struct directory_agent),
 	};
 
 	return offsetof(struct row, user) + size[kind];
@@ -301,6 +473,44 @@ static void fill_class(struct ev_dir_class *c, const char *const *v)
 	c->roles = c->by_name ? 0 : (uint8_t)read_roles(v[2]);
 }
 
+static uint32_t count_of(const char *text)
+{
+	return (uint32_t)strtoul(text, NULL, 10); /* it was checked */
+}
+
+static void fill_queue(struct ev_dir_queue *q, const char *const *v)
+{
+	const char *list = v[Q_OVERFLOW];
+
+	str_set(q->queue, v[0]);
+	str_set(q->number, v[1]);
+	str_set(q->name, v[2]);
+	str_set(q->voicemail, v[Q_VOICEMAIL]);
+	q->strategy = strategy_parse(v[Q_STRATEGY]);
+	for (unsigned i = 0; i < QUEUE_NUMBERS; i++)
+		*(uint32_t *)((char *)q + queue_numbers[i].offset) = count_of(v[Q_NUMBERS + i]);
+	q->keep_wait = v[Q_KEEP_WAIT][0] == 't';
+	q->join_empty = empty_rule_parse(v[Q_JOIN_EMPTY]);
+	q->leave_empty = empty_rule_parse(v[Q_LEAVE_EMPTY]);
+	q->entry = queue_entry_parse(v[Q_ENTRY]);
+	str_set(q->music, v[Q_MUSIC]);
+	while (q->noverflow < OVERFLOW_MAX && next_overflow(&list, &q->overflow[q->noverflow]))
+		q->noverflow++;
+}
+
+static void fill_agent(struct directory_agent *a, const char *const *v)
+{
+	int origin = origin_parse(v[3]);
+
+	str_set(a->core.user, v[0]);
+	a->core.intent = agent_intent_parse(v[1]);
+	str_set(a->core.reason, v[2]);
+	a->core.origin = origin < 0 ? ORIGIN_SYSTEM : (enum origin)origin;
+	str_set(a->core.asker, v[4]);
+	a->since = strtoll(v[5], NULL, 10);
+	a->by_hand = v[6][0] == 't';
+}
+
 static void fill(struct row *row, const char *const *v)
 {
 	switch (row->kind) {
@@ -308,10 +518,7 @@ static void fill(struct row *row, const char *const *v)
 		fill_user(&row->user, v);
 		break;
 	case ROW_QUEUE:
-		str_set(row->queue.queue, v[0]);
-		str_set(row->queue.number, v[1]);
-		str_set(row->queue.name, v[2]);
-		str_set(row->queue.voicemail, v[3]);
+		fill_queue(&row->queue, v);
 		break;
 	case ROW_IVR:
 		str_set(row->ivr.ivr, v[0]);
@@ -323,9 +530,26 @@ static void fill(struct row *row, const char *const *v)
 	case ROW_CLASS:
 		fill_class(&row->class, v);
 		break;
-	default:
+	case ROW_MEMBER:
 		str_set(row->member.queue, v[0]);
 		str_set(row->member.user, v[1]);
+		row->member.level = count_of(v[2]);
+		row->member.order = count_of(v[3]);
+		row->member.weight = count_of(v[4]);
+		break;
+	case ROW_SKILL:
+		str_set(row->skill.user, v[0]);
+		str_set(row->skill.skill, v[1]);
+		row->skill.level = count_of(v[2]);
+		break;
+	case ROW_NEED:
+		str_set(row->need.queue, v[0]);
+		str_set(row->need.skill, v[1]);
+		row->need.level = count_of(v[2]);
+		row->need.floor = count_of(v[3]);
+		break;
+	default:
+		fill_agent(&row->agent, v);
 	}
 }
 
@@ -358,7 +582,7 @@ const char *rows_take(struct rows *r, enum row_kind kind, const char *const *val
 	fill(row, values);
 	r->row[r->n++] = row;
 	r->count[kind]++;
-	if (kind != ROW_MEMBER && kind != ROW_CLASS) {
+	if (kind == ROW_USER || kind == ROW_QUEUE || kind == ROW_IVR) {
 		take(r, row_kind_name(kind), values[0], row_kind_name(kind), values[0]);
 		if (values[1][0])
 			take(r, "number", values[1], row_kind_name(kind), values[0]);
@@ -395,10 +619,15 @@ size_t rows_count(const struct rows *r, enum row_kind kind)
 
 /* ---- comparing --------------------------------------------------------------------------- */
 
+static int compare_pair(const char *a1, const char *a2, const char *b1, const char *b2)
+{
+	int d = strcmp(a1, b1);
+
+	return d ? d : strcmp(a2, b2);
+}
+
 static int compare(const struct row *a, const struct row *b)
 {
-	int d;
-
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
 	switch (a->kind) {
@@ -409,11 +638,16 @@ static int compare(const struct row *a, const struct row *b)
 	case ROW_IVR:
 		return strcmp(a->ivr.ivr, b->ivr.ivr);
 	case ROW_CLASS:
-		d = strcmp(a->class.name, b->class.name);
-		return d ? d : strcmp(a->class.pattern, b->class.pattern);
+		return compare_pair(a->class.name, a->class.pattern, b->class.name, b->class.pattern);
+	case ROW_MEMBER:
+		return compare_pair(
+			a->member.queue, a->member.user, b->member.queue, b->member.user);
+	case ROW_SKILL:
+		return compare_pair(a->skill.user, a->skill.skill, b->skill.user, b->skill.skill);
+	case ROW_NEED:
+		return compare_pair(a->need.queue, a->need.skill, b->need.queue, b->need.skill);
 	default:
-		d = strcmp(a->member.queue, b->member.queue);
-		return d ? d : strcmp(a->member.user, b->member.user);
+		return strcmp(a->agent.core.user, b->agent.core.user);
 	}
 }
 
@@ -428,12 +662,17 @@ void rows_sort(struct rows *r)
 		qsort(r->row, r->n, sizeof(r->row[0]), compare_ptr);
 }
 
+void rows_copy(struct row *to, const struct row *from)
+{
+	memcpy(to, from, row_size(from->kind));
+}
+
 static void tell_gone(
 	const struct row *row, void (*fn)(void *arg, const struct row *row), void *arg)
 {
 	struct row gone = {.kind = row->kind};
 
-	memcpy(&gone.user, &row->user, row_size(row->kind) - offsetof(struct row, user));
+	rows_copy(&gone, row);
 	switch (row->kind) {
 	case ROW_USER:
 		gone.user.core.gone = true;
@@ -447,8 +686,17 @@ static void tell_gone(
 	case ROW_CLASS:
 		gone.class.gone = true;
 		break;
-	default:
+	case ROW_MEMBER:
 		gone.member.gone = true;
+		break;
+	case ROW_SKILL:
+		gone.skill.gone = true;
+		break;
+	case ROW_NEED:
+		gone.need.gone = true;
+		break;
+	default:
+		gone.agent.gone = true;
 	}
 	fn(arg, &gone);
 }
@@ -500,6 +748,28 @@ static void print_class(FILE *f, const struct ev_dir_class *c)
 	fputc('\n', f);
 }
 
+static void print_queue(FILE *f, const struct ev_dir_queue *q)
+{
+	fprintf(f, "\t%s\t%s\t%s\t%s\t%s", q->queue, q->number, q->name, q->voicemail,
+		strategy_name(q->strategy));
+	for (unsigned i = 0; i < QUEUE_NUMBERS; i++)
+		fprintf(f, "\t%u", *(const uint32_t *)((const char *)q + queue_numbers[i].offset));
+	fprintf(f, "\t%c\t%s\t%s\t%s\t%s\t", q->keep_wait ? 't' : 'f',
+		empty_rule_name(q->join_empty), empty_rule_name(q->leave_empty),
+		queue_entry_name(q->entry), q->music);
+	for (unsigned i = 0; i < q->noverflow; i++)
+		fprintf(f, "%s%s:%s", i ? " " : "", overflow_kind_name(q->overflow[i].kind),
+			q->overflow[i].target);
+	fputc('\n', f);
+}
+
+static void print_agent(FILE *f, const struct directory_agent *a)
+{
+	fprintf(f, "\t%s\t%s\t%s\t%s\t%s\t%lld\t%c\n", a->core.user,
+		agent_intent_name(a->core.intent), a->core.reason, origin_name(a->core.origin),
+		a->core.asker, (long long)a->since, a->by_hand ? 't' : 'f');
+}
+
 static void print_row(FILE *f, const struct row *row)
 {
 	const struct directory_user *u = &row->user;
@@ -513,8 +783,7 @@ static void print_row(FILE *f, const struct row *row)
 			user_role_name((int)u->core.role), u->core.voicemail, u->core.may_dial);
 		break;
 	case ROW_QUEUE:
-		fprintf(f, "\t%s\t%s\t%s\t%s\n", row->queue.queue, row->queue.number,
-			row->queue.name, row->queue.voicemail);
+		print_queue(f, &row->queue);
 		break;
 	case ROW_IVR:
 		fprintf(f, "\t%s\t%s\t%s\t%s\t%s\n", row->ivr.ivr, row->ivr.number, row->ivr.peer,
@@ -523,8 +792,19 @@ static void print_row(FILE *f, const struct row *row)
 	case ROW_CLASS:
 		print_class(f, &row->class);
 		break;
+	case ROW_MEMBER:
+		fprintf(f, "\t%s\t%s\t%u\t%u\t%u\n", row->member.queue, row->member.user,
+			row->member.level, row->member.order, row->member.weight);
+		break;
+	case ROW_SKILL:
+		fprintf(f, "\t%s\t%s\t%u\n", row->skill.user, row->skill.skill, row->skill.level);
+		break;
+	case ROW_NEED:
+		fprintf(f, "\t%s\t%s\t%u\t%u\n", row->need.queue, row->need.skill,
+			row->need.level, row->need.floor);
+		break;
 	default:
-		fprintf(f, "\t%s\t%s\n", row->member.queue, row->member.user);
+		print_agent(f, &row->agent);
 	}
 }
 

@@ -7,16 +7,20 @@
 
 #include "db/directory.h"
 
-/* In the order in which they must be taken: a member needs its user and queue. */
+/* In the order in which they must be taken: a member needs its user and queue, a
+ * queue's overflow is part of the queue. */
 #define ROW_KIND_LIST(X)                                                                           \
 	X(ROW_USER, "user")                                                                        \
+	X(ROW_AGENT, "agent")                                                                      \
 	X(ROW_QUEUE, "queue")                                                                      \
 	X(ROW_IVR, "ivr")                                                                          \
 	X(ROW_CLASS, "class")                                                                      \
-	X(ROW_MEMBER, "member")
+	X(ROW_MEMBER, "member")                                                                    \
+	X(ROW_SKILL, "skill")                                                                      \
+	X(ROW_NEED, "need")
 ENUM_DECLARE(row_kind, ROW_KIND_LIST);
 
-#define ROW_COLUMNS_MAX 16
+#define ROW_COLUMNS_MAX 20
 
 struct row {
 	enum row_kind kind;
@@ -26,6 +30,9 @@ struct row {
 		struct ev_dir_ivr ivr;
 		struct ev_dir_class class;
 		struct ev_dir_member member;
+		struct ev_dir_skill skill;
+		struct ev_dir_need need;
+		struct directory_agent agent;
 	};
 };
 
@@ -43,6 +50,9 @@ const char *rows_query(enum row_kind kind);
 /* Takes one row. Returns NULL, or what is wrong with it (in a buffer that lives until the next
  * call): the row is then left out. */
 const char *rows_take(struct rows *r, enum row_kind kind, const char *const *values);
+
+/* Copies a row that may have been allocated no larger than its kind needs. */
+void rows_copy(struct row *to, const struct row *from);
 
 /* To be called once after the last row. */
 void rows_sort(struct rows *r);

@@ -100,9 +100,15 @@ static const struct statement statements[] = {
 		" min(f.at) FILTER (WHERE f.mark = 'ringing') AS ringing,"
 		" min(f.at) FILTER (WHERE f.mark = 'answered') AS answered,"
 		" min(f.at) FILTER (WHERE f.mark = 'joined') AS joined,"
-		" (array_agg(f.to_seg ORDER BY f.fact_id DESC) FILTER (WHERE f.to_seg IS NOT NULL))[1]"
-		" AS to_seg FROM @ GROUP BY f.xfer) m"
+		" (array_agg(f.to_seg ORDER BY f.fact_id DESC) FILTER (WHERE f.to_seg IS NOT NULL"
+		" AND f.mark <> 'answered_by'))[1] AS to_seg FROM @ GROUP BY f.xfer) m"
 		" WHERE t.id = m.xfer"},
+	/* An agent took the caller whom the transfer had brought to a queue. */
+	{FACT_TRANSFER_MARKED,
+		"UPDATE segue.transfers t SET answered_segment_id = f.to_seg, queue_answered_at = f.at,"
+		" answered_by = (SELECT s.who FROM segue.segments s WHERE s.id = f.to_seg)"
+		" FROM @ WHERE t.id = f.xfer AND f.mark = 'answered_by'"
+		" AND t.answered_segment_id IS NULL"},
 	{FACT_TRANSFER_CLOSED,
 		"UPDATE segue.transfers t SET ended_at = f.at, outcome = f.outcome, cause = f.cause,"
 		" sip_status = f.sip_status, to_segment_id = coalesce(f.to_seg, t.to_segment_id),"
@@ -148,6 +154,35 @@ static const struct statement statements[] = {
 		" string_agg(f.text, '' ORDER BY f.fact_id), $1, max(f.fact_id) FROM @ GROUP BY f.note"
 		" ON CONFLICT (id) DO UPDATE SET body = n.body || excluded.body,"
 		" fact_id = excluded.fact_id WHERE n.fact_id < excluded.fact_id"},
+	{FACT_AGENT_STATE,
+		"INSERT INTO segue.agent_log (outbox_id, fact_id, user_name, at, state, was, was_ms,"
+		" intent, reason, via, set_by, queue, conversation_id)"
+		" SELECT $1, f.fact_id, f.\"user\", f.at, f.state, f.was, f.ms, f.intent, f.reason,"
+		" f.via, f.asker, f.queue, f.conv FROM @ ON CONFLICT (outbox_id, fact_id) DO NOTHING"},
+	/* Work after a call belongs to the visit that it follows; another call may have cut it in two. */
+	{FACT_AGENT_STATE,
+		"UPDATE segue.segments s SET acw_ms = w.ms FROM"
+		" (SELECT l.conversation_id, l.user_name, sum(l.was_ms) AS ms FROM"
+		" (SELECT DISTINCT f.conv, f.\"user\" FROM @ WHERE f.was = 'wrapup') f"
+		" JOIN segue.agent_log l ON l.conversation_id = f.conv AND l.user_name = f.\"user\""
+		" AND l.was = 'wrapup' GROUP BY 1, 2) w"
+		" WHERE s.id = (SELECT v.id FROM segue.segments v"
+		" WHERE v.conversation_id = w.conversation_id AND v.who = w.user_name"
+		" AND v.kind IN ('agent', 'recall') AND v.answered_at IS NOT NULL"
+		" ORDER BY v.seq DESC LIMIT 1)"},
+	/* The newest choice of each agent; what was written by hand meanwhile is newer still. */
+	{FACT_AGENT_STATE,
+		"INSERT INTO segue.agent_states AS a (user_name, intent, reason, since, via, set_by,"
+		" outbox_id, fact_id)"
+		" SELECT DISTINCT ON (f.\"user\") f.\"user\", f.intent, f.reason,"
+		" min(f.at) OVER (PARTITION BY f.\"user\", f.intent, f.reason), f.via, f.asker, $1,"
+		" f.fact_id FROM @ WHERE EXISTS (SELECT FROM segue.users u WHERE u.name = f.\"user\")"
+		" ORDER BY f.\"user\", f.fact_id DESC"
+		" ON CONFLICT (user_name) DO UPDATE SET intent = excluded.intent,"
+		" reason = excluded.reason, since = excluded.since, via = excluded.via,"
+		" set_by = excluded.set_by, outbox_id = excluded.outbox_id, fact_id = excluded.fact_id"
+		" WHERE (a.intent, a.reason) IS DISTINCT FROM (excluded.intent, excluded.reason)"
+		" AND a.since <= excluded.since"},
 	/* After all that the run before has left in this batch. */
 	{FACT_STARTED,
 		"SELECT segue.close_left_open($1, f.fact_id) FROM @ ORDER BY f.fact_id"},

@@ -1,6 +1,7 @@
 """dbtest: databases with the schema, and hand-made streams of facts, for the tests of db/."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,14 @@ T0 = 1_795_269_600_000_000  # some day in 2026, in microseconds
 
 def program(name):
     return os.path.join(BUILD, "tests", "db", name)
+
+
+def directory(prefix):
+    """A directory that is removed with the case. No TemporaryDirectory: a process that another case
+    forks has no other threads, collects what they had, and would remove theirs."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    tap.at_end(lambda: shutil.rmtree(path, ignore_errors=True))
+    return path
 
 
 def migrate(cluster, db, sql=SQL):
@@ -88,9 +97,7 @@ class Outbox:
     """An outbox in a directory of its own, and the shipper as a program."""
 
     def __init__(self):
-        self.tmp = tempfile.TemporaryDirectory(prefix="segue-outbox-")
-        self.dir = os.path.join(self.tmp.name, "outbox")
-        tap.at_end(self.tmp.cleanup)
+        self.dir = os.path.join(directory("segue-outbox-"), "outbox")
 
     def run(self, *args, stdin=None, timeout=90):
         p = subprocess.run([program("ledgertool"), args[0], self.dir, *map(str, args[1:])],
@@ -230,6 +237,19 @@ class Call:
         self.fact("conversation_closed", conv=self.conv, outcome=outcome, ended_by=by,
                   total_ms=(self.at - self.start) // 1000, **ms)
         return self.lines
+
+
+def agent_states(user, at, *changes, intent="available", **more):
+    """Facts of an agent's day: (seconds, state that begins then) in order; the first is how it was."""
+    lines, was, since = [], None, 0
+    for seconds, state, *fields in changes:
+        c = Call.__new__(Call)
+        c.at, c.lines = at + int(seconds * 1_000_000), lines
+        if was:
+            c.fact("agent_state", user=user, state=state, was=was, ms=int((seconds - since) * 1000),
+                   **{"intent": intent, **more, **(fields[0] if fields else {})})
+        was, since = state, seconds
+    return lines
 
 
 def plain_call(**more):

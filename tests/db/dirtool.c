@@ -23,13 +23,24 @@ static void on_user(void *arg, const struct directory_user *r)
 
 static void on_queue(void *arg, const struct ev_dir_queue *r)
 {
-	printf("queue%s %s number=%s name=%s voicemail=%s\n", r->gone ? " gone" : "", r->queue,
-		r->number, r->name, r->voicemail);
+	printf("queue%s %s number=%s name=%s voicemail=%s %s ring=%u retry=%u wrapup=%u max=%u/%u weight=%u "
+	       "service=%u widen=%u boost=%u keep=%d join=%s leave=%s entry=%s music=%s overflow=",
+		r->gone ? " gone" : "", r->queue, r->number, r->name, r->voicemail,
+		strategy_name(r->strategy),
+		r->ring_ms, r->retry_ms, r->wrapup_ms, r->max_wait_ms, r->max_length, r->weight,
+		r->service_ms, r->widen_ms, r->boost_ms, r->keep_wait,
+		empty_rule_name(r->join_empty), empty_rule_name(r->leave_empty),
+		queue_entry_name(r->entry), r->music);
+	for (unsigned i = 0; i < r->noverflow; i++)
+		printf("%s%s:%s", i ? "," : "", overflow_kind_name(r->overflow[i].kind),
+			r->overflow[i].target);
+	putchar('\n');
 }
 
 static void on_member(void *arg, const struct ev_dir_member *r)
 {
-	printf("member%s %s %s\n", r->gone ? " gone" : "", r->queue, r->user);
+	printf("member%s %s %s level=%u order=%u weight=%u\n", r->gone ? " gone" : "", r->queue,
+		r->user, r->level, r->order, r->weight);
 }
 
 static void on_ivr(void *arg, const struct ev_dir_ivr *r)
@@ -42,6 +53,24 @@ static void on_class(void *arg, const struct ev_dir_class *r)
 {
 	printf("class%s %s %s roles=%u by_name=%d\n", r->gone ? " gone" : "", r->name, r->pattern,
 		r->roles, r->by_name);
+}
+
+static void on_skill(void *arg, const struct ev_dir_skill *r)
+{
+	printf("skill%s %s %s level=%u\n", r->gone ? " gone" : "", r->user, r->skill, r->level);
+}
+
+static void on_need(void *arg, const struct ev_dir_need *r)
+{
+	printf("need%s %s %s level=%u floor=%u\n", r->gone ? " gone" : "", r->queue, r->skill,
+		r->level, r->floor);
+}
+
+static void on_agent(void *arg, const struct directory_agent *r)
+{
+	printf("agent%s %s %s reason=%s via=%s by=%s hand=%d since=%lld\n", r->gone ? " gone" : "",
+		r->core.user, agent_intent_name(r->core.intent), r->core.reason,
+		origin_name(r->core.origin), r->core.asker, r->by_hand, (long long)r->since);
 }
 
 static void on_synced(void *arg, int from_file)
@@ -66,8 +95,8 @@ static int command(struct directory *d)
 
 int main(int argc, char **argv)
 {
-	const struct directory_hooks hooks = {
-		NULL, on_user, on_queue, on_member, on_ivr, on_class, on_synced};
+	const struct directory_hooks hooks = {NULL, on_user, on_queue, on_member, on_ivr, on_class, on_skill,
+		on_need, on_agent, on_synced};
 	struct directory *d;
 	int going = 1;
 

@@ -4,7 +4,6 @@ import re
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -14,7 +13,7 @@ from dbtest import pg, tap, wait_for  # noqa: E402
 PEOPLE = """
 insert into segue.users (name, number, display_name) values ('alice', '101', 'Alice Ä.'), ('bob', '102', '');
 insert into segue.queues (name, number, display_name) values ('support', '200', 'Support');
-insert into segue.queue_members values ('support', 'alice');
+insert into segue.queue_members (queue, user_name) values ('support', 'alice');
 insert into segue.ivrs (name, number, peer, dial) values ('menu', '300', 'pbx', '9300');
 """
 
@@ -29,9 +28,7 @@ class Cache:
 
     def __init__(self, conninfo, copy=None):
         if copy is None:
-            tmp = tempfile.TemporaryDirectory(prefix="segue-dir-")
-            tap.at_end(tmp.cleanup)
-            copy = os.path.join(tmp.name, "copy")
+            copy = os.path.join(dbtest.directory("segue-dir-"), "copy")
         self.copy, self.lines, self.log = copy, [], []
         self.p = subprocess.Popen([dbtest.program("dirtool"), conninfo, copy], text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -84,9 +81,10 @@ def delivered(lab):
         "md5= sha256= role=agent voicemail= may_dial=",
         f"user bob number=102 name= enabled=0 may_transfer=0 contact= md5={md5} sha256={sha} "
         "role=agent voicemail= may_dial=",
-        "queue support number=200 name=Support voicemail=",
-        "ivr menu number=300 peer=pbx dial=9300 digits=",
-        "member support alice", "synced database"], c.lines
+        "queue support number=200 name=Support voicemail= longest_idle ring=0 retry=0 wrapup=0 max=0/0 "
+        "weight=0 service=20000 widen=0 boost=0 keep=1 join=logged_out leave=logged_out entry=answer "
+        "music= overflow=", "ivr menu number=300 peer=pbx dial=9300 digits=",
+        "member support alice level=1 order=0 weight=1", "synced database"], c.lines
     wait_for("the copy", lambda: os.path.exists(c.copy))
     assert stat.S_IMODE(os.stat(c.copy).st_mode) == 0o600
     c.say("trouble")
@@ -101,7 +99,7 @@ def changes(lab):
     c.wait("synced database")
     for sql, expected in [
             ("update segue.users set number = '109' where name = 'alice'", ["user alice number=109"]),
-            ("insert into segue.queue_members values ('support', 'bob')", ["member support bob"]),
+            ("insert into segue.queue_members (queue, user_name) values ('support', 'bob')", ["member support bob"]),
             ("delete from segue.ivrs", ["ivr gone menu"]),
             ("insert into segue.users (name) values ('carol'), ('dave')",
              ["user carol number= ", "user dave number= "]),
@@ -114,12 +112,34 @@ def changes(lab):
             ("update segue.queues set voicemail = '8200'",
              ["queue support number=200 name=Support voicemail=8200"]),
             ("insert into segue.number_classes (name, pattern) values ('premium', '+49900.')",
-             ["class premium +49900. roles=0 by_name=1"]),
+             ["class premium \\+49900. roles=0 by_name=1"]),
             ("update segue.number_classes set roles = '{admin,supervisor}'",
-             ["class premium +49900. roles=6 by_name=0"]),
+             ["class premium \\+49900. roles=6 by_name=0"]),
             ("update segue.number_classes set roles = '{}'",
-             ["class premium +49900. roles=0 by_name=0"]),
-            ("delete from segue.number_classes", ["class gone premium +49900."]),
+             ["class premium \\+49900. roles=0 by_name=0"]),
+            ("delete from segue.number_classes", ["class gone premium \\+49900."]),
+            ("insert into segue.queue_overflow values ('support', 2, 'voicemail', '*86'), "
+             "('support', 1, 'queue', 'sales')", ["queue support .*overflow=queue:sales,voicemail:\\*86$"]),
+            ("update segue.settings set value = '15000' where key = 'service_level_ms'",
+             ["queue support .* service=15000 "]),
+            ("update segue.queues set strategy = 'skills', ring_ms = 12000, retry_ms = 3000, "
+             "wrapup_ms = 30000, max_wait_ms = 60000, max_length = 7, weight = 9, service_ms = 10000, "
+             "widen_ms = 4000, boost_ms = 5000, keep_wait = false, join_empty = 'never', "
+             "leave_empty = 'away', entry = 'ring', music = 'jazz'",
+             ["queue support number=200 name=Support voicemail=8200 skills ring=12000 retry=3000 wrapup=30000 "
+              "max=60000/7 weight=9 service=10000 widen=4000 boost=5000 keep=0 join=never leave=away "
+              "entry=ring music=jazz overflow=queue:sales,voicemail:\\*86$"]),
+            ("update segue.queue_members set level = 2, position = 5, weight = 3 "
+             "where user_name = 'bob'", ["member support bob level=2 order=5 weight=3"]),
+            ("insert into segue.user_skills values ('bob', 'french', 4)", ["skill bob french level=4"]),
+            ("insert into segue.queue_skills values ('support', 'french', 5, 2)",
+             ["need support french level=5 floor=2"]),
+            ("insert into segue.agent_states (user_name, intent, reason, since) values "
+             "('bob', 'away', 'lunch', '2026-01-01 12:00:00.000001+00')",
+             ["agent bob away reason=lunch via=system by= hand=1 since=1767268800000001"]),
+            ("delete from segue.agent_states; delete from segue.queue_skills; "
+             "delete from segue.user_skills", ["need gone support french", "skill gone bob french",
+                                               "agent gone bob"]),
             ("delete from segue.queues", ["member gone support bob", "member gone support alice",
                                           "queue gone support"]),
             ("begin; delete from segue.users where name = 'bob'; insert into segue.users (name, "
@@ -130,7 +150,7 @@ def changes(lab):
         db.rows(sql)
         c.wait("synced database", start, timeout=3)
         got = [x for x in c.lines[start:] if not x.startswith("synced")]
-        assert len(got) == len(expected) and all(g.startswith(e) for g, e in zip(got, expected)), \
+        assert len(got) == len(expected) and all(re.match(e, g) for g, e in zip(got, expected)), \
             f"{sql}: {got}"
     wait_for("an empty copy", lambda: read(c.copy) == "segue directory 2\nend\t0\n")
 
@@ -184,6 +204,14 @@ def bad_rows(lab):
         alter table segue.queue_members drop constraint queue_members_queue_exists,
             drop constraint queue_members_user_exists;
         alter table segue.ivrs drop constraint ivrs_peer_valid;
+        alter table segue.queues drop constraint queues_strategy_valid,
+            drop constraint queues_ring_ms_from_1_s_to_10_min, drop constraint queues_join_empty_valid,
+            drop constraint queues_entry_valid, drop constraint queues_music_valid;
+        alter table segue.queue_overflow drop constraint queue_overflow_kind_valid;
+        alter table segue.agent_states drop constraint agent_states_intent_valid;
+        alter table segue.user_skills drop constraint user_skills_skill_valid,
+            drop constraint user_skills_level_from_1_to_100;
+        alter table segue.queue_skills drop constraint queue_skills_queue_exists;
         insert into segue.users (name, number) values ('', '110'), ('a b', '111'), ('zoe', '1 2'),
             (E'new\\nline', '112'), ('yan', '101');
         insert into segue.users (name, ha1_md5) values ('xie', 'plain text');
@@ -191,10 +219,21 @@ def bad_rows(lab):
         insert into segue.queue_members values ('nowhere', 'alice'), ('support', 'nobody');
         insert into segue.ivrs (name, number, peer, dial) values ('broken', '301', '', '1');
         insert into segue.queues (name, number) values ('clash', '102');
-        """ + PEOPLE)
+        insert into segue.queues (name, strategy) values ('q1', 'best');
+        insert into segue.queues (name, ring_ms) values ('q2', -1);
+        insert into segue.queues (name, join_empty) values ('q3', 'sometimes');
+        insert into segue.queues (name, entry) values ('q4', 'early');
+        insert into segue.queues (name, music) values ('q5', 'a b');
+        insert into segue.queues (name) values ('q6');
+        insert into segue.queue_overflow values ('q6', 1, 'moon', '1');
+        """ + PEOPLE + """
+        insert into segue.agent_states (user_name, intent) values ('alice', 'asleep');
+        insert into segue.user_skills values ('alice', 'a b', 1), ('bob', 'french', -1);
+        insert into segue.queue_skills values ('nowhere', 'french');
+        """)
     c = Cache(db.conninfo)
     c.wait("synced database")
-    assert [x.split(" number")[0] for x in c.rows()] == [
+    assert [x.split(" number")[0].split(" level")[0] for x in c.rows()] == [
         "ivr menu", "member support alice", "queue support", "user alice", "user bob"], c.rows()
 
     def complaints():
@@ -208,7 +247,17 @@ def bad_rows(lab):
                 r'member \\"nowhere\\".*queue \\"nowhere\\": expected the name of a queue',
                 r'member \\"support\\".*user_name \\"nobody\\": expected the name of a user',
                 r'ivr \\"broken\\".*peer \\"\\": expected',
-                r'queue \\"clash\\".*number \\"102\\": is that of user bob already']
+                r'queue \\"clash\\".*number \\"102\\": is that of user bob already',
+                r'queue \\"q1\\".*strategy \\"best\\": expected one of',
+                r'queue \\"q2\\".*ring_ms \\"-1\\": expected a whole number from 0 to',
+                r'queue \\"q3\\".*join_empty \\"sometimes\\": expected logged_out, away or never',
+                r'queue \\"q4\\".*entry \\"early\\": expected answer or ring',
+                r'queue \\"q5\\".*music \\"a b\\": expected',
+                r'queue \\"q6\\".*overflow \\"moon:1\\": expected kind:target',
+                r'agent \\"alice\\".*intent \\"asleep\\": expected available, away or logged_out',
+                r'skill \\"alice\\".*skill \\"a b\\": expected',
+                r'skill \\"bob\\".*level \\"-1\\": expected a whole number',
+                r'need \\"nowhere\\".*queue \\"nowhere\\": expected the name of a queue']
     wait_for("complaints", lambda: len(complaints()) == len(expected))
     for pattern in expected:
         assert len([x for x in complaints() if re.search(pattern, x)]) == 1, \

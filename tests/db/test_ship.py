@@ -13,10 +13,10 @@ from dbtest import Call, Outbox, pg, plain_call, tap, wait_for  # noqa: E402
 FACTS_PER_CALL = 28  # of ledgertool's made-up calls
 
 
-def shipped(lab, *calls):
-    """The calls' facts in a database of their own."""
+def shipped(lab, *calls, lines=()):
+    """The calls' facts, and more lines, in a database of their own."""
     db, box = lab.database(), Outbox()
-    last = box.append([line for c in calls for line in c.lines])
+    last = box.append([line for c in calls for line in c.lines] + list(lines))
     out = box.ship(db)
     assert out["shipped"] == last and out["rejected"] == 0, f"{out}\n{box.log}"
     return db
@@ -208,20 +208,118 @@ def crash(lab):
 @tap.case("a queue: offered, answered in time, abandoned")
 def queue(lab):
     calls = []
-    for wait, answered in ((10, True), (30, True), (50, False)):
+    for wait, outcome, by in ((10, "answered", "system"), (30, "answered", "system"),
+                              (50, "abandoned", "customer"), (30, "timeout", "system")):
         c = Call(number=f"+4930{wait}", at=dbtest.T0 // 3_600_000_000 * 3_600_000_000)
         q = c.offer("support", kind="queue", state="queued")
         c.wait(wait)
-        if answered:
+        if outcome == "answered":
             c.fact("segment_answered", seg=q.id)
-        q.close("answered" if answered else "abandoned", by="agent" if answered else "customer")
-        c.end(outcome="answered" if answered else "abandoned", wait=wait)
+        q.close(outcome, by=by)
+        c.end(outcome=outcome if by == "customer" or outcome == "answered" else "failed", wait=wait)
         calls.append(c)
     db = shipped(lab, *calls)
     db.must_add_up()
-    assert db.rows("select queue, offered, answered, abandoned, answered_in_time, service_level, "
-                   "avg_wait_ms from segue.queue_hour") == [
-        ("support", "3", "2", "1", "1", "33.3", "30000")]
+    what = ("offered, answered, abandoned, overflowed, answered_in_time, service_level, avg_wait_ms, "
+            "speed_of_answer_ms, abandoned_after_ms, longest_wait_ms, service_goal from segue.queue_hour")
+    assert db.rows(f"select queue, {what}") == [
+        ("support", "4", "2", "1", "1", "1", "25.0", "30000", "20000", "50000", "50000", None)]
+    db.rows("insert into segue.queues (name, service_ms, service_goal) values ('support', 30000, 90)")
+    assert db.rows(f"select {what}")[0][4:6] == ("2", "50.0"), "the queue's own goal"
+
+
+@tap.case("example 7: transferred to a queue, two decline, the third answers after 41 s; then wrap-up")
+def example_7(lab):
+    c = Call(at=dbtest.T0 // 3_600_000_000 * 3_600_000_000)
+    a = c.offer("alice")
+    c.wait(3)
+    a.answer()
+    c.wait(60)
+    x = c.transfer("alice", "support", a)
+    a.close("transferred", by="self", xfer=x)
+    q = c.offer("support", kind="queue", state="queued", xfer=x, prev=a)
+    x.mark("joined", q)
+    x.close("completed", q)
+    offers = []
+    for who, ring, outcome in (("bob", 10, "declined"), ("carol", 20, "no_answer"), ("dave", 6, "")):
+        c.wait(0 if who == "bob" else 2.5)
+        offers.append(c.offer(who, prev=q))
+        c.wait(ring)
+        if outcome:
+            offers[-1].close(outcome, by="self")
+    offers[2].answer()
+    c.fact("segment_answered", seg=q.id)
+    q.close("answered", by="system")
+    x.mark("answered_by", offers[2])
+    c.wait(100)
+    offers[2].close("released", by="self")
+    c.end(ring=3, talk=160, wait=41, n_blind=1, n_requested=1)
+    begin = c.at - 100_000_000  # dave's answer
+    states = dbtest.agent_states("dave", begin, (-500, "logged_out"), (-400, "free"),
+                                 (-6, "ringing", {"conv": c.conv}), (0, "talking", {"conv": c.conv}),
+                                 (100, "wrapup", {"conv": c.conv, "queue": "support"}),
+                                 (112.5, "free", {"conv": c.conv, "queue": "support"}))
+
+    db = shipped(lab, c, lines=states)
+    db.must_add_up()
+    assert db.rows("select t.outcome, target, answered_by, s.who, extract(epoch from queue_answered_at - "
+                   "asked_at), q.kind from segue.transfers t join segue.segments s on s.id = "
+                   "t.answered_segment_id join segue.segments q on q.id = t.to_segment_id") == [
+        ("completed", "support", "dave", "dave", "41.000000", "queue")]
+    assert db.rows("select kind, who, outcome, ring_ms, wait_ms, acw_ms from segue.segments "
+                   "order by seq") == [
+        ("agent", "alice", "transferred", "3000", "0", "0"),
+        ("queue", "support", "answered", "0", "41000", "0"),
+        ("agent", "bob", "declined", "10000", "0", "0"),
+        ("agent", "carol", "no_answer", "20000", "0", "0"),
+        ("agent", "dave", "released", "6000", "0", "12500")]
+    assert db.rows("select user_name, queue_offers, queue_answers, queue_missed, talk_ms, acw_ms, "
+                   "handle_ms, logged_in_ms, free_ms from segue.agent_day order by 1") == [
+        ("alice", "0", "0", "0", "60000", "0", "60000", "0", "0"),
+        ("bob", "1", "0", "1", "0", "0", "0", "0", "0"),
+        ("carol", "1", "0", "1", "0", "0", "0", "0", "0"),
+        ("dave", "1", "1", "0", "100000", "12500", "112500", "512500", "394000")]
+    assert db.rows("select answered, answered_in_time, service_level, speed_of_answer_ms from "
+                   "segue.queue_hour") == [("1", "0", "0.0", "41000")]
+
+
+@tap.case("what an agent is, is cut at midnight: each day has its own")
+def midnight(lab):
+    day = 86_400_000_000
+    noon = dbtest.T0 // day * day + day // 2
+    db = shipped(lab, lines=dbtest.agent_states(
+        "bob", noon, (-3600, "logged_out"), (0, "free"), (60, "away"), (3 * 86400, "logged_out")))
+    assert db.rows("set timezone = 'UTC'; select day - min(day) over (), logged_in_ms, free_ms, "
+                   "away_ms from segue.agent_day order by 1") == [
+        ("0", "43200000", "60000", "43140000"), ("1", "86400000", "0", "86400000"),
+        ("2", "86400000", "0", "86400000"), ("3", "43200000", "0", "43200000")]
+
+
+@tap.case("what agents chose: the newest row stands, a hand's newer one is left, twice changes nothing")
+def choices(lab):
+    db, outbox = lab.database(), dbtest.Outbox()
+    db.rows("insert into segue.users (name) values ('alice'), ('bob')")
+
+    def ship(*changes):
+        outbox.append([x for user, at, intent, reason in changes for x in dbtest.agent_states(
+            user, dbtest.T0, (at - 1, "free"), (at, "away"), intent=intent, reason=reason,
+            via="ctl", asker="carol")])
+        outbox.ship(db)
+        return db.rows("select user_name, intent, reason, (extract(epoch from since) * 1000000)::"
+                       "bigint - %d, via, set_by, fact_id is null from segue.agent_states "
+                       "order by 1" % dbtest.T0)
+
+    assert ship(("alice", 10, "away", "lunch"), ("bob", 11, "logged_out", None),
+                ("alice", 20, "available", None), ("nobody", 21, "available", None)) == [
+        ("alice", "available", None, "20000000", "ctl", "carol", "f"),
+        ("bob", "logged_out", None, "11000000", "ctl", "carol", "f")]
+    assert ship(("alice", 30, "available", None))[0][3] == "20000000", "since is of the choice"
+    db.rows("update segue.agent_states set intent = 'away', reason = 'shift', since = to_timestamp(%d) "
+            "where user_name = 'bob'" % (dbtest.T0 // 1_000_000 + 50))
+    bob = ("bob", "away", "shift")
+    after = ship(("bob", 40, "available", None))[1]
+    assert after[:3] == bob and after[6] == "t", f"older than what was written by hand: {after}"
+    assert db.value("select count(*) from segue.agent_log where user_name = 'alice'") == "3"
 
 
 @tap.case("check_ledger() notices each kind of row that does not add up")
