@@ -23,6 +23,5 @@ dist_migrations_DATA = \
 	sql/006-access.sql \
 	sql/007-queue-reports.sql \
 	sql/008-consult.sql \
-
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables
