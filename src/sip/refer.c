@@ -124,18 +124,33 @@ void refer_abandon(struct sip_leg *l)
 
 /* ---- the request -------------------------------------------------------------------------- */
 
+/* The one Refer-To of a request. What the library could not read may be readable for referto, which
+ * knows more of how phones write. */
+static const sip_header_t *find_refer_to(const sip_t *request)
+{
+	const sip_header_t *h = (const sip_header_t *)request->sip_request;
+
+	if (request->sip_refer_to != NULL)
+		return (const sip_header_t *)request->sip_refer_to;
+	while (h != NULL && !(h->sh_class == sip_error_class && h->sh_error->er_name != NULL &&
+				strcasecmp(h->sh_error->er_name, "Refer-To") == 0))
+		h = (const sip_header_t *)h->sh_succ;
+	return h;
+}
+
 static enum referto_error read_refer_to(const sip_t *request, struct referto *to)
 {
 	char value[4096];
 	unsigned n = message_count(request, sip_refer_to_class, "Refer-To");
+	const sip_header_t *h = find_refer_to(request);
 
 	if (n > 1 || (request->sip_refer_to != NULL && n == 0))
 		return n > 1 ? REFERTO_SEVERAL : REFERTO_SYNTAX;
-	if (request->sip_refer_to == NULL)
-		return n == 1 ? REFERTO_SYNTAX : REFERTO_MISSING;
-	message_raw_value((const sip_header_t *)request->sip_refer_to, value, sizeof(value));
+	if (h == NULL)
+		return REFERTO_MISSING;
+	message_raw_value(h, value, sizeof(value));
 	if (value[0] == '\0')
-		return REFERTO_LONG;
+		return h->sh_class == sip_error_class ? REFERTO_SYNTAX : REFERTO_LONG;
 	return referto_parse(value, strlen(value), to);
 }
 

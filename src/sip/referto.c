@@ -291,6 +291,45 @@ static enum referto_error read_addr(const struct addr *a, struct referto *r)
 	return print_target(r, &a->uri) ? REFERTO_LONG : REFERTO_OK;
 }
 
+/* Where a Replaces parameter begins in the element; NULL if there is none. */
+static const char *find_replaces_param(struct slice element)
+{
+	static const char word[] = ";replaces=";
+	const size_t n = sizeof(word) - 1;
+
+	for (size_t i = 0; i + n <= element.n && element.p[i] != '?'; i++)
+		if (strncasecmp(element.p + i, word, n) == 0)
+			return element.p + i;
+	return NULL;
+}
+
+/* A Replaces parameter that is not escaped has an @ in its Call-ID as a rule, which no URI can have
+ * there: it is taken out before the rest is read (R-055). SYNTAX if that is not the trouble. */
+static enum referto_error read_unescaped(struct slice element, struct referto *r)
+{
+	const char *from = find_replaces_param(element), *end = element.p + element.n, *to;
+	char text[REFERTO_MAX + 1], value[REFERTO_VALUE_MAX];
+	struct slice raw;
+	struct addr a;
+	enum referto_error e;
+
+	if (!from)
+		return REFERTO_SYNTAX;
+	to = memchr(from, '>', (size_t)(end - from));
+	if (!to)
+		to = end;
+	raw = slice_skip(slice_of(from, (size_t)(to - from)), strlen(";replaces="));
+	str_copy_n(text, sizeof(text), element.p, (size_t)(from - element.p));
+	memcpy(text + (from - element.p), to, (size_t)(end - to));
+	text[(from - element.p) + (end - to)] = '\0';
+	e = uri_trouble(addr_parse(text, strlen(text), &a));
+	if (!e && uri_unescape(value, sizeof(value), raw.p, raw.n))
+		e = REFERTO_REPLACES;
+	if (!e)
+		e = read_addr(&a, r);
+	return e ? e : take_replaces(r, value);
+}
+
 enum referto_error referto_parse(const char *value, size_t len, struct referto *r)
 {
 	struct slice element;
@@ -303,7 +342,10 @@ enum referto_error referto_parse(const char *value, size_t len, struct referto *
 	if (len > REFERTO_MAX)
 		return REFERTO_LONG;
 	e = only_element(slice_of(value, len), &element);
-	if (!e)
-		e = uri_trouble(addr_parse(element.p, element.n, &a));
+	if (e)
+		return e;
+	e = uri_trouble(addr_parse(element.p, element.n, &a));
+	if (e == REFERTO_SYNTAX)
+		return read_unescaped(element, r);
 	return e ? e : read_addr(&a, r);
 }

@@ -89,6 +89,10 @@ static const struct {
 	{"<sip:a@h?Replaces=id%3Bto-tag%3D%3Bfrom-tag%3D1>", REFERTO_REPLACES, 400},
 	{"<sip:a@h?Replaces=id%3Bto-tag%3D1%3Bto-tag%3D2%3Bfrom-tag%3D1>", REFERTO_REPLACES, 400},
 	{"<sip:a@h?Replaces=id%3Bto-tag%3D%3D1%3Bfrom-tag%3D1>", REFERTO_REPLACES, 400},
+	{"<sip:a@h;Replaces=i@d;to-tag=1>", REFERTO_REPLACES, 400},
+	{"<sip:a@h;Replaces=i@d;to-tag=1;from-tag=2?Subject=x>", REFERTO_REPLACES, 400},
+	{"<sip:a@b@h;Replaces=i@d;to-tag=1;from-tag=2>", REFERTO_SYNTAX, 400},
+	{"<sip:a@h;Replaces=i@d;to-tag=1;from-tag=2", REFERTO_SYNTAX, 400},
 	{"<sip:a@h?Replaces=id%3B%3Bto-tag%3D1%3Bfrom-tag%3D1>", REFERTO_REPLACES, 400},
 	{"<sip:a@h?Replaces=i%0Ad%3Bto-tag%3D1%3Bfrom-tag%3D1>", REFERTO_REPLACES, 400},
 	{"<sip:a@h?Replaces=id%3Bto-tag%3D1%3Bfrom-tag%3D2&Replaces=id%3Bto-tag%3D1%3Bfrom-tag%3D2>",
@@ -123,6 +127,9 @@ static const char *const replaces_styles[] = {
 	"sip:c@h?Replaces=id%40host%3Bto-tag%3Dt1%3Bfrom-tag%3Df1",
 	"sip:c@h:5083?Replaces=id%40host%3bfrom-tag%3df1%3bto-tag%3dt1",
 	"sip:c@h;Replaces=id%40host;from-tag=f1;to-tag=t1",
+	"<sip:c@h;transport=udp;Replaces=id@host;to-tag=t1;from-tag=f1>",
+	"\"C\" <sip:c@h:5060;replaces=id@host;from-tag=f1;to-tag=t1>;x=y",
+	"sip:c@h;Replaces=id@host;to-tag=t1;from-tag=f1",
 	"\"C\" <sip:c@h?method=INVITE&Replaces=id%40host%3Bfrom-tag%3Df1%3Bto-tag%3Dt1>",
 };
 
