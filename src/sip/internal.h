@@ -68,7 +68,7 @@ struct sip {
 
 	/* constant headers, parsed once */
 	sip_allow_t *allow;
-	sip_supported_t *supported;     /* replaces, timer */
+	sip_supported_t *supported;     /* replaces, timer, norefersub, tdialog */
 	sip_supported_t *supported_rel; /* and 100rel */
 	sip_user_agent_t *user_agent;
 	sip_server_t *server;

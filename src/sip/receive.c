@@ -10,8 +10,8 @@
 #include "sip/internal.h"
 
 /* Options that a Require of a peer may name. */
-static const char *const understood[] = {
-	"100rel", "timer", "replaces", "norefersub", "nosub", "tdialog", "path", "outbound", "gruu", NULL};
+static const char *const understood[] = {"100rel", "timer", "replaces", "norefersub", "nosub",
+	"tdialog", "path", "outbound", "gruu", NULL};
 
 static bool option_is_understood(const char *option)
 {

@@ -13,7 +13,8 @@
 
 #include "sip/internal.h"
 
-#define TICK_MS 1000
+#define TICK_MS		1000
+#define OPTIONS_OF_OURS "replaces, timer, norefersub, tdialog"
 
 /* ---- clock, dice, turns -------------------------------------------------------------------- */
 
@@ -239,8 +240,8 @@ static int make_headers(struct sip *s)
 	s->allow = sip_allow_make(s->home,
 		"INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, "
 		"REGISTER");
-	s->supported = sip_supported_make(s->home, "replaces, timer");
-	s->supported_rel = sip_supported_make(s->home, "replaces, timer, 100rel");
+	s->supported = sip_supported_make(s->home, OPTIONS_OF_OURS);
+	s->supported_rel = sip_supported_make(s->home, OPTIONS_OF_OURS ", 100rel");
 	s->user_agent = sip_user_agent_make(s->home, s->cfg.user_agent);
 	s->server = sip_server_make(s->home, s->cfg.user_agent);
 	s->accept = sip_accept_make(s->home, "application/sdp");

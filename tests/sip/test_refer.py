@@ -361,6 +361,7 @@ def outside(lab, phone, a, to, headers=(), call_id=None, local=None, remote=None
 def target_dialog(lab):
     c, a = talk(lab)
     target = lab.phone()
+    assert "tdialog" in a.invite.get("Supported"), a.invite.headers
     x = outside(lab, a.ua, a, target.number)
     r = x.expect((200, 202), method="REFER")
     x.remote_tag, x.target = r.to_tag, uri_of(r.get("Contact"))
