@@ -405,6 +405,11 @@ static void check_peers(struct reader *r)
 					"peers[%u].name = `%s': expected a name of its own, "
 					"peers[%u] has it",
 					i + 1, p->name, j + 1);
+		if (p->policy.caller_id == CALLER_ID_BUSINESS && p->policy.business.number[0] == '\0')
+			problem(r, find_member(r, "peers", i, "caller_id"),
+				"peers[%u].caller_id = `business': expected a "
+				"peers[%u].business_number with it",
+				i + 1, i + 1);
 		if (p->password[0] != '\0' && p->username[0] == '\0')
 			problem(r, find_member(r, "peers", i, "password"),
 				"peers[%u].password: expected a peers[%u].username with it", i + 1,
@@ -515,6 +520,18 @@ static void check_examples(struct reader *r, unsigned i)
 	}
 }
 
+/* What the core has to know of the peers. */
+static void tell_core(struct app_config *cfg)
+{
+	_Static_assert(SIP_PEERS_MAX <= CORE_PEERS_MAX, "the core knows every peer");
+
+	cfg->core.npeer = cfg->sip.npeers;
+	for (unsigned i = 0; i < cfg->sip.npeers; i++) {
+		str_set(cfg->core.peer[i].name, cfg->sip.peers[i].name);
+		cfg->core.peer[i].policy = cfg->sip.peers[i].policy;
+	}
+}
+
 static void check_together(struct reader *r)
 {
 	check_listeners(r);
@@ -527,6 +544,7 @@ static void check_together(struct reader *r)
 	if (r->problems != 0)
 		return; /* examples of a broken dial plan would only add noise */
 	dialplan_index(&r->cfg->core);
+	tell_core(r->cfg);
 	for (unsigned i = 0; i < r->cfg->core.nroute; i++)
 		check_examples(r, i);
 }

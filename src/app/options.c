@@ -379,6 +379,17 @@ const struct option options[] = {
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},
+	{"peers", "caller_id", OPT_CALLER_ID, OPT_RELOAD, IN(struct sip_peer, policy.caller_id),
+		.def = "caller",
+		.meaning = "Whom it is shown as the caller of a call that is transferred to it: the "
+			   "caller,\n"
+			   "the transferor, or business, which is for first calls too."},
+	{"peers", "business_number", OPT_NUMBER, OPT_RELOAD,
+		IN(struct sip_peer, policy.business.number), .def = "", .example = "+49895550",
+		.meaning = "The number that caller_id = \"business\" shows."},
+	{"peers", "business_name", OPT_TEXT, OPT_RELOAD,
+		IN(struct sip_peer, policy.business.name), .def = "", .example = "Example Ltd",
+		.meaning = "And the name with it."},
 	{"peers", "diversion", OPT_DIVERSION, OPT_RELOAD, IN(struct sip_peer, diversion),
 		.def = "none",
 		.meaning = "How it is told who transferred a call to it: none, diversion (RFC 5806) "
@@ -765,6 +776,7 @@ static const struct type_row {
 		CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
+	[OPT_CALLER_ID] = {"caller, transferor or business", CONFIG_TYPE_STRING},
 	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
 		.check = check_example},
@@ -912,6 +924,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_target_parse(text), dst, err, size);
 	case OPT_LOG_LEVEL:
 		return parse_word(o, log_level_parse(text), dst, err, size);
+	case OPT_CALLER_ID:
+		return parse_word(o, caller_id_parse(text), dst, err, size);
 	case OPT_DIVERSION:
 		return parse_word(o, diversion_parse(text), dst, err, size);
 	case OPT_FALLBACK:

@@ -29,6 +29,7 @@ enum option_type {
 	OPT_FALLBACK, /* struct fallback */
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,
+	OPT_CALLER_ID, /* enum caller_id */
 	OPT_DIVERSION, /* enum diversion */
 	OPT_EXAMPLE,  /* of a route; checked, not stored */
 	OPT_TYPES_

@@ -70,7 +70,8 @@ struct act_media {
 
 struct act_dial {
 	struct dest dest;
-	struct party caller;  /* who is presented to the target: the kept party, as a rule */
+	struct party caller;  /* who is presented to the target: the kept party, or whom the caller-ID
+			       * policy of the peer wants shown */
 	leg_id like;          /* pass this leg's headers by the header policy; Max-Forwards - 1 */
 	uint64_t cmd;         /* Referred-By and allowed Refer-To headers of this REFER; 0: none */
 	char referred_by[KEY_MAX]; /* user who transferred, when no REFER says so; "" if none */

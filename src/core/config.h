@@ -82,6 +82,27 @@ struct chain {
 /* Reads "recall", "user:bob", "voicemail?busy,no_answer" .. into *f. 0 or EINVAL. */
 int fallback_parse(const char *text, struct fallback *f);
 
+#define CORE_PEERS_MAX 64
+
+/* Whom a trunk is shown as the caller of a call that is transferred to it; a first call always shows
+ * who makes it, unless the business is shown. */
+#define CALLER_ID_LIST(X)                                                                          \
+	X(CALLER_ID_CALLER, "caller")                                                              \
+	X(CALLER_ID_TRANSFEROR, "transferor")                                                      \
+	X(CALLER_ID_BUSINESS, "business")
+ENUM_DECLARE(caller_id, CALLER_ID_LIST);
+
+/* What the core has to know about a peer. */
+struct peer_policy {
+	enum caller_id caller_id;
+	struct party business; /* number "": none, then the caller is shown */
+};
+
+struct core_peer {
+	char name[USER_MAX];
+	struct peer_policy policy;
+};
+
 #define NUMBER_SHORT_MAX 3 /* so many digits are a service such as 112, never a local number */
 
 /* How people dial where segue stands. Germany: 49, "0", "00". North America: 1, "1", "011". */
@@ -131,6 +152,9 @@ struct core_config {
 						    * where one is empty: for all the rest */
 	char recall_prefix[32];                    /* before the name that a recall shows */
 	char voicemail_prefix[NUM_MAX];            /* and the number: whose has no number set */
+
+	struct core_peer peer[CORE_PEERS_MAX];
+	unsigned npeer;
 
 	struct numbering numbering;
 	struct route route[ROUTES_MAX];

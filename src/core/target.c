@@ -225,6 +225,28 @@ static void mark_transfer(struct core *c, const struct call *k, struct act_dial 
 	}
 }
 
+static const struct peer_policy *policy_of_peer(const struct core *c, const char *name)
+{
+	for (unsigned i = 0; i < c->cfg.npeer; i++)
+		if (str_eq(c->cfg.peer[i].name, name))
+			return &c->cfg.peer[i].policy;
+	return NULL;
+}
+
+/* Many trunks refuse numbers that are not the customer's: they are shown the one that may call. */
+static void choose_caller(const struct core *c, const struct dest *dest, struct act_dial *d)
+{
+	const struct peer_policy *p =
+		dest->kind == DEST_PEER ? policy_of_peer(c, dest->peer) : NULL;
+
+	if (p == NULL)
+		return;
+	if (p->caller_id == CALLER_ID_TRANSFEROR && d->diverter.number[0])
+		d->caller = d->diverter;
+	else if (p->caller_id == CALLER_ID_BUSINESS && p->business.number[0])
+		d->caller = p->business;
+}
+
 /* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
 {
@@ -238,6 +260,7 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	}
 	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0])
 		mark_transfer(c, k, &a->dial);
+	choose_caller(c, dest, &a->dial);
 	if (kept && kept->rv) {
 		a->from = kept->id;
 		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */

@@ -12,6 +12,7 @@
 #define SEGUE_SIP_SIP_H
 
 #include "core/action.h"
+#include "core/config.h"
 #include "core/event.h"
 
 #define SIP_LISTEN_MAX 8
@@ -35,6 +36,7 @@ struct sip_peer {
 	bool may_refer;     /* its REFER may move calls (E-070) */
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
+	struct peer_policy policy; /* for the core: whom it is shown as the caller */
 	enum diversion diversion;
 	bool verbatim_referral; /* the Refer-To that leads to it becomes its Request-URI as it is */
 	unsigned failover_ms; /* no response at all for this long: next address */

@@ -184,6 +184,20 @@ static int do_config(struct script *s)
 	return 0;
 }
 
+/* peer NAME caller|transferor|business [NUMBER] */
+static int do_peer(struct script *s)
+{
+	struct core_peer *p = &s->cfg.peer[s->cfg.npeer++];
+	int policy = caller_id_parse(word(s, 2));
+
+	if (policy < 0)
+		return wrong(s, "\"%s\" is no caller-ID policy", word(s, 2));
+	str_set(p->name, word(s, 1));
+	p->policy.caller_id = (enum caller_id)policy;
+	str_set(p->policy.business.number, word(s, 3));
+	return 0;
+}
+
 static struct event *setup(struct script *s, enum ev type)
 {
 	struct event *ev = &s->setup[s->nsetup++];
@@ -881,8 +895,8 @@ static int do_line(struct script *s)
 		const char *name;
 		int (*run)(struct script *s);
 	} known[] = {{"config", do_config}, {"user", do_user}, {"queue", do_queue}, {"ivr", do_ivr},
-		{"class", do_class}, {"route", do_route}, {"manual", do_manual}, {"member", do_member},
-		{"skill", do_skill}, {"need", do_need}};
+		{"class", do_class}, {"peer", do_peer}, {"route", do_route}, {"manual", do_manual},
+		{"member", do_member}, {"skill", do_skill}, {"need", do_need}};
 
 	if (s->nwords == 0 || strcmp(word(s, 0), "expect") == 0)
 		return 0;

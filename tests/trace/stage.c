@@ -278,6 +278,17 @@ static const char *recall_text(struct stage *st, const struct act_dial *d, char 
 	return buf;
 }
 
+/* Whom it is shown, where the scenario is about that. */
+static void add_identity(struct stage *st, const struct act_dial *d, char *buf, size_t size)
+{
+	if (st->sim.cfg.npeer == 0 || d->dest.kind != DEST_PEER)
+		return;
+	str_append(buf, size, " as ");
+	str_append(buf, size, d->caller.number);
+	str_append(buf, size, d->diverter.number[0] ? " by " : "");
+	str_append(buf, size, d->diverter.number);
+}
+
 /* What the party receives. False: nothing to show. */
 static bool action_text(struct stage *st, const struct action *a, char *buf, size_t size)
 {
@@ -290,6 +301,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		snprintf(buf, size, "<- INVITE %s%s", a->dial.dest.number, sdp);
 		str_append(buf, size, recall_text(st, &a->dial, recall, sizeof(recall)));
 		str_append(buf, size, a->dial.referred_by[0] ? " referred" : "");
+		add_identity(st, &a->dial, buf, size);
 		return true;
 	case ACT_PROGRESS:
 		snprintf(buf, size, "<- %u%s", a->status, sdp);
