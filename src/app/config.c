@@ -420,22 +420,22 @@ static void check_peers(struct reader *r)
 static void check_route(struct reader *r, unsigned i)
 {
 	const struct route *route = &r->cfg->core.route[i];
+	bool to_peer = route->kind == TARGET_EXTERNAL || route->kind == TARGET_VOICEMAIL;
 
 	if (route->source[0] != '\0' && !str_eq(route->source, DIALPLAN_USERS) &&
 		!peer_exists(r->cfg, route->source))
 		problem(r, find_member(r, "routes", i, "source"),
 			"routes[%u].source = `%s': expected the name of a peer, or users", i + 1,
 			route->source);
-	if (route->kind == TARGET_EXTERNAL && !peer_exists(r->cfg, route->target))
+	if (to_peer && !peer_exists(r->cfg, route->target))
 		problem(r, find_member(r, "routes", i, "target"),
-			"routes[%u].target = `%s': expected the name of a peer, because kind is "
-			"external",
-			i + 1, route->target);
+			"routes[%u].target = `%s': expected the name of a peer, because kind is %s",
+			i + 1, route->target, target_kind_name((int)route->kind));
 	for (unsigned n = 0; n < route->nfailover; n++)
-		if (!peer_exists(r->cfg, route->failover[n]) || route->kind != TARGET_EXTERNAL)
+		if (!peer_exists(r->cfg, route->failover[n]) || !to_peer)
 			problem(r, find_member(r, "routes", i, "failover"),
 				"routes[%u].failover[%u] = `%s': expected the name of a peer, and "
-				"kind external",
+				"kind external or voicemail",
 				i + 1, n + 1, route->failover[n]);
 }
 

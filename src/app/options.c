@@ -429,12 +429,14 @@ const struct option options[] = {
 			   "is itself."},
 	{"routes", "kind", OPT_KIND, OPT_REQUIRED | OPT_RELOAD, IN(struct route, kind),
 		.def = "none", .example = "external",
-		.meaning = "What it leads to: user, queue, ivr, external (a peer), or none to "
-			   "refuse the call."},
+		.meaning = "What it leads to: user, queue, ivr, external (a peer), voicemail (a "
+			   "peer that has\n"
+			   "mailboxes), or none to refuse the call."},
 	{"routes", "target", OPT_NAME, OPT_RELOAD, IN(struct route, target), .def = "",
 		.example = "trunk",
-		.meaning = "Name of the user, queue, IVR or peer. Empty: the rewritten number is "
-			   "looked up."},
+		.meaning = "Name of the user, queue, IVR or peer; kind ivr with a peer leads to any "
+			   "menu there.\n"
+			   "Empty: the rewritten number is looked up."},
 	{"routes", "failover", OPT_NAME, OPT_RELOAD,
 		LIST_IN(struct route, failover, nfailover, ROUTE_PEERS_MAX), .def = "",
 		.example = "trunk",
@@ -709,7 +711,7 @@ static int parse_mode(const char *text, int64_t *mode)
 static int parse_kind(const char *text, int64_t *kind)
 {
 	*kind = target_kind_parse(text);
-	return *kind < 0 || *kind == TARGET_VOICEMAIL ? EINVAL : 0;
+	return *kind < 0 ? EINVAL : 0;
 }
 
 /* NUMBER->KIND[:TARGET][/NUMBER]; what it says is checked with the whole dial plan, later. */
@@ -769,7 +771,7 @@ static const struct type_row {
 	[OPT_NET] = {"an IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32",
 		CONFIG_TYPE_STRING, .check = check_net},
 	[OPT_PATTERN] = {"a dial plan pattern such as 0Z. or 10XX", CONFIG_TYPE_STRING},
-	[OPT_KIND] = {"user, queue, ivr, external or none", CONFIG_TYPE_STRING,
+	[OPT_KIND] = {"user, queue, ivr, external, voicemail or none", CONFIG_TYPE_STRING,
 		.number = parse_kind},
 	[OPT_FALLBACK] = {"recall, user:NAME, queue:NAME, voicemail, announce:NUMBER or hangup, with "
 			 "?CAUSE,... after it",

@@ -30,6 +30,8 @@
 					 leg's remote SDP back to what it was before (R-013) */    \
 	X(ACT_INFO, "INFO")           /* pass the INFO kept under `ref` of leg `from` to `leg` and relay\
 					 its answer; leg 0: answer it 481/200 as fits */           \
+	X(ACT_DIGITS, "DIGITS")       /* press the keys in `text` for the leg, one after the other; "," \
+					 waits a second */                                         \
 	/* -- sip: REFER and its subscription ----------------------------------------------- */   \
 	X(ACT_REFER_ACCEPT, "REFER_ACCEPT") /* 202 */                                              \
 	X(ACT_REFER_REJECT, "REFER_REJECT") /* `status` */                                         \

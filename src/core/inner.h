@@ -194,6 +194,7 @@ struct target {
 	char number[NUM_MAX];  /* as asked */
 	char dial[NUM_MAX];    /* as sent, for peers */
 	char peer[USER_MAX];
+	char digits[DIGITS_MAX]; /* keys to press once it has answered */
 };
 
 struct xfer {
@@ -418,6 +419,9 @@ bool target_voicemail(struct core *c, enum target_kind kind, const char *name, s
 bool target_overflow(struct core *c, const struct overflow *o, struct target *t);
 bool target_dial_agent(struct core *c, struct call *k, const char *user);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
+/* l was dialled for the call's target and both can hear each other: presses the keys that the target
+ * wants, if any. */
+void target_press_keys(struct core *c, const struct call *k, const struct leg *l);
 /* Its peer failed with this status: dials the same number through the next peer of its route, in the
  * same role and segment. False: there is none, or another would not mend this. l is then untouched. */
 bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t status);

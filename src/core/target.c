@@ -74,6 +74,8 @@ static int resolve_ivr(struct core *c, const char *key, struct target *t)
 	str_set(t->name, i->row.ivr);
 	str_set(t->peer, i->row.peer);
 	str_set(t->dial, i->row.dial[0] ? i->row.dial : i->row.number);
+	if (t->digits[0] == '\0')
+		str_set(t->digits, i->row.digits);
 	return 0;
 }
 
@@ -82,6 +84,23 @@ static int resolve_directory(struct core *c, const char *key, struct target *t)
 	if (resolve_user(c, key, t) == 0 || resolve_queue(c, key, t) == 0)
 		return 0;
 	return resolve_ivr(c, key, t);
+}
+
+static const struct peer_policy *policy_of_peer(const struct core *c, const char *name)
+{
+	for (unsigned i = 0; i < c->cfg.npeer; i++)
+		if (str_eq(c->cfg.peer[i].name, name))
+			return &c->cfg.peer[i].policy;
+	return NULL;
+}
+
+static int resolve_peer(const struct dialplan_result *r, struct target *t)
+{
+	t->kind = (uint8_t)r->kind;
+	str_set(t->name, r->target);
+	str_set(t->peer, r->target);
+	str_set(t->dial, r->number);
+	return 0;
 }
 
 static int resolve_route(struct core *c, const struct dialplan_result *r, struct target *t)
@@ -94,14 +113,10 @@ static int resolve_route(struct core *c, const struct dialplan_result *r, struct
 		return resolve_user(c, key, t);
 	case TARGET_QUEUE:
 		return resolve_queue(c, key, t);
-	case TARGET_IVR:
-		return resolve_ivr(c, key, t);
+	case TARGET_IVR: /* of the directory, or any number of a platform for menus */
+		return policy_of_peer(c, r->target) ? resolve_peer(r, t) : resolve_ivr(c, key, t);
 	default:
-		t->kind = (uint8_t)r->kind;
-		str_set(t->name, r->target);
-		str_set(t->peer, r->target);
-		str_set(t->dial, r->number);
-		return 0;
+		return resolve_peer(r, t);
 	}
 }
 
@@ -117,6 +132,23 @@ static int resolve(struct core *c, const char *number, const char *source, struc
 	return err == EACCES ? EACCES : EINVAL;
 }
 
+/* "8100;postd=pp12": keys to be pressed after the answer, "p" is a pause (RFC 3966 section 3). Anything
+ * else after a number is no part of it. */
+static void take_post_dial(struct target *t)
+{
+	char *at = strstr(t->number, ";postd=");
+	size_t n = 0;
+
+	if (at == NULL)
+		return;
+	for (const char *p = at + strlen(";postd="); *p && *p != ';' && n + 1 < DIGITS_MAX; p++)
+		if (strchr("0123456789*#ABCD", *p))
+			t->digits[n++] = *p;
+		else if (*p == 'p' || *p == ',')
+			t->digits[n++] = ',';
+	*at = '\0';
+}
+
 /* Fills t for a number dialled from source (a peer's name or "users"). A number that nobody has as
  * it was dialled is looked up in its international form. 0; ENOENT nobody has it; EACCES the dial
  * plan refuses it; EINVAL no number. */
@@ -128,9 +160,10 @@ int target_resolve(struct core *c, const char *number, const char *source, struc
 	memset(t, 0, sizeof(*t));
 	t->may_transfer = true;
 	str_set(t->number, number);
-	err = resolve(c, number, source, t);
-	if (err == ENOENT && number_e164(&c->cfg.numbering, number, e164, sizeof(e164)) == 0 &&
-		!str_eq(e164, number))
+	take_post_dial(t);
+	err = resolve(c, t->number, source, t);
+	if (err == ENOENT && number_e164(&c->cfg.numbering, t->number, e164, sizeof(e164)) == 0 &&
+		!str_eq(e164, t->number))
 		err = resolve(c, e164, source, t);
 	return err;
 }
@@ -223,14 +256,6 @@ static void mark_transfer(struct core *c, const struct call *k, struct act_dial 
 		str_set(d->diverter.number, u->row.number);
 		str_set(d->diverter.name, u->row.name);
 	}
-}
-
-static const struct peer_policy *policy_of_peer(const struct core *c, const char *name)
-{
-	for (unsigned i = 0; i < c->cfg.npeer; i++)
-		if (str_eq(c->cfg.peer[i].name, name))
-			return &c->cfg.peer[i].policy;
-	return NULL;
 }
 
 /* Many trunks refuse numbers that are not the customer's: they are shown the one that may call. */
@@ -359,6 +384,14 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 		k->status = 480;
 		call_post(k, T_REFUSED);
 	}
+}
+
+void target_press_keys(struct core *c, const struct call *k, const struct leg *l)
+{
+	const struct target *t = uuid_is_nil(&k->xfer.id) ? &k->target : &k->xfer.target;
+
+	if (t->digits[0] && l->source == SOURCE_PEER && str_eq(l->party.number, t->number))
+		str_set(act_add(c, ACT_DIGITS, l->id)->text, t->digits);
 }
 
 /* ---- the next trunk -------------------------------------------------------------------------- */

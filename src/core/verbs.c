@@ -140,6 +140,7 @@ static void v_promote(struct core *c, struct call *k)
 	if (t->id == k->customer)
 		agent = kept(k);
 	segment_answered(c, k, kept(k));
+	target_press_keys(c, k, t);
 	timeline(c, k, &(struct timeline_note){.type = "answered", .leg = t,
 		.actor = t->user[0] ? t->user : t->party.number});
 	if (agent)

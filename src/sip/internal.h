@@ -194,6 +194,7 @@ struct sip_leg {
 
 	struct request *requests;       /* client transactions that run */
 	struct pending_info *infos;     /* INFOs that wait for their answer */
+	struct digits *digits;          /* keys that are being pressed for it; NULL: none */
 	struct refer *refers;           /* its REFERs and their subscriptions */
 	enum { LEG_OWNED, LEG_FREED, LEG_DEAD } life; /* by the core; dead: to be buried */
 	struct sip_leg *next_dead;
@@ -359,6 +360,9 @@ void qualify_stop(struct sip *s);
 
 void invite_cancel(struct sip_leg *l, const struct action *a);
 /* Tries the peer's next address after a failure that says "not here". 0 if it was sent again. */
+/* Presses keys for the leg (ACT_DIGITS); forgets those that are not pressed yet. */
+void digits_send(struct sip_leg *l, const struct action *a);
+void digits_abandon(struct sip_leg *l);
 int invite_failover(struct sip_leg *l, const sip_t *response);
 extern const struct stack_server_ops invite_server_ops;
 

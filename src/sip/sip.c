@@ -115,6 +115,9 @@ static void act_on_leg(struct sip *s, const struct action *a)
 	case ACT_OFFER_REJECT:
 		offer_reject(l, a);
 		break;
+	case ACT_DIGITS:
+		digits_send(l, a);
+		break;
 	case ACT_LEG_FREE:
 		sip_leg_release(l);
 		break;

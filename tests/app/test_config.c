@@ -336,12 +336,26 @@ static const struct {
 					      "expected a dial plan pattern such as 0Z. "
 					      "or 10XX\n"},
 	{"routes: ( { pattern = \"1\"; } );",
-		"segue.conf:1: routes[1].kind is missing: expected user, queue, ivr, external or "
-		"none\n"},
-	{"routes: ( { pattern = \"1\"; kind = \"voicemail\"; } );",
-		"segue.conf:1: routes[1].kind = `voicemail': expected user, queue, ivr, external "
-		"or "
-		"none\n"},
+		"segue.conf:1: routes[1].kind is missing: expected user, queue, ivr, external, "
+		"voicemail or none\n"},
+	{"routes: ( { pattern = \"1\"; kind = \"mailbox\"; } );",
+		"segue.conf:1: routes[1].kind = `mailbox': expected user, queue, ivr, external, "
+		"voicemail or none\n"},
+	{"routes: ( { pattern = \"1\"; kind = \"voicemail\"; target = \"bob\"; } );",
+		"segue.conf:1: routes[1].target = `bob': expected the name of a peer, because kind "
+		"is voicemail\n"},
+	{"peers: ( { name = \"p\"; address = [\"192.0.2.1\"]; caller_id = \"business\"; } );",
+		"segue.conf:1: peers[1].caller_id = `business': expected a "
+		"peers[1].business_number with it\n"},
+	{"peers: ( { name = \"p\"; address = [\"192.0.2.1\"]; } );\n"
+	 "routes: ( { pattern = \"1\"; kind = \"user\"; failover = [\"p\"]; } );",
+		"segue.conf:2: routes[1].failover[1] = `p': expected the name of a peer, and kind "
+		"external or voicemail\n"},
+	{"call: { failover = [200]; };",
+		"segue.conf:1: call.failover = `200': expected a number from 400 to 599\n"},
+	{"fallback: { queue = [\"hangup\", \"voicemail\"]; };",
+		"segue.conf:1: fallback.queue[1] = `hangup': expected nothing after it, there are "
+		"1 more\n"},
 	{"routes: ( { pattern = \"0.\"; kind = \"external\"; target = \"nowhere\"; } );",
 		"segue.conf:1: routes[1].target = `nowhere': expected the name of a peer, because "
 		"kind "

@@ -869,6 +869,17 @@ static void act_media(struct contract *ct, const struct action *a)
 		l->hears = a->media.what;
 }
 
+/* Keys are pressed for somebody who has answered and can hear them. */
+static void act_digits(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->leg);
+
+	if (l == NULL || l->state != CT_UP)
+		leg_fail(ct, a, "digits-no-session", "nobody who could hear them");
+	else if (a->text[0] == '\0' || a->text[strspn(a->text, "0123456789*#ABCD,")] != '\0')
+		leg_fail(ct, a, "digits-unknown", "no keys of a phone");
+}
+
 static void take_action(struct contract *ct, const struct action *a)
 {
 	switch (a->type) {
@@ -887,6 +898,9 @@ static void take_action(struct contract *ct, const struct action *a)
 		break;
 	case ACT_MEDIA:
 		act_media(ct, a);
+		break;
+	case ACT_DIGITS:
+		act_digits(ct, a);
 		break;
 	case ACT_REPLY:
 		act_reply(ct, a);

@@ -413,6 +413,7 @@ static void tell_all(struct world *w)
 	str_set(ivr.ivr.number, "400");
 	str_set(ivr.ivr.peer, "pbx");
 	str_set(ivr.ivr.dial, "7400");
+	str_set(ivr.ivr.digits, ",12#");
 	send(w, &ivr);
 	tell_class(w, "premium", "+49900.", 0);
 	tell_class(w, "international", "+.", 1u << USER_SUPERVISOR);

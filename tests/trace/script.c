@@ -373,7 +373,7 @@ static int do_class(struct script *s)
 	return 0;
 }
 
-/* ivr NAME NUMBER PEER DIAL */
+/* ivr NAME NUMBER PEER DIAL [DIGITS] */
 static int do_ivr(struct script *s)
 {
 	struct event *ev = setup(s, EV_DIR_IVR);
@@ -382,6 +382,7 @@ static int do_ivr(struct script *s)
 	str_set(ev->ivr.number, word(s, 2));
 	str_set(ev->ivr.peer, word(s, 3));
 	str_set(ev->ivr.dial, word(s, 4));
+	str_set(ev->ivr.digits, word(s, 5));
 	return 0;
 }
 

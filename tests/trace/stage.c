@@ -340,6 +340,9 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		snprintf(buf, size, "<- hears %s%s%s", hears_name(a->media.what),
 			a->media.music[0] ? " " : "", a->media.music);
 		return true;
+	case ACT_DIGITS:
+		snprintf(buf, size, "<- keys %s", a->text);
+		return true;
 	case ACT_INFO:
 		snprintf(buf, size, "<- INFO");
 		return a->leg != ID_NONE;
