@@ -5,4 +5,5 @@ libbase_a_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/names.h \
 	src/base/str.c src/base/str.h \
+	src/base/text.c src/base/text.h \
 	src/base/uuid.c src/base/uuid.h

@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "sip/dialog.h"
 #include "sip/digest.h"
 #include "sip/headers.h"
@@ -57,6 +58,7 @@ struct sip {
 	struct sip_leg *dead; /* freed at the end of the turn */
 	struct request *dead_requests;
 	struct probe *probes, *probes_waiting, *probes_asked; /* by contact; in order of due */
+	struct slice instead; /* sip_act_with(): text in place of the session of the action's `from` */
 	unsigned depth;       /* of callbacks; the dead are buried at 0 */
 	uint64_t serial;      /* handles, refs and commands of ours */
 	uint64_t pool[32];    /* random bits in stock */
@@ -131,12 +133,6 @@ ENUM_DECLARE(sip_refresher, SIP_REFRESHER_LIST);
 	X(QUEUED_REFRESH, "refresh")
 ENUM_DECLARE(sip_queued, SIP_QUEUED_LIST);
 
-/* Text that we own. */
-struct text {
-	char *p;
-	size_t n;
-};
-
 struct sip_leg {
 	struct sip *sip;
 	leg_id id;       /* ID_NONE until bound */
@@ -173,6 +169,7 @@ struct sip_leg {
 	enum sip_queued queued;
 	leg_id queued_from;
 	enum sdp_dir queued_dir;
+	struct text queued_sdp;         /* in place of queued_from's; empty: as it says itself */
 	struct text connected;          /* P-Asserted-Identity for the queued offer; empty: none */
 	uint16_t bye_status, bye_q850;  /* SIDE_LEAVING: for the Reason header of the BYE */
 
@@ -265,10 +262,6 @@ void sip_leg_check(struct sip_leg *l);
 /* Peer's dialog is lost (481, 408, session timer): EV_GONE, then CLOSED. */
 void sip_leg_gone(struct sip_leg *l, uint16_t status, const char *text);
 
-int text_set(struct text *t, const char *p, size_t n);
-void text_clear(struct text *t);
-void text_move(struct text *to, struct text *from);
-
 /* SDP of a message; 0 if there is none. */
 int sip_leg_sdp_of(const sip_t *sip, struct slice *sdp);
 /* Notes the SDP of a message from the peer as its latest; fills *note. */
@@ -277,8 +270,9 @@ void sip_leg_take_sdp(
 /* Puts the peer's (and our) description back to what held before the open exchange. */
 void sip_leg_rollback(struct sip_leg *l);
 void sip_leg_commit(struct sip_leg *l);
-/* Makes the body for this leg from the latest of `from` (ID_NONE: what it was last given) and
- * notes it as given. Returns a static buffer, NULL if there is nothing to give (logged). */
+/* Makes the body for this leg from sip->instead, or else from the latest of `from` (ID_NONE: what it
+ * was last given), and notes it as given. Returns a static buffer, NULL if there is nothing to give
+ * (logged). */
 const char *sip_leg_make_sdp(
 	struct sip_leg *l, enum sdp_role role, leg_id from, enum sdp_dir dir, size_t *len);
 

@@ -18,35 +18,6 @@ ENUM_DEFINE(sip_queued, SIP_QUEUED_LIST)
 
 /* ---- text -------------------------------------------------------------------------------- */
 
-int text_set(struct text *t, const char *p, size_t n)
-{
-	char *copy = malloc(n + 1);
-
-	if (copy == NULL)
-		return ENOMEM;
-	memcpy(copy, p, n);
-	copy[n] = '\0';
-	free(t->p);
-	t->p = copy;
-	t->n = n;
-	return 0;
-}
-
-void text_clear(struct text *t)
-{
-	free(t->p);
-	t->p = NULL;
-	t->n = 0;
-}
-
-void text_move(struct text *to, struct text *from)
-{
-	free(to->p);
-	*to = *from;
-	from->p = NULL;
-	from->n = 0;
-}
-
 /* ---- life -------------------------------------------------------------------------------- */
 
 struct sip_leg *sip_leg_new(struct sip *s, enum leg_side side)
@@ -178,6 +149,7 @@ void sip_leg_drop(struct sip_leg *l)
 	text_clear(&l->given_was);
 	text_clear(&l->headers);
 	text_clear(&l->connected);
+	text_clear(&l->queued_sdp);
 	if (l->call != NULL)
 		sip_call_put(l->sip, l->call);
 	dialog_done(&l->dialog);
@@ -335,9 +307,11 @@ const char *sip_leg_make_sdp(
 	struct sdp_local me;
 	enum sdp_error err;
 
-	if (source->n == 0)
+	job.source = l->sip->instead;
+	if (job.source.n == 0)
+		job.source = (struct slice){source->p, source->n};
+	if (job.source.n == 0)
 		return NULL;
-	job.source = (struct slice){source->p, source->n};
 	job.last = (struct slice){l->given.p, l->given.n};
 	if (role == SDP_ROLE_ANSWER)
 		job.offer = (struct slice){l->remote.p, l->remote.n};

@@ -27,6 +27,7 @@ libsip_a_SOURCES = \
 	src/sip/receive.c \
 	src/sip/refer.c src/sip/refer.h \
 	src/sip/register.c \
+	src/sip/session.c \
 	src/sip/session_timer.c \
 	src/sip/sip.c src/sip/sip.h \
 	src/sip/stack.h src/sip/stack_nta.c \

@@ -139,10 +139,23 @@ static int send_offer(struct sip_leg *l, sip_method_t method, struct sip_leg *fr
 	return l->offering != NULL ? 0 : -1;
 }
 
+/* The body of the queued offer, once. */
+static const char *queued_sdp(struct sip_leg *l, size_t *len)
+{
+	struct slice before = l->sip->instead;
+	const char *sdp;
+
+	l->sip->instead = (struct slice){l->queued_sdp.p, l->queued_sdp.n};
+	sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, l->queued_from, l->queued_dir, len);
+	l->sip->instead = before;
+	text_clear(&l->queued_sdp);
+	return sdp;
+}
+
 static void send_queued_offer(struct sip_leg *l, sip_method_t method)
 {
 	size_t len = 0;
-	const char *sdp = sip_leg_make_sdp(l, SDP_ROLE_OFFER, l->queued_from, l->queued_dir, &len);
+	const char *sdp = queued_sdp(l, &len);
 	struct sip_leg *from = sip_leg_find(l->sip, l->queued_from);
 
 	l->queued = QUEUED_NOTHING;
@@ -193,6 +206,9 @@ void offer_send(struct sip_leg *l, const struct action *a)
 	l->queued = QUEUED_OFFER; /* does what a refresh does, too */
 	l->queued_from = a->from;
 	l->queued_dir = a->dir;
+	text_clear(&l->queued_sdp);
+	if (l->sip->instead.n > 0)
+		text_set(&l->queued_sdp, l->sip->instead.p, l->sip->instead.n);
 	note_connected(l, &a->offer.party);
 	offer_next(l);
 }

@@ -14,6 +14,7 @@
 #include "core/action.h"
 #include "core/config.h"
 #include "core/event.h"
+#include "sip/sdp.h"
 
 #define SIP_LISTEN_MAX 8
 #define SIP_PEERS_MAX 64
@@ -39,6 +40,7 @@ struct sip_peer {
 	struct peer_policy policy; /* for the core: whom it is shown as the caller */
 	enum diversion diversion;
 	bool verbatim_referral; /* the Refer-To that leads to it becomes its Request-URI as it is */
+	bool anchor_media;  /* its media runs through an engine, where media.anchor leaves it to peers */
 	unsigned failover_ms; /* no response at all for this long: next address */
 };
 
@@ -110,8 +112,28 @@ void *sip_loop(struct sip *s);
  * full, the INVITE is answered 503 with Retry-After. */
 void sip_bind(struct sip *s, uint64_t handle, leg_id leg);
 
-/* Carries out one action of the SIP kind; others (REPLY, TIMER, CALL_FREE) are not for sip. */
+/* Carries out one action of the SIP kind; others (REPLY, TIMER, MEDIA, CALL_FREE) are not for sip. */
 void sip_act(struct sip *s, const struct action *a);
+
+/* ---- session descriptions, for whoever puts a relay into the path of the media ----------------- */
+
+/* What an action would pass on to its leg. */
+struct sip_source {
+	enum sdp_role role; /* what it is for the leg */
+	const char *sdp;    /* the latest of the action's `from`; ID_MUSIC, or ID_NONE in an answer: the
+			     * leg's own offer. Valid until the next call of this adapter. */
+	size_t len;
+	char proto[32];     /* transport of the leg's own first stream, "" if it has said nothing yet */
+	bool anchor;        /* the peer of one of the two asks for a relay */
+};
+
+/* False: the action carries no description, or none that is another party's. */
+bool sip_source(struct sip *s, const struct action *a, struct sip_source *out);
+/* Carries the action out with this text in the place of that description. Origin, versions, order of
+ * m-lines and directions stay this adapter's business. */
+void sip_act_with(struct sip *s, const struct action *a, const char *sdp, size_t len);
+/* What the leg said last; len 0: nothing. */
+const char *sip_remote(struct sip *s, leg_id leg, size_t *len);
 
 /* The directory says that this user changed or is gone: static contacts are announced with
  * EV_CONTACTS, bindings of a removed or disabled user are dropped. */
