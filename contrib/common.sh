@@ -6,6 +6,7 @@ BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-
 	libconfig-dev libjansson-dev liblmdb-dev libssl-dev libmicrohttpd-dev
 	libcrypt-dev uthash-dev libcmocka-dev python3)
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
+MEDIA_PACKAGES=(rtpengine-daemon)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
 # panel.
 TEST_PACKAGES=(sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
@@ -51,6 +52,24 @@ no_system_cluster() {
 	printf 'create_main_cluster = false\n' | as_root tee "$NO_CLUSTER" >/dev/null
 }
 
+# The package of rtpengine would start it for the whole system, now and at each boot; segue brings its
+# own. While we install, no service starts, unless the system has its own say in that already.
+NO_SERVICE=/usr/sbin/policy-rc.d
+
+no_services() {
+	[ -e "$NO_SERVICE" ] && return
+	printf '#!/bin/sh\n# made by segue while it installs packages\nexit 101\n' |
+		as_root tee "$NO_SERVICE" >/dev/null
+	as_root chmod 755 "$NO_SERVICE"
+}
+
+services_again() {
+	if grep -qs 'made by segue' "$NO_SERVICE"; then
+		as_root rm "$NO_SERVICE"
+	fi
+	as_root update-rc.d rtpengine-daemon disable >>"$1" 2>&1
+}
+
 # install_packages LOG PACKAGE...: installs what is missing; output goes to LOG.
 install_packages() {
 	local log=$1 missing
@@ -76,12 +95,18 @@ install_packages() {
 		no_system_cluster
 		;;
 	esac
+	case " ${missing[*]} " in
+	*" rtpengine-daemon "*) no_services ;;
+	esac
 	local ok=0
 	apt_get "$log" install -y --no-install-recommends "${missing[@]}" || ok=1
 	if [ -e "$NO_CLUSTER" ]; then
 		as_root rm "$NO_CLUSTER"
 		as_root rmdir --ignore-fail-on-non-empty "$(dirname "$NO_CLUSTER")"
 	fi
+	case " ${missing[*]} " in
+	*" rtpengine-daemon "*) services_again "$log" ;;
+	esac
 	[ $ok = 0 ] || die "apt-get install failed, see $log" \
 		"read the end of $log; 'apt-get -f install' often helps"
 }

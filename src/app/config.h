@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "db/shipper.h"
 #include "http/server.h"
+#include "media/media.h"
 #include "sip/sip.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct app_config {
 
 	struct sip_config sip;
 	struct core_config core;
+	struct media_config media;
 
 	struct shipper_config shipper;
 	char outbox[APP_PATH_MAX];         /* directory of the LMDB outbox */

@@ -16,6 +16,7 @@ libapp_a_SOURCES = \
 	src/app/api_static.c \
 	src/app/api_targets.c \
 	src/app/api_verbs.c \
+	src/app/anchor.c src/app/anchor.h \
 	src/app/commands.c \
 	src/app/config.c src/app/config.h \
 	src/app/config_print.c \
@@ -40,7 +41,7 @@ app_paths = -DSEGUE_CONF='"$(sysconfdir)/segue/segue.conf"' -DSEGUE_SQL='"$(pkgd
 sbin_PROGRAMS += segued
 segued_SOURCES = src/app/main.c
 segued_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths)
-segued_LDADD = libapp.a libhttp.a libsip.a libdb.a libstore.a libcore.a libbase.a \
+segued_LDADD = libapp.a libhttp.a libmedia.a libsip.a libdb.a libstore.a libcore.a libbase.a \
 	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(MHD_LIBS) \
 	$(CRYPT_LIBS) $(CRYPTO_LIBS) -lpthread
 

@@ -4,6 +4,7 @@
  */
 #include <config.h>
 
+#include "app/anchor.h"
 #include "app/api.h"
 #include "app/config.h"
 #include "app/control.h"
@@ -87,6 +88,8 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 	core_reconfigure(d->core, &cfg->core);
 	recorder_reconfigure(d->recorder, &cfg->core);
 	rc = sip_reconfigure(d->sip, &cfg->sip);
+	if (runner_media(d->runner) != NULL)
+		anchor_reconfigure(runner_media(d->runner), cfg);
 	people_refresh(d->people);
 	api_reconfigure(d->api, cfg);
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "reloaded", "file", d->path, NULL);
@@ -208,6 +211,11 @@ static int sip_open(struct daemon *d)
 	return runner_start(d->runner, d->loop, d->sip);
 }
 
+static int media_open(struct daemon *d)
+{
+	return runner_anchor(d->runner, d->cfg);
+}
+
 static int http_start(struct daemon *d)
 {
 	struct api_parts p = {
@@ -239,6 +247,7 @@ static const struct part {
 	{"core", core_open},           /* decides; remembers its last events */
 	{"runner", runner_open},       /* gives it events, carries its actions out */
 	{"sip", sip_open},             /* opens the transports and the loop */
+	{"media", media_open},         /* puts media engines into the path of the audio */
 	{"signals", signals_watch},
 	{"shipper", shipper_open},     /* outbox to PostgreSQL */
 	{"http", http_start},          /* panel and API; sees the directory from its first row */

@@ -46,6 +46,11 @@ const struct section sections[] = {
 			   "premium\n"
 			   "numbers nobody, unless a row there, or the user's own row, says so."},
 	{"queue", .meaning = "Queues and their agents, where the directory leaves it open."},
+	{"media",
+		.meaning = "rtpengine: music on hold, and the audio of calls kept where it can be "
+			   "watched.\n"
+			   "Without engines the phones talk directly and hold each other by "
+			   "themselves."},
 	{"ledger",
 		.meaning = "PostgreSQL: the directory is read from it, the ledger written to it."},
 	{"control", .meaning = "The daemon itself and the socket that seguectl talks to."},
@@ -249,6 +254,31 @@ const struct option options[] = {
 		.meaning = "An agent who goes away while an offer rings stops ringing; else that offer "
 			   "goes on."},
 
+	/* ---- media ---- */
+	{"media", "engines", OPT_ENGINE, 0, LIST_AT(media.engine, media.nengine, MEDIA_ENGINES_MAX),
+		.def = "", .example = "127.0.0.1:2223",
+		.meaning = "Control addresses (listen-ng) of the rtpengines. A call stays with the "
+			   "one that it\n"
+			   "began with; one that does not answer is left out until it does."},
+	{"media", "anchor", OPT_ANCHOR, OPT_RELOAD, AT(media.anchor), .def = "always",
+		.meaning = "Whose audio runs through an engine: always, never, or that of calls "
+			   "with a peer\n"
+			   "that says anchor_media. Only what runs there can hear music."},
+	{"media", "timeout", OPT_TIME, 0, AT(media.timeout_ms), RANGE(50, 5 * SEC), .unit = 1,
+		.def = "300ms",
+		.meaning = "An engine that has not answered within this is given up. Signalling "
+			   "never waits longer\n"
+			   "for it; without any engine calls go on, and the phones talk directly."},
+	{"media", "ping", OPT_TIME, 0, AT(media.ping_ms), RANGE(100, MINUTE), .unit = 1,
+		.def = "2s", .meaning = "Between two looks at each engine, dead or alive."},
+	{"media", "music", OPT_PATH, OPT_RELOAD, AT(media.music_dir), .def = "/var/lib/segue/music",
+		.meaning = "Directory of WAV files as the engines see it: default.wav for whoever "
+			   "is held,\n"
+			   "NAME.wav for queues that name their music, ringback.wav."},
+	{"media", "while_ringing", OPT_HEARS, OPT_RELOAD, AT(core.ring_hears), .def = "music",
+		.meaning = "What a caller hears who is held while somebody rings for him: music or "
+			   "ringback."},
+
 	/* ---- ledger ---- */
 	{"ledger", "database", OPT_TEXT, OPT_SECRET, AT(shipper.conninfo), .def = "dbname=segue",
 		.meaning = "libpq connection string or URI."},
@@ -402,6 +432,9 @@ const struct option options[] = {
 			   "its parameters, whatever number the dial plan makes of it; for platforms "
 			   "that\n"
 			   "find their own calls by them."},
+	{"peers", "anchor_media", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, anchor_media),
+		.def = "false",
+		.meaning = "Its audio runs through a media engine where media.anchor is \"peer\"."},
 	{"peers", "failover", OPT_TIME, OPT_RELOAD, IN(struct sip_peer, failover_ms),
 		RANGE(100, 32 * SEC), .unit = 1, .def = "3s",
 		.meaning = "No response at all for this long: the next address is tried."},
@@ -680,6 +713,16 @@ static int check_address(const char *text)
 	return (v6 ? is_ip(host, AF_INET6) : only(host, "-.")) ? 0 : EINVAL;
 }
 
+static int check_engine(const char *text)
+{
+	char copy[MEDIA_ENGINE_LEN], *host, *port;
+	bool v6;
+
+	if (!str_set(copy, text) || split_host(copy, &host, &port, &v6) || port == NULL)
+		return EINVAL;
+	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
+}
+
 static int check_net(const char *text)
 {
 	char copy[64], *slash;
@@ -706,6 +749,18 @@ static int parse_mode(const char *text, int64_t *mode)
 		return EINVAL;
 	*mode = strtol(text, &end, 8);
 	return *end == '\0' && *mode <= 0777 ? 0 : EINVAL;
+}
+
+static int parse_anchor(const char *text, int64_t *v)
+{
+	*v = anchoring_parse(text);
+	return *v < 0 ? EINVAL : 0;
+}
+
+static int parse_hears(const char *text, int64_t *v)
+{
+	*v = hears_parse(text);
+	return *v != HEARS_MUSIC && *v != HEARS_RINGBACK ? EINVAL : 0;
 }
 
 static int parse_kind(const char *text, int64_t *kind)
@@ -773,6 +828,10 @@ static const struct type_row {
 	[OPT_PATTERN] = {"a dial plan pattern such as 0Z. or 10XX", CONFIG_TYPE_STRING},
 	[OPT_KIND] = {"user, queue, ivr, external, voicemail or none", CONFIG_TYPE_STRING,
 		.number = parse_kind},
+	[OPT_ENGINE] = {"an IP address and a port, such as 127.0.0.1:2223 or [::1]:2223",
+		CONFIG_TYPE_STRING, .check = check_engine},
+	[OPT_ANCHOR] = {"never, peer or always", CONFIG_TYPE_STRING, .number = parse_anchor},
+	[OPT_HEARS] = {"music or ringback", CONFIG_TYPE_STRING, .number = parse_hears},
 	[OPT_FALLBACK] = {"recall, user:NAME, queue:NAME, voicemail, announce:NUMBER or hangup, with "
 			 "?CAUSE,... after it",
 		CONFIG_TYPE_STRING},

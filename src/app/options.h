@@ -26,6 +26,9 @@ enum option_type {
 	OPT_NET,      /* address or network */
 	OPT_PATTERN,  /* of the dial plan */
 	OPT_KIND,     /* enum target_kind */
+	OPT_ENGINE,   /* ADDRESS:PORT */
+	OPT_ANCHOR,   /* enum anchoring */
+	OPT_HEARS,    /* enum hears: music or ringback */
 	OPT_FALLBACK, /* struct fallback */
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,

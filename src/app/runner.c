@@ -1,6 +1,7 @@
 /* runner: see runner.h. */
 #include "app/runner.h"
 
+#include "app/anchor.h"
 #include "app/story.h"
 #include "app/timers.h"
 #include "base/log.h"
@@ -43,7 +44,9 @@ struct runner {
 	struct loop *loop;
 	struct core_out out;
 	struct queue queue;
-	bool stepping; /* a step or its actions are on the stack */
+	struct anchor *anchor; /* NULL: no media engines */
+	unsigned depth;	       /* of steps and their actions on the stack: 1 at most, or 0; 2 if media
+				* that nobody needs any more gives way within a step */
 	struct timers *timers;
 	int timer_fd;
 	int64_t armed; /* when timer_fd fires, -1 never */
@@ -99,6 +102,7 @@ void runner_destroy(struct runner *r)
 		r->observers = o->next;
 		free(o);
 	}
+	anchor_close(r->anchor);
 	loop_unwatch(r->timer_watch);
 	loop_unwatch(r->drain_watch);
 	if (r->timer_fd >= 0)
@@ -249,7 +253,10 @@ static void carry_out(struct runner *r, const struct action *a)
 		story_forget(r->story, a->call);
 		break;
 	default:
-		sip_act(r->sip, a);
+		if (r->anchor != NULL)
+			anchor_act(r->anchor, a);
+		else if (a->type != ACT_MEDIA)
+			sip_act(r->sip, a);
 	}
 }
 
@@ -299,8 +306,12 @@ static void step(struct runner *r, struct event *ev)
 		recorder_note_leg(r->recorder, r->out.leg);
 		sip_bind(r->sip, ev->invite.handle, r->out.leg);
 	}
+	if (r->anchor != NULL)
+		anchor_before(r->anchor, ev);
 	for (unsigned i = 0; i < r->out.nactions; i++)
 		carry_out(r, &r->out.actions[i]);
+	if (r->anchor != NULL)
+		anchor_after(r->anchor, ev);
 }
 
 static void finish_drain(struct runner *r)
@@ -328,21 +339,32 @@ static void take(struct runner *r, struct event *ev)
 	step(r, ev);
 }
 
-void runner_emit(struct runner *r, const struct event *ev)
+/* Between the two, events wait. */
+static void turn_begin(void *arg)
 {
+	struct runner *r = arg;
+
+	r->depth++;
+}
+
+static void turn_end(void *arg)
+{
+	struct runner *r = arg;
 	struct event next;
 
-	queue_put(&r->queue, ev);
-	if (r->stepping)
-		return;
-	r->stepping = true;
-	while (r->queue.n > 0) {
+	while (r->depth == 1 && r->queue.n > 0) {
 		queue_take(&r->queue, &next);
 		take(r, &next);
 	}
-	r->stepping = false;
-	if (draining(r) && core_call_count(r->core) == 0)
+	if (--r->depth == 0 && draining(r) && core_call_count(r->core) == 0)
 		finish_drain(r);
+}
+
+void runner_emit(struct runner *r, const struct event *ev)
+{
+	queue_put(&r->queue, ev);
+	turn_begin(r);
+	turn_end(r);
 }
 
 /* ---- timers -------------------------------------------------------------------------------- */
@@ -383,6 +405,21 @@ int runner_start(struct runner *r, struct loop *loop, struct sip *sip)
 		return 0;
 	log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "no_timers", "why", strerror(ENOMEM), NULL);
 	return ENOMEM;
+}
+
+static void on_media_event(void *arg, const struct event *ev)
+{
+	runner_emit(arg, ev);
+}
+
+int runner_anchor(struct runner *r, const struct app_config *cfg)
+{
+	struct anchor_hooks hooks = {
+		.arg = r, .begin = turn_begin, .end = turn_end, .emit = on_media_event};
+
+	if (cfg->media.nengine == 0)
+		return 0;
+	return anchor_open(cfg, r->loop, r->sip, &hooks, &r->anchor);
 }
 
 /* ---- commands ------------------------------------------------------------------------------ */
@@ -483,6 +520,11 @@ void runner_watch(struct runner *r, runner_step_fn *fn, void *arg)
 struct core *runner_core(struct runner *r)
 {
 	return r->core;
+}
+
+struct anchor *runner_media(struct runner *r)
+{
+	return r->anchor;
 }
 
 struct sip *runner_sip(struct runner *r)

@@ -31,6 +31,11 @@ struct runner *runner_create(struct core *core, struct ledger *ledger, struct re
 void runner_announce(struct runner *r, unsigned node, const char *version);
 /* Ties the loop and the SIP side to it, after which events may come. 0 or an errno (logged). */
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip);
+/* Puts the media engines of the configuration, if there are any, into the path of the audio. To be
+ * called after runner_start() and before the first event. 0 or an errno (logged). */
+int runner_anchor(struct runner *r, const struct app_config *cfg);
+/* NULL: there are no engines. */
+struct anchor *runner_media(struct runner *r);
 void runner_destroy(struct runner *r);
 
 /* One event; type, leg or call, and the union are set. */

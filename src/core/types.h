@@ -68,6 +68,13 @@ ENUM_DECLARE(dir, DIR_LIST);
 	X(HEARS_NOTHING, "nothing")
 ENUM_DECLARE(hears, HEARS_LIST);
 
+/* Whose audio runs through a media engine. */
+#define ANCHOR_LIST(X)                                                                             \
+	X(ANCHOR_NEVER, "never")                                                                   \
+	X(ANCHOR_PEER, "peer")     /* if one of the two is a peer that asks for it */              \
+	X(ANCHOR_ALWAYS, "always")
+ENUM_DECLARE(anchoring, ANCHOR_LIST);
+
 /* What a body said about the session, as the SDP scanner saw it. The text itself stays with the
  * adapter, kept as the leg's latest remote SDP. */
 #define SDP_WHAT_LIST(X)                                                                           \

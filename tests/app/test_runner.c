@@ -93,6 +93,22 @@ void sip_act(struct sip *s, const struct action *a)
 	w.depth--;
 }
 
+bool sip_source(struct sip *s, const struct action *a, struct sip_source *out)
+{
+	return false;
+}
+
+void sip_act_with(struct sip *s, const struct action *a, const char *sdp, size_t len)
+{
+	sip_act(s, a);
+}
+
+const char *sip_remote(struct sip *s, leg_id leg, size_t *len)
+{
+	*len = 0;
+	return NULL;
+}
+
 void sip_bind(struct sip *s, uint64_t handle, leg_id leg)
 {
 	assert_int_equal(handle, 99);

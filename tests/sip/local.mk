@@ -9,6 +9,9 @@ sip_tests = \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
 	tests/sip/test_policy.py tests/sip/test_queue.py \
+	tests/sip/test_media.py \
+	tests/sip/test_media_loss.py \
+	tests/sip/test_policy.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_restart.py \
@@ -21,11 +24,11 @@ sip_tests = \
 	tests/sip/test_trust.py
 TESTS += $(sip_tests)
 EXTRA_DIST += $(sip_tests) \
-	tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
+	tests/lib/engine.py tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
 	tests/lib/segued.py tests/lib/tap.py tests/lib/ua.py \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/target.xml
-EXTRA_DIST += contrib/check contrib/common.sh contrib/quickstart contrib/demo/alice.xml \
+EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music contrib/quickstart contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/check.sql contrib/demo/customer.xml \
 	contrib/demo/register.py contrib/demo/show.sql

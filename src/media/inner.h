@@ -1,0 +1,135 @@
+/*
+ * inner: what the files of media/ share.
+ *
+ *	media.c  the door: legs, jobs, life
+ *	pair.c   two legs and their call in an engine: one request at a time, in order; failover
+ *	own.c    the session description of music that nobody else sends
+ *	hearing.c   which side of a pair is cut off and what is played to it
+ *	ng.c     the protocol
+ */
+#ifndef SEGUE_MEDIA_INNER_H
+#define SEGUE_MEDIA_INNER_H
+
+#include <uthash.h>
+
+#include "base/text.h"
+#include "media/media.h"
+#include "media/ng.h"
+
+#define PAIR_ID_MAX 128
+
+#define PAIR_LIST(X)                                                                               \
+	X(PAIR_NEW, "new")           /* nothing was agreed with an engine yet */                   \
+	X(PAIR_ANCHORED, "anchored")                                                               \
+	X(PAIR_LOST, "lost")         /* its engine died; the next offer finds another */           \
+	X(PAIR_BYPASSED, "bypassed") /* the phones talk directly, for good */
+ENUM_DECLARE(pair_state, PAIR_LIST);
+
+#define OP_LIST(X)                                                                                 \
+	X(OP_OFFER, "offer")                                                                       \
+	X(OP_ANSWER, "answer")                                                                     \
+	X(OP_PLAY, "play media")                                                                   \
+	X(OP_STOP, "stop media")                                                                   \
+	X(OP_BLOCK, "block media")                                                                 \
+	X(OP_UNBLOCK, "unblock media")
+ENUM_DECLARE(op_kind, OP_LIST);
+
+/* One request to the engine about a pair. */
+struct op {
+	enum op_kind kind;
+	unsigned side;     /* OFFER, ANSWER: who wrote the SDP; else the side it is about */
+	struct text text;  /* the SDP, or the file to play */
+	char proto[32];    /* OFFER: what the other side is to be offered, "" the same */
+	call_id waits;     /* ready() is due to this call's job, ID_NONE: nobody waits */
+	struct op *prev, *next;
+};
+
+struct mleg;
+struct pair;
+
+/* One leg's place in a pair. */
+struct side {
+	struct pair *pair;
+	leg_id id;
+	struct mleg *leg;     /* NULL: freed, or the music that is its own end */
+	struct text sdp;      /* what it said last */
+	bool blocked;         /* as the engine was told: the other side does not hear it */
+	enum hears playing;   /* as the engine was told: PEER for nothing */
+	char music[USER_MAX];
+	struct side *prev, *next; /* of the same leg */
+};
+
+#define NOBODY (-1)
+
+struct pair_key {
+	leg_id a, b; /* a < b */
+};
+
+struct pair {
+	struct media *media;
+	struct pair_key key;
+	char id[PAIR_ID_MAX]; /* call-id in the engine */
+	enum pair_state state;
+	unsigned engine, life; /* which engine; the how-manieth call in one */
+	struct side side[2];
+	int open;              /* whose offer has no answer yet, or NOBODY */
+	struct op *ops;        /* the first is under way if `request` is set */
+	uint64_t request;
+	struct pair *prev, *next; /* healing queue */
+	bool queued;
+	UT_hash_handle hh;
+};
+
+/* A leg as far as its media goes. */
+struct mleg {
+	leg_id id;
+	struct pair *pair, *was; /* given last; before the offer that waits for its answer */
+	enum { GIVEN_AGREED, GIVEN_OFFERED } given;
+	enum hears hears;
+	char music[USER_MAX];
+	struct side *sides;
+	UT_hash_handle hh;
+};
+
+struct media {
+	struct media_config cfg;
+	struct media_hooks hooks;
+	uint64_t stamp;
+	struct ng *ng;
+	int epoll, timer;   /* the timer paces the healing */
+	struct pair *pairs, *heal;
+	struct mleg *legs;
+	struct media_status status;
+};
+
+/* pair.c */
+struct pair *pair_find(struct media *m, leg_id x, leg_id y);
+/* NULL without memory. */
+struct pair *pair_get(struct media *m, leg_id x, leg_id y);
+/* Forgets it if nobody needs it: one side is gone and the other has moved on. */
+void pair_review(struct pair *p);
+void pair_destroy(struct pair *p);
+unsigned pair_side(const struct pair *p, leg_id id);
+/* An SDP of one side is told to the engine, and what comes back is for the other. False: the pair is
+ * bypassed, or there is no engine; nothing will come. */
+bool pair_exchange(struct pair *p, enum op_kind kind, unsigned from, const char *sdp, size_t len,
+	const char *proto, call_id waits);
+void pair_do(struct pair *p, enum op_kind kind, unsigned side, const char *file);
+void pair_engine_lost(struct media *m, unsigned engine);
+void pair_heal_some(struct media *m);
+
+/* own.c: what we say in the place of a party, into buf. Returns the length. offer: what is answered. */
+size_t own_offer(char *buf, size_t size);
+size_t own_answer(const char *offer, size_t len, char *buf, size_t size);
+
+/* media.c */
+struct mleg *mleg_get(struct media *m, leg_id id);
+/* The leg has been given what this pair's other side said (NULL: media goes another way). */
+void mleg_give(struct mleg *l, struct pair *p, enum media_role role);
+struct pair *mleg_current(const struct mleg *l);
+
+/* hearing.c: brings what the engine does in line with what legs hear. */
+void hearing_sync_leg(struct mleg *l);
+void hearing_sync_pair(struct pair *p);
+
+#endif

@@ -1,0 +1,180 @@
+"""The audio of calls runs through real rtpengines: who hears whom, by the tones that they play."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import engine
+import rtp
+import tap
+from engine import MUSIC
+from flows import end, final_notify, refer, ring, wait
+from segued import Lab
+
+SILENCE = set()
+DTMF101 = ["a=rtpmap:101 telephone-event/8000"]
+DTMF96 = ["a=rtpmap:96 telephone-event/8000"]
+
+
+def voice(tone):
+    v = rtp.Rtp(tone)
+    tap.at_end(v.close)
+    return v
+
+
+def voices(n=3):
+    return [voice(t) for t in rtp.TONES[:n]]
+
+
+def talk(lab, cv, av, agent=None, **kw):
+    """C calls A, with voices; both hear each other through the engine. Returns (C, A)."""
+    agent = agent or lab.phone()
+    offer = cv.sdp(**kw)
+    offer.audio = "0 101" if kw else "0"
+    c, a = ring(lab.trunk(), agent.number, agent, offer)
+    a.answer(av.sdp())
+    c.expect(200, method="INVITE")
+    c.ack()
+    a.expect("ACK")
+    cv.follow(c)
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    assert c.remote_sdp.port() != av.port and a.remote_sdp.port() != cv.port, "not anchored"
+    return c, a
+
+
+def call_of(lab, c):
+    return lab.conversation(c, final=False)["call"]
+
+
+@tap.case("music: A holds C by phone: C hears music and nobody else, A hears nothing; then each other")
+def hold(lab):
+    cv, av = voices(2)
+    c, a = talk(lab, cv, av)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
+@tap.case("music: what C hears lasts longer than the file, and stays when C re-INVITEs")
+def hold_long(lab):
+    cv, av = voices(2)
+    c, a = talk(lab, cv, av)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    c.reinvite(c.sdp.copy(dir="recvonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    wait("C has heard music for longer than the file", lambda: len(cv.samples(1.6)) > 12000)
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    end(c, a)
+
+
+@tap.case("blind transfer with audio: before, music while B rings, and C with B after")
+def blind(lab):
+    cv, av, bv = voices()
+    c, a = talk(lab, cv, av)
+    target = lab.phone()
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE, bv: SILENCE})
+    b.answer(bv.sdp())
+    bv.follow(b)
+    final_notify(a, 200)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}, av: SILENCE})
+    a.hangup()
+    end(c, b)
+
+
+@tap.case("blind transfer without a hold: C and A talk on while B rings and speaks early")
+def blind_early(lab):
+    cv, av, bv = voices()
+    c, a = talk(lab, cv, av)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(183, bv.sdp())
+    bv.follow(b)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    b.reply(486)
+    final_notify(a, 486)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
+@tap.case("E-001 the agent's phone leaves while B rings: C hears music until B is there")
+def leaves(lab):
+    cv, av, bv = voices()
+    c, a = talk(lab, cv, av)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    a.hangup()
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    b.answer(bv.sdp())
+    bv.follow(b)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
+    end(c, b)
+
+
+@tap.case("a transfer by command: C hears music, A nobody; cancelled, they talk again")
+def command(lab):
+    cv, av = voices(2)
+    c, a = talk(lab, cv, av)
+    target = lab.phone()
+    call = call_of(lab, c)
+    lab.seguectl("transfer", call, target.number)
+    b = target.incoming()
+    b.reply(180)
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    lab.seguectl("cancel", call)
+    b.expect("CANCEL")
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
+@tap.case("E-054 A's DTMF number differs from B's: after the join each is told the other's own")
+def dtmf(lab):
+    cv, av, bv = voices()
+    c, a = talk(lab, cv, av, extra=DTMF101)
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    bsdp = bv.sdp(extra=DTMF96)
+    bsdp.audio = "0 96"
+    b.answer(bsdp)
+    bv.follow(b)
+    final_notify(a, 200)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
+    assert "96" in c.remote_sdp.formats() and "telephone-event" in c.remote_sdp.text, c.remote_sdp.text
+    assert "101" in b.remote_sdp.formats(), b.remote_sdp.text
+    a.hangup()
+    end(c, b)
+
+
+@tap.case("an INVITE without SDP: the engine is between the two, whoever offers")
+def late(lab):
+    cv, av = voices(2)
+    agent = lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent, late=True)
+    a.answer(av.sdp())
+    c.expect(200, method="INVITE")
+    c.ack(cv.sdp())
+    a.expect("ACK")
+    cv.follow(c)
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    assert c.remote_sdp.port() != av.port and a.remote_sdp.port() != cv.port, "not anchored"
+    end(c, a)
+
+
+def main():
+    with engine.Engine() as e:
+        tap.main(lambda: Lab(conf=e.conf()), jobs=3)
+
+
+main()

@@ -1,0 +1,153 @@
+"""Media engines that die, hang and come back: signalling goes on, and audio finds its way again."""
+import os
+import sys
+import time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import engine
+import rtp
+import tap
+from engine import MUSIC
+from flows import end, final_notify, pick_up, refer, ring, wait
+from segued import Lab
+
+SILENCE = set()
+engines = []
+
+
+def voice(tone):
+    v = rtp.Rtp(tone)
+    tap.at_end(v.close)
+    return v
+
+
+def call(lab):
+    """C and A talk and hear each other; whether through an engine is the case's business."""
+    cv, av = voice(rtp.TONES[0]), voice(rtp.TONES[1])
+    agent = lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent, cv.sdp())
+    pick_up(c, a, av.sdp())
+    cv.follow(c)
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    return c, a, cv, av
+
+
+def is_direct(c, av):
+    return c.remote_sdp.port() == av.port
+
+
+def all_back(lab):
+    """Every engine runs, and segue knows."""
+    for e in engines:
+        if e.proc is None:
+            mark = lab.daemon.mark()
+            e.start()
+            lab.daemon.wait_log(f"media_engine_back engine={e.address}", since=mark)
+
+
+@tap.case("an engine dies while two talk: both are asked anew, and hear each other through the other one")
+def dies_in_talk(lab):
+    all_back(lab)
+    calls = [call(lab), call(lab)]   # in turn: one on each engine
+    assert all(len(e.calls()) == 1 for e in engines), [e.calls() for e in engines]
+    engines[0].kill()
+    for c, a, cv, av in calls:
+        rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+        assert not is_direct(c, av)
+    wait("both calls are in the engine that lives", lambda: len(engines[1].calls()) == 2)
+    for c, a, _, _ in calls:
+        end(c, a)
+    wait("the engine holds nothing", lambda: not engines[1].calls())
+
+
+@tap.case("an engine dies while C hears music: A takes C back through the other one")
+def dies_in_music(lab):
+    all_back(lab)
+    c, a, cv, av = call(lab)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    next(e for e in engines if e.calls()).kill()
+    wait("the other engine has the call", lambda: any(e.proc and e.calls() for e in engines))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
+@tap.case("an engine dies while B rings: the transfer goes through")
+def dies_in_transfer(lab):
+    all_back(lab)
+    c, a, cv, av = call(lab)
+    bv = voice(rtp.TONES[2])
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    next(e for e in engines if e.calls()).kill()
+    b.answer(bv.sdp())
+    bv.follow(b)
+    final_notify(a, 200)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
+    a.hangup()
+    end(c, b)
+
+
+@tap.case("an engine hangs: set-up waits for its timeout once and goes to the other; then not at all")
+def hangs(lab):
+    all_back(lab)
+    engines[0].pause()
+    tap.at_end(engines[0].resume)
+    mark = lab.daemon.mark()
+    started = time.monotonic()
+    calls = [call(lab) for _ in range(2)]
+    assert time.monotonic() - started < 5, "it took too long"
+    lab.daemon.wait_log(f"media_engine_lost engine={engines[0].address}", since=mark)
+    assert not any(is_direct(c, av) for c, _, _, av in calls)
+    for c, a, _, _ in calls:
+        end(c, a)
+    mark = lab.daemon.mark()
+    engines[0].resume()
+    lab.daemon.wait_log(f"media_engine_back engine={engines[0].address}", since=mark)
+
+
+@tap.case("no engine lives: calls, holds and transfers go on, the phones talk directly, the log says so")
+def none(lab):
+    all_back(lab)
+    c1, a1, cv1, av1 = call(lab)
+    mark = lab.daemon.mark()
+    for e in engines:
+        e.kill()
+    wait("the first two talk directly", lambda: is_direct(c1, av1) and is_direct(a1, cv1))
+    rtp.wait_heard({cv1: {av1.tone}, av1: {cv1.tone}})
+    c, a, cv, av = call(lab)
+    lab.daemon.wait_log("media_not_anchored", since=mark)
+    assert is_direct(c, av)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {av.tone}, av: SILENCE})  # what the phone itself plays
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    bv = voice(rtp.TONES[2])
+    target = lab.phone()
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.answer(bv.sdp())
+    bv.follow(b)
+    final_notify(a, 200)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
+    a.hangup()
+    end(c, b)
+    end(c1, a1)
+    all_back(lab)
+    c, a, cv, av = call(lab)
+    assert not is_direct(c, av), "engines are back, and nobody uses them"
+    end(c, a)
+
+
+def main():
+    with engine.Engine() as one, engine.Engine() as other:
+        engines[:] = [one, other]
+        tap.main(lambda: Lab(conf=one.conf(other)), jobs=1)
+
+
+main()
