@@ -683,6 +683,14 @@ static void on_step(void *arg, const struct event *ev, const struct core_out *ou
 	live_step(a->live, ev, out);
 }
 
+static void on_fact(void *arg, const struct live_call *k, const struct fact *f)
+{
+	struct api *a = arg;
+
+	api_metrics_fact(a, k, f);
+	api_events_fact(a, k, f);
+}
+
 static int open_parts(struct api *a, const struct app_config *cfg)
 {
 	struct live_hooks live = {.arg = a,
@@ -692,7 +700,7 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 		.transfer = api_events_transfer,
 		.user = api_events_user,
 		.queue = api_events_queue,
-		.fact = api_events_fact};
+		.fact = on_fact};
 
 	if (cfg->access.sessions[0] != '\0')
 		files_make_parent(cfg->access.sessions);
@@ -702,8 +710,9 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 	a->events = api_events_create(a);
 	a->login = api_login_create();
 	a->memory = api_memory_create();
+	a->metrics = api_metrics_create();
 	if (a->access == NULL || a->live == NULL || a->worker == NULL || a->events == NULL ||
-		a->login == NULL || a->memory == NULL)
+		a->login == NULL || a->memory == NULL || a->metrics == NULL)
 		return ENOMEM;
 	return open_history(a, cfg);
 }
@@ -772,6 +781,7 @@ void api_close(struct api *a)
 	api_events_destroy(a->events);
 	api_login_destroy(a->login);
 	api_memory_destroy(a->memory);
+	api_metrics_destroy(a->metrics);
 	live_destroy(a->live);
 	access_destroy(a->access);
 	free(a);

@@ -76,6 +76,7 @@ struct api_request {
 struct api_events;
 struct api_login;
 struct api_memory;
+struct api_metrics;
 
 struct api_counters {
 	uint64_t requests[6]; /* by first digit of the status */
@@ -93,6 +94,7 @@ struct api {
 	struct worker *worker;
 	struct api_events *events;
 	struct api_login *login;
+	struct api_metrics *metrics;
 	struct api_memory *memory; /* of idempotency keys */
 	struct api_counters counters;
 	int64_t audit_since;       /* monotonic ms: start of the minute that audits are counted in */
@@ -151,6 +153,7 @@ json_t *api_transfer_json(const struct live_transfer *t, bool masked);
 json_t *api_user_json(const struct api *a, const struct live_user *u);
 void api_person_state(const struct api *a, const struct live_user *u, struct agent_view *v);
 json_t *api_queue_json(const struct api *a, const struct live_queue *q);
+const char *api_shown_state(const struct call_view *v);
 /* Writes a number as this viewer may see it. */
 void api_mask(const char *number, char *buf, size_t size);
 
@@ -216,6 +219,14 @@ void api_events_transfer(void *arg, const struct live_call *k, const struct live
 void api_events_user(void *arg, const struct live_user *u);
 void api_events_queue(void *arg, const struct live_queue *q);
 void api_events_fact(void *arg, const struct live_call *k, const struct fact *f);
+
+/* api_metrics.c */
+struct api_metrics *api_metrics_create(void);
+void api_metrics_destroy(struct api_metrics *m);
+void api_metrics_fact(struct api *a, const struct live_call *k, const struct fact *f);
+void api_run_metrics(struct api_request *q);
+void api_run_healthz(struct api_request *q);
+void api_run_readyz(struct api_request *q);
 
 /* api_static.c */
 void api_run_file(struct api_request *q);

@@ -77,7 +77,7 @@ static const struct {
 	{"END", "ended"},
 };
 
-static const char *shown_state(const struct call_view *v)
+const char *api_shown_state(const struct call_view *v)
 {
 	if (v->queue[0] != '\0')
 		return "queued";
@@ -178,7 +178,7 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	jo_id(o, "id", k->id);
 	jo_uuid(o, "conversation", &k->conv);
 	jo_text(o, "kind", k->kind);
-	jo_text(o, "state", shown_state(v));
+	jo_text(o, "state", api_shown_state(v));
 	jo_text(o, "table_state", v->state);
 	jo_text_or_null(o, "interval", v->interval);
 	put_number(customer, "number",

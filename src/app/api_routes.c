@@ -227,6 +227,10 @@ const struct api_route api_routes[] = {
 	{"GET", "/api/v1/events", PERMITTED, PERM_VIEW, api_run_events,
 		"Server-sent events: a snapshot, then every change.", "200 503",
 		"text/event-stream", FIELDS(events_fields)},
+	{"GET", "/metrics", PERMITTED, PERM_METRICS, api_run_metrics, "Figures for Prometheus.",
+		"200", "text/plain"},
+	{"GET", "/healthz", OPEN, 0, api_run_healthz, "Is the process alive?", "200"},
+	{"GET", "/readyz", OPEN, 0, api_run_readyz, "Can it take calls?", "200 503"},
 	{"GET", "/api/v1/openapi.json", OPEN, 0, api_run_openapi, "This interface, as OpenAPI 3.1.",
 		"200"},
 };

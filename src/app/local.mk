@@ -12,6 +12,7 @@ libapp_a_SOURCES = \
 	src/app/api_live.c \
 	src/app/api_login.c \
 	src/app/api_memory.c \
+	src/app/api_metrics.c \
 	src/app/api_routes.c \
 	src/app/api_static.c \
 	src/app/api_targets.c \

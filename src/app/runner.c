@@ -543,4 +543,5 @@ void runner_stats(const struct runner *r, struct runner_stats *out)
 	out->calls = core_call_count(r->core);
 	out->timers = timers_count(r->timers);
 	out->queued_max = r->queue.n_max;
+	out->draining = draining(r);
 }

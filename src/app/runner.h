@@ -22,6 +22,7 @@ struct story;
 struct runner_stats {
 	uint64_t events, facts, actions, invites, refused; /* refused: INVITEs while draining */
 	unsigned calls, timers, queued_max;
+	bool draining;
 };
 
 /* core, ledger and recorder stay the caller's and must outlive the runner. NULL without memory. */

@@ -81,6 +81,7 @@ struct http {
 	struct connection *conns;
 	unsigned nconns;
 	struct http_request *suspended;
+	int64_t tick_at; /* monotonic ms: when late requests are looked for again */
 	enum { TICKING, KICKED } armed; /* KICKED: the timer is about to fire */
 };
 
@@ -631,11 +632,14 @@ static void __attribute__((format(printf, 2, 0))) on_log(void *cls, const char *
 static void arm(struct http *h)
 {
 	struct itimerspec spec = {{0}};
-	unsigned long long next = h->nconns ? TICK_MS : 0, t;
+	int64_t now = now_ms(), next = h->nconns ? h->tick_at - now : 0;
+	unsigned long long t;
 
+	if (h->nconns && next < 1)
+		next = 1;
 	for (unsigned i = 0; i < h->cfg.nlisten; i++)
-		if (MHD_get_timeout(h->daemon[i], &t) == MHD_YES && (next == 0 || t < next))
-			next = t ? t : 1;
+		if (MHD_get_timeout(h->daemon[i], &t) == MHD_YES && (next == 0 || (int64_t)t < next))
+			next = t ? (int64_t)t : 1;
 	spec.it_value.tv_sec = (time_t)(next / 1000);
 	spec.it_value.tv_nsec = (long)(next % 1000) * 1000000;
 	timerfd_settime(h->timer, 0, &spec, NULL);
@@ -648,6 +652,9 @@ static void cut_late(struct http *h)
 	int64_t now = now_ms();
 	struct connection *x;
 
+	if (now < h->tick_at)
+		return;
+	h->tick_at = now + TICK_MS;
 	DL_FOREACH(h->conns, x)
 	{
 		if (x->deadline == 0 || now < x->deadline || x->fd < 0)
@@ -662,8 +669,8 @@ void http_run(struct http *h)
 	uint64_t n;
 	ssize_t got = read(h->timer, &n, sizeof(n));
 
-	if (got > 0)
-		cut_late(h);
+	(void)got; /* nothing there: an fd woke us */
+	cut_late(h);
 	for (unsigned i = 0; i < h->cfg.nlisten; i++)
 		MHD_run(h->daemon[i]);
 	arm(h);
