@@ -1,5 +1,6 @@
 # Real softphones against the built daemon.
 phones_tests = \
+	tests/phones/test_anchored.py \
 	tests/phones/test_baresip.py \
 	tests/phones/test_cast.py \
 	tests/phones/test_linphone.py \

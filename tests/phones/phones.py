@@ -568,9 +568,10 @@ class Cast:
 class Phones(segued.Lab):
     """A lab with some phones, which stay for the whole test file."""
 
-    def __init__(self, *kinds, **lab):
+    def __init__(self, *kinds, music=None, **lab):
+        """music: the tone for whoever is held, if audio runs through an engine."""
         super().__init__(users=60, peers=20, **lab)
-        self.kinds, self.cast = kinds, None
+        self.kinds, self.cast, self.music = kinds, None, music
 
     def __enter__(self):
         super().__enter__()

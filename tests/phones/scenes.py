@@ -37,16 +37,22 @@ def joined(c, phone, *others):
 
 
 def held(c, phone):
-    """The customer was told that he is held by that phone, which does not hear him."""
+    """The customer was told that he is held by that phone, which does not hear him. He hears what the
+    phone plays to whom it holds, or our music if there is an engine for it."""
     told(c, phone, "sendonly")
-    rtp.wait_heard({phone: ()}, WAIT)
+    rtp.wait_heard({phone: (), **(waiting(c) if c.music else {})}, WAIT)
+
+
+def waiting(c):
+    """What a customer hears who is with nobody: our music, or nothing."""
+    return {c.voice: {c.music} if c.music else ()}
 
 
 def told(c, phone, dir):
-    """The customer was told to send to that phone, with that direction."""
+    """The customer was told to send to that phone (or to an engine), with that direction."""
     wait(f"{c.ua.name} sends to {phone.name} ({dir})",
-         lambda: c.remote_sdp and phone.owns(c.remote_sdp.port()) and c.remote_sdp.dir() == dir,
-         WAIT)
+         lambda: c.remote_sdp and phone.owns(c.remote_sdp.port()) != bool(c.music)
+         and c.remote_sdp.dir() == dir, WAIT)
 
 
 def called(lab, phone):
@@ -54,7 +60,7 @@ def called(lab, phone):
     trunk = lab.trunk()
     v = voice(trunk.transport.ip)
     c = trunk.invite(phone.number, sdp=v.sdp())
-    c.voice = v
+    c.voice, c.music = v, lab.music
     v.follow(c)
     c.expect(180, WAIT)
     phone.rings()
@@ -141,6 +147,7 @@ def blind(lab, agent, target):
     c = called(lab, agent)
     agent.transfer(target.number)
     target.rings()
+    joined(c, agent, target)
     target.answer()
     agent.ended()
     joined(c, target, agent)
@@ -161,6 +168,7 @@ def blind_from_hold(lab, agent, target):
     held(c, agent)
     agent.transfer(target.number)
     target.rings()
+    held(c, agent)
     target.answer()
     agent.ended()
     joined(c, target, agent)
@@ -179,7 +187,8 @@ def leaves_early(lab, agent, target):
     agent.transfer(target.number)
     target.rings()
     agent.hangup()
-    c.expect_none("BYE", 0.1)
+    rtp.wait_heard({agent: (), target: (), **waiting(c)}, WAIT)
+    c.expect_none("BYE", 0)
     target.answer()
     joined(c, target, agent)
     leave(c, target)
@@ -205,13 +214,12 @@ def there_and_back(lab, one, two):
         (one.user, two.user, "completed"), (two.user, one.user, "completed")], led.transfers
 
 
-def outbound(lab, phone, target):
-    """The phone calls out, and transfers whom it called."""
-    begin(phone, target)
+def calls_out(lab, phone):
+    """The phone calls a customer. Returns the customer's side."""
     trunk = lab.trunk()
     phone.call(lab.outside(trunk, "555"))
     c = trunk.incoming(WAIT)
-    c.voice = voice(trunk.transport.ip)
+    c.voice, c.music = voice(trunk.transport.ip), lab.music
     c.voice.follow(c)
     c.reply(180)
     c.answer(c.voice.sdp())
@@ -219,17 +227,29 @@ def outbound(lab, phone, target):
     phone.connected()
     joined(c, phone)
     time.sleep(TALK)
+    return c
+
+
+def outbound(lab, phone, target):
+    """The phone calls out, and transfers whom it called."""
+    begin(phone, target)
+    c = calls_out(lab, phone)
     phone.transfer(target.number)
     target.rings()
     target.answer()
     phone.ended()
     joined(c, target, phone)
     leave(c, target)
-    conv = wait("the conversation is final", lambda: lab.rows(
-        "select sip_call_id from segue.conversations where ended_at is not null and source = "
-        f"'{phone.user}' and kind = 'outbound' order by started_at desc limit 1"), WAIT)
-    led = rows(lab, conv[0]["sip_call_id"], phone, target)
+    led = rows(lab, outbound_call_id(lab, phone), phone, target)
     transferred(lab, c, led, phone, target)
+
+
+def outbound_call_id(lab, phone):
+    """The Call-ID by which the newest call that the phone made is on record, when it has ended."""
+    return wait("the conversation is final", lambda: lab.rows(
+        "select sip_call_id from segue.conversations where ended_at is not null and source = "
+        f"'{phone.user}' and kind = 'outbound' order by started_at desc limit 1"),
+        WAIT)[0]["sip_call_id"]
 
 
 def internal(lab, caller, callee):
