@@ -19,6 +19,7 @@ sip_tests = \
 	tests/sip/test_rules.py \
 	tests/sip/test_setup.py \
 	tests/sip/test_sipp.py \
+	tests/sip/test_targets.py \
 	tests/sip/test_torture.py \
 	tests/sip/test_transfer.py \
 	tests/sip/test_trust.py
