@@ -74,7 +74,7 @@ static void add_line(void *arg, const char *line)
 /* ---- reading requests ---------------------------------------------------------------------- */
 
 /* A text argument; NULL after having failed the request. */
-static const char *arg_text(struct conn *c, json_t *req, const char *key, const char *expected)
+const char *command_text(struct conn *c, json_t *req, const char *key, const char *expected)
 {
 	json_t *v = json_object_get(req, key);
 
@@ -87,7 +87,7 @@ static const char *arg_text(struct conn *c, json_t *req, const char *key, const 
 /* The id of a call that lives; ID_NONE after having failed the request. */
 static call_id arg_call(struct conn *c, json_t *req, struct call_view *view)
 {
-	const char *text = arg_text(c, req, "call", "the id of a call such as 17.2");
+	const char *text = command_text(c, req, "call", "the id of a call such as 17.2");
 	uint64_t id;
 
 	if (text == NULL)
@@ -286,7 +286,7 @@ static void cmd_status(struct conn *c, json_t *req)
 
 /* ---- acting -------------------------------------------------------------------------------- */
 
-static void on_reply(void *arg, int status, const char *text)
+void command_reply(void *arg, int status, const char *text)
 {
 	struct conn *c = arg;
 	json_t *o = json_object();
@@ -306,7 +306,7 @@ static bool arg_leg(struct conn *c, json_t *req, call_id call, leg_id *leg)
 	*leg = ID_NONE;
 	if (json_object_get(req, "leg") == NULL)
 		return true;
-	text = arg_text(c, req, "leg", "the id of a leg such as 17.2.3");
+	text = command_text(c, req, "leg", "the id of a leg such as 17.2.3");
 	if (text == NULL)
 		return false;
 	if (id_parse(text, &id) && id_legno(id) != 0 && id_call(id) == call) {
@@ -328,14 +328,14 @@ static void cmd_transfer(struct conn *c, json_t *req)
 	ev.call = arg_call(c, req, &v);
 	if (ev.call == ID_NONE || !arg_leg(c, req, ev.call, &ev.leg))
 		return;
-	number = arg_text(c, req, "number", "the number to transfer to");
+	number = command_text(c, req, "number", "the number to transfer to");
 	if (number == NULL)
 		return;
 	if (!str_set(ev.transfer.number, number)) {
 		conn_fail(c, "number `%s': expected at most %d characters", number, NUM_MAX - 1);
 		return;
 	}
-	runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+	runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 
 static void command_on_call(struct conn *c, json_t *req, enum ev type)
@@ -345,7 +345,7 @@ static void command_on_call(struct conn *c, json_t *req, enum ev type)
 
 	ev.call = arg_call(c, req, &v);
 	if (ev.call != ID_NONE)
-		runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+		runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 
 static void cmd_cancel(struct conn *c, json_t *req)
@@ -372,7 +372,7 @@ static void cmd_trace(struct conn *c, json_t *req)
 		return;
 	}
 	if (json_object_get(req, "peer") != NULL)
-		peer = arg_text(c, req, "peer", "the name of a peer");
+		peer = command_text(c, req, "peer", "the name of a peer");
 	else
 		id = arg_call(c, req, &v);
 	if (peer == NULL && id == ID_NONE)
@@ -401,7 +401,7 @@ static void cmd_reload(struct conn *c, json_t *req)
 
 static void cmd_recorder(struct conn *c, json_t *req)
 {
-	const char *path = arg_text(c, req, "file", "the absolute path of a new file");
+	const char *path = command_text(c, req, "file", "the absolute path of a new file");
 	json_t *o;
 	int rc;
 
@@ -434,6 +434,10 @@ static const struct {
 	{"hangup", cmd_hangup},
 	{"trace", cmd_trace},
 	{"registrations", cmd_registrations},
+	{"queues", command_queues},
+	{"queue", command_queue},
+	{"agents", command_agents},
+	{"agent", command_agent},
 	{"status", cmd_status},
 	{"reload", cmd_reload},
 	{"recorder", cmd_recorder},
@@ -452,7 +456,7 @@ static void unknown_command(struct conn *c, const char *name)
 
 static void dispatch(struct conn *c, json_t *req)
 {
-	const char *name = arg_text(c, req, "cmd", "the name of a command");
+	const char *name = command_text(c, req, "cmd", "the name of a command");
 
 	if (name == NULL)
 		return;

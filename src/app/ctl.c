@@ -360,6 +360,161 @@ void ctl_print_registrations(const json_t *answer)
 	table_print(t, "");
 }
 
+/* "0:40", or "-" if nobody knows. */
+static const char *estimate(const json_t *o)
+{
+	return number(o, "estimate_ms") < 0 ? "-" : duration(number(o, "estimate_ms"));
+}
+
+static const char *count(const json_t *o, const char *key)
+{
+	static char buf[COLUMNS_MAX][24];
+	static unsigned turn;
+	char *out = buf[turn++ % COLUMNS_MAX];
+
+	snprintf(out, sizeof(buf[0]), "%lld", number(o, key));
+	return out;
+}
+
+void ctl_print_queues(const json_t *answer)
+{
+	const json_t *queues = json_object_get(answer, "queues");
+	struct table *t;
+	size_t i;
+	json_t *q;
+
+	if (json_array_size(queues) == 0) {
+		puts("No queues.");
+		return;
+	}
+	t = table_new(10);
+	table_row(t, "QUEUE", "NUMBER", "WAITING", "LONGEST", "ESTIMATE", "FREE", "ON CALLS", "ENTERED",
+		"ANSWERED", "LEFT");
+	json_array_foreach((json_t *)queues, i, q)
+	{
+		const json_t *agents = json_object_get(q, "agents");
+
+		table_row(t, field(q, "queue"), field(q, "number"), count(q, "waiting"),
+			duration(number(q, "longest_ms")), estimate(q), count(agents, "free"),
+			count(agents, "talking"), count(q, "entered"), count(q, "answered"),
+			count(q, "abandoned"));
+	}
+	table_print(t, "");
+}
+
+/* How callers who were transferred are placed: whoever wonders about the order must see it. */
+static void print_order(const json_t *q)
+{
+	long long boost = number(q, "boost_ms");
+
+	printf("  Order        by %s",
+		json_is_true(json_object_get(q, "keep_wait"))
+			? "all that a caller has waited in queues during the call"
+			: "what a caller has waited here");
+	if (boost)
+		printf("; who was transferred is placed %s ahead", duration(boost));
+	putchar('\n');
+}
+
+static void print_agents_by_state(const json_t *q)
+{
+	const json_t *agents = json_object_get(q, "agents"), *n;
+	const char *state, *comma = "";
+
+	printf("  Agents       ");
+	json_object_foreach((json_t *)agents, state, n)
+	{
+		if (json_integer_value(n) == 0)
+			continue;
+		printf("%s%lld %s", comma, (long long)json_integer_value(n), clean(state));
+		comma = ", ";
+	}
+	puts(comma[0] ? "" : "none");
+}
+
+static void print_callers(const json_t *callers)
+{
+	struct table *t = table_new(7);
+	char who[80];
+	size_t i;
+	json_t *c;
+
+	table_row(t, "PLACE", "CALL", "CALLER", "WAITED", "CREDIT", "ESTIMATE", "RINGS AT");
+	json_array_foreach((json_t *)callers, i, c)
+	{
+		party(c, "number", "name", who, sizeof(who));
+		table_row(t, count(c, "position"), field(c, "call"), who,
+			duration(number(c, "waited_ms")), duration(number(c, "credit_ms")),
+			estimate(c), field(c, "offered"));
+	}
+	putchar('\n');
+	table_print(t, "  ");
+}
+
+void ctl_print_queue(const json_t *answer)
+{
+	const json_t *q = json_object_get(answer, "queue");
+	const json_t *callers = json_object_get(answer, "callers");
+	long long entered = number(q, "entered"), service = number(q, "service_ms");
+
+	printf("Queue %s (%s), number %s\n", field(q, "queue"), field(q, "name"), field(q, "number"));
+	printf("  Strategy     %s\n", field(q, "strategy"));
+	print_order(q);
+	print_agents_by_state(q);
+	printf("  Callers      %lld entered since the start, %lld answered", entered,
+		number(q, "answered"));
+	if (service)
+		printf(" (%lld within %s)", number(q, "in_time"), duration(service));
+	printf(", %lld left, %lld overflowed\n", number(q, "abandoned"), number(q, "overflowed"));
+	printf("  Waiting      %lld; who came now would wait %s\n", number(q, "waiting"), estimate(q));
+	if (json_array_size(callers) > 0)
+		print_callers(callers);
+	if ((long long)json_array_size(callers) < number(q, "waiting"))
+		printf("  ... and %lld more\n",
+			number(q, "waiting") - (long long)json_array_size(callers));
+}
+
+static void join_names(const json_t *list, char *buf, size_t size)
+{
+	size_t i;
+	json_t *name;
+
+	buf[0] = '\0';
+	json_array_foreach((json_t *)list, i, name)
+	{
+		str_append(buf, size, i ? "," : "");
+		str_append(buf, size, clean(json_string_value(name)));
+	}
+}
+
+void ctl_print_agents(const json_t *answer)
+{
+	const json_t *agents = json_object_get(answer, "agents");
+	char wants[80], queues[80];
+	struct table *t;
+	size_t i;
+	json_t *a;
+
+	if (json_array_size(agents) == 0) {
+		puts("No agents: no queue has members.");
+		return;
+	}
+	t = table_new(9);
+	table_row(t, "AGENT", "STATE", "FOR", "WANTS", "CALL", "ANSWERED", "TALK", "MISSED", "QUEUES");
+	json_array_foreach((json_t *)agents, i, a)
+	{
+		const char *reason = clean(text_of(a, "reason"));
+
+		snprintf(wants, sizeof(wants), "%.30s%s%.40s%s", field(a, "intent"),
+			reason[0] ? " (" : "", reason, reason[0] ? ")" : "");
+		join_names(json_object_get(a, "queues"), queues, sizeof(queues));
+		table_row(t, field(a, "user"), field(a, "state"), duration(number(a, "since_ms")),
+			wants, field(a, "call"), count(a, "answered"), duration(number(a, "talk_ms")),
+			count(a, "missed"), queues);
+	}
+	table_print(t, "");
+}
+
 static void print_ledger(const json_t *l)
 {
 	long long ago = number(l, "last_ok_ms");

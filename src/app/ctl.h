@@ -13,6 +13,7 @@ typedef void ctl_print_fn(const json_t *answer);
 int ctl_ask(const char *socket_path, const json_t *request, int raw, ctl_print_fn *print);
 
 ctl_print_fn ctl_print_calls, ctl_print_call, ctl_print_registrations, ctl_print_status,
-	ctl_print_transfer, ctl_print_reply, ctl_print_reload, ctl_print_recorder;
+	ctl_print_transfer, ctl_print_reply, ctl_print_reload, ctl_print_recorder, ctl_print_queues,
+	ctl_print_queue, ctl_print_agents;
 
 #endif

@@ -19,6 +19,7 @@ libapp_a_SOURCES = \
 	src/app/api_verbs.c \
 	src/app/anchor.c src/app/anchor.h \
 	src/app/commands.c \
+	src/app/commands_acd.c \
 	src/app/config.c src/app/config.h \
 	src/app/config_print.c \
 	src/app/control.c src/app/control.h src/app/control_internal.h \

@@ -250,6 +250,16 @@ const struct option options[] = {
 	{"queue", "away_after", OPT_INT, OPT_RELOAD, AT(core.away_after), RANGE(0, 100), .unit = 1,
 		.def = "3",
 		.meaning = "An agent who leaves so many offers in a row unanswered is set away; 0: never."},
+	{"queue", "code_available", OPT_NUMBER, OPT_RELOAD, AT(core.code_available), .def = "",
+		.example = "*61",
+		.meaning = "An agent who dials this takes calls again, and ends a wrap-up. The phone gets "
+			   "480\n"
+			   "with the answer as text, which most phones show."},
+	{"queue", "code_away", OPT_NUMBER, OPT_RELOAD, AT(core.code_away), .def = "",
+		.example = "*62",
+		.meaning = "An agent who dials this goes away; digits dialled after it are the reason."},
+	{"queue", "code_logout", OPT_NUMBER, OPT_RELOAD, AT(core.code_logout), .def = "",
+		.example = "*63", .meaning = "An agent who dials this logs out."},
 	{"queue", "withdraw_away", OPT_BOOL, OPT_RELOAD, AT(core.withdraw_away), .def = "false",
 		.meaning = "An agent who goes away while an offer rings stops ringing; else that offer "
 			   "goes on."},

@@ -29,6 +29,9 @@ static const char usage[] =
 	"  calls                     the calls that live now\n"
 	"  call CALL                 one call: its legs, what happened, its SIP messages, its log\n"
 	"  registrations             phones that are registered\n"
+	"  queues                    queues: who waits, who is free, what became of callers\n"
+	"  queue QUEUE               one queue: its callers in the order in which they are served\n"
+	"  agents                    what the members of queues are doing\n"
 	"  status                    counters, ledger, directory\n"
 	"\n"
 	"Acting on it:\n"
@@ -37,6 +40,7 @@ static const char usage[] =
 	"                            customer, or of LEG\n"
 	"  cancel CALL               call off a transfer that is under way\n"
 	"  hangup CALL               end a call\n"
+	"  agent USER available|away [REASON]|logout    set what an agent wants to be\n"
 	"  trace CALL on|off         log whole SIP messages of one call\n"
 	"  trace --peer NAME on|off  the same for a peer\n"
 	"  reload                    read the configuration again, as SIGHUP does\n"
@@ -163,6 +167,22 @@ static int cmd_registrations(const struct args *a)
 	return ask(a, json_pack("{s:s}", "cmd", "registrations"), ctl_print_registrations);
 }
 
+static int cmd_queues(const struct args *a)
+{
+	return ask(a, json_pack("{s:s}", "cmd", "queues"), ctl_print_queues);
+}
+
+static int cmd_queue(const struct args *a)
+{
+	return ask(
+		a, json_pack("{s:s, s:s}", "cmd", "queue", "queue", a->word[1]), ctl_print_queue);
+}
+
+static int cmd_agents(const struct args *a)
+{
+	return ask(a, json_pack("{s:s}", "cmd", "agents"), ctl_print_agents);
+}
+
 static int cmd_status(const struct args *a)
 {
 	return ask(a, json_pack("{s:s}", "cmd", "status"), ctl_print_status);
@@ -192,6 +212,22 @@ static int wrong(const char *word, const char *expected)
 {
 	fprintf(stderr, "seguectl: `%s': expected %s; see seguectl --help\n", word, expected);
 	return 2;
+}
+
+static int cmd_agent(const struct args *a)
+{
+	const char *what = a->word[2], *reason = a->words > 3 ? a->word[3] : NULL;
+
+	if (str_eq(what, "logout"))
+		what = "logged_out";
+	if (!str_eq(what, "available") && !str_eq(what, "away") && !str_eq(what, "logged_out"))
+		return wrong(what, "available, away or logout");
+	if (reason != NULL && !str_eq(what, "away"))
+		return wrong(reason, "no reason: only away has one");
+	return ask(a,
+		json_pack("{s:s, s:s, s:s, s:s*}", "cmd", "agent", "user", a->word[1], "intent", what,
+			"reason", reason),
+		ctl_print_reply);
 }
 
 static int cmd_trace(const struct args *a)
@@ -330,6 +366,10 @@ static const struct {
 	{"calls", 1, 1, "calls", cmd_calls},
 	{"call", 2, 2, "call CALL", cmd_call},
 	{"registrations", 1, 1, "registrations", cmd_registrations},
+	{"queues", 1, 1, "queues", cmd_queues},
+	{"queue", 2, 2, "queue QUEUE", cmd_queue},
+	{"agents", 1, 1, "agents", cmd_agents},
+	{"agent", 3, 4, "agent USER available|away [REASON]|logout", cmd_agent},
 	{"status", 1, 1, "status", cmd_status},
 	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG]", cmd_transfer},
 	{"cancel", 2, 2, "cancel CALL", cmd_cancel},

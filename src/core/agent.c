@@ -373,6 +373,18 @@ static void answer_command(struct core *c, uint64_t cmd, uint16_t status, const 
 	str_set(a->text, text);
 }
 
+static void choose(struct core *c, struct agent *a, const struct ev_agent *e)
+{
+	set_intent(c, a, e->intent, e->reason, e->origin, e->asker);
+	if (e->origin != ORIGIN_SYSTEM) {
+		state_fact(c, a, (enum agent_state)a->state, 0, &a->conv);
+		audit(c, NULL, e->asker, e->origin, "agent", e->user, agent_intent_name((int)e->intent),
+			e->reason);
+	}
+	if (e->intent != INTENT_AVAILABLE && c->cfg.withdraw_away)
+		offers_withdraw(c, a->user);
+}
+
 static void on_intent(struct core *c)
 {
 	const struct ev_agent *e = &c->ev->agent;
@@ -382,15 +394,48 @@ static void on_intent(struct core *c)
 		answer_command(c, e->cmd, 404, "No such user");
 		return;
 	}
-	set_intent(c, a, e->intent, e->reason, e->origin, e->asker);
-	if (e->origin != ORIGIN_SYSTEM) {
-		state_fact(c, a, (enum agent_state)a->state, 0, &a->conv);
-		audit(c, NULL, e->asker, e->origin, "agent", e->user, agent_intent_name((int)e->intent),
-			e->reason);
-	}
-	if (e->intent != INTENT_AVAILABLE && c->cfg.withdraw_away)
-		offers_withdraw(c, a->user);
+	choose(c, a, e);
 	answer_command(c, e->cmd, 200, "Done");
+}
+
+/* ---- phone codes ------------------------------------------------------------------------------ */
+
+/* The intent that a dialled number stands for, -1: none. What follows the code of away is the reason. */
+static int intent_of(const struct core_config *cfg, const char *number, const char **reason)
+{
+	*reason = "";
+	if (!str_empty(cfg->code_available) && str_eq(number, cfg->code_available))
+		return INTENT_AVAILABLE;
+	if (!str_empty(cfg->code_logout) && str_eq(number, cfg->code_logout))
+		return INTENT_LOGGED_OUT;
+	if (str_empty(cfg->code_away) || !str_starts(number, cfg->code_away))
+		return -1;
+	*reason = number + strlen(cfg->code_away);
+	return INTENT_AWAY;
+}
+
+bool agent_code(struct core *c, char *text, size_t size)
+{
+	static const char *const said[] = {[INTENT_AVAILABLE] = "You take calls",
+		[INTENT_AWAY] = "You are away", [INTENT_LOGGED_OUT] = "You are logged out"};
+	const struct ev_invite *e = &c->ev->invite;
+	struct ev_agent chosen = {.origin = ORIGIN_SIP};
+	struct agent *a;
+	const char *reason;
+	int intent;
+
+	if (e->source != SOURCE_USER || (intent = intent_of(&c->cfg, e->number, &reason)) < 0)
+		return false;
+	a = directory_user(c, e->user) ? agent_get(c, e->user) : NULL;
+	if (a == NULL)
+		return false;
+	str_set(chosen.user, e->user);
+	str_set(chosen.asker, e->user);
+	str_set(chosen.reason, reason);
+	chosen.intent = (enum agent_intent)intent;
+	choose(c, a, &chosen);
+	str_copy(text, size, said[intent]);
+	return true;
 }
 
 static void on_reach(struct core *c)

@@ -226,6 +226,7 @@ void call_invite(struct core *c)
 {
 	const struct ev_invite *e = &c->ev->invite;
 	struct call *k = call_new(c);
+	char text[TEXT_MAX];
 	struct leg *l;
 	int err;
 
@@ -238,6 +239,12 @@ void call_invite(struct core *c)
 	k->from = e->from;
 	str_set(k->source, e->source == SOURCE_USER ? e->user : e->peer);
 	str_set(k->dialled, e->number);
+	if (agent_code(c, text, sizeof(text))) {
+		caller_leg(c, k, e);
+		leg_refuse(c, k, k->legs[0], 480, text); /* no call, and no conversation */
+		call_set_state(c, k, END);
+		return;
+	}
 	err = find_target(c, k);
 	k->kind = (uint8_t)kind_of(e, &k->target, err);
 	caller_leg(c, k, e);

@@ -132,6 +132,8 @@ struct core_config {
 
 	/* agents */
 	unsigned away_after;  /* so many offers unanswered in a row set an agent away; 0: never */
+	/* What an agent dials to choose an intent; "": nothing. Digits after code_away are the reason. */
+	char code_available[16], code_away[16], code_logout[16];
 	bool withdraw_away;   /* an offer that rings is withdrawn when its agent sets away (E-113) */
 
 	/* media */

@@ -384,6 +384,8 @@ void leg_set_state(struct core *c, struct leg *l, enum leg_state next);
  * outcome and by: for its segment. A leg that is closing already is left alone. */
 void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *outcome,
 	const char *by);
+/* Answers the INVITE of a caller who gets no call; the phone shows the text. */
+void leg_refuse(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *text);
 void leg_part(struct core *c, struct call *k, struct leg *l);
 bool leg_is_live(const struct leg *l);
 void leg_free(struct core *c, struct call *k, struct leg *l);
@@ -471,6 +473,9 @@ int64_t queue_guard_ms(const struct core *c, const struct call *k);
 void queue_restore(struct core *c, struct call *k);
 void queue_offer_failed(struct core *c, struct call *k, const struct leg *l, uint16_t status);
 void acd_run(struct core *c);
+/* Is the INVITE of this step a phone code of an agent (queue.available ..)? Then what it asks for is
+ * done, and text tells it to the phone. */
+bool agent_code(struct core *c, char *text, size_t size);
 void agent_touch(struct core *c, const char *user);
 void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t talk_ms);
 void agent_event(struct core *c);

@@ -130,6 +130,15 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 	closing(c, k, l);
 }
 
+void leg_refuse(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *text)
+{
+	struct action *a = act_add(c, ACT_REJECT, l->id);
+
+	a->status = status;
+	str_set(a->text, text);
+	closing(c, k, l);
+}
+
 /* The transferor is done: its phone hangs up by itself, or is hung up after T_bye, never before its
  * final NOTIFY is answered. */
 void leg_part(struct core *c, struct call *k, struct leg *l)

@@ -1,23 +1,187 @@
-"""Queues and agents on the wire."""
+"""Queues and agents on the wire: rules of the directory, what agents choose, what seguectl shows."""
+import json
 import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from flows import end, joined, pick_up, refer, ring, talk, wait
 from segued import Lab
 
+CODES = 'queue: { retry = "1s"; code_available = "*61"; code_away = "*62"; code_logout = "*63"; };'
 
-@tap.case("E-109 a phone that does not answer OPTIONS is noticed, and that it is back")
+
+class Desk:
+    """A queue of its own with agents, number 5xx."""
+    next = 500
+
+    def __init__(self, lab, *agents, levels=False, **rules):
+        with lab.lock:
+            Desk.next += 1
+            self.number, self.name = str(Desk.next), f"q{Desk.next}"
+        self.lab, self.agents = lab, agents
+        names = ", ".join(["name", "number"] + list(rules))
+        values = ", ".join([f"'{self.name}'", f"'{self.number}'"] + [repr(v) for v in rules.values()])
+        members = "".join(f"insert into segue.queue_members (queue, user_name, level) values "
+                          f"('{self.name}', '{a.user}', {1 + levels * i});"
+                          for i, a in enumerate(agents))
+        lab.sql(f"insert into segue.queues ({names}) values ({values}); {members}")
+        wait("the queue is known", lambda: self.ready(len(agents)))
+
+    def look(self):
+        return show(self.lab, "queue", self.name)
+
+    def ready(self, free):
+        try:
+            return self.look()["queue"]["agents"]["free"] == free
+        except (AssertionError, KeyError):
+            return False
+
+
+def show(lab, *words):
+    p = lab.seguectl("--json", *words)
+    return json.loads(p if isinstance(p, str) else p.stdout)
+
+
+def agent(lab, phone):
+    return next(a for a in show(lab, "agents")["agents"] if a["user"] == phone.user)
+
+
+@tap.case("a caller hears it ring, is offered to an agent, and joined; the rows say how long it took")
+def answered(lab):
+    a = lab.phone()
+    desk = Desk(lab, a)
+    c = lab.trunk().invite(desk.number)
+    b = a.incoming()
+    b.reply(180)
+    c.expect(180)
+    look = desk.look()
+    assert [(w["position"], w["offered"]) for w in look["callers"]] == [(1, a.user)], look
+    pick_up(c, b)
+    wait("they talk", lambda: agent(lab, a)["state"] == "talking")
+    end(c, b)
+    ledger = lab.ledger(c)
+    assert [(s["kind"], s["who"], s["outcome"]) for s in ledger.segments] == [
+        ("queue", desk.name, "answered"), ("agent", a.user, "completed")], str(ledger)
+    assert desk.look()["queue"]["answered"] == 1
+
+
+@tap.case("example 7: a transfer to a queue, one declines, the next answers: answered_by names that one")
+def answered_by(lab):
+    a, b, d = lab.phone(), lab.phone(), lab.phone()
+    desk = Desk(lab, b, d, levels=True, wrapup_ms=2000)
+    c, x = talk(lab, a)
+    refer(lab, x, desk.number)
+    first = b.incoming()
+    first.reply(486)
+    second = d.incoming()
+    second.answer()
+    joined(c, second)
+    end(c, second)
+    assert agent(lab, d)["state"] == "wrapup"
+    led = lab.ledger(c)
+    t = led.transfers[0]
+    assert (t["outcome"], t["target"], t["answered_by"]) == ("completed", desk.name, d.user), t
+    assert led.segment(b.user)["outcome"] == "busy" and led.segment(desk.name)["outcome"] == "answered"
+    wait("free again", lambda: agent(lab, d)["state"] == "free")
+    wait("the wrap-up is on its visit", lambda: 1900 <= (lab.rows(
+        f"select acw_ms from segue.segments where who = '{d.user}'")[0]["acw_ms"] or 0) < 4000)
+
+
+@tap.case("phone codes: away with a reason, logged out, available; stored, and shown on the phone")
+def codes(lab):
+    a = lab.phone()
+    Desk(lab, a)
+    for number, text, intent, reason in (("*627", "You are away", "away", "7"),
+                                         ("*63", "You are logged out", "logged_out", None),
+                                         ("*61", "You take calls", "available", None)):
+        r = a.invite(number).expect(480)
+        assert text in r.start, r.start
+        assert agent(lab, a)["intent"] == intent
+        wait("it is stored", lambda: lab.rows(
+            "select intent, reason, via, set_by from segue.agent_states where user_name = "
+            f"'{a.user}'") == [{"intent": intent, "reason": reason, "via": "sip", "set_by": a.user}])
+    assert lab.rows(f"select 1 from segue.conversations where source = '{a.user}'") == []
+
+
+@tap.case("seguectl sets and shows what agents want, and says what is wrong")
+def by_ctl(lab):
+    a = lab.phone()
+    desk = Desk(lab, a)
+    lab.seguectl("agent", a.user, "away", "lunch")
+    line = next(x for x in lab.seguectl("agents").splitlines() if x.startswith(a.user))
+    assert "away (lunch)" in line and desk.name in line, line
+    text = lab.seguectl("queue", desk.name)
+    assert "by all that a caller has waited in queues during the call" in text, text
+    assert "Agents       1 away" in text, text
+    assert desk.name in lab.seguectl("queues")
+    lab.seguectl("agent", a.user, "available")
+    wait("free", lambda: desk.ready(1))
+    for words, why in ((("agent", "nobody", "away"), "No such user"),
+                       (("agent", a.user, "asleep"), "expected available, away or logout"),
+                       (("agent", a.user, "logout", "lunch"), "only away has one"),
+                       (("agent", a.user, "away", "x" * 40), "at most 31 bytes"),
+                       (("queue", "nowhere"), "no queue `nowhere'")):
+        p = lab.seguectl(*words, ok=False)
+        assert why in p, (words, p)
+
+
+@tap.case("a row of agent_states written by hand counts at once; segue's own rows are no echo")
+def by_hand(lab):
+    a = lab.phone()
+    desk = Desk(lab, a)
+    lab.seguectl("agent", a.user, "away")
+    wait("stored", lambda: lab.rows("select 1 from segue.agent_states where intent = 'away' and "
+                                    f"user_name = '{a.user}'"))
+    lab.sql(f"update segue.agent_states set intent = 'available' where user_name = '{a.user}'")
+    wait("free", lambda: desk.ready(1))
+    assert agent(lab, a)["intent"] == "available"
+
+
+@tap.case("E-110 nobody is logged in: the caller overflows at once, to where the directory says")
+def nobody(lab):
+    a, b = lab.phone(), lab.phone()
+    desk = Desk(lab, a)
+    lab.sql(f"insert into segue.queue_overflow values ('{desk.name}', 1, 'user', '{b.user}')")
+    lab.seguectl("agent", a.user, "logout")
+    c, x = ring(lab.trunk(), desk.number, b)
+    pick_up(c, x)
+    end(c, x)
+    assert a.count("INVITE") == 0
+    assert "queue_overflow" in lab.ledger(c).types()
+
+
+@tap.case("E-109 a phone that does not answer OPTIONS is unreachable for queues until it does")
 def silent_phone(lab):
     a = lab.phone()
+    Desk(lab, a)
     m = a.expect("OPTIONS")
     assert m.from_tag and not m.to_tag and m.uri == a.contact, m
     mark = lab.daemon.mark()
     a.drop = lambda m: True
     lab.daemon.wait_log(f"contact_silent.*user={a.user}", since=mark)
+    wait("unreachable", lambda: agent(lab, a)["state"] == "unreachable")
     a.drop = None
     lab.daemon.wait_log(f"contact_answers.*user={a.user}", since=mark)
+    wait("free", lambda: agent(lab, a)["state"] == "free")
     a.register(expires=0, contacts=["*"])
 
 
-tap.main(lambda: Lab(users=30, peers=20, sip='qualify = "1s"; t1 = "100ms";'))
+@tap.case("what agents chose survives kill -9, also while the database had not heard of it")
+def restart(lab):
+    with Lab(users=6, peers=2, conf=CODES) as own:
+        a, b = own.phone(), own.phone()
+        Desk(own, a, b)
+        own.seguectl("agent", a.user, "away", "lunch")
+        own.cluster.psql("alter table segue.agent_states rename to hidden", own.db)
+        own.seguectl("agent", b.user, "logout")
+        own.daemon.kill()
+        own.cluster.psql("alter table segue.hidden rename to agent_states", own.db)
+        own.restart()
+        wait("both are as they were", lambda: [(x["intent"], x["reason"]) for x in sorted(
+            show(own, "agents")["agents"], key=lambda x: x["user"])] == [
+            ("away", "lunch"), ("logged_out", "")])
+
+
+if __name__ == "__main__":
+    tap.main(lambda: Lab(users=60, peers=20, sip='qualify = "1s"; t1 = "100ms";', conf=CODES))
