@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <sofia-sip/msg_header.h>
 #include <sofia-sip/sip_header.h>
 
 #include "sip/internal.h"
@@ -61,18 +62,18 @@ static bool asserts(const char *value, const struct party *caller)
 	       number_clean(number, sizeof(number), a.uri.user) && str_eq(number, caller->number);
 }
 
-/* The caller's own assertion has passed where it may. It stays if it names who is presented; when
- * that is somebody else (the transferor, the business), or the call comes back to a transferor
- * with a mark in the name, it goes, and with it the caller's wish for privacy. */
-static void settle_asserted(msg_t *msg, const struct act_dial *dial)
+/* The caller's own assertion, and wish for privacy, have passed where they may. They stay if they are
+ * about who is presented; when that is somebody else (the transferor, the business), or the call
+ * comes back to a transferor with a mark in the name, they go. */
+static void settle_passed(msg_t *msg, const struct act_dial *dial)
 {
-	const char *asserted = message_header(sip_object(msg), "P-Asserted-Identity");
+	sip_t *sip = sip_object(msg);
+	const char *asserted = message_header(sip, "P-Asserted-Identity");
 
-	if (asserted == NULL || (!dial->recall && asserts(asserted, &dial->caller)))
-		return;
-	message_remove(msg, "P-Asserted-Identity");
-	if (!dial->caller.anonymous)
-		message_remove(msg, "Privacy");
+	if (asserted != NULL && (dial->recall || !asserts(asserted, &dial->caller)))
+		message_remove(msg, "P-Asserted-Identity");
+	if (!dial->caller.anonymous && message_is_private(sip))
+		msg_header_remove(msg, (msg_pub_t *)sip, (msg_header_t *)sip->sip_privacy);
 }
 
 /* A trusted peer is told who calls, whatever From says (RFC 3325 section 9.1). */
@@ -163,7 +164,7 @@ static void add_referred_by(msg_t *msg, struct sip_leg *l, const struct act_dial
 
 void identity_add(msg_t *msg, struct sip_leg *l, const struct act_dial *dial)
 {
-	settle_asserted(msg, dial);
+	settle_passed(msg, dial);
 	add_asserted(msg, l, &dial->caller);
 	add_history(msg, l, dial);
 	if (dial->cmd != 0)

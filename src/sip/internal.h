@@ -301,12 +301,14 @@ bool message_has_option(const sip_t *sip, const char *option); /* Supported or R
 
 /* The value of a header that the parser does not know; NULL if there is none. */
 const char *message_header(const sip_t *sip, const char *name);
-/* Takes all headers of that name out of a request of ours. */
+/* Takes all headers of that name, which the parser does not know, out of a request of ours. */
 void message_remove(msg_t *msg, const char *name);
 /* The value of a header as it was written, where the parser kept it; "" if it does not fit. */
 void message_raw_value(const sip_header_t *h, char *buf, size_t size);
 /* How often a header stands in a request, well formed or not. */
 unsigned message_count(const sip_t *request, msg_hclass_t *hc, const char *name);
+/* Somebody does not want to be known (RFC 3323). */
+bool message_is_private(const sip_t *sip);
 bool message_allows(const sip_t *sip, const char *method); /* Allow */
 
 /* Sends a request of the leg; fn NULL: nobody cares for the answer. NULL if it could not be sent. */

@@ -12,16 +12,6 @@
 
 /* ---- what --------------------------------------------------------------------------------- */
 
-static bool has_privacy(const sip_t *request)
-{
-	const sip_privacy_t *p = request->sip_privacy;
-
-	for (unsigned i = 0; p != NULL && p->priv_values != NULL && p->priv_values[i] != NULL; i++)
-		if (strcasecmp(p->priv_values[i], "none") != 0)
-			return true;
-	return false;
-}
-
 /* Who the caller says he is: the asserted identity of a trusted peer before From. */
 static void party_of_peer(const sip_t *request, const struct sip_peer *peer, struct party *p)
 {
@@ -34,7 +24,7 @@ static void party_of_peer(const sip_t *request, const struct sip_peer *peer, str
 	char from[URI_MAX];
 	const url_t *url = request->sip_from->a_url;
 
-	p->anonymous = has_privacy(request) || str_ieq(url->url_user, "anonymous") ||
+	p->anonymous = message_is_private(request) || str_ieq(url->url_user, "anonymous") ||
 		       str_ieq(url->url_host, "anonymous.invalid");
 	if (asserted != NULL && addr_next(&text, &len, &first) &&
 		addr_parse(first.p, first.n, &a) == URI_OK) {
@@ -56,7 +46,7 @@ static void party_of_user(const sip_t *request, const struct sip_user *u, struct
 {
 	str_set(p->number, u->number[0] != '\0' ? u->number : u->name);
 	str_set(p->name, u->display);
-	p->anonymous = has_privacy(request);
+	p->anonymous = message_is_private(request);
 }
 
 /* Checks that need no knowledge of the caller. False: it has been answered. */

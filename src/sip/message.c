@@ -126,14 +126,12 @@ const char *message_header(const sip_t *sip, const char *name)
 void message_remove(msg_t *msg, const char *name)
 {
 	sip_t *sip = sip_object(msg);
-	msg_header_t *h, *next;
+	sip_unknown_t *u, *next;
 
-	for (h = (msg_header_t *)sip->sip_request; h != NULL; h = next) {
-		const char *own = header_name(h);
-
-		next = h->sh_succ;
-		if (own != NULL && strcasecmp(own, name) == 0)
-			msg_header_remove(msg, (msg_pub_t *)sip, h);
+	for (u = sip->sip_unknown; u != NULL; u = next) {
+		next = u->un_next;
+		if (u->un_name != NULL && strcasecmp(u->un_name, name) == 0)
+			msg_header_remove(msg, (msg_pub_t *)sip, (msg_header_t *)u);
 	}
 }
 
@@ -172,6 +170,16 @@ unsigned message_count(const sip_t *request, msg_hclass_t *hc, const char *name)
 			 strcasecmp(h->sh_error->er_name, name) == 0)
 			n++;
 	return n;
+}
+
+bool message_is_private(const sip_t *sip)
+{
+	const sip_privacy_t *p = sip->sip_privacy;
+
+	for (unsigned i = 0; p != NULL && p->priv_values != NULL && p->priv_values[i] != NULL; i++)
+		if (strcasecmp(p->priv_values[i], "none") != 0)
+			return true;
+	return false;
 }
 
 bool message_allows(const sip_t *sip, const char *method)

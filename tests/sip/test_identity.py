@@ -12,7 +12,7 @@ from ua import uri_of
 
 # Peers by what they want; those with even numbers are trusted.
 DIVERSION, HISTORY, VERBATIM = range(40, 47), range(47, 53), range(53, 57)
-PLAIN = range(0, 40)
+BUSINESS, TRANSFEROR, PLAIN = range(30, 35), range(35, 40), range(0, 30)
 
 
 def peer(lab, kind, trusted=None):
@@ -120,9 +120,47 @@ def anonymous(lab):
         answered(lab, c, a, b)
 
 
+@tap.case("R-062 R-063 caller_id = business: From and the assertion show it, Diversion who sent the call")
+def business(lab):
+    for told in (True, False):
+        c, a, b = transferred(lab, BUSINESS, [("P-Asserted-Identity", "<sip:+491533@carrier>")],
+                              peer(lab, PLAIN, True), told)
+        assert from_number(b) == "+49895550" and '"Example Ltd"' in b.invite.get("From"), \
+            b.invite.get("From")
+        got = b.invite.all("P-Asserted-Identity")
+        assert len(got) == told and all("sip:+49895550@" in x for x in got), got
+        assert f"sip:{a.ua.number}@" in b.invite.get("Diversion"), b.invite.headers
+        assert "491533" not in b.invite.encode().decode(), b.invite.headers
+        answered(lab, c, a, b)
+
+
+@tap.case("R-062 caller_id = business hides an anonymous caller without a wish of its own left over")
+def business_anonymous(lab):
+    c, a, b = transferred(lab, BUSINESS, [("Privacy", "id"), ("P-Asserted-Identity",
+                          "<sip:+491544@carrier>")], peer(lab, PLAIN, True), True)
+    assert from_number(b) == "+49895550" and not b.invite.has("Privacy"), b.invite.headers
+    assert "491544" not in b.invite.encode().decode(), b.invite.headers
+    answered(lab, c, a, b)
+
+
+@tap.case("R-062 caller_id = transferor: From and the assertion show the agent; a first call its caller")
+def transferor(lab):
+    c, a, b = transferred(lab, TRANSFEROR, trusted=True)
+    assert from_number(b) == a.ua.number, b.invite.get("From")
+    assert f"sip:{a.ua.number}@" in b.invite.get("P-Asserted-Identity"), b.invite.headers
+    answered(lab, c, a, b)
+    caller, outside = lab.phone(), peer(lab, TRANSFEROR)
+    c, b = ring(caller, lab.outside(outside, "4478"), outside)
+    assert from_number(b) == caller.number, b.invite.get("From")
+    pick_up(c, b)
+    end(c, b)
+
+
 @tap.case("a recall is marked: Alert-Info, the prefix in the name, the id of the failed transfer")
 def recall(lab):
-    c, a = talk(lab, headers=[("X-Segue-Transfer", "from-outside")])
+    c, a = talk(lab, trunk=peer(lab, PLAIN, True), headers=[
+        ("X-Segue-Transfer", "from-outside"), ("P-Asserted-Identity", "<sip:+491555@carrier>")])
+    assert "+491555" in a.invite.get("P-Asserted-Identity"), a.invite.headers
     assert not a.invite.has("X-Segue-Transfer"), a.invite.headers
     target = lab.phone()
     refer(lab, a, target.number)
@@ -165,7 +203,10 @@ def verbatim_number(lab):
 
 
 def conf(i):
-    return 'diversion = "diversion";' if i in DIVERSION else \
+    return 'caller_id = "business"; business_number = "+49895550"; diversion = "diversion"; ' \
+        'business_name = "Example Ltd";' if i in BUSINESS else \
+        'caller_id = "transferor";' if i in TRANSFEROR else \
+        'diversion = "diversion";' if i in DIVERSION else \
         'diversion = "history_info";' if i in HISTORY else \
         "verbatim_referral = true;" if i in VERBATIM else ""
 
