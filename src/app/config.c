@@ -544,6 +544,7 @@ static void check_together(struct reader *r)
 	if (r->problems != 0)
 		return; /* examples of a broken dial plan would only add noise */
 	dialplan_index(&r->cfg->core);
+	r->cfg->core.can_play = r->cfg->media.nengine > 0;
 	tell_core(r->cfg);
 	for (unsigned i = 0; i < r->cfg->core.nroute; i++)
 		check_examples(r, i);

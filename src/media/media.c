@@ -72,31 +72,33 @@ void mleg_give(struct mleg *l, struct pair *p, enum media_role role)
 	moved(l, l->was == left ? NULL : left);
 }
 
+/* The engine hears the answer of side `me`: to the other's offer if that is open, else on its own. */
+static void tell_answer(struct pair *p, unsigned me, const char *sdp, size_t len)
+{
+	const struct text *mine = &p->side[me].sdp, *peer = &p->side[1 - me].sdp;
+
+	if (p->open == (int)(1 - me)) {
+		pair_exchange(p, OP_ANSWER, me, sdp, len, "", ID_NONE);
+	} else if (mine->n != len || memcmp(mine->p, sdp, len) != 0) {
+		pair_exchange(p, OP_OFFER, me, sdp, len, "", ID_NONE);
+		if (peer->n > 0)
+			pair_exchange(p, OP_ANSWER, 1 - me, peer->p, peer->n, "", ID_NONE);
+	}
+}
+
 void media_settled(struct media *m, leg_id leg, const char *sdp, size_t len)
 {
 	struct mleg *l = mleg_find(m, leg);
-	struct pair *p, *left;
-	unsigned me;
+	struct pair *left;
 
 	if (l == NULL)
 		return;
 	left = l->was;
 	l->given = GIVEN_AGREED;
 	l->was = NULL;
-	moved(l, left);
-	p = l->pair;
-	if (p == NULL || len == 0 || p->state != PAIR_ANCHORED)
-		return;
-	me = pair_side(p, leg);
-	if (p->open == (int)(1 - me)) {
-		pair_exchange(p, OP_ANSWER, me, sdp, len, "", ID_NONE);
-	} else if (p->side[me].sdp.n != len || memcmp(p->side[me].sdp.p, sdp, len) != 0) {
-		const struct text *peer = &p->side[1 - me].sdp;
-
-		pair_exchange(p, OP_OFFER, me, sdp, len, "", ID_NONE);
-		if (peer->n > 0)
-			pair_exchange(p, OP_ANSWER, 1 - me, peer->p, peer->n, "", ID_NONE);
-	}
+	if (l->pair != NULL && len > 0 && l->pair->state == PAIR_ANCHORED)
+		tell_answer(l->pair, pair_side(l->pair, leg), sdp, len);
+	moved(l, left); /* after it: what is played is in the codec that was answered */
 }
 
 void media_refused(struct media *m, leg_id leg)

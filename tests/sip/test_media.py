@@ -1,16 +1,19 @@
 """The audio of calls runs through real rtpengines: who hears whom, by the tones that they play."""
+import itertools
 import os
 import sys
+import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import engine
 import rtp
 import tap
-from engine import MUSIC
+from engine import JAZZ, MUSIC
 from flows import end, final_notify, refer, ring, wait
 from segued import Lab
 
 SILENCE = set()
+numbers, numbers_lock = itertools.count(7000), threading.Lock()
 DTMF101 = ["a=rtpmap:101 telephone-event/8000"]
 DTMF96 = ["a=rtpmap:96 telephone-event/8000"]
 
@@ -170,6 +173,48 @@ def late(lab):
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
     assert c.remote_sdp.port() != av.port and a.remote_sdp.port() != cv.port, "not anchored"
     end(c, a)
+
+
+def queue_with(lab, agent, music=None):
+    """A queue of that agent alone; its number, which segue knows when this returns."""
+    with numbers_lock:
+        number = str(next(numbers))
+    mark = lab.daemon.mark()
+    lab.sql(f"""insert into segue.queues (name, number, display_name, music)
+                values ('q{number}', '{number}', 'Queue', {f"'{music}'" if music else 'null'});
+                insert into segue.queue_members (queue, user_name)
+                values ('q{number}', '{agent.user}')""")
+    lab.daemon.wait_log(f"agent_state user={agent.user} state=free", since=mark)
+    return number
+
+
+def queued(lab, late):
+    """C is answered into a queue's music, then A answers and they talk."""
+    cv, av = voices(2)
+    agent = lab.phone()
+    number = queue_with(lab, agent, "jazz")
+    offer = None if late else cv.sdp()
+    c = lab.trunk().invite(number, sdp=offer, late=late)
+    c.expect(200, method="INVITE")
+    c.ack(cv.sdp() if late else None)
+    cv.follow(c)
+    a = agent.incoming()
+    a.reply(180)
+    rtp.wait_heard({cv: {JAZZ}})
+    a.answer(av.sdp())
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
+@tap.case("a queue answers C with its own music; the agent answers, and they hear each other")
+def queue(lab):
+    queued(lab, late=False)
+
+
+@tap.case("a queue answers an INVITE without SDP with an offer of music")
+def queue_late(lab):
+    queued(lab, late=True)
 
 
 def main():
