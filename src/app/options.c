@@ -172,6 +172,8 @@ const struct option options[] = {
 	{"transfer", "ring_busy", OPT_BOOL, OPT_RELOAD, AT(core.ring_busy), .def = "true",
 		.meaning = "Ring a target who is on a call already (call waiting); false refuses the "
 			   "transfer."},
+	{"transfer", "ring_away", OPT_BOOL, OPT_RELOAD, AT(core.ring_away), .def = "true",
+		.meaning = "Ring a target who is an agent and away; false refuses the transfer."},
 	{"transfer", "ring_unregistered", OPT_BOOL, OPT_RELOAD, AT(core.ring_unregistered),
 		.def = "true",
 		.meaning = "Accept a transfer to a user who has no phone: it fails at once, and the "

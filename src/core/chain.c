@@ -65,10 +65,23 @@ int fallback_parse(const char *text, struct fallback *f)
 
 /* ---- choosing -------------------------------------------------------------------------------- */
 
-/* What was asked for decides which chain; a target that the request redirected does not. */
-static const struct chain *chain_of(const struct core *c, const struct xfer *x)
+/* Whom the transfer was to reach; a caller who was never transferred wanted the queue that he is in. */
+struct asked {
+	enum target_kind kind;
+	const char *name;
+};
+
+static struct asked asked_for(const struct call *k)
 {
-	const struct chain *ch = &c->cfg.fallback[x->asked_kind];
+	if (k->xfer.asked_kind == TARGET_NONE && k->wait.queue[0])
+		return (struct asked){TARGET_QUEUE, k->wait.queue};
+	return (struct asked){(enum target_kind)k->xfer.asked_kind, k->xfer.asked};
+}
+
+/* What was asked for decides which chain; a target that the request redirected does not. */
+static const struct chain *chain_of(const struct core *c, const struct call *k)
+{
+	const struct chain *ch = &c->cfg.fallback[asked_for(k).kind];
 
 	return ch->n ? ch : &c->cfg.fallback[TARGET_NONE];
 }
@@ -80,18 +93,22 @@ static bool cause_fits(const struct fallback *f, const struct xfer *x)
 }
 
 /* The mailbox of this step: of the user it names, else of who was asked for. */
-static bool voicemail_of(struct core *c, const struct xfer *x, const struct fallback *f,
+static bool voicemail_of(struct core *c, const struct call *k, const struct fallback *f,
 	struct target *t)
 {
+	struct asked asked = asked_for(k);
+
 	if (f->target[0])
 		return target_voicemail(c, TARGET_USER, f->target, t);
-	return target_voicemail(c, (enum target_kind)x->asked_kind, x->asked, t);
+	return target_voicemail(c, asked.kind, asked.name, t);
 }
 
 /* Was it this one that could not be reached? Then ringing it again leads nowhere. */
-static bool was_asked(const struct xfer *x, enum target_kind kind, const char *name)
+static bool was_asked(const struct call *k, enum target_kind kind, const char *name)
 {
-	return x->asked_kind == (uint8_t)kind && str_eq(x->asked, name);
+	struct asked asked = asked_for(k);
+
+	return asked.kind == kind && str_eq(asked.name, name);
 }
 
 /* Fills t with whom this step rings. False: there is nobody, or it is the kept party itself. */
@@ -99,18 +116,17 @@ static bool step_leads(struct core *c, const struct call *k, const struct fallba
 	struct target *t)
 {
 	const struct leg *l = call_role(k, ROLE_KEPT);
-	const struct xfer *x = &k->xfer;
 
 	switch (f->kind) {
 	case FALLBACK_RECALL:
-		return target_user(c, x->recall_user, t);
+		return target_user(c, k->xfer.recall_user, t);
 	case FALLBACK_USER:
 		return target_user(c, f->target, t) && !(l && str_eq(l->user, t->name)) &&
-		       !was_asked(x, TARGET_USER, t->name);
+		       !was_asked(k, TARGET_USER, t->name);
 	case FALLBACK_QUEUE:
-		return target_queue(c, f->target, t) && !was_asked(x, TARGET_QUEUE, t->name);
+		return target_queue(c, f->target, t) && !was_asked(k, TARGET_QUEUE, t->name);
 	case FALLBACK_VOICEMAIL:
-		return voicemail_of(c, x, f, t);
+		return voicemail_of(c, k, f, t);
 	case FALLBACK_ANNOUNCE:
 		return target_resolve(c, f->target, DIALPLAN_USERS, t) == 0;
 	default:
@@ -143,7 +159,7 @@ static const enum fallback_kind fallback_of[overflow_kind_count_] = {
 void chain_next_step(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
-	const struct chain *ch = chain_of(c, x);
+	const struct chain *ch = chain_of(c, k);
 	enum overflow_kind kind;
 
 	if (x->step != STEP_RECALL && k->status)

@@ -144,6 +144,7 @@ struct core_config {
 	uint16_t no_answer_status; /* sipfrag when the target did not answer: 408 or 480 */
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */
 	bool ring_busy;            /* a target who is on a call is rung all the same (call waiting) */
+	bool ring_away;            /* .. who is away */
 	bool ring_unregistered;    /* .. who has no phone: fails then, and the chain goes on */
 	bool redirect;             /* follow 3xx to own numbers (E-028) */
 	unsigned redirect_max;     /* at most 5 */

@@ -181,6 +181,7 @@ void core_config_default(struct core_config *cfg)
 		.ring_hears = HEARS_MUSIC,
 		.no_answer_status = 408,
 		.ring_busy = true,
+		.ring_away = true,
 		.ring_unregistered = true,
 		.redirect = true,
 		.redirect_max = 5,

@@ -109,6 +109,7 @@ static bool is_busy(const struct core *c, const char *user)
 static struct verdict is_there(struct core *c, const struct target *t)
 {
 	const struct dir_user *u = t->kind == TARGET_USER ? directory_user(c, t->name) : NULL;
+	struct agent_view v;
 
 	if (u == NULL)
 		return ALLOW;
@@ -116,6 +117,8 @@ static struct verdict is_there(struct core *c, const struct target *t)
 		return deny(480, "disabled", "The target is disabled");
 	if (!c->cfg.ring_unregistered && u->ncontacts == 0)
 		return deny(480, "unregistered", "The target has no phone registered");
+	if (!c->cfg.ring_away && core_agent_view(c, t->name, &v) && v.intent == INTENT_AWAY)
+		return deny(480, "away", "The target is away");
 	if (!c->cfg.ring_busy && is_busy(c, t->name))
 		return deny(486, "busy", "The target is on another call");
 	return ALLOW;

@@ -559,6 +559,23 @@ static void the_printed_file_is_good(void **state)
 	free(cfg);
 }
 
+static void the_example_is_good(void **state)
+{
+	const char *srcdir = getenv("SEGUE_SRC");
+	struct app_config *cfg;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/conf/trunks.conf", srcdir ? srcdir : ".");
+	said[0] = '\0';
+	if (config_load(path, collect, NULL, &cfg))
+		fail_msg("refused:\n%s", said);
+	assert_int_equal(cfg->core.npeer, 4);
+	assert_int_equal(cfg->core.peer[1].policy.caller_id, CALLER_ID_BUSINESS);
+	assert_int_equal(cfg->core.route[1].nfailover, 1);
+	assert_int_equal(cfg->core.fallback[TARGET_USER].n, 3);
+	free(cfg);
+}
+
 static void every_option_is_documented(void **state)
 {
 	for (unsigned i = 0; i < options_count; i++) {
@@ -588,6 +605,7 @@ int main(void)
 		cmocka_unit_test(single_values),
 		cmocka_unit_test(a_reload_keeps_what_cannot_change),
 		cmocka_unit_test(the_printed_file_is_good),
+		cmocka_unit_test(the_example_is_good),
 		cmocka_unit_test(every_option_is_documented),
 	};
 

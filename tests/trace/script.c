@@ -169,6 +169,8 @@ static int do_config(struct script *s)
 		str_set(s->cfg.numbering.country, value);
 	else if (strcmp(key, "ring_busy") == 0)
 		s->cfg.ring_busy = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "ring_away") == 0)
+		s->cfg.ring_away = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "ring_unregistered") == 0)
 		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "can_play") == 0)
@@ -285,6 +287,8 @@ static int queue_option(struct script *s, struct ev_dir_queue *q, const char *ke
 		q->entry = (enum queue_entry)(v = queue_entry_parse(value));
 	else if (strcmp(key, "keep_wait") == 0)
 		q->keep_wait = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "voicemail") == 0)
+		str_set(q->voicemail, value);
 	else
 		v = -1;
 	return v < 0 ? wrong(s, "\"%s %s\" is no rule of a queue", key, value) : 0;
