@@ -30,8 +30,8 @@ ENUM_DEFINE(viewer_role, ROLE_OF_LIST)
 
 /* What each role may, before a user's own may_transfer. */
 static const unsigned role_perms[viewer_role_count_] = {
-	[VIEWER_AGENT] = EVERY & ~(BIT(PERM_METRICS) | BIT(PERM_WEBHOOKS)),
-	[VIEWER_SUPERVISOR] = EVERY & ~(BIT(PERM_METRICS) | BIT(PERM_WEBHOOKS)),
+	[VIEWER_AGENT] = EVERY & ~BIT(PERM_METRICS),
+	[VIEWER_SUPERVISOR] = EVERY & ~BIT(PERM_METRICS),
 	[VIEWER_ADMIN] = EVERY,
 };
 

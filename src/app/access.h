@@ -26,8 +26,7 @@
 	X(PERM_AGENTS, "agents") /* set the state of agents */                                     \
 	X(PERM_HISTORY, "history")                                                                 \
 	X(PERM_RECORDINGS, "recordings")                                                           \
-	X(PERM_METRICS, "metrics")                                                                 \
-	X(PERM_WEBHOOKS, "webhooks")
+	X(PERM_METRICS, "metrics")
 ENUM_DECLARE(perm, PERM_LIST);
 
 #define ROLE_OF_LIST(X)                                                                            \

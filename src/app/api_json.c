@@ -72,6 +72,8 @@ static const struct {
 } shown_states[] = {
 	{"SETUP", "ringing"},
 	{"ANSWERING", "ringing"},
+	{"WAIT", "queued"},
+	{"QUEUE_JOIN", "queued"},
 	{"TALK", "talking"},
 	{"BACK", "talking"},
 	{"END", "ended"},

@@ -231,6 +231,30 @@ static void print_ledger(const struct api *a, FILE *f)
 			: 0);
 }
 
+static void print_webhooks(const struct api *a, FILE *f)
+{
+	static const char *const names[][2] = {
+		{"webhook_facts_total", "Facts that arrived."},
+		{"webhook_failures_total", "Posts that failed, and were tried again."},
+		{"webhook_facts_lost_total", "Facts given up: the other side was away too long."},
+		{"webhook_facts_behind", "Facts that are still to be sent."},
+	};
+	const struct webhooks *w = ledger_webhooks(a->parts.ledger);
+	struct webhook_status st;
+
+	for (size_t n = 0; webhooks_count(w) > 0 && n < COUNT(names); n++) {
+		head(f, names[n][0], n == 3 ? "gauge" : "counter", names[n][1]);
+		for (unsigned i = 0; i < webhooks_count(w); i++) {
+			webhooks_status(w, i, &st);
+			fprintf(f, "segue_%s{webhook=\"%s\"} %llu\n", names[n][0], st.name,
+				(unsigned long long)(n == 0   ? st.sent
+						     : n == 1 ? st.failures
+						     : n == 2 ? st.lost
+							      : st.behind));
+		}
+	}
+}
+
 static void print_process(const struct api *a, FILE *f)
 {
 	struct runner_stats st;
@@ -285,6 +309,7 @@ static void print_all(const struct api *a, FILE *f)
 	print_histogram(f, "queue_wait_seconds", &m->wait, wait_bounds, COUNT(wait_bounds));
 	print_queues(a, f);
 	print_ledger(a, f);
+	print_webhooks(a, f);
 	print_http(a, f);
 	print_process(a, f);
 }

@@ -10,6 +10,7 @@
 #define SEGUE_APP_CONFIG_H
 
 #include "app/access.h"
+#include "app/webhooks.h"
 #include "base/log.h"
 #include "core/config.h"
 #include "db/shipper.h"
@@ -44,6 +45,10 @@ struct app_config {
 	struct access_config access;
 	char panel_dir[APP_PATH_MAX]; /* the panel's files, "" none */
 	unsigned http_db_threads, http_query_ms;
+
+	struct webhook_config webhooks[WEBHOOKS_MAX];
+	unsigned nwebhooks;
+	char webhook_state[APP_PATH_MAX]; /* file of their cursors, "" none */
 
 	enum log_target log_target;
 	enum log_level log_level;

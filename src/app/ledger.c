@@ -6,6 +6,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,9 +16,11 @@
 struct ledger {
 	struct store *store;
 	struct shipper *shipper;
-	int notify; /* eventfd: the shipper committed something */
+	struct webhooks *webhooks;
+	int notify; /* eventfd: the shipper committed something, or a webhook came further */
 	struct loop_watch *watch;
 	uint64_t appended, lost, lost_told;
+	_Atomic uint64_t newest, trimmed; /* for the webhooks' threads */
 	int64_t told_ms;
 };
 
@@ -47,45 +50,92 @@ static int read_outbox(void *arg, uint64_t after, unsigned max,
 	return store_read(l->store, after, max, fn, fnarg);
 }
 
-/* Facts have arrived in PostgreSQL: they leave the outbox. */
+static uint64_t newest_fact(void *arg)
+{
+	return ((struct ledger *)arg)->newest;
+}
+
+static uint64_t oldest_fact(void *arg)
+{
+	return ((struct ledger *)arg)->trimmed + 1;
+}
+
+/* Facts have arrived in PostgreSQL and at every webhook: they leave the outbox. */
 static void on_shipped(void *arg, int events)
 {
 	struct ledger *l = arg;
-	struct shipper_status st;
-	uint64_t n;
+	struct shipper_status st = {0};
+	uint64_t n, done = webhooks_done(l->webhooks);
 	int rc;
 
-	if (read(l->notify, &n, sizeof(n)) != (ssize_t)sizeof(n))
+	if (read(l->notify, &n, sizeof(n)) != (ssize_t)sizeof(n) || l->shipper == NULL)
 		return;
 	shipper_status(l->shipper, &st);
-	rc = store_trim(l->store, st.shipped);
+	done = st.shipped < done ? st.shipped : done;
+	rc = store_trim(l->store, done);
+	if (rc == 0 && done > l->trimmed)
+		l->trimmed = done;
 	if (rc)
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "outbox_trim_failed", "why",
 			strerror(rc), NULL);
 }
 
-int ledger_start(struct ledger *l, const struct app_config *cfg, struct loop *loop)
+static int start_shipper(struct ledger *l, const struct app_config *cfg)
 {
 	struct shipper_source src = {.arg = l, .read = read_outbox};
-	int rc = 0;
+	int rc;
 
 	if (cfg->shipper.conninfo[0] == '\0') {
 		log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "ledger_not_shipped", "why",
 			"ledger.database is empty: facts stay in the outbox", NULL);
 		return 0;
 	}
-	l->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (l->notify < 0)
-		rc = errno;
-	if (rc == 0 && (l->watch = loop_watch(loop, l->notify, LOOP_IN, on_shipped, l)) == NULL)
-		rc = ENOMEM;
 	store_identity(l->store, &src.identity);
-	if (rc == 0)
-		rc = shipper_start(&cfg->shipper, &src, l->notify, &l->shipper);
+	rc = shipper_start(&cfg->shipper, &src, l->notify, &l->shipper);
 	if (rc)
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "shipper_not_started", "why",
 			strerror(rc), NULL);
 	return rc;
+}
+
+static int start_webhooks(struct ledger *l, const struct app_config *cfg)
+{
+	struct webhook_source src = {
+		.arg = l, .read = read_outbox, .newest = newest_fact, .oldest = oldest_fact};
+	uint64_t first, last;
+	int rc = store_range(l->store, &first, &last);
+
+	l->newest = last;
+	l->trimmed = first ? first - 1 : last;
+	store_identity(l->store, &src.identity);
+	if (rc == 0 && cfg->nwebhooks > 0 && cfg->webhook_state[0] != '\0')
+		files_make_parent(cfg->webhook_state);
+	if (rc == 0)
+		rc = webhooks_start(cfg->webhooks, cfg->nwebhooks, cfg->webhook_state, &src,
+			l->notify, &l->webhooks);
+	if (rc)
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "webhooks_not_started", "why",
+			strerror(rc), NULL);
+	return rc;
+}
+
+int ledger_start(struct ledger *l, const struct app_config *cfg, struct loop *loop)
+{
+	int rc;
+
+	l->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->notify < 0)
+		return errno;
+	l->watch = loop_watch(loop, l->notify, LOOP_IN, on_shipped, l);
+	if (l->watch == NULL)
+		return ENOMEM;
+	rc = start_webhooks(l, cfg);
+	return rc ? rc : start_shipper(l, cfg);
+}
+
+const struct webhooks *ledger_webhooks(const struct ledger *l)
+{
+	return l->webhooks;
 }
 
 void ledger_close(struct ledger *l, unsigned grace_ms)
@@ -93,6 +143,7 @@ void ledger_close(struct ledger *l, unsigned grace_ms)
 	if (l == NULL)
 		return;
 	loop_unwatch(l->watch);
+	webhooks_stop(l->webhooks);
 	if (l->shipper != NULL)
 		shipper_stop(l->shipper, grace_ms);
 	if (l->notify >= 0)
@@ -129,6 +180,8 @@ void ledger_append(struct ledger *l, const struct fact *facts, unsigned n)
 		return;
 	}
 	l->appended += n;
+	l->newest = last;
+	webhooks_kick(l->webhooks);
 	if (l->shipper != NULL)
 		shipper_kick(l->shipper);
 }

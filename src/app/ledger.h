@@ -7,6 +7,7 @@
 
 #include "app/config.h"
 #include "app/loop.h"
+#include "app/webhooks.h"
 #include "core/fact.h"
 
 struct ledger;
@@ -23,6 +24,8 @@ struct ledger_status {
 int ledger_open(const struct app_config *cfg, struct ledger **out);
 /* Starts shipping. 0, or an errno after having logged why. */
 int ledger_start(struct ledger *l, const struct app_config *cfg, struct loop *loop);
+/* The webhooks; NULL if there are none. */
+const struct webhooks *ledger_webhooks(const struct ledger *l);
 /* Ships what can be shipped within grace_ms, closes, frees. NULL does nothing. */
 void ledger_close(struct ledger *l, unsigned grace_ms);
 

@@ -36,6 +36,7 @@ libapp_a_SOURCES = \
 	src/app/runner.c src/app/runner.h \
 	src/app/story.c src/app/story.h \
 	src/app/timers.c src/app/timers.h \
+	src/app/webhooks.c src/app/webhooks.h \
 	src/app/worker.c src/app/worker.h
 
 app_paths = -DSEGUE_CONF='"$(sysconfdir)/segue/segue.conf"' -DSEGUE_SQL='"$(pkgdatadir)/sql"'
@@ -44,7 +45,7 @@ sbin_PROGRAMS += segued
 segued_SOURCES = src/app/main.c
 segued_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths)
 segued_LDADD = libapp.a libhttp.a libmedia.a libsip.a libdb.a libstore.a libcore.a libbase.a \
-	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(MHD_LIBS) \
+	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(MHD_LIBS) $(CURL_LIBS) \
 	$(CRYPT_LIBS) $(CRYPTO_LIBS) -lpthread
 
 bin_PROGRAMS += seguectl

@@ -7,6 +7,7 @@
 #include "app/config.h"
 #include "base/str.h"
 #include "core/dialplan.h"
+#include "core/fact.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -65,6 +66,11 @@ const struct section sections[] = {
 	{"devices", SIP_DEVICES_MAX, offsetof(struct app_config, sip.devices),
 		sizeof(struct sip_device), offsetof(struct app_config, sip.ndevices),
 		"Phones that need special treatment, by the beginning of their User-Agent."},
+	{"webhooks", WEBHOOKS_MAX, offsetof(struct app_config, webhooks),
+		sizeof(struct webhook_config), offsetof(struct app_config, nwebhooks),
+		"Programs that are sent facts as they happen, signed and in order. A change takes "
+		"effect at\n"
+		"the next start."},
 	{"routes", ROUTES_MAX, offsetof(struct app_config, core.route), sizeof(struct route),
 		offsetof(struct app_config, core.nroute),
 		"The dial plan: the first route whose pattern and source fit decides. A number "
@@ -362,6 +368,10 @@ const struct option options[] = {
 		.meaning = "Show agents the numbers of outside parties without their middle."},
 	{"http", "mask_supervisors", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_SUPERVISOR]),
 		.def = "false", .meaning = "The same for supervisors."},
+	{"http", "webhook_state", OPT_PATH, 0, AT(webhook_state),
+		.def = "/var/lib/segue/webhooks",
+		.meaning = "File with how far each webhook is; \"\" keeps none: then each begins with "
+			   "what comes."},
 	{"http", "connections", OPT_INT, 0, AT(http.connections), RANGE(8, 100000), .unit = 1,
 		.def = "2000", .meaning = "Connections at most; each page that is open needs one."},
 	{"http", "connections_each", OPT_INT, 0, AT(http.connections_each), RANGE(1, 100000),
@@ -464,6 +474,19 @@ const struct option options[] = {
 		.meaning = "Ask it for an MD5 digest alone: it gives up where SHA-256 is offered "
 			   "as well.\n"
 			   "baresip 1 is known to, and need not be named."},
+
+	/* ---- webhooks ---- */
+	{"webhooks", "name", OPT_NAME, OPT_REQUIRED, IN(struct webhook_config, name), .def = "",
+		.example = "crm", .meaning = "Its name in the log and in the figures."},
+	{"webhooks", "url", OPT_URL, OPT_REQUIRED, IN(struct webhook_config, url), .def = "",
+		.example = "https://crm.example.com/segue", .meaning = "Where facts are posted."},
+	{"webhooks", "secret", OPT_TEXT, OPT_REQUIRED | OPT_SECRET,
+		IN(struct webhook_config, secret), .def = "", .example = "long and random",
+		.meaning = "Key of the signature (HMAC-SHA256), known to both."},
+	{"webhooks", "facts", OPT_FACT, 0,
+		LIST_IN(struct webhook_config, facts, nfacts, WEBHOOK_FACTS_MAX), .def = "",
+		.example = "conversation_opened transfer_closed",
+		.meaning = "Types of facts that it gets; empty: all."},
 
 	/* ---- routes ---- */
 	{"routes", "pattern", OPT_PATTERN, OPT_REQUIRED | OPT_RELOAD, IN(struct route, pattern),
@@ -707,6 +730,21 @@ static int check_http(const char *text)
 	return is_ip(host, v6 ? AF_INET6 : AF_INET) ? 0 : EINVAL;
 }
 
+static int check_url(const char *text)
+{
+	if (!str_starts(text, "https://") && !str_starts(text, "http://"))
+		return EINVAL;
+	return strpbrk(text, " \t\"<>") == NULL ? 0 : EINVAL;
+}
+
+static int check_fact(const char *text)
+{
+	for (int i = 0; i < fact_type_count_; i++)
+		if (str_eq(fact_describe((enum fact_type)i)->name, text))
+			return 0;
+	return EINVAL;
+}
+
 static int check_address(const char *text)
 {
 	char copy[128], *host, *port, *param;
@@ -832,6 +870,10 @@ static const struct type_row {
 		CONFIG_TYPE_STRING, .check = check_listen},
 	[OPT_HTTP] = {"an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
 		CONFIG_TYPE_STRING, .check = check_http},
+	[OPT_URL] = {"a URL that begins with https:// or http://", CONFIG_TYPE_STRING,
+		.check = check_url},
+	[OPT_FACT] = {"the name of a type of fact such as transfer_closed", CONFIG_TYPE_STRING,
+		.check = check_fact},
 	[OPT_HOST] = {"a host name or an IP address", CONFIG_TYPE_STRING},
 	[OPT_ADDRESS] = {"HOST, HOST:PORT or [V6]:PORT, with ;transport=tcp after it for TCP",
 		CONFIG_TYPE_STRING, .check = check_address},

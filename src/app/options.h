@@ -21,6 +21,8 @@ enum option_type {
 	OPT_PATH,
 	OPT_LISTEN,   /* udp:ADDRESS:PORT */
 	OPT_HTTP,     /* ADDRESS:PORT */
+	OPT_URL,
+	OPT_FACT,     /* the name of a fact_type */
 	OPT_HOST,
 	OPT_ADDRESS,  /* where a peer is */
 	OPT_NET,      /* address or network */

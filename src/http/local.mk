@@ -1,4 +1,7 @@
-# http: HTTP in the event loop. Only this folder sees libmicrohttpd.
+# http: HTTP in the event loop, and requests of our own. Only this folder sees libmicrohttpd and
+# libcurl.
 noinst_LIBRARIES += libhttp.a
-libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS)
-libhttp_a_SOURCES = src/http/server.c src/http/server.h
+libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(CURL_CFLAGS)
+libhttp_a_SOURCES = \
+	src/http/post.c src/http/post.h \
+	src/http/server.c src/http/server.h

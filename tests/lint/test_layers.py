@@ -21,6 +21,7 @@ LIBRARIES = {
     "libpq-fe.h": {"db"},
     "lmdb.h": {"store"},
     "microhttpd.h": {"http"},
+    "curl/": {"http"},
     "libconfig.h": {"app"},
     "jansson.h": {"media", "app"},
 }

@@ -1,0 +1,64 @@
+/*
+ * webhooks: facts go out to other programs as they happen, over HTTP. One thread for each webhook
+ * reads the outbox after its own cursor and posts what it finds, in order; an answer of 2xx moves
+ * the cursor, anything else is tried again, later and later. The outbox keeps facts until every
+ * webhook has them, but not for ever: one that falls too far behind loses the oldest, and the log
+ * says so.
+ *
+ *	POST {"facts": [{"id": 4711, "type": "transfer_closed", "at": .., "data": {..}}, ...]}
+ *	X-Segue-Timestamp: 1763712131
+ *	X-Segue-Signature: sha256=HEX      of HMAC-SHA256(secret, timestamp "." body)
+ *
+ * A fact may come twice (a crash between answer and cursor): `outbox` and `id` tell.
+ */
+#ifndef SEGUE_APP_WEBHOOKS_H
+#define SEGUE_APP_WEBHOOKS_H
+
+#include "base/str.h"
+#include "base/uuid.h"
+
+#include <stdint.h>
+
+#define WEBHOOKS_MAX	  4
+#define WEBHOOK_FACTS_MAX 20
+
+struct webhook_config {
+	char name[64];
+	char url[400];
+	char secret[128];
+	char facts[WEBHOOK_FACTS_MAX][32]; /* types that it gets */
+	unsigned nfacts;                   /* 0: all */
+};
+
+/* Where facts come from: reads those after a number, as the shipper does. Any thread. */
+struct webhook_source {
+	void *arg;
+	uuid identity;
+	int (*read)(void *arg, uint64_t after, unsigned max,
+		bool (*fn)(void *arg, uint64_t seq, const unsigned char *bytes, size_t len),
+		void *fnarg);
+	uint64_t (*newest)(void *arg);
+	uint64_t (*oldest)(void *arg); /* older ones are gone */
+};
+
+struct webhook_status {
+	const char *name;
+	uint64_t sent, failures, lost, behind;
+};
+
+struct webhooks;
+
+/* Starts the threads. state is the file of the cursors, "" keeps none: then each begins with what
+ * comes. Writes notify_fd (an eventfd) when a cursor has moved. 0 or an errno. */
+int webhooks_start(const struct webhook_config *cfg, unsigned n, const char *state,
+	const struct webhook_source *src, int notify_fd, struct webhooks **out);
+void webhooks_stop(struct webhooks *w);
+
+/* Facts were appended. Never blocks. */
+void webhooks_kick(struct webhooks *w);
+/* Every webhook has the facts up to here; UINT64_MAX if there is no webhook. */
+uint64_t webhooks_done(const struct webhooks *w);
+unsigned webhooks_count(const struct webhooks *w);
+void webhooks_status(const struct webhooks *w, unsigned i, struct webhook_status *out);
+
+#endif
