@@ -214,7 +214,9 @@ static const char *audio_type(const char *file)
 {
 	const char *dot = strrchr(file, '.');
 
-	return dot && str_eq(dot, ".mp3") ? "audio/mpeg" : dot && str_eq(dot, ".ogg") ? "audio/ogg" : "audio/wav";
+	if (dot != NULL && str_eq(dot, ".mp3"))
+		return "audio/mpeg";
+	return dot != NULL && str_eq(dot, ".ogg") ? "audio/ogg" : "audio/wav";
 }
 
 static void send_file(struct api_request *q, const char *file, int fd, uint64_t size)

@@ -12,7 +12,8 @@ check_PROGRAMS += tests/app/test_runner
 TESTS += tests/app/test_runner
 tests_app_test_runner_SOURCES = tests/app/test_runner.c
 tests_app_test_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) $(SOFIA_CFLAGS)
-tests_app_test_runner_LDADD = libapp.a libmedia.a libstore.a libcore.a libbase.a $(CMOCKA_LIBS) $(SOFIA_LIBS) \
-	$(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) -lpthread
+tests_app_test_runner_LDADD = libapp.a libmedia.a libhttp.a libstore.a libcore.a libbase.a \
+	$(CMOCKA_LIBS) $(SOFIA_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
+	$(CRYPTO_LIBS) -lpthread
 TESTS += tests/app/test_segued.py
 EXTRA_DIST += tests/app/test_segued.py
