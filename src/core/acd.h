@@ -81,6 +81,7 @@ struct dir_queue {
 	struct order free;       /* members who are free, in the order in which they are asked */
 	struct order waiting;    /* callers, in the order in which they are served */
 	struct order unserved;   /* those of them for whom nobody rings */
+	struct order arrived;    /* all of them, by when they came here */
 	int64_t drum;            /* of the strategy */
 	unsigned count[agent_state_count_], present, taking; /* members: by state, logged in, available */
 	int64_t handle_ms;       /* what a caller takes of an agent's time, a moving average; 0: unknown */
@@ -95,7 +96,7 @@ struct dir_queue {
 struct waiter {
 	struct call *call;
 	struct dir_queue *queue;
-	struct order_node waiting, unserved;
+	struct order_node waiting, unserved, arrived;
 	unsigned asked; /* agents asked in this round, for strategies that ask several */
 };
 

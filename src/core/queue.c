@@ -83,6 +83,9 @@ static void waiter_add(struct core *c, struct call *k, struct dir_queue *q)
 	w->waiting.key[1] = ++c->acd.serial;
 	w->waiting.key[3] = (int64_t)k->id;
 	memcpy(w->unserved.key, w->waiting.key, sizeof(w->unserved.key));
+	memcpy(w->arrived.key, w->waiting.key, sizeof(w->arrived.key));
+	w->arrived.key[0] = k->wait.entered;
+	order_insert(&q->arrived, &w->arrived);
 	order_insert(&q->waiting, &w->waiting);
 	order_insert(&q->unserved, &w->unserved);
 	k->waiter = w;
@@ -100,6 +103,7 @@ static void waiter_drop(struct core *c, struct call *k)
 	place = order_place(&w->queue->waiting, &w->waiting);
 	order_remove(&w->queue->waiting, &w->waiting);
 	order_remove(&w->queue->unserved, &w->unserved);
+	order_remove(&w->queue->arrived, &w->arrived);
 	tell_places(c, w->queue, place);
 	free(w);
 	k->waiter = NULL;
@@ -180,6 +184,11 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 	struct target next = *t;
 	const char *why;
 
+	if (!table_allows((enum call_state)k->state, Q_IN)) { /* only callers wait in queues */
+		k->status = 403;
+		call_post(k, T_REFUSED);
+		return;
+	}
 	agents_settle(c);
 	if (k->state != ALONE)
 		k->wait.nhops = 0;

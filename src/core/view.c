@@ -135,20 +135,12 @@ static struct dir_queue *queue_named(const struct core *c, const char *name)
 	return q && str_eq(q->row.queue, name) ? q : NULL;
 }
 
-/* Placed by what they have waited as a rule, so the first has waited the longest unless somebody was
- * boosted past him. */
+/* Not always of the first in line: who was transferred may be placed before him. */
 static int64_t longest_wait(const struct dir_queue *q, int64_t now)
 {
-	int64_t longest = 0;
-	unsigned n = order_count(&q->waiting);
+	const struct order_node *n = order_first(&q->arrived);
 
-	for (unsigned i = 0; i < n && i < VIEW_LEGS_MAX; i++) {
-		const struct waiter *w = ORDER_OF(order_at(&q->waiting, i), struct waiter, waiting);
-
-		if (now - w->call->wait.entered > longest)
-			longest = now - w->call->wait.entered;
-	}
-	return longest;
+	return n ? now - n->key[0] : 0;
 }
 
 bool core_queue_view(const struct core *c, const char *queue, int64_t now, struct queue_view *v)
