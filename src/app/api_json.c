@@ -171,6 +171,36 @@ static json_t *queue_place_json(const struct call_view *v)
 	return o;
 }
 
+static void add_interval(json_t *list, const char *state, int64_t from, int64_t to)
+{
+	json_t *o = json_object();
+
+	jo_text(o, "state", state);
+	jo_time(o, "from", from);
+	jo_time(o, "to", to);
+	json_array_append_new(list, o);
+}
+
+/* What the parties besides the customer have been doing, interval by interval; those that go on
+ * have no end. */
+static json_t *so_far_json(const struct live_call *k, const struct call_view *v)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < k->npast; i++)
+		add_interval(list, k->past[i].state, k->past[i].from, k->past[i].to);
+	for (unsigned i = 0; i < k->nsegments; i++) {
+		const struct live_segment *s = &k->segments[i];
+		bool talks = s->answered != 0 && v->interval != NULL;
+
+		if (s->ended == 0)
+			add_interval(list,
+				str_eq(s->kind, "queue") ? "queued" : talks ? v->interval : "ringing",
+				s->open, 0);
+	}
+	return list;
+}
+
 static json_t *call_json(const struct api *a, const struct live_call *k, const struct call_view *v,
 	bool masked)
 {
@@ -202,6 +232,7 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	for (unsigned i = 0; i < v->nlegs; i++)
 		json_array_append_new(parties, party_json(a, k, v, &v->legs[i], masked));
 	json_object_set_new(o, "parties", parties);
+	json_object_set_new(o, "so_far", so_far_json(k, v));
 	json_object_set_new(o, "can", can_json(v));
 	return o;
 }

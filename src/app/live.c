@@ -309,7 +309,8 @@ static void on_segment_opened(struct live *l, const struct fact *f)
 	}
 	s = &k->segments[k->nsegments++];
 	*s = (struct live_segment){.id = o->seg, .transfer_in = o->transfer_in, .n = (int)o->n,
-		.offered = f->at};
+		.offered = f->at,
+		.open = f->at};
 	str_set(s->kind, o->kind);
 	str_set(s->who, o->who);
 	str_set(s->number, o->number);
@@ -338,14 +339,30 @@ static void on_segment_closed(struct live *l, const struct fact *f)
 		queue_changed(l, s->who);
 }
 
+/* The oldest makes room: what is long past is in the ledger. */
+static void remember_interval(struct live_call *k, const struct fact_interval *i)
+{
+	struct live_interval *x;
+
+	if (k->npast == LIVE_PAST_MAX)
+		memmove(k->past, k->past + 1, --k->npast * sizeof(k->past[0]));
+	x = &k->past[k->npast++];
+	str_set(x->state, i->state);
+	x->from = i->from;
+	x->to = i->to;
+}
+
 static void on_interval(struct live *l, const struct fact *f)
 {
 	const struct fact_interval *i = &f->interval;
-	struct live_segment *s = find_segment(live_call(l, f->call), &i->seg);
+	struct live_call *k = live_call(l, f->call);
+	struct live_segment *s = find_segment(k, &i->seg);
 	int64_t *sum;
 
 	if (s == NULL)
 		return;
+	remember_interval(k, i);
+	s->open = i->to;
 	sum = str_eq(i->state, "ringing")      ? &s->ring_ms
 	      : str_eq(i->state, "talking")    ? &s->talk_ms
 	      : str_eq(i->state, "conference") ? &s->talk_ms

@@ -20,6 +20,15 @@ struct live_segment {
 	int64_t offered, answered, ended;
 	char outcome[24];
 	int64_t ring_ms, talk_ms, hold_ms, held_ms, consult_ms, wait_ms; /* of closed intervals */
+	int64_t open;     /* since when its present interval runs */
+};
+
+#define LIVE_PAST_MAX 48
+
+/* A closed interval of one of a call's segments, in UTC microseconds. */
+struct live_interval {
+	char state[12];
+	int64_t from, to;
 };
 
 /* A transfer; kept for a while after its end, so that who asked for it can read how it ended. */
@@ -56,6 +65,8 @@ struct live_call {
 	int64_t started;           /* UTC us */
 	struct live_segment *segments;
 	unsigned nsegments, segments_cap;
+	struct live_interval past[LIVE_PAST_MAX]; /* the latest, oldest first */
+	unsigned npast;
 	uuid transfer;             /* the last that was opened */
 	uint64_t signature;        /* of what is shown of it */
 	struct live_party **party;
