@@ -20,6 +20,9 @@ INSERT INTO segue.queue_members (queue, user_name) VALUES
 	('support', 'alice'), ('support', 'bob'), ('support', 'carol')
 ON CONFLICT DO NOTHING;
 
+INSERT INTO segue.queue_supervisors (queue, user_name) VALUES ('support', 'carol')
+ON CONFLICT DO NOTHING;
+
 INSERT INTO segue.ivrs (name, number, display_name, peer, dial) VALUES
 	('menu', '300', 'Main menu', 'pbx', '300')
 ON CONFLICT (name) DO NOTHING;
