@@ -70,48 +70,43 @@ function note_form(v) {
 	);
 }
 
+const LEG = {
+	new: "calls",
+	early: "calls",
+	answered: "answers",
+	dialing: "is called",
+	ringing: "rings",
+	up: "connected",
+	notifying: "leaves",
+	parting: "leaves",
+	closing: "leaves",
+};
+
 function legs(v) {
-	return (
-		v.parties.length > 0 &&
-		h(
-			"ul.parties",
-			{ "aria-label": "Parties" },
-			v.parties.map(p =>
+	const there = v.parties.filter(p => p.role !== "past" && p.state !== "closing");
+	return h(
+		"ul.parties",
+		{ "aria-label": "Parties" },
+		there.map(p => {
+			const name = p.name || p.user || p.number || "Withheld number";
+			return h(
+				"li",
+				{ key: p.leg },
+				face(name),
 				h(
-					"li",
+					"div",
 					null,
-					face(p.name || p.user || p.number),
-					h(
-						"div",
-						null,
-						h(
-							"div.clip",
-							null,
-							h(
-								"b",
-								null,
-								p.name ||
-									p.user ||
-									p.number ||
-									"Withheld number",
-							),
-						),
-						h(
-							"div.sub",
-							null,
-							[p.role, p.number]
-								.filter(Boolean)
-								.join(" · "),
-						),
-					),
-					h("span.sub", null, p.state),
+					h("div.clip", null, h("b", null, name)),
+					h("div.sub", null, name === p.number ? "" : p.number),
 				),
-			),
-		)
+				h("span.sub", null, LEG[p.state] || ""),
+			);
+		}),
 	);
 }
 
-export function call_card(v) {
+/* The card; `own`: it stands on the desk, and is not closed. */
+export function call_card(v, own) {
 	const state = STATES[v.state] || STATES.talking;
 	return h(
 		"section.card.follow",
@@ -122,20 +117,21 @@ export function call_card(v) {
 			h("h2", null, v.customer),
 			pill(state),
 			h("span.grow"),
-			h(
-				"button.btn.bare.icon",
-				{
-					type: "button",
-					"aria-label": "Close",
-					onclick: () => go("live", "", app.route.query),
-				},
-				icon("x"),
-			),
+			!own &&
+				h(
+					"button.btn.bare.icon",
+					{
+						type: "button",
+						"aria-label": "Close",
+						onclick: () => go("live", "", app.route.query),
+					},
+					icon("x"),
+				),
 		),
 		h(
 			"div.in",
 			null,
-			h("div", null, ribbon(v.bars, v.started, time_now())),
+			h("div", null, ribbon(v.bars(time_now()), v.started, time_now())),
 			h(
 				"dl.kv",
 				null,
@@ -159,7 +155,7 @@ export function call_card(v) {
 						),
 					),
 				],
-				v.recording && [
+				v.recording !== "off" && [
 					h("dt", null, "Recording"),
 					h("dd", null, v.recording),
 				],
@@ -171,7 +167,6 @@ export function call_card(v) {
 				verb(v, "hold", "Hold", "hold"),
 				verb(v, "unhold", "Take off hold", "play"),
 				verb(v, "swap", "Swap", "swap"),
-				verb(v, "record", "Record", "record"),
 				verb(v, "resume", "Take back", "back"),
 			),
 			note_form(v),

@@ -2,21 +2,22 @@
  * contacts: everything with one customer, grouped by case; and one case with its timeline.
  */
 import { h } from "./dom.js";
-import { app, icon, empty, bones, route_text, go, announce } from "./ui.js";
+import { app, icon, lasted, empty, bones, route_text, go } from "./ui.js";
 import { error_sentence, first } from "./words.js";
 import { name_of } from "./names.js";
 import { log_row, log_line } from "./log.js";
 import { moment, span, time_ms, time_now, day, at_second } from "./time.js";
-import { api_get, api_once, api_query } from "./api.js";
+import { api_get, api_query } from "./api.js";
 
 const seen = { key: "", data: null, error: "" };
 
-function ask(key, path, make) {
+/* Asks once for what `key` names; `fetch` gives the data. */
+function ask(key, fetch) {
 	if (seen.key === key) return;
 	Object.assign(seen, { key, data: null, error: "" });
-	api_get(path)
-		.then(a => {
-			if (seen.key === key) seen.data = make(a);
+	fetch()
+		.then(data => {
+			if (seen.key === key) seen.data = data;
 		})
 		.catch(e => {
 			if (seen.key === key)
@@ -53,19 +54,6 @@ function search() {
 		),
 		h("button.btn", { type: "submit" }, "Find"),
 	);
-}
-
-/* Who talks to them, most first. */
-function friends(rows) {
-	const n = new Map();
-	for (const r of rows)
-		for (const who of new Set(
-			r.thread
-				.filter(s => s.answered_at && ["agent", "recall"].includes(s.kind))
-				.map(s => s.who),
-		))
-			n.set(who, (n.get(who) || 0) + 1);
-	return [...n].sort((a, b) => b[1] - a[1]).slice(0, 4);
 }
 
 function lines(rows) {
@@ -111,7 +99,7 @@ function lines(rows) {
 function by_case(rows) {
 	const groups = new Map();
 	for (const r of rows) {
-		const id = r.case_key || r.case_id || "";
+		const id = r.case?.key || r.case?.id || "";
 		groups.set(id, [...(groups.get(id) || []), r]);
 	}
 	return [...groups].map(([id, list]) =>
@@ -124,7 +112,7 @@ function by_case(rows) {
 				h(
 					"h2",
 					null,
-					list[0].case_key
+					list[0].case?.key
 						? h(
 								"a.link",
 								{ href: route_text("cases", id) },
@@ -143,12 +131,12 @@ function by_case(rows) {
 								)
 							: "No case",
 				),
-				list[0].case_owner &&
+				list[0].case?.owner &&
 					h(
 						"span.pill.t-plain",
 						null,
 						icon("person"),
-						name_of(list[0].case_owner),
+						name_of(list[0].case?.owner),
 					),
 				h(
 					"span.sub",
@@ -161,13 +149,31 @@ function by_case(rows) {
 	);
 }
 
-async function dial(number) {
-	try {
-		await api_once("calls", { to: number });
-		announce(`Your phone rings, then ${number}.`);
-	} catch (e) {
-		announce(error_sentence(e));
-	}
+function about(a) {
+	const row = (word, value) => [h("dt", null, word), h("dd.num", null, value)];
+	const friends = a.agents
+		.slice(0, 4)
+		.map(f => `${first(name_of(f.user))} (${f.conversations})`)
+		.join(", ");
+	return h(
+		"section.card",
+		{ "aria-label": "About" },
+		h("header", null, h("h2", null, "About")),
+		h(
+			"div.in",
+			null,
+			h(
+				"dl.kv",
+				null,
+				row("Number", a.number),
+				row("Conversations", String(a.conversations)),
+				row("Talked", span(a.talk_ms)),
+				row("First", moment(time_ms(a.first_at), time_now())),
+				row("Last", moment(time_ms(a.last_at), time_now())),
+				row("Mostly with", friends || "nobody"),
+			),
+		),
+	);
 }
 
 export function contacts_view(number) {
@@ -185,210 +191,161 @@ export function contacts_view(number) {
 				),
 			],
 		};
-	ask(`n:${number}`, `conversations${api_query({ number, limit: 100 })}`, a =>
-		(a.items || a.conversations || []).map(log_row),
-	);
-	const rows = seen.data;
-	if (!rows)
+	ask(`n:${number}`, async () => {
+		const [a, list] = await Promise.all([
+			api_get(`contacts/${encodeURIComponent(number)}`),
+			api_get(`conversations${api_query({ contact: number, limit: 100 })}`),
+		]);
+		return { a, rows: list.conversations.map(log_row) };
+	});
+	if (!seen.data)
 		return {
 			title: number,
-			body: h("div.card", null, seen.error ? empty(seen.error) : bones()),
+			body: h(
+				"div.card",
+				null,
+				seen.error
+					? empty(
+							seen.error,
+							h(
+								"a.link",
+								{ href: "#/contacts" },
+								"Search again",
+							),
+						)
+					: bones(),
+			),
 		};
-	const name = rows.find(r => r.customer_name)?.customer_name,
-		talk = rows.reduce((n, r) => n + (r.talk_ms || 0), 0);
+	const { a, rows } = seen.data,
+		name = a.names[0];
 	return {
 		title: name || number,
 		beside: h("span.sub.num", null, name ? number : "no contact yet"),
-		extra: h(
-			"button.btn",
-			{
-				type: "button",
-				onclick: () => dial(number),
-				"aria-label": `Call ${name || number}`,
-			},
-			icon("call"),
-			"Call",
-		),
-		body: rows.length
-			? h(
-					"div.cols",
-					null,
-					h("div.stack", null, by_case(rows)),
-					h(
-						"section.card",
-						{ "aria-label": "About" },
-						h("header", null, h("h2", null, "About")),
-						h(
-							"div.in",
-							null,
-							h(
-								"dl.kv",
-								null,
-								h("dt", null, "Number"),
-								h("dd.num", null, number),
-								h("dt", null, "Conversations"),
-								h(
-									"dd.num",
-									null,
-									String(rows.length),
-								),
-								h("dt", null, "Talked"),
-								h("dd.num", null, span(talk)),
-								h("dt", null, "Last"),
-								h(
-									"dd",
-									null,
-									moment(
-										rows[0].started,
-										time_now(),
-									),
-								),
-								h("dt", null, "Mostly with"),
-								h(
-									"dd",
-									null,
-									friends(rows)
-										.map(
-											([
-												who,
-												n,
-											]) =>
-												`${first(name_of(who))} (${n})`,
-										)
-										.join(", ") ||
-										"nobody",
-								),
-							),
-						),
-					),
-				)
-			: h(
-					"div.card",
-					null,
-					empty(
-						"No conversation with that number.",
-						h("a.link", { href: "#/contacts" }, "Search again"),
-					),
-				),
+		body: h("div.cols", null, h("div.stack", null, by_case(rows)), about(a)),
 	};
 }
 
 /* ---- a case ----------------------------------------------------------------------------------- */
 
+const who = e => name_of(e.actor) || "Somebody";
 const ENTRY = {
 	conversation_started: ["in", () => "A conversation began"],
-	conversation_ended: [
-		"end",
+	conversation_ended: ["end", () => "The conversation ended"],
+	answered: ["talk", e => `${who(e)} answered`],
+	case_assigned: ["person", e => `The case went to ${who(e)}`],
+	queue_entered: [
+		"queue",
 		e =>
-			`The conversation ended${e.actor ? `: ${first(name_of(e.actor)) || e.actor}` : ""}`,
+			`Waits${e.data.queue ? ` in ${name_of(e.data.queue, "queue")}` : " in a queue"}`,
 	],
-	answered: ["talk", e => `${name_of(e.segment_who) || "Somebody"} answered`],
-	case_assigned: [
-		"person",
-		e => `The case is ${name_of(e.actor || e.segment_who) || "somebody"}’s`,
-	],
-	queue_entered: ["queue", e => `Waits in ${name_of(e.segment_who, "queue")}`],
-	note: ["note", e => `${name_of(e.actor) || "Note"}: ${e.data?.text || e.data?.note || ""}`],
-	transfer_requested: [
-		"transfer",
-		e =>
-			`${name_of(e.actor) || "Somebody"} sends it to ${name_of(e.transfer_target) || "another"}`,
-	],
-	transfer_completed: [
-		"ok",
-		e => `It is with ${name_of(e.transfer_target) || "the new party"}`,
-	],
-	transfer_failed: [
-		"warn",
-		e => `${name_of(e.transfer_target) || "The other side"} did not take it`,
-	],
+	note: ["note", e => `${who(e)}: ${e.data.text || ""}`],
+	transfer_requested: ["transfer", e => `${who(e)} sends it on`],
+	transfer_completed: ["ok", () => "The transfer is complete"],
+	transfer_failed: ["warn", () => "The other side did not take it"],
 	transfer_cancelled: ["x", () => "The transfer was cancelled"],
 	transfer_refused: ["warn", () => "A transfer was refused"],
 	transfer_abandoned: ["x", () => "The caller left before anybody answered"],
 	transfer_recalled: ["back", () => "It came back"],
 	transfer_fell_back: ["back", () => "It went on to somebody else"],
+	consult_started: ["consult", e => `${who(e)} asks somebody`],
 	customer_left: ["end", () => "The customer hung up"],
 };
 
-function entries(list) {
-	const told = list.filter(e => ENTRY[e.type]);
+function entry(e) {
+	const [sign, text] = ENTRY[e.type],
+		at = time_ms(e.at);
+	return h(
+		"li",
+		{ key: `${e.conversation}.${e.seq}` },
+		h("time.sub", { datetime: e.at, title: moment(at, time_now()) }, at_second(at)),
+		h("span.sign.t-plain", null, icon(sign)),
+		h("p", null, text(e)),
+		h(
+			"a.link",
+			{
+				href: route_text("log", e.conversation),
+				"aria-label": "Open the conversation",
+			},
+			"open",
+		),
+	);
+}
+
+function case_lines(list) {
 	return h(
 		"ol.thread",
 		null,
-		told.map((e, i) => {
-			const [sign, text] = ENTRY[e.type],
-				at = time_ms(e.at);
-			return h(
+		list.map(c =>
+			h(
 				"li",
-				{ key: i },
+				{ key: c.id },
 				h(
 					"time.sub",
-					{
-						datetime: new Date(at).toISOString(),
-						title: moment(at, time_now()),
-					},
-					at_second(at),
+					{ datetime: c.started_at },
+					at_second(time_ms(c.started_at)),
 				),
-				h("span.sign.t-plain", null, icon(sign)),
-				h("p", null, text(e)),
-				e.conversation_id
-					? h(
-							"a.link",
-							{
-								href: route_text(
-									"log",
-									e.conversation_id,
-								),
-								"aria-label":
-									"Open the conversation",
-							},
-							"open",
-						)
-					: h("span"),
-			);
-		}),
+				h(
+					"span.sign.t-plain",
+					null,
+					icon(c.kind === "outbound" ? "out" : "in"),
+				),
+				h(
+					"p",
+					null,
+					h(
+						"a.link",
+						{ href: route_text("log", c.id) },
+						moment(time_ms(c.started_at), time_now()),
+					),
+				),
+				lasted(c.talk_ms || 0, true),
+			),
+		),
 	);
 }
 
 export function case_view(key) {
-	ask(`c:${key}`, `cases/${encodeURIComponent(key)}`, a => a);
-	const a = seen.data;
-	if (!a)
+	ask(`c:${key}`, () => api_get(`cases/${encodeURIComponent(key)}`));
+	const c = seen.data;
+	if (!c)
 		return {
 			title: "Case",
 			body: h("div.card", null, seen.error ? empty(seen.error) : bones()),
 		};
-	const c = a.case || a,
-		rows = (a.conversations || []).map(log_row);
+	const number = c.customer?.number;
 	return {
-		title: c.case_key ? `Case ${c.case_key}` : "Case",
+		title: c.key ? `Case ${c.key}` : "Case",
 		beside: c.owner && h("span.pill.t-plain", null, icon("person"), name_of(c.owner)),
 		extra:
-			c.customer_number &&
+			number &&
 			h(
 				"a.link",
-				{ href: route_text("contacts", c.customer_number) },
-				c.customer_name || c.customer_number,
+				{ href: route_text("contacts", number) },
+				c.customer.name || number,
 			),
 		body: h(
 			"div.cols",
 			null,
 			h(
-				"section.card.list",
+				"section.card",
+				{ "aria-label": "Timeline" },
+				h("header", null, h("h2", null, "Timeline")),
+				h(
+					"ol.thread",
+					null,
+					c.timeline.filter(e => ENTRY[e.type]).map(entry),
+				),
+			),
+			h(
+				"section.card",
 				{ "aria-label": "Conversations" },
 				h(
 					"header",
 					null,
 					h("h2", null, "Conversations"),
-					h("span.sub", null, String(rows.length)),
+					h("span.sub", null, String(c.conversations.length)),
 				),
-				rows.length ? lines(rows) : empty("None yet."),
-			),
-			h(
-				"section.card",
-				{ "aria-label": "Timeline" },
-				h("header", null, h("h2", null, "Timeline")),
-				entries(a.timeline || []),
+				case_lines(c.conversations),
 			),
 		),
 	};

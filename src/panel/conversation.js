@@ -52,29 +52,15 @@ const page = {
 
 /* ---- data ------------------------------------------------------------------------------------- */
 
-/* Rows of the ledger as one object; what the server nests is flattened the same way as what it lists. */
-export function conversation_data(raw) {
-	const c = raw.conversation || raw,
-		segments = raw.segments || [];
+/* The server's answer, with times as numbers. */
+export function conversation_data(c) {
 	return {
 		...c,
-		id: c.id,
 		started: time_ms(c.started_at),
 		ended: time_ms(c.ended_at),
-		customer: customer_name({ name: c.customer_name, number: c.customer_number }),
-		segments: segments.map(s => ({
-			...s,
-			intervals:
-				s.intervals ||
-				(raw.intervals || []).filter(i => i.segment_id === s.id),
-		})),
-		transfers: [...(raw.transfers || [])].sort(
-			(a, b) => time_ms(a.asked_at) - time_ms(b.asked_at),
-		),
-		timeline: raw.timeline || [],
-		notes: raw.notes || [],
-		recordings: raw.recordings || [],
-		case: raw.case || null,
+		customer: customer_name(c.customer),
+		contact: c.customer?.number || "",
+		named: !!c.customer?.name,
 	};
 }
 
@@ -182,7 +168,7 @@ function move(m) {
 		x = `${m.x.toFixed(3)}%`,
 		bad = m.bad ? "bad" : null;
 	const t = m.t,
-		to = name_of(t.target, t.target_kind) || t.number;
+		to = name_of(t.target.name, t.target.kind) || t.target.number;
 	const text = transfer_line(line_of(t));
 	const down = m.to > m.from ? 1 : -1;
 	return [
@@ -429,13 +415,13 @@ function sums(c, layout) {
 /* ---- the thread ------------------------------------------------------------------------------- */
 
 function line_of(t) {
+	const from = page.data.segments.find(s => s.id === t.from_segment);
 	return {
 		kind: t.kind,
-		via: t.asked_via,
-		asker: first(name_of(t.asker)),
-		from: first(name_of(page.data.segments.find(s => s.id === t.from_segment_id)?.who)),
-		to: name_of(t.target, t.target_kind) || t.number,
-		to_kind: t.target_kind,
+		via: t.via,
+		asker: name_of(t.asker),
+		from: first(name_of(from?.who)),
+		to: name_of(t.target.name, t.target.kind) || t.target.number,
 		outcome: t.outcome,
 		cause: t.cause,
 	};
@@ -571,47 +557,48 @@ function thread_card(c) {
 
 /* ---- beside it -------------------------------------------------------------------------------- */
 
-function recordings(c, layout) {
-	if (!c.recordings.length) return null;
+function recording(c, layout, r, i) {
+	const from = time_ms(r.started_at),
+		to = time_ms(r.ended_at),
+		at = (from - c.started) / 1000;
 	return h(
-		"section.card",
-		{ "aria-label": "Recording" },
-		h("header", null, h("h2", null, "Recording")),
+		"div",
+		{ key: r.id },
 		h(
-			"div.in",
+			"p.sub",
 			null,
-			c.recordings.map((r, i) => {
-				const at = (time_ms(r.started_at) - c.started) / 1000;
-				return h(
-					"div",
-					{ key: r.id || i },
-					h(
-						"p.sub",
-						null,
-						`${at_second(time_ms(r.started_at))}${r.duration_ms ? `, ${span(r.duration_ms)}` : ""}`,
-					),
-					h("audio", {
-						controls: true,
-						preload: "none",
-						"data-at": at,
-						"aria-label": `Recording ${i + 1}`,
-						src: r.url || api_url(`recordings/${r.id}`),
-						ontimeupdate: e => {
-							page.cursor = Math.min(
-								100,
-								(100 *
-									(at +
-										e.target
-											.currentTime) *
-									1000) /
-									layout.whole,
-							);
-							app.draw();
-						},
-					}),
-				);
-			}),
+			`${at_second(from)}${to ? `, ${span(to - from)}` : ", still running"}`,
 		),
+		h("audio", {
+			controls: true,
+			preload: "none",
+			"data-at": at,
+			"aria-label": `Recording ${i + 1}`,
+			src: api_url(`recordings/${r.id}`),
+			ontimeupdate: e => {
+				page.cursor = Math.min(
+					100,
+					(100000 * (at + e.target.currentTime)) / layout.whole,
+				);
+				app.draw();
+			},
+		}),
+	);
+}
+
+function recordings(c, layout) {
+	return (
+		c.recorded.length > 0 &&
+		h(
+			"section.card",
+			{ "aria-label": "Recording" },
+			h("header", null, h("h2", null, "Recording")),
+			h(
+				"div.in",
+				null,
+				c.recorded.map((r, i) => recording(c, layout, r, i)),
+			),
+		)
 	);
 }
 
@@ -619,21 +606,45 @@ async function keep_note(c) {
 	const text = page.note.trim();
 	if (!text) return;
 	try {
-		await api_once(`conversations/${c.id}/notes`, { text });
+		await api_once(`calls/${c.call}/note`, { text });
 		page.note = page.note_error = "";
 		announce("Note kept.");
-		load(c.id);
+		setTimeout(load, 700, c.id); // on record some tenths of a second later
 	} catch (e) {
 		page.note_error = error_sentence(e);
 	}
 	app.draw();
 }
 
+function note_form(c) {
+	const submit = e => {
+		e.preventDefault();
+		keep_note(c);
+	};
+	return h(
+		"form.stack",
+		{ onsubmit: submit },
+		h(
+			"label",
+			null,
+			h("span.sr", null, "New note"),
+			h("textarea", {
+				rows: 2,
+				maxlength: 2000,
+				placeholder: "Add a note",
+				value: page.note,
+				oninput: e => {
+					page.note = e.target.value;
+				},
+			}),
+		),
+		page.note_error && h("p.notice.bad", { role: "alert" }, page.note_error),
+		h("button.btn", { type: "submit" }, "Keep note"),
+	);
+}
+
 function notes(c) {
-	const words = c.timeline
-		.filter(t => t.type === "note")
-		.map(t => ({ at: t.at, author: t.actor, text: t.data?.text || t.data?.note }));
-	const all = c.notes.length ? c.notes : words;
+	const live = !c.ended && app.store.calls.has(c.call);
 	return h(
 		"section.card",
 		{ "aria-label": "Notes" },
@@ -641,77 +652,42 @@ function notes(c) {
 		h(
 			"div.in",
 			null,
-			all.length
-				? all.map((n, i) =>
-						h(
-							"div.note",
-							{ key: i },
-							h(
-								"p.sub",
-								null,
-								h(
-									"b",
-									null,
-									name_of(
-										n.author ||
-											n.user_name ||
-											n.actor,
-									),
-								),
-								` ${at_second(time_ms(n.at || n.created_at))}`,
-							),
-							n.text || n.body,
-						),
-					)
-				: h("p.sub", null, "No notes yet."),
-			h(
-				"form.stack",
-				{
-					onsubmit: e => {
-						e.preventDefault();
-						keep_note(c);
-					},
-				},
+			c.remarks.map(n =>
 				h(
-					"label",
-					null,
-					h("span.sr", null, "New note"),
-					h("textarea", {
-						rows: 2,
-						maxlength: 2000,
-						placeholder: "Add a note",
-						value: page.note,
-						oninput: e => {
-							page.note = e.target.value;
-						},
-					}),
+					"div.note",
+					{ key: n.id },
+					h(
+						"p.sub",
+						null,
+						h("b", null, name_of(n.author)),
+						` ${at_second(time_ms(n.at))}`,
+					),
+					n.text,
 				),
-				page.note_error &&
-					h("p.notice.bad", { role: "alert" }, page.note_error),
-				h("button.btn", { type: "submit" }, "Keep note"),
 			),
+			!c.remarks.length && h("p.sub", null, "No notes."),
+			live && note_form(c),
 		),
 	);
 }
 
 function case_card(c) {
-	const key = c.case?.key || c.case?.case_key || c.case_key,
-		id = c.case?.id || c.case_id;
+	const k = c.case;
 	return (
-		id &&
+		k &&
 		h(
 			"section.card",
 			{ "aria-label": "Case" },
 			h(
 				"header",
 				null,
-				h("h2", null, key ? `Case ${key}` : "Case"),
-				(c.case?.owner || c.case_owner) &&
+				h("h2", null, k.key ? `Case ${k.key}` : "Case"),
+				k.owner &&
 					h(
 						"span.pill.t-plain",
 						null,
 						icon("person"),
-						name_of(c.case?.owner || c.case_owner),
+						name_of(k.owner),
 					),
 			),
 			h(
@@ -722,19 +698,14 @@ function case_card(c) {
 					null,
 					h(
 						"a.link",
-						{ href: route_text("cases", key || id) },
+						{ href: route_text("cases", k.key || k.id) },
 						"Everything of this case",
 					),
-					c.customer_number && [
+					c.contact && [
 						" · ",
 						h(
 							"a.link",
-							{
-								href: route_text(
-									"contacts",
-									c.customer_number,
-								),
-							},
+							{ href: route_text("contacts", c.contact) },
 							"All of this customer",
 						),
 					],
@@ -745,13 +716,11 @@ function case_card(c) {
 }
 
 export function outcome_of(c) {
-	return !c.ended && !c.ended_at
-		? OUTCOMES.live
-		: c.transferred || c.n_blind + c.n_consult + c.n_semi > 0
-			? OUTCOMES.transferred
-			: c.n_failed > 0 && c.outcome === "answered"
-				? OUTCOMES.came_back
-				: OUTCOMES[c.outcome] || OUTCOMES.answered;
+	if (!c.ended) return OUTCOMES.live;
+	if (c.transferred) return OUTCOMES.transferred;
+	return c.failed_transfers && c.outcome === "answered"
+		? OUTCOMES.came_back
+		: OUTCOMES[c.outcome] || OUTCOMES.answered;
 }
 
 export function conversation_view(id) {
@@ -797,7 +766,7 @@ export function conversation_view(id) {
 			h(
 				"span.sub.num",
 				null,
-				`${c.customer_name ? `${c.customer_number || ""} · ` : ""}${moment(c.started, time_now())}`,
+				`${c.named ? `${c.contact} · ` : ""}${moment(c.started, time_now())}`,
 			),
 		],
 		extra: h(

@@ -4,8 +4,8 @@ import { app, face, since, empty } from "./ui.js";
 import { AGENT_STATES } from "./words.js";
 import { call_view } from "./model.js";
 import { name_of } from "./names.js";
-import { api_get } from "./api.js";
-import { span, time_ms, time_now, at_minute } from "./time.js";
+import { api_get, api_query } from "./api.js";
+import { span, time_ms, time_now } from "./time.js";
 import { call_card } from "./call.js";
 import { set_state, state_choice, agent_dot } from "./queues.js";
 
@@ -23,12 +23,9 @@ async function load_today() {
 		const from = new Date(time_now() || Date.now());
 		from.setHours(0, 0, 0, 0);
 		const a = await api_get(
-			`reports/agents?agent=${encodeURIComponent(app.me.user)}&from=${encodeURIComponent(from.toISOString())}`,
+			`reports/agents${api_query({ agent: app.me.user, from: from.toISOString() })}`,
 		);
-		today.row =
-			(a.items || a.rows || []).find(
-				r => (r.user_name || r.agent) === app.me.user,
-			) || null;
+		today.row = a.agents.find(r => r.user_name === app.me.user) || null;
 	} catch {
 		return; // figures of the day are not worth an alarm
 	}
@@ -62,7 +59,13 @@ export function desk_view() {
 				"div.stack",
 				null,
 				calls.length
-					? calls.map(v => h("div", { key: v.id }, call_card(v)))
+					? calls.map(v =>
+							h(
+								"div",
+								{ key: v.id },
+								call_card(v, "own"),
+							),
+						)
 					: h(
 							"div.card",
 							{ key: "none" },
@@ -86,7 +89,7 @@ export function desk_view() {
 					h(
 						"div.in",
 						null,
-						a
+						a?.intent
 							? state_choice(a, async (state, reason) => {
 									problem = await set_state(
 										app.me.user,
@@ -100,12 +103,12 @@ export function desk_view() {
 									null,
 									"You are in no queue: you get the calls that are sent to you.",
 								),
-						a?.set_by &&
-							a.set_by !== app.me.user &&
+						a?.intent_by &&
+							a.intent_by !== app.me.user &&
 							h(
 								"p.sub",
 								null,
-								`Set by ${name_of(a.set_by)}${a.set_at ? ` at ${at_minute(time_ms(a.set_at))}` : ""}.`,
+								`Set by ${name_of(a.intent_by)}.`,
 							),
 						problem &&
 							h(

@@ -220,7 +220,7 @@ function verb_button(w, verb, word, sign) {
 function another(w) {
 	const raw = app.store.calls.get(w.v.id),
 		now = raw && call_view(raw);
-	if (!raw || why_not(now, w.done ? "transfer" : "retry")) return null;
+	if (!raw || why_not(now, w.done ? "transfer" : "cancel")) return null;
 	return h(
 		"button.btn",
 		{
@@ -250,12 +250,9 @@ function buttons(w) {
 }
 
 function running(id, w) {
-	const { v, t } = w,
-		owner = first(t.owner),
-		target = first(t.target);
+	const { v, t } = w;
 	const by = t.asker === app.me?.user ? "you" : name_of(t.asker) || "a phone";
-	const chain = t.fallback.map(f => f.name || f.kind || f).join(", then "),
-		call_id = v.sip_call_id || v.id;
+	const call_id = v.id;
 	return h(
 		"section.card.follow",
 		{
@@ -280,16 +277,6 @@ function running(id, w) {
 		h("div.stage", null, dial(t), h("p.say", null, stage_sentence(facts(w)))),
 		parties(v, t),
 		buttons(w),
-		chain &&
-			h(
-				"div.ids",
-				null,
-				h(
-					"span",
-					null,
-					`If ${target} does not answer, ${owner} keeps the call. If ${owner} has gone: ${chain}.`,
-				),
-			),
 		h(
 			"div.ids",
 			null,
@@ -314,7 +301,7 @@ const TONES = { ok: ["t-talk", "ok"], bad: ["t-bad", "warn"], plain: ["t-plain",
 function finished(id, w) {
 	const o = w.done,
 		[tone, sign] = TONES[o.tone],
-		call_id = w.v.sip_call_id || w.v.id;
+		call_id = w.v.id;
 	return h(
 		"section.card.over-card.follow",
 		{ key: id, "aria-label": "Transfer ended" },

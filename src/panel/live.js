@@ -304,7 +304,7 @@ export function with_lines(v) {
 				: v.with,
 			v.queue?.estimate_ms > 0
 				? `agent in about ${span(v.queue.estimate_ms)}`
-				: "no agent is free",
+				: "waiting for an agent",
 		];
 	if (v.state === "consulting") return [v.with, t ? `asks ${t.target}` : "asks somebody"];
 	if (t && t.ring_until)
@@ -391,7 +391,11 @@ function row(v, i, current, second) {
 			h(
 				"td.so",
 				{ role: "cell" },
-				ribbon(v.bars, v.started, v.ended || time_now()),
+				ribbon(
+					v.bars(v.ended || time_now()),
+					v.started,
+					v.ended || time_now(),
+				),
 			),
 			h("td.len.r.dur", { role: "cell" }, duration(v)),
 			h("td.act", { role: "cell" }, actions(v, { wide: true, tab })),

@@ -5,7 +5,8 @@
 import { h } from "./dom.js";
 import { app, icon, pill, lasted, ribbon, empty, bones, refine, route_text, go } from "./ui.js";
 import { OUTCOMES, error_sentence, tried, first } from "./words.js";
-import { customer_name } from "./model.js";
+import { customer_name, heard } from "./model.js";
+import { segment } from "./score.js";
 import { name_of } from "./names.js";
 import { at_minute, day, time_ms, time_now, span } from "./time.js";
 import { outcome_of } from "./conversation.js";
@@ -16,7 +17,7 @@ const PERIODS = [
 	["today", "Today"],
 	["week", "Last 7 days"],
 	["month", "Last 30 days"],
-	["", "All"],
+	["", "All time"],
 ];
 const DAYS = { today: 0, week: 6, month: 29 };
 const WORDS = [
@@ -51,8 +52,7 @@ export function filters(q, now) {
 		from: from ? from.toISOString() : "",
 		queue: q.queue,
 		agent: q.agent,
-		number: /^\+?[\d*# ]{3,}$/.test(q.q || "") ? q.q.replace(/ /g, "") : "",
-		q: q.q && !/^\+?[\d*# ]{3,}$/.test(q.q) ? q.q : "",
+		number: /^[+\d*# ]+$/.test(q.q || "") ? q.q.replace(/ /g, "") : q.q,
 		outcome: q.outcome,
 		case: q.case,
 	};
@@ -67,9 +67,9 @@ async function load(reset) {
 			`conversations${api_query({ ...filters(app.route.query, time_now()), limit: PAGE, cursor: reset ? "" : list.cursor })}`,
 		);
 		if (key !== list.key) return;
-		const items = (a.items || a.conversations || []).map(log_row);
+		const items = a.conversations.map(log_row);
 		list.rows = reset ? items : [...list.rows, ...items];
-		list.cursor = a.next || a.next_cursor || "";
+		list.cursor = a.next || "";
 		list.more = !!list.cursor;
 		list.error = "";
 		if (reset) list.fresh = 0;
@@ -82,54 +82,26 @@ async function load(reset) {
 
 /* A conversation as a line of the log. */
 export function log_row(c) {
-	const thread = c.thread || c.segments || [];
 	const started = time_ms(c.started_at),
 		ended = time_ms(c.ended_at);
+	const visits = (c.segments || []).map(s => segment(s, ended ?? time_now(), name_of));
 	return {
 		...c,
-		id: c.conversation_id || c.id,
 		started,
 		ended,
-		customer: customer_name({ name: c.customer_name, number: c.customer_number }),
-		thread,
-		bars:
-			c.bars?.map(b => ({
-				state: b.state,
-				from: time_ms(b.from ?? b.started_at),
-				to: time_ms(b.to ?? b.ended_at),
-			})) || bars_of(thread, ended),
+		customer: customer_name(c.customer),
+		contact: c.customer?.name ? c.customer.number : "",
+		segments: c.segments || [],
+		bars: heard(visits, started, ended ?? time_now()),
+		moved: visits.filter(v => v.transfer_in && v.answered).map(v => v.answered),
 	};
-}
-
-/* Without intervals: when each visit rang, waited and was connected. */
-function bars_of(thread, end) {
-	return thread
-		.flatMap(s => {
-			const a = time_ms(s.offered_at),
-				b = time_ms(s.answered_at),
-				z = time_ms(s.ended_at) ?? end;
-			const first_bar = {
-				state:
-					s.kind === "queue"
-						? "queued"
-						: s.kind === "ivr"
-							? "menu"
-							: "ringing",
-				from: a,
-				to: b ?? z,
-			};
-			return b && s.kind !== "queue"
-				? [first_bar, { state: "talking", from: b, to: z }]
-				: [first_bar];
-		})
-		.filter(x => x.to > x.from);
 }
 
 /* Who had the customer, in order; and the tries that failed. */
 export function path_of(row) {
 	const steps = [],
 		tries = [];
-	for (const s of row.thread) {
+	for (const s of row.segments) {
 		const name = first(name_of(s.who, s.kind)) || s.number || "?";
 		if (s.answered_at || s.kind === "queue" || s.kind === "ivr")
 			s.kind !== "consult" && steps.at(-1) !== name && steps.push(name);
@@ -170,7 +142,7 @@ function filter_bar(q) {
 			h("input", {
 				type: "search",
 				id: "search",
-				placeholder: "Name, number, agent, case or call id",
+				placeholder: "Name or number of the customer",
 				value: q.q || "",
 				oninput: e => {
 					clearTimeout(typing);
@@ -208,14 +180,14 @@ function flags(r) {
 	return h(
 		"td.flg",
 		{ role: "cell" },
-		r.n_notes > 0 &&
+		r.notes > 0 &&
 			h(
 				"span",
 				{ title: "Has notes" },
 				icon("note"),
 				h("span.sr", null, "has notes"),
 			),
-		(r.recorded || r.n_recordings > 0) &&
+		r.recordings > 0 &&
 			h(
 				"span",
 				{ title: "Recorded" },
@@ -226,6 +198,11 @@ function flags(r) {
 }
 
 const drawn = new WeakMap();
+
+/* So far, of one that goes on. */
+function talked(r) {
+	return r.bars.filter(b => b.state === "talking").reduce((n, b) => n + b.to - b.from, 0);
+}
 
 /* One line of a log; `slim` leaves out who the customer is. */
 export function log_line(r, slim) {
@@ -270,11 +247,7 @@ export function log_line(r, slim) {
 						),
 					),
 				),
-				h(
-					"div.sub.clip.num",
-					null,
-					r.customer_name ? r.customer_number : "no contact yet",
-				),
+				h("div.sub.clip.num", null, r.contact || "no contact yet"),
 			),
 		h(
 			"td.pth",
@@ -314,12 +287,8 @@ export function log_line(r, slim) {
 			),
 			tries.slice(-1).map(t => h("div.tried", null, icon("back"), t)),
 		),
-		h(
-			"td.so",
-			{ role: "cell" },
-			ribbon(r.bars, r.started, end, (r.transfer_marks || []).map(time_ms)),
-		),
-		h("td.tlk.r", { role: "cell" }, lasted(r.talk_ms || 0)),
+		h("td.so", { role: "cell" }, ribbon(r.bars, r.started, end, r.moved)),
+		h("td.tlk.r", { role: "cell" }, lasted(r.ended ? r.talk_ms || 0 : talked(r))),
 		h(
 			"td.len.r",
 			{ role: "cell" },

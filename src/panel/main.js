@@ -8,6 +8,7 @@ import {
 	icon,
 	face,
 	bones,
+	since,
 	route_parse,
 	route_text,
 	go,
@@ -18,7 +19,7 @@ import {
 } from "./ui.js";
 import { store_new, store_snapshot, store_change } from "./store.js";
 import { stream_open } from "./stream.js";
-import { time_set, time_ms, at_second, span, time_now } from "./time.js";
+import { time_set, time_ms, at_second } from "./time.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, widget } from "./live.js";
 import { cards_changed, cards } from "./follow.js";
@@ -181,9 +182,17 @@ function departments() {
 						? h(
 								"span.num.late",
 								null,
-								`${q.waiting} waiting, ${span(q.oldest ? time_now() - time_ms(q.oldest) : 0)}`,
+								`${q.waiting} waiting, `,
+								since(
+									time_ms(q.longest_since),
+									true,
+								),
 							)
-						: h("span.num", null, `${q.free ?? 0} free`),
+						: h(
+								"span.num",
+								null,
+								`${q.agents?.free ?? 0} free`,
+							),
 				),
 			),
 		)

@@ -21,65 +21,57 @@ function party_name(p) {
 	return p ? p.name || p.user || p.number || "" : "";
 }
 
-/* When each visit rang, waited and was connected; its intervals where the server tells them. */
-export function visits(segments, end) {
-	return (segments || [])
-		.flatMap(s => {
-			const from = time_ms(s.offered_at),
-				to = time_ms(s.ended_at) ?? end,
-				answered = time_ms(s.answered_at);
-			if (s.intervals?.length) {
-				const list = s.intervals.map(i => ({
-					state: i.state,
-					from: time_ms(i.from),
-					to: time_ms(i.to) ?? to,
-				}));
-				return s.ended_at || list.at(-1).to >= to
-					? list
-					: [
-							...list,
-							{
-								state: s.state || "talking",
-								from: list.at(-1).to,
-								to,
-							},
-						];
-			}
-			const waits = {
-				state:
-					s.kind === "queue"
-						? "queued"
-						: s.kind === "ivr"
-							? "menu"
-							: "ringing",
-				from,
-				to: answered ?? to,
-			};
-			return answered && s.kind !== "queue" && s.kind !== "ivr"
-				? [waits, { state: s.state || "talking", from: answered, to }]
-				: [{ ...waits, to }];
-		})
-		.filter(b => b.to === null || b.to > b.from);
+/* What the customer hears while a party is in that state, most telling first. */
+const HEARD = [
+	["talking", "talking"],
+	["conference", "talking"],
+	["held", "held"],
+	["holding", "holding"],
+	["consulting", "holding"],
+	["queued", "queued"],
+	["menu", "menu"],
+	["ringing", "ringing"],
+	["limbo", "limbo"],
+];
+
+/* What the customer heard, as bars that follow each other. */
+export function heard(segments, from, to) {
+	const cuts = new Set([from, to]);
+	for (const s of segments)
+		for (const b of s.bars) cuts.add(Math.max(from, b.from)).add(Math.min(to, b.to));
+	const times = [...cuts].filter(t => t >= from && t <= to).sort((a, b) => a - b);
+	const out = [];
+	for (let i = 0; i + 1 < times.length; i++) {
+		const now = new Set();
+		for (const s of segments)
+			for (const b of s.bars)
+				if (b.from <= times[i] && b.to >= times[i + 1])
+					now.add(s.kind === "queue" ? "queued" : b.state);
+		const state = HEARD.find(([k]) => now.has(k))?.[1] || "limbo";
+		const last = out.at(-1);
+		if (last?.state === state) last.to = times[i + 1];
+		else out.push({ state, from: times[i], to: times[i + 1] });
+	}
+	return out;
+}
+
+/* What the customer of a live call heard until `now`. */
+function so_far(list, from, now) {
+	const bars = (list || []).map(i => ({
+		state: i.state,
+		from: time_ms(i.from),
+		to: time_ms(i.to) ?? now,
+	}));
+	return heard([{ bars }], from, now);
 }
 
 /* Where a transfer stands, in the words of words.js. */
 function stage(t, raw, owner) {
-	const consulting =
-		t.kind === "consult" &&
-		(raw.interval === "consulting" || raw.state === "consulting");
-	return consulting
-		? "consulting"
-		: t.stage === "answered" && t.target?.kind !== "queue"
-			? t.kind === "consult"
-				? "swapped"
-				: "joining"
-			: t.target?.kind === "queue" && raw.queue
-				? "queued"
-				: raw.table_state === "RESUME"
-					? "resuming"
-					: t.asker === null && owner
-						? "recall"
-						: t.stage;
+	if (t.kind === "consult" && t.stage === "answered")
+		return raw.interval === "consulting" ? "consulting" : "swapped";
+	if (t.target?.kind === "queue" && raw.queue) return "queued";
+	if (raw.table_state === "RESUME") return "resuming";
+	return t.stage === "answered" && owner ? "joining" : t.stage;
 }
 
 /* A transfer as it is shown; `raw` is its call, null once that has gone. */
@@ -100,15 +92,13 @@ export function transfer_view(t, raw) {
 		owner_left: !!raw && !owner,
 		asked: time_ms(t.asked_at),
 		ring_from: time_ms(t.ringing_at) ?? time_ms(t.asked_at),
-		ring_until: time_ms(t.ring_until),
+		ring_until: t.outcome ? null : time_ms(raw?.deadline),
 		position: raw?.queue?.position,
 		estimate: raw?.queue?.estimate_ms > 0 ? raw.queue.estimate_ms : 0,
 		outcome: t.outcome || "",
 		cause: t.cause,
 		sip: t.sip_status || 0,
-		fallback: t.fallback || [],
 		ended: time_ms(t.ended_at),
-		word: t.note || "",
 		rang: t.ringing_at && t.ended_at ? time_ms(t.ended_at) - time_ms(t.ringing_at) : 0,
 		next: t.next,
 	};
@@ -133,7 +123,7 @@ export function call_view(raw) {
 		with_id: raw.with?.user || "",
 		department: name_of(raw.department, "queue") || "",
 		queue: raw.queue && { ...raw.queue, title: name_of(raw.queue.name, "queue") },
-		bars: visits(raw.segments, null),
+		bars: now => so_far(raw.so_far, v.started, now),
 		can: raw.can || {},
 		case_key: raw.case || "",
 		recovered: !!raw.recovered,
@@ -151,13 +141,7 @@ export function call_view(raw) {
 	return v;
 }
 
-const PERMISSION = {
-	hangup: "hangup",
-	hold: "control",
-	unhold: "control",
-	note: "control",
-	record: "control",
-};
+const PERMISSION = { hangup: "hangup", hold: "control", unhold: "control" };
 let permissions = null; // of who is signed in; null: all
 
 export function model_permissions(list) {

@@ -31,9 +31,7 @@ export function pop_changed(before) {
 		const v = call_view(raw),
 			old = before.calls.get(v.id);
 		if (raw !== old && rings_for_me(v) && !(old && rings_for_me(call_view(old))))
-			announce(
-				`${v.customer} rings.${v.transfer?.word ? ` ${v.transfer.word}` : ""}`,
-			);
+			announce(`${v.customer} rings.`);
 	}
 }
 
@@ -41,12 +39,19 @@ async function look_up(number) {
 	if (!number || last.number === number) return;
 	last = { number, row: null };
 	try {
-		const a = await api_get(`conversations${api_query({ number, limit: 1 })}`);
-		last.row = (a.items || a.conversations || [])[0] || null;
+		const a = await api_get(`conversations${api_query({ contact: number, limit: 1 })}`);
+		last.row = a.conversations[0] || null;
 	} catch {
 		return; // the pop says what the call itself says
 	}
 	app.draw();
+}
+
+function talked_with(row) {
+	const names = row.segments
+		.filter(s => s.answered_at && s.who && s.kind !== "queue")
+		.map(s => first(name_of(s.who)));
+	return [...new Set(names)].join(", ") || "nobody answered";
 }
 
 /* Shown on every page while my phone rings. */
@@ -57,7 +62,8 @@ export function pop() {
 		.find(x => rings_for_me(x) && !shut.has(x.id));
 	if (!v) return null;
 	const t = v.transfer && !v.transfer.outcome ? v.transfer : null,
-		number = v.number || v.customer;
+		number = v.number || v.customer,
+		word = app.store.notes.get(v.id)?.text;
 	look_up(number);
 	return h(
 		"section.card.pop",
@@ -90,7 +96,7 @@ export function pop() {
 						"p",
 						null,
 						`${name_of(t.asker) || t.owner || "Somebody"} sends it to you.`,
-						t.word && h("b", null, ` “${t.word}”`),
+						word && h("b", null, ` “${word}”`),
 					)
 				: h(
 						"p",
@@ -117,14 +123,14 @@ export function pop() {
 				h(
 					"p.sub",
 					null,
-					`Last contact ${new Date(time_ms(last.row.started_at)).toLocaleDateString("en-GB")}, ${(last.row.agents || []).map(a => first(name_of(a))).join(", ") || "nobody answered"}. `,
+					`Last contact ${new Date(time_ms(last.row.started_at)).toLocaleDateString("en-GB")}, ${talked_with(last.row)}. `,
 					h(
 						"a.link",
 						{ href: route_text("contacts", number) },
 						"All of this customer",
 					),
 				),
-			ribbon(v.bars, v.started, time_now()),
+			ribbon(v.bars(time_now()), v.started, time_now()),
 			h(
 				"p.sub",
 				null,

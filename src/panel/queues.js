@@ -4,9 +4,9 @@
 import { h, patch } from "./dom.js";
 import { app, icon, face, pill, since, empty, bones, announce, alarm, route_text } from "./ui.js";
 import { AGENT_STATES, error_sentence, first, nth } from "./words.js";
-import { call_view } from "./model.js";
+import { call_view, why_not } from "./model.js";
 import { name_of } from "./names.js";
-import { api, api_get } from "./api.js";
+import { api, api_get, api_query } from "./api.js";
 import { span, time_ms, time_now } from "./time.js";
 import { open_transfer } from "./live.js";
 
@@ -23,23 +23,13 @@ async function load_report() {
 	try {
 		const from = new Date(time_now() || Date.now());
 		from.setHours(0, 0, 0, 0);
-		const a = await api_get(
-			`reports/queues?from=${encodeURIComponent(from.toISOString())}`,
-		);
+		const a = await api_get(`reports/queues${api_query({ from: from.toISOString() })}`);
 		report.day = new Map();
-		for (const r of a.items || a.rows || []) {
-			const at = time_ms(r.hour || r.at);
+		for (const r of a.queues)
 			report.day.set(r.queue, [
 				...(report.day.get(r.queue) || []),
-				{
-					at,
-					answered: r.answered || 0,
-					left: r.abandoned || 0,
-					in_time: r.answered_in_time || 0,
-					offered: r.offered || 0,
-				},
+				{ at: time_ms(r.hour), answered: r.answered, left: r.abandoned },
 			]);
-		}
 	} catch {
 		return; // the page lives without it; the next minute tries again
 	}
@@ -103,42 +93,19 @@ function chart(name, most) {
 
 const shown = q => q.name || q.queue || q.user;
 
-function service(q) {
-	const list = report.day.get(q.queue) || [],
-		offered = list.reduce((n, r) => n + r.offered, 0);
-	return q.offered
-		? q.in_time / q.offered
-		: offered
-			? list.reduce((n, r) => n + r.in_time, 0) / offered
-			: null;
-}
-
+/* Against its goal: nobody waits longer than service_ms. */
 function judge(q) {
-	const wait = q.oldest ? time_now() - time_ms(q.oldest) : 0,
-		goal = q.goal_ms ?? 60000,
-		level = service(q),
-		want = (q.goal_percent ?? 80) / 100;
-	if (q.closed)
-		return {
-			wait,
-			goal,
-			level,
-			want,
-			behind: false,
-			word: q.opens ? `Opens ${q.opens}` : "Closed",
-			tone: "plain",
-			sign: "away",
-		};
-	const behind = wait > goal || (level !== null && level < want);
+	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0;
+	const level = q.entered ? q.in_time / q.entered : null,
+		behind = q.service_ms > 0 && wait > q.service_ms;
 	return {
 		wait,
-		goal,
+		goal: q.service_ms,
 		level,
-		want,
 		behind,
-		word: behind ? "Behind" : "On goal",
-		tone: behind ? "bad" : "talk",
-		sign: behind ? "warn" : "ok",
+		state: behind
+			? { tone: "bad", sign: "warn", word: "Behind" }
+			: { tone: "talk", sign: "ok", word: "On goal" },
 	};
 }
 
@@ -154,14 +121,7 @@ function meter(j) {
 					: `${Math.round(100 * part)} per cent in time`,
 		},
 		h("rect.track", { y: 3, width: "100%", height: 6, rx: 3 }),
-		h("rect", {
-			class: j.behind && part < j.want ? "bad-m" : "bar-talk",
-			y: 3,
-			width: `${100 * part}%`,
-			height: 6,
-			rx: 3,
-		}),
-		h("rect.mark", { x: `${100 * j.want}%`, width: 2, height: 12 }),
+		h("rect.bar-talk", { y: 3, width: `${100 * part}%`, height: 6, rx: 3 }),
 	);
 }
 
@@ -184,7 +144,7 @@ function waiting_list(q) {
 				),
 				h("b.clip.grow", null, v.customer),
 				since(v.since),
-				!v.can.transfer &&
+				!why_not(v, "transfer") &&
 					h(
 						"button.btn",
 						{
@@ -201,8 +161,16 @@ function waiting_list(q) {
 	);
 }
 
+const COUNTS = [
+	["free", a => a.free],
+	["on calls", a => a.talking + a.ringing],
+	["notes", a => a.wrapup],
+	["away", a => a.away],
+];
+
 function queue_card(q, most, open) {
-	const j = judge(q);
+	const j = judge(q),
+		goal = j.goal > 0 && `, goal ${span(j.goal)}`;
 	return h(
 		"section.card.queue",
 		{ key: q.queue, "aria-label": shown(q) },
@@ -221,12 +189,12 @@ function queue_card(q, most, open) {
 					shown(q),
 				),
 			),
-			pill({ tone: j.tone, sign: j.sign, word: j.word }),
+			pill(j.state),
 		),
 		h(
 			"div.big",
 			null,
-			h("b", null, String(q.waiting || 0)),
+			h("b", null, String(q.waiting)),
 			h(
 				"div",
 				null,
@@ -234,26 +202,28 @@ function queue_card(q, most, open) {
 				h(
 					"div.sub",
 					null,
-					q.waiting
+					q.longest_since
 						? [
 								h(
 									"span",
 									{
-										class:
-											j.wait >
-											j.goal
-												? "c-bad"
-												: null,
+										class: j.behind
+											? "c-bad"
+											: null,
 									},
 									"longest ",
 									since(
-										time_ms(q.oldest),
+										time_ms(
+											q.longest_since,
+										),
 										true,
 									),
 								),
-								`, goal ${span(j.goal)}`,
+								goal,
 							]
-						: `goal ${span(j.goal)}`,
+						: j.goal > 0
+							? `goal ${span(j.goal)}`
+							: "nobody",
 				),
 			),
 		),
@@ -263,18 +233,19 @@ function queue_card(q, most, open) {
 			h(
 				"div.goal",
 				null,
-				h("span", null, `Answered in ${span(j.goal)}`),
 				h(
-					"span.num",
+					"span",
 					null,
-					h(
-						"b",
-						null,
-						j.level === null
-							? "no calls yet"
-							: `${Math.round(100 * j.level)} %`,
-					),
-					`, goal ${Math.round(100 * j.want)} %`,
+					j.goal > 0
+						? `Answered in ${span(j.goal)}`
+						: "Answered in time",
+				),
+				h(
+					"b.num",
+					null,
+					j.level === null
+						? "no calls yet"
+						: `${Math.round(100 * j.level)} %`,
 				),
 			),
 			meter(j),
@@ -282,13 +253,13 @@ function queue_card(q, most, open) {
 		h(
 			"div.four",
 			null,
-			[
-				["free", "free"],
-				["busy", "on calls"],
-				["wrapup", "notes"],
-				["away", "away"],
-			].map(([k, word]) =>
-				h("div", null, h("b.num", null, String(q[k] ?? 0)), word),
+			COUNTS.map(([word, n]) =>
+				h(
+					"div",
+					{ key: word },
+					h("b.num", null, String(n(q.agents))),
+					word,
+				),
 			),
 		),
 		chart(q.queue, most),
@@ -327,14 +298,10 @@ export function agent_line(a) {
 				: v.customer;
 	}
 	const s = AGENT_STATES[a.state];
-	return a.state === "away" && a.reason
-		? `away: ${a.reason}`
-		: a.state === "wrapup" && a.until
-			? "finishing notes"
-			: group_of(a) === "free"
-				? (a.queues || []).map(q => name_of(q, "queue")).join(", ") ||
-					"free"
-				: (s?.word || a.state || "").toLowerCase();
+	if (a.state === "away" && a.reason) return `away: ${a.reason}`;
+	if (group_of(a) === "free")
+		return (a.queues || []).map(q => name_of(q, "queue")).join(", ") || "free";
+	return (s?.word || a.state).toLowerCase();
 }
 
 function mate(a) {
@@ -367,7 +334,7 @@ function mate(a) {
 /* Asks the server for a state. `reason` goes with away. */
 export async function set_state(user, state, reason) {
 	try {
-		await api("PUT", `agents/${encodeURIComponent(user)}/state`, {
+		await api("POST", `agents/${encodeURIComponent(user)}/state`, {
 			state,
 			reason: reason || undefined,
 		});
@@ -398,13 +365,7 @@ function open_agent(name) {
 
 /* The states that somebody can be set to, as one row of choices. */
 export function state_choice(a, set) {
-	const now =
-		a.intent ||
-		(a.state === "away"
-			? "away"
-			: a.state === "logged_out"
-				? "logged_out"
-				: "available");
+	const now = a.intent;
 	return h(
 		"div.states",
 		{ role: "group", "aria-label": "State" },
@@ -453,7 +414,7 @@ function draw_agent() {
 			h(
 				"p.sub",
 				null,
-				`${AGENT_STATES[a.state]?.word || a.state} for ${span(time_now() - time_ms(a.since))}${a.set_by && a.set_by !== a.user ? `, set by ${a.set_by}` : ""}`,
+				`${AGENT_STATES[a.state]?.word || a.state}${a.since ? ` for ${span(time_now() - time_ms(a.since))}` : ""}${a.intent_by && a.intent_by !== a.user ? `, set by ${name_of(a.intent_by)}` : ""}`,
 			),
 			h(
 				"dl.kv",
@@ -474,15 +435,27 @@ function draw_agent() {
 					h("dd.num", null, String(a.answered)),
 				],
 			),
-			state_choice(a, async (state, reason) => {
-				problem = await set_state(a.user, state, reason);
-				draw_agent();
-			}),
-			h(
-				"p.sub",
-				null,
-				`${first(shown(a))} sees who set it; it is kept in the audit.`,
-			),
+			a.intent
+				? [
+						state_choice(a, async (state, reason) => {
+							problem = await set_state(
+								a.user,
+								state,
+								reason,
+							);
+							draw_agent();
+						}),
+						h(
+							"p.sub",
+							null,
+							`${first(shown(a))} sees who set it; it is kept on record.`,
+						),
+					]
+				: h(
+						"p.sub",
+						null,
+						"Answers no queue: gets the calls that are sent.",
+					),
 			problem && h("p.notice.bad", { role: "alert" }, problem),
 			h("button.btn", { type: "button", onclick: () => sheet.close() }, "Close"),
 		),
@@ -503,7 +476,7 @@ export function queues_view(id) {
 	const sorted = g =>
 		agents
 			.filter(a => group_of(a) === g.id)
-			.sort((a, b) => time_ms(a.since) - time_ms(b.since));
+			.sort((a, b) => (time_ms(a.since) ?? 0) - (time_ms(b.since) ?? 0));
 	return {
 		title: "Queues and agents",
 		extra:

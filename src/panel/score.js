@@ -3,30 +3,19 @@
  * per party in order of appearance, the customer's first; time to scale on one axis.
  */
 import { time_ms, span } from "./time.js";
+import { heard } from "./model.js";
 
 const MIN_WIDTH = 0.22; // per cent: what is shorter is drawn that wide and says its true length
 
-/* What the customer hears while a party is in that state, most telling first. */
-const HEARD = [
-	["talking", "talking"],
-	["conference", "talking"],
-	["held", "held"],
-	["holding", "holding"],
-	["consulting", "holding"],
-	["queued", "queued"],
-	["menu", "menu"],
-	["ringing", "ringing"],
-	["limbo", "limbo"],
-];
-
-function segment(s, end, name_of) {
+/* A visit of a party, with bars; `end`: the end of one that goes on. */
+export function segment(s, end, name_of) {
 	const from = time_ms(s.offered_at),
 		to = time_ms(s.ended_at) ?? end;
 	const answered = time_ms(s.answered_at);
 	let bars = (s.intervals || []).map(i => ({
 		state: i.state,
-		from: time_ms(i.started_at ?? i.from),
-		to: time_ms(i.ended_at ?? i.to) ?? to,
+		from: time_ms(i.from),
+		to: time_ms(i.to) ?? to,
 	}));
 	if (!bars.length && to > from)
 		// still open, or too short for intervals
@@ -57,8 +46,8 @@ function segment(s, end, name_of) {
 		cause: s.sip_cause,
 		seq: s.seq,
 		bars: bars.filter(b => b.to > b.from),
-		transfer_in: s.transfer_id_in,
-		transfer_out: s.transfer_id_out,
+		transfer_in: s.transfer_in,
+		transfer_out: s.transfer_out,
 	};
 }
 
@@ -77,27 +66,6 @@ const MISSED = new Set([
 /* Whether this visit was an offer that nobody took. */
 export function missed(s) {
 	return s.kind !== "queue" && !s.answered && MISSED.has(s.outcome);
-}
-
-/* What the customer heard, as bars that follow each other. */
-export function heard(segments, from, to) {
-	const cuts = new Set([from, to]);
-	for (const s of segments)
-		for (const b of s.bars) cuts.add(Math.max(from, b.from)).add(Math.min(to, b.to));
-	const times = [...cuts].filter(t => t >= from && t <= to).sort((a, b) => a - b);
-	const out = [];
-	for (let i = 0; i + 1 < times.length; i++) {
-		const now = new Set();
-		for (const s of segments)
-			for (const b of s.bars)
-				if (b.from <= times[i] && b.to >= times[i + 1])
-					now.add(s.kind === "queue" ? "queued" : b.state);
-		const state = HEARD.find(([k]) => now.has(k))?.[1] || "limbo";
-		const last = out.at(-1);
-		if (last?.state === state) last.to = times[i + 1];
-		else out.push({ state, from: times[i], to: times[i + 1] });
-	}
-	return out;
 }
 
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800];
@@ -165,10 +133,10 @@ export function score_layout(c, now, name_of, view = [0, 1]) {
 function moves(transfers, segments, lane_of, x, start) {
 	const by_id = new Map(segments.map(s => [s.id, s]));
 	return transfers.map((t, i) => {
-		const given = by_id.get(t.from_segment_id) || null;
+		const given = by_id.get(t.from_segment) || null;
 		const got =
-			by_id.get(t.to_segment_id) ||
-			segments.find(s => s.transfer_in === t.id && s.id !== t.from_segment_id) ||
+			by_id.get(t.to_segment) ||
+			segments.find(s => s.transfer_in === t.id && s.id !== t.from_segment) ||
 			null;
 		const good = t.outcome === "completed",
 			at = good

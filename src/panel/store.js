@@ -8,7 +8,7 @@ const KEYS = { calls: "id", agents: "user", queues: "queue", transfers: "id" };
 const OVER_KEPT = 200; // transfers that have ended, for those who still read how
 
 export function store_new() {
-	const s = { changes: 0, ready: false };
+	const s = { changes: 0, ready: false, notes: new Map() };
 	for (const k of KINDS) s[k] = new Map();
 	return s;
 }
@@ -56,6 +56,13 @@ function put(s, kind, v) {
 	return { ...s, [kind]: map, changes: s.changes + 1 };
 }
 
+/* The latest note of a call: a word for whoever is about to answer it. */
+function noted(s, m) {
+	const notes = new Map(s.notes).set(m.call, { text: m.data?.text || "", actor: m.actor });
+	for (const id of notes.keys()) if (id !== m.call && !s.calls.has(id)) notes.delete(id);
+	return { ...s, notes };
+}
+
 function trim(s) {
 	const over = [...s.transfers.values()].filter(t => t.outcome);
 	if (over.length <= OVER_KEPT) return s;
@@ -75,6 +82,8 @@ export function store_change(s, name, m) {
 		}
 		case "transfer":
 			return trim(put(s, "transfers", m));
+		case "timeline":
+			return m.type === "note" ? noted(s, m) : s;
 		case "agent":
 			return put(s, "agents", m);
 		case "queue":

@@ -3,11 +3,12 @@
  * every target's reason; its order stays until the search text changes.
  */
 import { h, patch } from "./dom.js";
-import { app, icon, face, lasted, since, announce, tick } from "./ui.js";
+import { app, icon, face, since, announce, alarm, tick } from "./ui.js";
 import { AGENT_STATES, unavailable, how_sentence, error_sentence, first } from "./words.js";
 import { why_not, matches, call_view } from "./model.js";
 import { span, time_now, time_ms } from "./time.js";
-import { api_once } from "./api.js";
+import { name_of } from "./names.js";
+import { api_get, api_once, api_query } from "./api.js";
 import { follow } from "./follow.js";
 
 const KINDS = [
@@ -17,6 +18,12 @@ const KINDS = [
 	{ id: "ivr", word: "Menus" },
 	{ id: "external", word: "Number" },
 ];
+const CHAIN = {
+	recall: "whoever sent it",
+	voicemail: "voicemail",
+	announce: "the closing message",
+	hangup: "the call ends",
+};
 const SIGNS = { queue: "department", ivr: "menu", external: "number" };
 
 let d = null; // the dialog that is open
@@ -27,62 +34,59 @@ document.body.append(el);
 /* ---- what the server offers ------------------------------------------------------------------- */
 
 function target(raw) {
-	const agent = raw.kind === "user" ? raw.state || raw.presence || "" : "";
-	const changed = time_ms(raw.since);
-	const t = {
+	const since_ms = time_ms(raw.since);
+	return {
 		raw,
-		kind: raw.kind,
-		id: raw.id ?? raw.number,
-		name: raw.name || raw.id || raw.number,
+		kind: raw.kind === "none" ? "external" : raw.kind,
+		id: raw.user || raw.queue || raw.ivr || raw.number || raw.dial,
+		name: raw.name || raw.user || raw.queue || raw.ivr || raw.number || raw.dial,
 		number: raw.number || "",
-		departments: raw.departments || [],
-		agent,
-		since: changed,
-		code: raw.reason || (raw.available === false ? "unavailable" : ""),
-		anyway: raw.selectable === true || raw.reason === "" || raw.available === true,
+		dial: raw.dial || raw.number,
+		departments: (raw.queues || []).map(q => name_of(q, "queue")),
+		agent: raw.kind === "user" ? raw.state : "",
+		since: since_ms,
+		ok: raw.selectable,
+		reason: raw.reason
+			? unavailable(raw.reason, {
+					...raw,
+					since: since_ms,
+					age: since_ms ? time_now() - since_ms : 0,
+					limit: raw.max_length,
+				})
+			: "",
 	};
-	t.ok = raw.selectable ?? !t.code;
-	t.reason = t.code
-		? unavailable(t.code, {
-				...raw,
-				since: changed,
-				age: changed ? time_now() - changed : 0,
-				left: raw.left_ms,
-				reason_text: raw.away_reason,
-				opens: raw.opens,
-				limit: raw.limit,
-				class: raw.class,
-			})
-		: "";
-	return t;
 }
 
-function from_store() {
-	return [
-		...[...app.store.agents.values()]
-			.filter(a => a.number)
-			.map(a => ({
-				kind: "user",
-				id: a.user,
-				name: a.name,
-				number: a.number,
-				departments: a.queues,
-				state: a.state,
-				since: a.since,
-				reason:
-					a.state === "free"
-						? ""
-						: a.state === "talking"
-							? "busy"
-							: a.state,
-			})),
-		...[...app.store.queues.values()].map(q => ({
-			kind: "queue",
-			id: q.queue,
-			name: q.name,
-			number: q.number,
-		})),
-	];
+/* What is typed and is not in the list, as the server judges it. */
+function typed_target(number) {
+	const judged = d.dialled.get(number);
+	return {
+		kind: "external",
+		ok: true,
+		reason: "",
+		raw: {},
+		...judged,
+		id: number,
+		number,
+		dial: number,
+		name: `Dial ${d.typed.trim()}`,
+		typed: true,
+		departments: [],
+	};
+}
+
+/* Asks the server what it thinks of a number that is not in the list. */
+async function judge(number) {
+	const mine = d;
+	if (!number || mine.dialled.has(number) || mine.targets.some(t => t.number === number))
+		return;
+	try {
+		const a = await api_get(`calls/${mine.call.id}/targets${api_query({ number })}`);
+		if (a.targets[0]) mine.dialled.set(number, target(a.targets[0]));
+	} catch {
+		return; // the transfer itself will say what is wrong with it
+	}
+	if (d === mine) draw();
 }
 
 /* Free longest first among people of the caller's department, then elsewhere, departments, menus. */
@@ -120,23 +124,10 @@ function shown() {
 	const named = t => (d.typed.trim() && matches(d.typed, [t.name]) ? 0 : 1);
 	list.sort((a, b) => named(a) - named(b)); // who is called so, before whose number is like that
 	const known = number && d.targets.some(t => t.number === number);
-	if (number && !known && (d.kind === "all" || d.kind === "external")) {
-		const judged = d.dialled.get(number);
-		list.unshift({
-			kind: "external",
-			id: number,
-			number,
-			name: `Dial ${d.typed.trim()}`,
-			dial: true,
-			departments: [],
-			ok: judged ? judged.ok : true,
-			reason: judged ? judged.reason : "",
-			code: judged?.code || "",
-			cls: judged?.raw.class,
-			raw: judged?.raw || {},
-		});
-	}
-	return { can: list.filter(t => t.ok), cannot: list.filter(t => !t.ok) };
+	if (number && !known && (d.kind === "all" || d.kind === "external"))
+		list.unshift(typed_target(number));
+	const free = t => t.ok && !t.reason;
+	return { can: list.filter(free), cannot: list.filter(t => !free(t)) };
 }
 
 const key_of = t => `${t.kind}:${t.id}`;
@@ -149,55 +140,42 @@ function chosen() {
 /* ---- what is drawn ---------------------------------------------------------------------------- */
 
 function right_side(t) {
-	if (!t.ok)
-		return [
-			h("div", null, t.reason),
-			t.kind === "queue" && h("div.sub", null, `${t.raw.waiting ?? 0} waiting`),
-		];
+	const waiting = t.kind === "queue" && h("div.sub", null, `${t.raw.waiting} waiting`);
+	if (t.reason) return [h("div", { class: t.ok ? "c-ring" : null }, t.reason), waiting];
 	if (t.kind === "queue") {
-		const e = t.raw.estimate_ms;
-		return [
-			h(
-				"div",
-				{ class: e ? "c-wait" : "c-talk" },
-				e ? `About ${span(e)}` : "At once",
-			),
-			h("div.sub", null, `${t.raw.waiting ?? 0} waiting`),
-		];
+		const wait = t.raw.estimate_ms,
+			soon = wait === 0 || t.raw.agents.free > t.raw.waiting;
+		const word = soon ? "At once" : wait > 0 ? `About ${span(wait)}` : "Nobody is free";
+		return [h("div", { class: soon ? "c-talk" : "c-wait" }, word), waiting];
 	}
 	if (t.kind === "ivr")
 		return [
 			h("div.c-talk", null, "Answers at once"),
 			h("div.sub", null, `ext. ${t.number}`),
 		];
-	if (t.kind === "external")
-		return [h("div.c-talk", null, "Allowed"), h("div.sub", null, t.cls || "outside")];
-	const state = AGENT_STATES[t.agent];
+	if (t.kind === "external") return h("div.c-talk", null, "Allowed");
 	return [
-		h(
-			"div",
-			{ class: t.reason ? "c-ring" : "c-talk" },
-			t.reason || state?.word || "Free",
-		),
-		t.since && !t.reason && h("div.sub", null, "for ", since(t.since, true)),
+		h("div.c-talk", null, AGENT_STATES[t.agent]?.word || "Free"),
+		t.since && h("div.sub", null, "for ", since(t.since, true)),
 	];
 }
 
 function second_line(t) {
-	if (t.kind === "queue")
-		return t.raw.agents !== undefined
-			? `${t.raw.free ?? 0} of ${t.raw.agents} agents free${
-					t.raw.longest_wait_ms
-						? ` · longest wait ${span(t.raw.longest_wait_ms)}`
-						: ""
-				}`
-			: "Department";
-	if (t.kind === "ivr") return t.raw.about || "Menu";
-	if (t.kind === "external") return t.dial ? "Outside number" : t.number;
+	if (t.kind === "queue") {
+		const longest = time_ms(t.raw.longest_since);
+		return `${t.raw.agents.free} of ${t.raw.members} agents free${longest ? ` · longest wait ${span(time_now() - longest)}` : ""}`;
+	}
+	if (t.kind === "ivr") return "Menu";
+	if (t.kind === "external") return t.typed ? "Outside number" : t.number;
 	return (
 		[...t.departments, t.number && `ext. ${t.number}`].filter(Boolean).join(" · ") ||
 		"No department"
 	);
+}
+
+/* A fallback chain in words: "Sales, then voicemail". */
+function chain_text(steps) {
+	return steps.map(f => name_of(f.target, f.kind) || CHAIN[f.kind] || f.kind).join(", then ");
 }
 
 function option(t) {
@@ -239,11 +217,9 @@ function mark(t) {
 
 function plan(t) {
 	const owner = first(d.view.with) || "the agent",
-		name = t.dial ? t.number : first(t.name);
-	const ring = Math.round((t.raw.ring_ms ?? d.ring_ms ?? 20000) / 1000);
-	const chain = (t.raw.fallback || d.fallback || [])
-		.map(f => (typeof f === "string" ? f : f.name || f.kind))
-		.join(", then ");
+		name = t.typed ? t.number : first(t.name);
+	const ring = Math.round(d.ring_ms / 1000);
+	const chain = chain_text(d.fallback[t.kind] || []);
 	const back = h(
 		"li",
 		null,
@@ -283,11 +259,11 @@ function plan(t) {
 		h(
 			"div.top",
 			null,
-			face(t.dial ? "#" : t.name, { sign: SIGNS[t.kind] }),
+			face(t.typed ? "#" : t.name, { sign: SIGNS[t.kind] }),
 			h(
 				"div",
 				null,
-				h("h2", null, t.dial ? t.number : t.name),
+				h("h2", null, t.typed ? t.number : t.name),
 				h("p.sub", null, second_line(t)),
 			),
 		),
@@ -323,7 +299,7 @@ function plan(t) {
 
 function go_label(t) {
 	if (!t) return "Choose somebody";
-	const name = t.dial ? t.number : t.kind === "user" ? first(t.name) : t.name;
+	const name = t.typed ? t.number : t.kind === "user" ? first(t.name) : t.name;
 	return d.how === "consult"
 		? `Ask ${name}`
 		: t.reason && t.ok
@@ -411,7 +387,7 @@ function how_choice(v, t) {
 		h(
 			"p.sub",
 			null,
-			how_sentence(d.how, first(v.with), t && !t.dial ? first(t.name) : ""),
+			how_sentence(d.how, first(v.with), t && !t.typed ? first(t.name) : ""),
 		),
 	);
 }
@@ -462,7 +438,7 @@ function draw() {
 								d.typed = e.target.value;
 								d.mark = "";
 								d.error = "";
-
+								judge(typed_number());
 								draw();
 							},
 						}),
@@ -599,20 +575,31 @@ function keys(e) {
 async function send() {
 	const t = chosen(),
 		mine = d;
-	if (!t || d.sending) return;
+	if (d.loading) d.eager = true; // typed and confirmed before the list was here
+	if (!t || d.sending || d.loading) return;
 	if (!t.ok) {
 		d.error = `${t.name}: ${t.reason}`;
 		return draw();
 	}
 	d.sending = true;
 	d.error = "";
+	judge(typed_number());
 	draw();
 	try {
-		const answer = await api_once(`calls/${d.call.id}/transfer`, {
-			number: t.number,
-		});
+		const answer = await api_once(
+			`calls/${d.call.id}/${d.retry ? "retry" : "transfer"}`,
+			{
+				number: t.dial,
+				kind: d.how,
+			},
+		);
+		const word = d.word.trim();
+		if (word)
+			api_once(`calls/${d.call.id}/note`, { text: word }).catch(e =>
+				alarm(error_sentence(e)),
+			);
 		announce(
-			`${d.how === "consult" ? "Asking" : "Sending to"} ${t.dial ? t.number : t.name}.`,
+			`${d.how === "consult" ? "Asking" : "Sending to"} ${t.typed ? t.number : t.name}.`,
 		);
 		follow(mine.view, answer);
 		if (d === mine) el.close();
@@ -655,7 +642,7 @@ export function changed() {
 }
 
 /* Opens the dialog for a call. `retry`: a transfer of it is running or has failed. */
-export function open(v, { retry } = {}) {
+export async function open(v, { retry } = {}) {
 	d = {
 		call: { id: v.id, raw: v.raw },
 		view: v,
@@ -668,7 +655,10 @@ export function open(v, { retry } = {}) {
 		targets: [],
 		loading: true,
 		sending: false,
+		eager: false,
 		dialled: new Map(),
+		ring_ms: 0,
+		fallback: {},
 		retry: !!retry,
 		gone: "",
 	};
@@ -677,7 +667,17 @@ export function open(v, { retry } = {}) {
 	draw();
 	if (!el.open) el.showModal();
 	el.querySelector("#who").focus();
-	d.targets = sorted(from_store().map(target), v.department);
+	try {
+		const a = await api_get(`calls/${v.id}/targets`);
+		if (d !== mine) return;
+		d.targets = sorted(a.targets.map(target), v.department);
+		d.ring_ms = a.ring_ms;
+		d.fallback = a.fallback || {};
+	} catch (e) {
+		if (d !== mine) return;
+		d.error = error_sentence(e);
+	}
 	d.loading = false;
 	draw();
+	if (d.eager) send();
 }

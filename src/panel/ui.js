@@ -106,6 +106,7 @@ export function sign(def) {
 
 /* A duration that runs since `from`; column form, or `short` for sentences. */
 export function since(from, short) {
+	if (!from) return null;
 	return h("time", { own: true, "data-from": from, "data-short": short || null });
 }
 

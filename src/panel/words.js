@@ -52,11 +52,11 @@ const OFF = {
 			"Nobody has answered yet. You can transfer as soon as " +
 			`${c.with ? first(c.with) : "somebody"} answers.`,
 	],
-	queued: [
+	no_agent: [
 		"No agent yet",
 		() => "No agent is on this call yet. A caller who waits is moved in Queues.",
 	],
-	menu: [
+	in_menu: [
 		"Still in the menu",
 		() => "The caller is choosing in the menu. You can transfer once an agent answers.",
 	],
@@ -73,19 +73,10 @@ const OFF = {
 		"Not allowed",
 		() => "Your role cannot transfer. Ask an admin for “transfer calls”.",
 	],
-	other_department: [
-		"Not yours",
-		c =>
-			`${possessive(c.with ? first(c.with) : "This")} call belongs to another department.`,
-	],
-	recovered: [
-		"Being recovered",
-		() => "segue has just restarted and is still asking the phones about this call.",
-	],
-	not_connected: [
-		"Not connected",
-		() => "Both sides must be connected before the call can move.",
-	],
+	no_consultation: ["Nobody asked", () => "Nobody is being asked about this call."],
+	no_transfer: ["No transfer", () => "There is no transfer to cancel."],
+	held: ["On hold", () => "The call is on hold already."],
+	not_held: ["Not on hold", () => "segue does not hold this call."],
 };
 
 export function off_label(code) {
@@ -101,37 +92,24 @@ export function off_sentence(code, call) {
 const UNAVAILABLE = {
 	ringing: () => "Ringing",
 	busy: t => (t.since ? `On a call for ${span(t.age)}` : "On a call"),
-	on_call: t => (t.since ? `On a call for ${span(t.age)}` : "On a call"),
-	wrapup: t => (t.left ? `Finishing notes, ${span(t.left)} left` : "Finishing notes"),
-	away: t => (t.reason_text ? `Away: ${t.reason_text}` : "Away"),
-	unregistered: t =>
-		t.since
-			? `Phone not connected since ${at_second(t.since).slice(0, 5)}`
-			: "Phone not connected",
-	offline: () => "Phone not connected",
-	signed_out: () => "Not signed in",
+	wrapup: () => "Finishing notes",
+	away: t => (t.text && t.text.length < 40 ? t.text : "Away"),
+	logged_out: () => "Not signed in",
+	unregistered: () => "Phone not connected",
 	disabled: () => "Switched off by an admin",
 	not_provisioned: () => "No phone set up",
-	no_phone: () => "No phone set up",
-	no_number: () => "Has no number",
-	other_department: () => "Outside your departments",
-	outside_department: () => "Outside your departments",
-	on_this_call: () => "Already on this call",
 	self: () => "Already on this call",
-	number_class: t => `Number class “${t.class || "outside"}” not allowed`,
-	not_permitted: () => "Your role may not dial this",
-	closed: t => (t.opens ? `Closed, opens ${t.opens}` : "Closed"),
-	no_agents: () => "Nobody signed in",
-	nobody: () => "Nobody signed in",
+	already_party: () => "Already on this call",
+	not_permitted: t => t.text || "Not allowed",
+	invalid_target: () => "Not a number that can be dialled",
+	media_busy: () => "A fax is being sent",
 	full: t => (t.limit ? `Queue is full (${t.limit})` : "Queue is full"),
-	peer_down: () => "The line there does not answer",
-	invalid_number: () => "Not a number that can be dialled",
-	no_route: () => "No line leads there",
+	empty: () => "Nobody signed in",
 };
 
-/* Why a target cannot be chosen; `t` may have since, age, left, reason_text, class, opens, limit. */
+/* Why a target is not free; `t` is the target, with since, age (ms) and limit. */
 export function unavailable(code, t) {
-	return UNAVAILABLE[code] ? UNAVAILABLE[code](t) : "Not available";
+	return UNAVAILABLE[code] ? UNAVAILABLE[code](t) : t.text || "Not available";
 }
 
 /* What the two ways to transfer mean, with the agent's first name. */

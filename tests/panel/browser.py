@@ -28,9 +28,11 @@ CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PR_SET_PDEATHSIG = 1
 
 KEYS = {  # name: (code, virtual key, text)
-    "Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, None), "Tab": ("Tab", 9, None), "Backspace": ("Backspace", 8, None),
-    "ArrowDown": ("ArrowDown", 40, None), "ArrowUp": ("ArrowUp", 38, None), "ArrowLeft": ("ArrowLeft", 37, None),
-    "ArrowRight": ("ArrowRight", 39, None), "Home": ("Home", 36, None), "End": ("End", 35, None), " ": ("Space", 32, " "),
+    "Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, None), "Tab": ("Tab", 9, None),
+    "Backspace": ("Backspace", 8, None), "ArrowDown": ("ArrowDown", 40, None),
+    "ArrowUp": ("ArrowUp", 38, None), "ArrowLeft": ("ArrowLeft", 37, None),
+    "ArrowRight": ("ArrowRight", 39, None), "Home": ("Home", 36, None), "End": ("End", 35, None),
+    " ": ("Space", 32, " "),
 }
 ALT, CTRL, SHIFT = 1, 2, 8
 
@@ -61,9 +63,11 @@ class Browser:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _start(self, to_r, back_w):
-        args = [chromium(), "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self.dir}", "--no-first-run",
-                "--no-default-browser-check", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--disable-component-update",
-                "--disable-background-networking", "--disable-sync", "--mute-audio", "--force-color-profile=srgb", "--hide-scrollbars",
+        args = [chromium(), "--headless=new", "--remote-debugging-pipe",
+                f"--user-data-dir={self.dir}", "--no-first-run", "--no-default-browser-check",
+                "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
+                "--disable-component-update", "--disable-background-networking", "--disable-sync",
+                "--mute-audio", "--force-color-profile=srgb", "--hide-scrollbars",
                 f"--window-size={self.size[0]},{self.size[1]}", "about:blank"]
         if os.geteuid() == 0:
             args.insert(1, "--no-sandbox")
@@ -76,8 +80,10 @@ class Browser:
             os.dup2(high_w, 4)
 
         env = dict(os.environ, HOME=self.dir, TZ=self.timezone, LANG="C.UTF-8")
-        return subprocess.Popen(args, preexec_fn=child, close_fds=False, env=env, stdin=subprocess.DEVNULL, start_new_session=True,
-                                stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.dir, "log"), "wb"))
+        with open(os.path.join(self.dir, "log"), "wb") as log:
+            return subprocess.Popen(args, preexec_fn=child, close_fds=False, env=env,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                    stderr=log, start_new_session=True)
 
     # -- protocol ----------------------------------------------------------------------------
 
@@ -124,7 +130,7 @@ class Browser:
             while n not in self.answers:
                 left = deadline - time.monotonic()
                 if left <= 0 or "ended" in self.answers:
-                    raise ProtocolError(f"{method}: the browser {'has ended' if left > 0 else 'does not answer'}")
+                    raise ProtocolError(f"{method}: no answer")
                 self.changed.wait(left)
             m = self.answers.pop(n)
         if "error" in m:
@@ -136,8 +142,9 @@ class Browser:
     def page(self, url, **kw):
         """A page of its own: cookies and storage are shared with no other page."""
         context = self.send("Target.createBrowserContext")["browserContextId"]
-        target = self.send("Target.createTarget", {"url": "about:blank", "browserContextId": context, "width": kw.get("width", self.size[0]),
-                                                   "height": kw.get("height", self.size[1])})["targetId"]
+        size = {"width": kw.get("width", self.size[0]), "height": kw.get("height", self.size[1])}
+        target = self.send("Target.createTarget", {
+            "url": "about:blank", "browserContextId": context, **size})["targetId"]
         session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         p = Page(self, session, target, url)
         self.pages[session] = p
@@ -187,8 +194,9 @@ class Node:
     def call(self, body, *args):
         """Calls a JavaScript function with the element as `this`."""
         obj = self.page.send("DOM.resolveNode", {"backendNodeId": self.id})["object"]["objectId"]
-        got = self.page.send("Runtime.callFunctionOn", {"objectId": obj, "functionDeclaration": f"function(...args) {{ {body} }}",
-                                                        "arguments": [{"value": a} for a in args], "returnByValue": True})
+        got = self.page.send("Runtime.callFunctionOn", {
+            "objectId": obj, "functionDeclaration": f"function(...args) {{ {body} }}",
+            "arguments": [{"value": a} for a in args], "returnByValue": True})
         return got["result"].get("value")
 
     @property
@@ -214,12 +222,14 @@ class Page:
         self.go(self.url)
 
     def resize(self, width, height, phone=False):
-        self.send("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone})
+        self.send("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone})
         self.send("Emulation.setTouchEmulationEnabled", {"enabled": phone})
 
     def scheme(self, dark, reduced=True):
-        self.send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-                                                              {"name": "prefers-reduced-motion", "value": "reduce" if reduced else "no-preference"}]})
+        self.send("Emulation.setEmulatedMedia", {"features": [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if reduced else "no-preference"}]})
 
     def go(self, url):
         self.send("Page.navigate", {"url": url})
@@ -229,10 +239,12 @@ class Page:
 
     def note(self, method, p):
         if method == "Runtime.consoleAPICalled" and p["type"] in ("error", "warning", "assert"):
-            self.complaints.append("console: " + " ".join(str(a.get("value", a.get("description"))) for a in p["args"]))
+            said = " ".join(str(a.get("value", a.get("description"))) for a in p["args"])
+            self.complaints.append("console: " + said)
         elif method == "Runtime.exceptionThrown":
             d = p["exceptionDetails"]
-            self.complaints.append("exception: " + d.get("exception", {}).get("description", d.get("text", "")))
+            what = d.get("exception", {}).get("description", d.get("text", ""))
+            self.complaints.append("exception: " + what)
         elif method == "Log.entryAdded" and p["entry"]["level"] in ("error", "warning"):
             self.complaints.append(f"log: {p['entry']['text']} {p['entry'].get('url', '')}")
         elif method == "Network.requestWillBeSent":
@@ -251,9 +263,11 @@ class Page:
     # -- looking ------------------------------------------------------------------------------
 
     def js(self, expression):
-        got = self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})
+        got = self.send("Runtime.evaluate", {
+            "expression": expression, "returnByValue": True, "awaitPromise": True})
         if "exceptionDetails" in got:
-            raise ProtocolError(got["exceptionDetails"].get("exception", {}).get("description", "exception"))
+            thrown = got["exceptionDetails"].get("exception", {})
+            raise ProtocolError(thrown.get("description", "exception"))
         return got["result"].get("value")
 
     def find_all(self, role, name=None, exact=False):
@@ -262,8 +276,10 @@ class Page:
         params = {"backendNodeId": root, "role": role}
         if name is not None and exact:
             params["accessibleName"] = name
-        nodes = [Node(self, n) for n in self.send("Accessibility.queryAXTree", params)["nodes"] if not n.get("ignored")]
-        return [n for n in nodes if name is None or (n.name == name if exact else name in n.name)]
+        found = self.send("Accessibility.queryAXTree", params)["nodes"]
+        nodes = [Node(self, n) for n in found if not n.get("ignored")]
+        fits = lambda n: name is None or (n.name == name if exact else name in n.name)
+        return [n for n in nodes if fits(n)]
 
     def find(self, role, name=None, exact=False):
         found = self.find_all(role, name, exact)
@@ -280,7 +296,8 @@ class Page:
             if got:
                 return got
             if time.monotonic() > deadline:
-                raise AssertionError(f"after {timeout} s it is still not so that {what}{why}; the page says:\n{self.says()}")
+                raise AssertionError(f"after {timeout} s it is still not so that {what}{why}; "
+                                     f"the page says:\n{self.says()}")
             time.sleep(0.02)
 
     def see(self, role, name=None, timeout=WAIT, exact=False):
@@ -317,31 +334,35 @@ class Page:
 
     def mouse(self, x, y):
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left" if kind != "mouseMoved" else "none",
-                                                   "clickCount": 1 if kind != "mouseMoved" else 0})
+            pressed = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            self.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **pressed})
 
     def hover(self, node):
         x, y, w, h = node.box()
-        self.send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x + w / 2, "y": y + h / 2})
+        self.send("Input.dispatchMouseEvent", {
+            "type": "mouseMoved", "x": x + w / 2, "y": y + h / 2})
 
     def away(self):
         """The pointer leaves every list."""
         self.send("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 700, "y": 4})
 
     def press(self, key, modifiers=0):
-        code, vk, text = KEYS.get(key) or (f"Key{key.upper()}" if key.isalpha() else f"Digit{key}" if key.isdigit() else "", ord(key.upper()), key)
+        place = f"Key{key.upper()}" if key.isalpha() else f"Digit{key}" if key.isdigit() else ""
+        code, vk, text = KEYS.get(key) or (place, ord(key.upper()), key)
         if modifiers & (ALT | CTRL):
             text = None
         params = {"key": key, "code": code, "windowsVirtualKeyCode": vk, "modifiers": modifiers}
-        self.send("Input.dispatchKeyEvent", {**params, "type": "keyDown" if text else "rawKeyDown", **({"text": text} if text else {})})
+        down = {"type": "keyDown", "text": text} if text else {"type": "rawKeyDown"}
+        self.send("Input.dispatchKeyEvent", {**params, **down})
         self.send("Input.dispatchKeyEvent", {**params, "type": "keyUp"})
 
     def type(self, text):
         self.send("Input.insertText", {"text": text})
 
     def focus(self):
-        """Role-less description of what has the focus: its accessible name, or its tag."""
-        return self.js("(() => { const a = document.activeElement; return a.getAttribute('aria-label') || a.innerText || a.id || a.tagName })()")
+        """What has the focus: its name, or its tag."""
+        return self.js("(a => a.getAttribute('aria-label') || a.innerText || a.id || a.tagName)"
+                       "(document.activeElement)")
 
     def shot(self, path):
         data = self.send("Page.captureScreenshot", {"format": "png"}, timeout=30)["data"]

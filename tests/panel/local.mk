@@ -1,4 +1,6 @@
 # The panel: its modules under node, and all of it in a browser against the built daemon.
-panel_tests = tests/panel/test_unit.sh tests/panel/test_panel.py
+panel_tests = tests/panel/test_unit.sh tests/panel/test_panel.py \
+	tests/panel/test_reconnect.py
 TESTS += $(panel_tests)
-EXTRA_DIST += $(panel_tests) tests/panel/browser.py tests/panel/unit.test.mjs
+EXTRA_DIST += $(panel_tests) tests/panel/browser.py tests/panel/panel.py tests/panel/shots.py \
+	tests/panel/unit.test.mjs

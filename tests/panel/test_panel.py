@@ -8,61 +8,13 @@ import sys
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
-import segued
 import tap
-from browser import ALT, SHIFT, Browser
+from browser import SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
-from web import PASSWORD, WebLab
+from panel import PanelLab, customer, display, in_the_log, quiet, reach, send, \
+    sign_in_again
 
 LOAD_MAX = 150 * 1024  # bytes until the page can be used
-SHOTS = os.environ.get("SEGUE_PANEL_SHOTS")  # a directory: pictures for README and docs
-
-
-class PanelLab(WebLab):
-    """A WebLab that serves the panel of the source tree, and a browser."""
-
-    def config(self):
-        return super().config().replace(f'panel_dir = "{self.dir}/panel"', f'panel_dir = "{segued.SRC}/src/panel"')
-
-    def __enter__(self):
-        super().__enter__()
-        self.browser = Browser()
-        return self
-
-    def __exit__(self, *exc, **kw):
-        if getattr(self, "browser", None):
-            self.browser.close()
-        super().__exit__(*exc, **kw)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.http_port}/"
-
-    def page(self, user="boss", place="", **kw):
-        """A page on which that user is signed in; what it complains about fails the case."""
-        p = self.browser.page(self.url + place, **kw)
-        tap.at_end(lambda: quiet(self, p))
-        tap.note(lambda: f"the page says:\n{p.says()}\ncomplaints: {p.complaints}")
-        sign_in(self, p, user)
-        return p
-
-
-def quiet(lab, p):
-    elsewhere = [r for r in p.requests if not r.startswith((lab.url, "data:"))]
-    bad = p.unexpected() + elsewhere
-    lab.browser.send("Target.closeTarget", {"targetId": p.target})
-    assert not bad, f"the page complained: {bad}"
-
-
-def sign_in(lab, p, user, password=PASSWORD):
-    lab.login(user)  # gives a password to users who have none
-    p.click("textbox", "User name")
-    p.type(user)
-    p.click("textbox", "Password")
-    p.type(password)
-    p.click("button", "Sign in")
-    p.see("heading", None)
-    p.wait(lambda: p.find("link", "Live calls") or p.find("region", "Live calls"), "the panel is open")
 
 
 @tap.case("sign in: a wrong password is said in a sentence; then in, and the load is small")
@@ -85,18 +37,6 @@ def signs_in(lab):
     total = sum(files)
     print(f"# page load: {total} bytes in {len(files)} files", flush=True)
     assert total < LOAD_MAX, f"{total} bytes: {p.sizes}"
-
-
-def sign_in_again(p):
-    p.click("textbox", "Password")
-    p.js("document.activeElement.select()")
-    p.type(PASSWORD)
-    p.press("Enter")
-
-
-def customer(c):
-    """What the page calls the customer of a call of a Ua."""
-    return c.ua.user
 
 
 @tap.case("a SIP call appears within a second, rings, talks, ticks, and its row goes")
@@ -124,24 +64,6 @@ def appears(lab):
     p.gone("row", customer(c), 10)
 
 
-def display(lab, phone):
-    """The name that the directory gives to the user of a phone."""
-    return "User " + str(int(phone.user[1:]))
-
-
-def open_dialog(p, c):
-    p.click("button", f"Transfer {customer(c)}", exact=True)
-    p.see("combobox", "Name, department or number")
-
-
-def send(p, c, what, button=None):
-    """Sends the call to what is found by typing that."""
-    open_dialog(p, c)
-    p.type(what)
-    p.click("button", button or "Send to")
-    p.gone("combobox", "Name, department or number")
-
-
 @tap.case("transfer to a user: two clicks, followed to its outcome; the log has it with the same sums")
 def to_user(lab):
     p = lab.page()
@@ -158,12 +80,12 @@ def to_user(lab):
     joined(c, b)
     a.expect("BYE")
     p.reads(f"{customer(c)} is talking with {display(lab, target)}.")
-    row = p.wait(lambda: [r for r in [p.see("row", customer(c))] if display(lab, target) in r.name], "the row has the new party")[0]
-    assert "Talking" in row.name
+    p.see("row", f"{customer(c)}: Talking, {display(lab, target)}")
     time.sleep(1.1)  # somebody talks for a second
     end(c, b)
     led = lab.ledger(c)
     assert led.transfers[0]["outcome"] == "completed" and led.transfers[0]["asked_via"] == "panel", led
+    in_the_log(lab, p, c, led, "Transferred")
 
 
 @tap.case("transfer to an outside number that was typed")
@@ -254,6 +176,7 @@ def keyboard(lab):
     p.press("t")
     p.wait(lambda: p.find("combobox", "Name, department or number"), "T opens the dialog")
     p.type(display(lab, target))
+    p.see("button", "Send to User")
     p.press("Enter")
     b = target.incoming()
     b.reply(180)
@@ -274,19 +197,25 @@ def keyboard(lab):
     a.expect("BYE")
 
 
-def reach(p, c):
-    """Goes to the row of the call by keys: Tab into the list, arrows within it."""
-    p.js("document.querySelector('main').focus()")
-    for _ in range(40):
-        p.press("Tab")
-        if p.js("!!document.activeElement.closest('tr[data-id]')"):
-            break
-    p.press("Home")
-    for _ in range(60):
-        if p.js("document.activeElement.getAttribute('aria-label') || ''").startswith(customer(c)):
-            return
-        p.press("ArrowDown")
-    raise AssertionError(f"the row of {customer(c)} is not reached by keys; the focus is on {p.focus()!r}")
+@tap.case("transfer to a department: the caller waits in line; a member answers")
+def to_queue(lab):
+    p = lab.page()
+    member = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('sales', '{member.user}')")
+    boss = lab.login("boss")
+    wait("the member is known", lambda: boss.get("/agents?queue=sales").json["agents"])
+    c, a = talk(lab)
+    send(p, c, "Sales", "Send to Sales")
+    a.expect("BYE")
+    b = member.incoming()
+    b.reply(180)
+    p.see("row", f"{customer(c)}: In queue")
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    p.see("row", f"{customer(c)}: Talking, {display(lab, member)}")
+    end(c, b)
 
 
-tap.main(PanelLab, jobs=3)
+if __name__ == "__main__":
+    tap.main(PanelLab, jobs=1)

@@ -13,7 +13,8 @@ const { store_new, store_snapshot, store_change } = await load("store.js");
 const { clock, span, exact, time_set, time_now, time_stop, time_go } = await load("time.js");
 const words = await load("words.js");
 const model = await load("model.js");
-const { score_layout, heard, ticks, zoom, pan, missed } = await load("score.js");
+const { heard } = model;
+const { score_layout, ticks, zoom, pan, missed } = await load("score.js");
 
 const T0 = Date.parse("2026-11-21T14:00:00.000Z");
 const at = s => new Date(T0 + 1000 * s).toISOString();
@@ -328,7 +329,7 @@ test("the stages of a transfer, from the call", () => {
 	const stage = (t, more) => model.transfer_view(transfer(t), call("1.1", more)).stage;
 	assert.equal(stage({}), "ringing");
 	assert.equal(
-		stage({ kind: "consult", stage: "answered" }, { state: "consulting" }),
+		stage({ kind: "consult", stage: "answered" }, { interval: "consulting" }),
 		"consulting",
 	);
 	assert.equal(
@@ -371,11 +372,7 @@ const seg = (id, seq, kind, who, from, answered, to, intervals, more = {}) => ({
 	answered_at: answered === null ? null : at(answered),
 	ended_at: to === null ? null : at(to),
 	outcome: "done",
-	intervals: intervals.map(([state, a, b]) => ({
-		state,
-		started_at: at(a),
-		ended_at: at(b),
-	})),
+	intervals: intervals.map(([state, a, b]) => ({ state, from: at(a), to: at(b) })),
 	...more,
 });
 
@@ -405,14 +402,14 @@ const CONVERSATION = {
 				["ringing", 50, 60],
 				["talking", 60, 100],
 			],
-			{ transfer_id_in: "x2" },
+			{ transfer_in: "x2" },
 		),
 	],
 	transfers: [
 		{
 			id: "x1",
-			from_segment_id: "s1",
-			to_segment_id: "s2",
+			from_segment: "s1",
+			to_segment: "s2",
 			asked_at: at(40),
 			ended_at: at(50),
 			outcome: "failed",
@@ -420,8 +417,8 @@ const CONVERSATION = {
 		},
 		{
 			id: "x2",
-			from_segment_id: "s1",
-			to_segment_id: "s3",
+			from_segment: "s1",
+			to_segment: "s3",
 			asked_at: at(50),
 			joined_at: at(60),
 			ended_at: at(60),

@@ -1,0 +1,125 @@
+"""panel: segued, the panel that it serves, and somebody who uses it, for tests."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import segued
+import tap
+from browser import Browser
+from web import PASSWORD, WebLab
+
+
+class PanelLab(WebLab):
+    """A WebLab that serves the panel of the source tree, and a browser."""
+
+    def config(self):
+        return super().config().replace(f'panel_dir = "{self.dir}/panel"',
+                                        f'panel_dir = "{segued.SRC}/src/panel"')
+
+    def __enter__(self):
+        super().__enter__()
+        self.browser = Browser()
+        return self
+
+    def __exit__(self, *exc, **kw):
+        if getattr(self, "browser", None):
+            self.browser.close()
+        super().__exit__(*exc, **kw)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}/"
+
+    def page(self, user="boss", place="", **kw):
+        """A page on which that user is signed in; what it complains about fails the case."""
+        p = self.browser.page(self.url + place, **kw)
+        tap.at_end(lambda: quiet(self, p))
+        tap.note(lambda: f"the page says:\n{p.says()}\ncomplaints: {p.complaints}")
+        sign_in(self, p, user)
+        return p
+
+
+def quiet(lab, p):
+    elsewhere = [r for r in p.requests if not r.startswith((lab.url, "data:"))]
+    bad = p.unexpected() + elsewhere
+    lab.browser.send("Target.closeTarget", {"targetId": p.target})
+    assert not bad, f"the page complained: {bad}"
+
+
+def sign_in(lab, p, user, password=PASSWORD):
+    lab.login(user)  # gives a password to users who have none
+    p.click("textbox", "User name")
+    p.type(user)
+    p.click("textbox", "Password")
+    p.type(password)
+    p.click("button", "Sign in")
+    p.see("heading", None)
+    p.wait(lambda: p.find("link", "Live calls") or p.find("region", "Live calls"), "the panel is open")
+
+
+def sign_in_again(p):
+    p.click("textbox", "Password")
+    p.js("document.activeElement.select()")
+    p.type(PASSWORD)
+    p.press("Enter")
+
+
+def customer(c):
+    """What the page calls the customer of a call of a Ua."""
+    return c.ua.user
+
+
+def display(lab, phone):
+    """The name that the directory gives to the user of a phone."""
+    return "User " + str(int(phone.user[1:]))
+
+
+def open_dialog(p, c):
+    p.click("button", f"Transfer {customer(c)}", exact=True)
+    p.see("combobox", "Name, department or number")
+
+
+def send(p, c, what, button=None):
+    """Sends the call to what is found by typing that."""
+    open_dialog(p, c)
+    p.type(what)
+    p.click("button", button or "Send to")
+    p.gone("combobox", "Name, department or number")
+
+
+def in_the_log(lab, p, c, led, outcome):
+    """The log has the conversation, and its page the figures and bars of the ledger."""
+    p.press("g")
+    p.press("c")
+    p.see("table", "Call log")
+    p.reads(outcome)
+    p.click("link", customer(c))
+    p.see("group", "Score")
+    p.see("heading", customer(c))
+    pairs = "map(e => [e.dataset.sum || e.dataset.state, Number(e.dataset.ms)])"
+    shown = dict(p.js(f"[...document.querySelectorAll('[data-sum]')].{pairs}"))
+    for name, ms in shown.items():
+        assert led.conversation[name] == ms, (name, ms, led.conversation[name])
+    assert sum(ms for name, ms in shown.items() if name != "total_ms") == shown["total_ms"], shown
+    drawn = p.js(f"[...document.querySelectorAll('.paper rect[data-state]')].{pairs}")
+    for i in led.intervals:
+        seg = next(x for x in led.segments if x["id"] == i["segment_id"])
+        if i["duration_ms"] and (seg["answered_at"] or seg["kind"] == "queue"):
+            assert [i["state"], i["duration_ms"]] in drawn, (i, drawn)
+    p.see("image", "Transfer 1 to")
+    p.reads(outcome)
+
+
+def reach(p, c):
+    """Goes to the row of the call by keys: Tab into the list, arrows within it."""
+    p.js("document.querySelector('main').focus()")
+    for _ in range(40):
+        p.press("Tab")
+        if p.js("!!document.activeElement.closest('tr[data-id]')"):
+            break
+    p.press("Home")
+    for _ in range(60):
+        if p.js("document.activeElement.getAttribute('aria-label') || ''").startswith(customer(c)):
+            return
+        p.press("ArrowDown")
+    raise AssertionError(f"the row of {customer(c)} is not reached by keys; the focus is on {p.focus()!r}")
