@@ -53,7 +53,7 @@ const page = {
 /* ---- data ------------------------------------------------------------------------------------- */
 
 /* The server's answer, with times as numbers. */
-export function conversation_data(c) {
+function conversation_data(c) {
 	return {
 		...c,
 		started: time_ms(c.started_at),
@@ -117,11 +117,17 @@ function hover(title, text) {
 	};
 }
 
+/* Why an offer came to nothing, as an end of a sentence. */
+function miss(s) {
+	if (!s || !missed(s)) return "";
+	return `. ${tried(s.name, s.outcome)}${s.cause ? `, SIP ${s.cause}` : ""}`;
+}
+
 function bar(lane, i, b, k) {
 	const def = BARS[b.state] || BARS.talking,
 		thin = i === 0 ? 8 : BAR,
 		y = TOP + i * LANE + (LANE - thin) / 2;
-	const text = `${at_second(b.from)} to ${at_second(b.to)}, ${exact(b.to - b.from)}${b.segment && missed(b.segment) ? `. ${tried(b.segment.name, b.segment.outcome)}${b.segment.cause ? `, SIP ${b.segment.cause}` : ""}` : ""}`;
+	const text = `${at_second(b.from)} to ${at_second(b.to)}, ${exact(b.to - b.from)}${miss(b.segment)}`;
 	return [
 		h("rect.hit", {
 			key: `b${k}`,

@@ -10,7 +10,6 @@ import {
 	sign,
 	since,
 	left,
-	lasted,
 	ribbon,
 	button,
 	empty,
@@ -103,7 +102,7 @@ export function dialog_changed() {
 }
 
 /* Says in the row why a button is off. */
-export function say_why(v, text) {
+function say_why(v, text) {
 	ui.why = { id: v.id, text };
 	announce(text);
 	for_a_while("why", 4000, () => {
@@ -138,7 +137,7 @@ function hears(v, verb) {
 	return !was || (was.verb === verb && performance.now() - was.at > DEAF_MS);
 }
 
-export function do_main(v) {
+function do_main(v) {
 	const verb = main_verb(v);
 	if (!hears(v, verb)) return;
 	if (verb === "transfer") {
@@ -183,7 +182,7 @@ const MAIN = {
 };
 
 /* The one button whose verb follows the call's state. */
-export function main_button(v, { wide, tab } = {}) {
+function main_button(v, { wide, tab } = {}) {
 	const verb = main_verb(v),
 		m = MAIN[verb];
 	deaf(v, verb);
@@ -295,7 +294,7 @@ export function actions(v, options = {}) {
 /* ---- what a row says -------------------------------------------------------------------------- */
 
 /* With whom, and what goes on besides. */
-export function with_lines(v) {
+function with_lines(v) {
 	const t = v.transfer && !v.transfer.outcome ? v.transfer : null;
 	if (v.state === "queued")
 		return [

@@ -35,8 +35,7 @@ const list = {
 	more: true,
 	busy: false,
 	error: "",
-	fresh: 0,
-	newest: 0,
+	known: 0,
 };
 
 /* ---- data ------------------------------------------------------------------------------------- */
@@ -63,8 +62,10 @@ async function load(reset) {
 	const key = list.key;
 	list.busy = true;
 	try {
+		const wanted = filters(app.route.query, time_now()),
+			cursor = reset ? "" : list.cursor;
 		const a = await api_get(
-			`conversations${api_query({ ...filters(app.route.query, time_now()), limit: PAGE, cursor: reset ? "" : list.cursor })}`,
+			`conversations${api_query({ ...wanted, limit: PAGE, cursor })}`,
 		);
 		if (key !== list.key) return;
 		const items = a.conversations.map(log_row);
@@ -72,7 +73,7 @@ async function load(reset) {
 		list.cursor = a.next || "";
 		list.more = !!list.cursor;
 		list.error = "";
-		if (reset) list.fresh = 0;
+		if (reset) list.known = app.store.ended;
 	} catch (e) {
 		list.error = error_sentence(e);
 	}
@@ -98,7 +99,7 @@ export function log_row(c) {
 }
 
 /* Who had the customer, in order; and the tries that failed. */
-export function path_of(row) {
+function path_of(row) {
 	const steps = [],
 		tries = [];
 	for (const s of row.segments) {
@@ -301,6 +302,12 @@ export function log_line(r, slim) {
 	return v;
 }
 
+/* "Today, Saturday 21 November · 14 conversations · 3 transferred"; `more`: not all are here yet. */
+function day_line(d, n, moved, more) {
+	const counted = `${n}${more ? "+" : ""} conversation${n === 1 ? "" : "s"}`;
+	return [d, counted, moved > 0 && `${moved} transferred`].filter(Boolean).join(" · ");
+}
+
 function by_day(rows) {
 	const out = [];
 	let last = "";
@@ -319,7 +326,12 @@ function by_day(rows) {
 					h(
 						"td",
 						{ colspan: 8, role: "cell" },
-						`${d} · ${same.length}${list.more && same.at(-1) === rows.at(-1) ? "+" : ""} conversation${same.length === 1 ? "" : "s"}${moved ? ` · ${moved} transferred` : ""}`,
+						day_line(
+							d,
+							same.length,
+							moved,
+							list.more && same.at(-1) === rows.at(-1),
+						),
 					),
 				),
 			);
@@ -345,12 +357,8 @@ const sentinel =
 			)
 		: null;
 
-/* A conversation has ended or begun: it is offered, not pushed. */
-export function log_changed() {
-	list.fresh++;
-}
-
 export function log_view() {
+	const fresh = app.store.ended - list.known; // offered, not pushed
 	const q = app.route.query,
 		key = JSON.stringify(q);
 	if (list.key !== key) {
@@ -359,7 +367,7 @@ export function log_view() {
 			rows: list.key === null ? [] : list.rows,
 			cursor: "",
 			more: true,
-			fresh: 0,
+			known: app.store.ended,
 			error: "",
 		});
 		load(true);
@@ -369,11 +377,11 @@ export function log_view() {
 		title: "Call log",
 		body: [
 			filter_bar(q),
-			list.fresh > 0 &&
+			fresh > 0 &&
 				h(
 					"button.btn",
 					{ key: "fresh", type: "button", onclick: () => load(true) },
-					`${list.fresh} new`,
+					`${fresh} new`,
 				),
 			list.error &&
 				h(

@@ -274,7 +274,8 @@ function floor() {
 				"div.notice",
 				null,
 				icon("warn"),
-				`Connection lost at ${at_second(app.net.since)}. Numbers are from that moment; calls go on. Trying again ${s ? `in ${s} s` : "now"}.`,
+				`Connection lost at ${at_second(app.net.since)}. Numbers are from that moment; `,
+				`calls go on. Trying again ${s ? `in ${s} s` : "now"}.`,
 				h(
 					"button.btn",
 					{ type: "button", onclick: () => stream.now() },

@@ -5,7 +5,7 @@ import { STATES, first } from "./words.js";
 import { call_view } from "./model.js";
 import { name_of } from "./names.js";
 import { api_get, api_query } from "./api.js";
-import { span, time_ms, time_now } from "./time.js";
+import { moment, span, time_ms, time_now } from "./time.js";
 
 const shut = new Set();
 let last = { number: "", row: null };
@@ -123,7 +123,7 @@ export function pop() {
 				h(
 					"p.sub",
 					null,
-					`Last contact ${new Date(time_ms(last.row.started_at)).toLocaleDateString("en-GB")}, ${talked_with(last.row)}. `,
+					`Last contact ${moment(time_ms(last.row.started_at), time_now())}, ${talked_with(last.row)}. `,
 					h(
 						"a.link",
 						{ href: route_text("contacts", number) },

@@ -286,7 +286,7 @@ function group_of(a) {
 }
 
 /* What an agent is doing, in a few words. */
-export function agent_line(a) {
+function agent_line(a) {
 	const raw = a.call && app.store.calls.get(a.call),
 		v = raw && call_view(raw);
 	if (v) {
@@ -331,6 +331,8 @@ function mate(a) {
 			);
 }
 
+const SET = { available: "free", away: "away", logged_out: "signed out" };
+
 /* Asks the server for a state. `reason` goes with away. */
 export async function set_state(user, state, reason) {
 	try {
@@ -339,7 +341,7 @@ export async function set_state(user, state, reason) {
 			reason: reason || undefined,
 		});
 		announce(
-			`${user === app.me.user ? "You are" : `${user} is`} ${{ available: "free", away: "away", logged_out: "signed out" }[state] || state} now.`,
+			`${user === app.me.user ? "You are" : `${name_of(user)} is`} ${SET[state]} now.`,
 		);
 		return "";
 	} catch (e) {
@@ -414,7 +416,11 @@ function draw_agent() {
 			h(
 				"p.sub",
 				null,
-				`${AGENT_STATES[a.state]?.word || a.state}${a.since ? ` for ${span(time_now() - time_ms(a.since))}` : ""}${a.intent_by && a.intent_by !== a.user ? `, set by ${name_of(a.intent_by)}` : ""}`,
+				AGENT_STATES[a.state]?.word || a.state,
+				a.since && ` for ${span(time_now() - time_ms(a.since))}`,
+				a.intent_by &&
+					a.intent_by !== a.user &&
+					`, set by ${name_of(a.intent_by)}`,
 			),
 			h(
 				"dl.kv",

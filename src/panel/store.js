@@ -8,7 +8,7 @@ const KEYS = { calls: "id", agents: "user", queues: "queue", transfers: "id" };
 const OVER_KEPT = 200; // transfers that have ended, for those who still read how
 
 export function store_new() {
-	const s = { changes: 0, ready: false, notes: new Map() };
+	const s = { changes: 0, ended: 0, ready: false, notes: new Map() };
 	for (const k of KINDS) s[k] = new Map();
 	return s;
 }
@@ -42,7 +42,11 @@ function running(old, calls) {
 export function store_snapshot(s, m) {
 	const next = { ...s, ready: true };
 	for (const k of ["calls", "agents", "queues"]) {
-		const [map, changed] = replace(s[k], m[k], KEYS[k]);
+		const [map, changed] = replace(
+			s[k],
+			m[k]?.filter(v => v.state !== "ended"),
+			KEYS[k],
+		);
 		next[k] = map;
 		next.changes += changed;
 	}
@@ -71,15 +75,20 @@ function trim(s) {
 	return { ...s, transfers: map };
 }
 
+function gone(s, m) {
+	const map = new Map(s.calls);
+	if (!map.delete(m.id)) return s;
+	return { ...s, calls: map, changes: s.changes + 1, ended: s.ended + 1 };
+}
+
 /* One change, by the name of its event. A name that is not known changes nothing. */
 export function store_change(s, name, m) {
 	switch (name) {
-		case "call":
+		case "call": // one that has ended only waits for the last of its phones to say goodbye
+			if (m.state === "ended") return gone(s, m);
 			return put(m.transfer ? put(s, "transfers", m.transfer) : s, "calls", m);
-		case "call_gone": {
-			const map = new Map(s.calls);
-			return map.delete(m.id) ? { ...s, calls: map, changes: s.changes + 1 } : s;
-		}
+		case "call_gone":
+			return gone(s, m);
 		case "transfer":
 			return trim(put(s, "transfers", m));
 		case "timeline":

@@ -163,7 +163,8 @@ function right_side(t) {
 function second_line(t) {
 	if (t.kind === "queue") {
 		const longest = time_ms(t.raw.longest_since);
-		return `${t.raw.agents.free} of ${t.raw.members} agents free${longest ? ` · longest wait ${span(time_now() - longest)}` : ""}`;
+		const free = `${t.raw.agents.free} of ${t.raw.members} agents free`;
+		return longest ? `${free} · longest wait ${span(time_now() - longest)}` : free;
 	}
 	if (t.kind === "ivr") return "Menu";
 	if (t.kind === "external") return t.typed ? "Outside number" : t.number;

@@ -67,7 +67,7 @@ export function alarm(text) {
 
 /* ---- small things ----------------------------------------------------------------------------- */
 
-export function initials(name) {
+function initials(name) {
 	const words = (name || "")
 		.replace(/[^\p{L}\p{N} ]/gu, "")
 		.split(/\s+/)

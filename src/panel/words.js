@@ -123,6 +123,9 @@ export function how_sentence(how, owner, target) {
 
 /* ---- a transfer that runs --------------------------------------------------------------------- */
 
+const phone_of = x =>
+	x.target_kind === "user" ? `${possessive(first(x.target))} phone` : x.target;
+
 /*
  * `x`: {customer, owner, target, target_kind, stage, owner_left, position, estimate}. Names are as
  * shown; first names where a sentence would use them.
@@ -160,9 +163,9 @@ export function stage_sentence(x) {
 		case "chain":
 			return `Nobody answered. Looking for somebody else for ${c}.`;
 		default:
-			return x.owner_left
-				? `${o ? `${o} has gone. ` : ""}${c} hears music while ${x.target_kind === "user" ? `${possessive(t)} phone` : x.target} rings.`
-				: `${line} ${c} hears music; ${o} is still on the line.`;
+			if (!x.owner_left)
+				return `${line} ${c} hears music; ${o} is still on the line.`;
+			return `${o ? `${o} has gone. ` : ""}${c} hears music while ${phone_of(x)} rings.`;
 	}
 }
 
@@ -189,12 +192,19 @@ const FAILED = {
 	internal: () => "Something broke on our side.",
 };
 
+function completed(x) {
+	const released = x.owner && x.owner !== x.target ? ` ${first(x.owner)} was released.` : "";
+	if (x.target_kind !== "queue")
+		return `${x.customer} is talking with ${x.target}.${released}`;
+	return `${x.customer} waits in ${x.target}${x.position ? `, ${nth(x.position)} in line` : ""}.${released}`;
+}
+
 const kept = x =>
 	x.has ? ` ${x.has === x.owner ? first(x.owner) : first(x.has)} keeps ${x.customer}.` : "";
 
 /*
  * How a transfer ended; `x` as for stage_sentence(), with outcome, cause, has (who has the customer
- * now, as shown), by (who cancelled), rang (ms), after (ms: how long the transferor was on).
+ * now, as shown), by (who cancelled), rang (ms).
  * Returns {text, tone: ok | bad | plain, again: offer to try another}.
  */
 export function outcome_sentence(x) {
@@ -207,10 +217,7 @@ export function outcome_sentence(x) {
 			return {
 				tone: "ok",
 				again: false,
-				text:
-					x.target_kind === "queue"
-						? `${c} waits in ${t}${x.position ? `, ${nth(x.position)} in line` : ""}.${o ? ` ${o} was released.` : ""}`
-						: `${c} is talking with ${t}.${o && o !== first(t) ? ` ${o} was released${x.after ? ` after ${span(x.after)}` : ""}.` : ""}`,
+				text: completed(x),
 			};
 		case "failed":
 			return {

@@ -3,4 +3,5 @@ panel_tests = tests/panel/test_unit.sh tests/panel/test_panel.py \
 	tests/panel/test_reconnect.py
 TESTS += $(panel_tests)
 EXTRA_DIST += $(panel_tests) tests/panel/browser.py tests/panel/panel.py tests/panel/shots.py \
-	tests/panel/unit.test.mjs
+	tests/panel/unit.test.mjs docs/panel.md docs/img/live.png docs/img/transfer.png \
+	docs/img/conversation.png docs/img/queues.png

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from browser import SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
-from panel import PanelLab, customer, display, in_the_log, quiet, reach, send, \
+from panel import PanelLab, customer, display, in_the_log, open_dialog, quiet, reach, send, \
     sign_in_again
 
 LOAD_MAX = 150 * 1024  # bytes until the page can be used
@@ -215,6 +215,110 @@ def to_queue(lab):
     joined(c, b)
     p.see("row", f"{customer(c)}: Talking, {display(lab, member)}")
     end(c, b)
+
+
+@tap.case("an agent sees own calls only; who sends a call and why is there before it is answered")
+def screen_pop(lab):
+    boss = lab.page()
+    a_phone, b_phone = lab.phone(), lab.phone()
+    c, a = talk(lab, a_phone)
+    other, o = talk(lab)
+    p = lab.page(b_phone.user)
+    p.see("heading", "My desk")
+    p.reads("No call. The next one that rings for you appears here.")
+    open_dialog(boss, c)
+    boss.type(display(lab, b_phone))
+    boss.click("textbox", "A word for")
+    boss.type("Wants a quote for two chairs.")
+    boss.click("button", "Send to")
+    b = b_phone.incoming()
+    b.reply(180)
+    p.see("region", f"{customer(c)} rings")
+    p.reads("The Boss sends it to you. “Wants a quote for two chairs.”")
+    p.reads("Pick up on your phone.")
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    p.gone("region", f"{customer(c)} rings")
+    p.see("region", f"Call of {customer(c)}")
+    assert customer(other) not in p.says(), "somebody else's call"
+    end(c, b)
+    end(other, o)
+    remarks = [n["body"] for n in lab.rows("select body from segue.notes")]
+    assert "Wants a quote for two chairs." in remarks, remarks
+
+
+@tap.case("an agent goes away; a supervisor brings the agent back, and the agent sees who did it")
+def agent_states(lab):
+    phone = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', '{phone.user}')")
+    p, boss = lab.page(phone.user), lab.page(place="#/queues")
+    p.click("button", "Away: lunch")
+    p.see("button", "Away: lunch").call("return this.getAttribute('aria-pressed') === 'true'")
+    boss.see("button", f"{display(lab, phone)}: Away")
+    boss.click("button", f"{display(lab, phone)}: Away")
+    boss.see("dialog", display(lab, phone))
+    boss.click("button", "Free", exact=True)
+    p.reads("Set by The Boss.")
+    boss.press("Escape")
+    boss.see("button", f"{display(lab, phone)}: Free")
+
+
+@tap.case("from the log to everything of a customer and of a case; a filter that finds nothing says so")
+def history(lab):
+    p = lab.page(place="#/log")
+    p.wait(lambda: p.find("table", "Call log") or "No conversations yet" in p.says(), "it is here")
+    c, a = talk(lab)
+    end(c, a)
+    lab.ledger(c)
+    p.click("button", "new")
+    p.click("link", customer(c))
+    p.click("link", "All of this customer")
+    p.see("region", "About")
+    p.reads("Mostly with User (1)")
+    p.click("link", "Case")
+    p.see("region", "Timeline")
+    p.reads("answered")
+    p.js("location.hash = '#/log?q=nobody-is-called-so'")
+    p.reads("No conversation matches.")
+    p.click("button", "Clear filters")
+    p.see("link", customer(c))
+
+
+WIDTHS = ((390, 844), (1024, 768), (1440, 900))
+PLACES = ("live", "log", "queues", "contacts", "desk")
+LOOK = """(() => {
+	const wide = document.querySelector('.main').scrollWidth - document.querySelector('.main').clientWidth;
+	const seen = e => e.getClientRects().length && getComputedStyle(e).visibility === 'visible';
+	const all = [...document.querySelectorAll('button, a[href], input, select')].filter(seen);
+	const small = all.filter(e => !e.closest('p, h2, td, dd, label, .skip')
+		&& Math.min(e.getBoundingClientRect().width, e.getBoundingClientRect().height) < 24);
+	return { wide, small: small.map(e => e.outerHTML.slice(0, 120)) };
+})()"""
+
+
+@tap.case("nothing sticks out, is too small to hit or has no name: every place, three widths, both themes")
+def layout(lab):
+    c, a = talk(lab)
+    p = lab.page()
+    p.see("row", customer(c))
+    for dark in (False, True):
+        p.scheme(dark)
+        for width, height in WIDTHS:
+            p.resize(width, height, phone=width < 500)
+            for place in PLACES:
+                p.js(f"location.hash = '#/{place}'")
+                p.see("heading")
+                p.wait(lambda: not p.find("image", "Loading"), "it has loaded")
+                look = p.js(LOOK)
+                where = (place, width, "dark" if dark else "light")
+                assert look["wide"] <= 0, (where, look)
+                assert not look["small"], (where, look)
+                for role in ("button", "link", "textbox", "combobox", "searchbox"):
+                    nameless = [n for n in p.find_all(role) if not n.name.strip()]
+                    assert not nameless, (where, nameless)
+    end(c, a)
 
 
 if __name__ == "__main__":

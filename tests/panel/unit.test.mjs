@@ -109,6 +109,7 @@ test("changes replace rows by id and leave the old state alone", () => {
 	assert.equal(c.transfers.size, 1, "how a transfer ended outlives its call");
 	assert.equal(store_change(c, "call_gone", { id: "1.1" }), c);
 	assert.equal(store_change(c, "news", {}), c, "an event of a newer server changes nothing");
+	assert.equal(store_change(b, "call", call("1.1", { state: "ended" })).calls.size, 0);
 });
 
 test("of transfers that are over only the latest stay", () => {
