@@ -139,6 +139,9 @@ static enum outcome act_now(struct anchor *an, const struct action *a)
 	case ACT_MEDIA:
 		media_hear(an->media, a->leg, &a->media);
 		return DONE;
+	case ACT_RECORD:
+		media_record(an->media, a->leg, &a->record);
+		return DONE;
 	case ACT_LEG_FREE:
 		sip_act(an->sip, a);
 		media_leg_free(an->media, a->leg);

@@ -358,6 +358,23 @@ static void cmd_hangup(struct conn *c, json_t *req)
 	command_on_call(c, req, EV_HANGUP);
 }
 
+static void cmd_record(struct conn *c, json_t *req)
+{
+	struct event ev = {.type = EV_RECORD, .record = {.origin = ORIGIN_CTL, .asker = "ctl"}};
+	const char *what = json_string_value(json_object_get(req, "what"));
+	int wish = record_wish_parse(what != NULL ? what : "");
+	struct call_view v;
+
+	if (wish < 0) {
+		conn_fail(c, "`%s': expected start, pause, stop or config", what != NULL ? what : "");
+		return;
+	}
+	ev.record.wish = (enum record_wish)wish;
+	ev.call = arg_call(c, req, &v);
+	if (ev.call != ID_NONE)
+		runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+}
+
 static void cmd_trace(struct conn *c, json_t *req)
 {
 	struct sip *sip = runner_sip(conn_parts(c)->runner);
@@ -432,6 +449,7 @@ static const struct {
 	{"transfer", cmd_transfer},
 	{"cancel", cmd_cancel},
 	{"hangup", cmd_hangup},
+	{"record", cmd_record},
 	{"trace", cmd_trace},
 	{"registrations", cmd_registrations},
 	{"queues", command_queues},

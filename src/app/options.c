@@ -293,6 +293,21 @@ const struct option options[] = {
 		.meaning = "Directory of WAV files as the engines see it: default.wav for whoever "
 			   "is held,\n"
 			   "NAME.wav for queues that name their music, ringback.wav."},
+	{"media", "record_users", OPT_NAMES, OPT_RELOAD,
+		LIST_AT(core.record_user, core.nrecord_user, RECORD_MAX), .def = "",
+		.example = "alice bob",
+		.meaning = "Users whose calls are recorded; \"*\": everybody's. seguectl record decides "
+			   "for one call."},
+	{"media", "record_queues", OPT_NAMES, OPT_RELOAD,
+		LIST_AT(core.record_queue, core.nrecord_queue, RECORD_MAX), .def = "",
+		.example = "sales", .meaning = "Queues whose callers are recorded; \"*\": all."},
+	{"media", "record_hold", OPT_BOOL, OPT_RELOAD, AT(core.record_hold), .def = "false",
+		.meaning = "A recording runs on during holds and consultations; else it is paused."},
+	{"media", "recordings", OPT_PATH, OPT_RELOAD, AT(core.record_dir),
+		.def = "/var/lib/segue/recordings",
+		.meaning = "Where the ledger says that recordings are: what contrib/recording-to-wav "
+			   "makes of\n"
+			   "the engines' captures (their recording-dir)."},
 	{"media", "while_ringing", OPT_HEARS, OPT_RELOAD, AT(core.ring_hears), .def = "music",
 		.meaning = "What a caller hears who is held while somebody rings for him: music or "
 			   "ringback."},
@@ -858,6 +873,7 @@ static const struct type_row {
 } types[OPT_TYPES_] = {
 	[OPT_TEXT] = {"some text", CONFIG_TYPE_STRING},
 	[OPT_NAME] = {"a name of letters, digits and - . _", CONFIG_TYPE_STRING},
+	[OPT_NAMES] = {"a name of letters, digits and - . _ +, or *", CONFIG_TYPE_STRING},
 	[OPT_NUMBER] = {"a number of digits, + * #", CONFIG_TYPE_STRING},
 	[OPT_INT] = {"a number", CONFIG_TYPE_INT, .number = parse_int},
 	[OPT_BOOL] = {"true or false", CONFIG_TYPE_BOOL},
@@ -986,6 +1002,8 @@ static int check_text(const struct option *o, const char *text, char *err, size_
 	switch (o->type) {
 	case OPT_NAME:
 		return only(text, "-_.") ? 0 : EINVAL;
+	case OPT_NAMES:
+		return str_eq(text, "*") || only(text, "-_.+") ? 0 : EINVAL;
 	case OPT_NUMBER:
 		return only(text, "+*#") ? 0 : EINVAL;
 	case OPT_HOST:

@@ -12,6 +12,7 @@
 enum option_type {
 	OPT_TEXT,     /* any characters, not empty unless the default is */
 	OPT_NAME,     /* letters, digits, - _ . */
+	OPT_NAMES,    /* the same, or "*" for all */
 	OPT_NUMBER,   /* a dialled number */
 	OPT_INT,
 	OPT_BOOL,

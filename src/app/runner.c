@@ -255,7 +255,7 @@ static void carry_out(struct runner *r, const struct action *a)
 	default:
 		if (r->anchor != NULL)
 			anchor_act(r->anchor, a);
-		else if (a->type != ACT_MEDIA)
+		else if (a->type != ACT_MEDIA && a->type != ACT_RECORD)
 			sip_act(r->sip, a);
 	}
 }

@@ -40,6 +40,8 @@ static const char usage[] =
 	"                            customer, or of LEG\n"
 	"  cancel CALL               call off a transfer that is under way\n"
 	"  hangup CALL               end a call\n"
+	"  record CALL start|pause|stop|config\n"
+	"                            keep it as sound, or not; config: as segue.conf says\n"
 	"  agent USER available|away [REASON]|logout    set what an agent wants to be\n"
 	"  trace CALL on|off         log whole SIP messages of one call\n"
 	"  trace --peer NAME on|off  the same for a peer\n"
@@ -208,6 +210,14 @@ static int cmd_hangup(const struct args *a)
 		a, json_pack("{s:s, s:s}", "cmd", "hangup", "call", a->word[1]), ctl_print_reply);
 }
 
+static int cmd_record(const struct args *a)
+{
+	return ask(a,
+		json_pack("{s:s, s:s, s:s}", "cmd", "record", "call", a->word[1], "what",
+			a->word[2]),
+		ctl_print_reply);
+}
+
 static int wrong(const char *word, const char *expected)
 {
 	fprintf(stderr, "seguectl: `%s': expected %s; see seguectl --help\n", word, expected);
@@ -374,6 +384,7 @@ static const struct {
 	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG]", cmd_transfer},
 	{"cancel", 2, 2, "cancel CALL", cmd_cancel},
 	{"hangup", 2, 2, "hangup CALL", cmd_hangup},
+	{"record", 3, 3, "record CALL start|pause|stop|config", cmd_record},
 	{"trace", 2, 3, "trace CALL on|off, or trace --peer NAME on|off", cmd_trace},
 	{"reload", 1, 1, "reload", cmd_reload},
 	{"recorder", 2, 2, "recorder FILE", cmd_recorder},

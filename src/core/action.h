@@ -45,6 +45,8 @@
 	/* -- media ------------------------------------------------------------------------- */   \
 	X(ACT_MEDIA, "MEDIA")         /* what the leg hears from now on; sent when it changes. A new leg\
 					 hears its peer. Nothing happens if no engine carries it */\
+	X(ACT_RECORD, "RECORD")       /* the engine keeps what this leg and its peer say under that id;\
+					 nil: no more. The leg is freed only after that */         \
 	/* -- runner ------------------------------------------------------------------------ */   \
 	X(ACT_TIMER, "TIMER")         /* (re)start the timer of (id, kind): ms from now; ms < 0 stops */\
 	X(ACT_LEG_FREE, "LEG_FREE")   /* the core forgot this leg; so must the adapter */          \
@@ -68,6 +70,10 @@ ENUM_DECLARE(sdp_dir, SDP_DIR_LIST);
 struct act_media {
 	enum hears what;
 	char music[USER_MAX]; /* MUSIC: which; "" the standard one */
+};
+
+struct act_record {
+	uuid recording;
 };
 
 struct act_dial {
@@ -124,6 +130,7 @@ struct action {
 		struct act_timer timer;
 		struct act_position position;
 		struct act_media media;
+		struct act_record record;
 	};
 };
 

@@ -159,6 +159,7 @@ void call_run(struct core *c, struct call *k)
 	} while (k->nwords);
 	ears_sync(c, k);
 	segment_sync(c, k);
+	recording_sync(c, k);
 	if (k->state == END && k->open == RECORD_OPEN)
 		record_close(c, k, k->ended_by[0] ? k->ended_by : "system");
 	if (k->state == END && k->nlegs == 0)
@@ -328,6 +329,9 @@ void call_command(struct core *c, struct call *k)
 		break;
 	case EV_NOTE:
 		note(c, k);
+		break;
+	case EV_RECORD:
+		recording_command(c, k);
 		break;
 	case EV_HANGUP:
 		str_set(k->ended_by, "command");

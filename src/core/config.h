@@ -8,6 +8,7 @@
 #include "core/types.h"
 
 #define ROUTES_MAX 256
+#define RECORD_MAX 64 /* users, and queues, whose calls are recorded by name */
 #define FALLBACK_MAX 8
 #define PATTERN_MAX 64
 #define ROUTE_PEERS_MAX 4
@@ -138,6 +139,12 @@ struct core_config {
 
 	/* media */
 	bool can_play;         /* there are media engines: a caller can be answered into music */
+	char record_user[RECORD_MAX][USER_MAX];  /* whose calls are recorded; "*": everybody's */
+	unsigned nrecord_user;
+	char record_queue[RECORD_MAX][USER_MAX]; /* calls that came through one of these */
+	unsigned nrecord_queue;
+	bool record_hold;      /* a recording runs on during holds and consultations */
+	char record_dir[FILE_MAX - UUID_STRLEN - 8]; /* where the files will be */
 	enum hears ring_hears; /* MUSIC or RINGBACK: for who is held while somebody rings for them */
 
 	/* policy */

@@ -178,6 +178,7 @@ void core_config_default(struct core_config *cfg)
 		.queue_retry_ms = 5000,
 		.queue_wait_ms = 1800000,
 		.away_after = 3,
+		.record_dir = "/var/lib/segue/recordings",
 		.ring_hears = HEARS_MUSIC,
 		.no_answer_status = 408,
 		.ring_busy = true,
@@ -225,6 +226,7 @@ static void answer_unknown(struct core *c)
 	case EV_HOLD:
 	case EV_UNHOLD:
 	case EV_RESUME:
+	case EV_RECORD:
 		a = act_add(c, ACT_REPLY, ID_NONE);
 		a->cmd = ev->command.cmd;
 		a->status = 404;
@@ -327,6 +329,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_UNHOLD:
 	case EV_RESUME:
 	case EV_NOTE:
+	case EV_RECORD:
 		step_command(c);
 		break;
 	case EV_TIMER:

@@ -51,6 +51,7 @@
 	X(EV_UNHOLD, "UNHOLD")                                                                     \
 	X(EV_RESUME, "RESUME")       /* the transferor wants the caller back, now */               \
 	X(EV_NOTE, "NOTE")           /* somebody writes a remark to the conversation */            \
+	X(EV_RECORD, "RECORD")       /* record the call from now on, or do not */                  \
 	/* -- time ----------------------------------------------------------------------- */      \
 	X(EV_TIMER, "TIMER")                                                                       \
 	/* -- directory and registrations ------------------------------------------------- */     \
@@ -159,6 +160,13 @@ struct ev_command { /* EV_XFER_CANCEL to EV_RESUME: on event.call */
 	uint64_t cmd;
 	enum origin origin;
 	char asker[KEY_MAX];
+};
+
+struct ev_record { /* begins as ev_command does */
+	uint64_t cmd;
+	enum origin origin;
+	char asker[KEY_MAX];
+	enum record_wish wish;
 };
 
 struct ev_note { /* a long remark comes in several parts, one event each, under one id */
@@ -303,6 +311,7 @@ struct event {
 		struct ev_notify notify;
 		struct ev_command command;
 		struct ev_note note;
+		struct ev_record record;
 		struct ev_timer timer;
 		struct ev_dir_user user;
 		struct ev_dir_queue queue;

@@ -75,6 +75,12 @@ static const struct fact_field segment_changed_fields[] = FIELDS_(FACT_SEGMENT_C
 #define CUR note
 static const struct fact_field note_fields[] = FIELDS_(FACT_NOTE_);
 #undef CUR
+#define CUR recording_started
+static const struct fact_field recording_started_fields[] = FIELDS_(FACT_RECORDING_STARTED_);
+#undef CUR
+#define CUR recording_ended
+static const struct fact_field recording_ended_fields[] = FIELDS_(FACT_RECORDING_ENDED_);
+#undef CUR
 
 #define DESC_(id, name, member)                                                                    \
 	[id] = {name, sizeof(member##_fields) / sizeof(member##_fields[0]), member##_fields},

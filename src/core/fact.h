@@ -80,6 +80,11 @@
 
 #define FACT_NOTE_(U, S, I, M, T) U(note) U(conv) S(author, KEY_MAX) I(part) S(text, NOTE_MAX)
 
+/* A part of a visit that is kept as sound, from offset_ms after its answer on, in that file once the
+ * engine's capture has been converted. */
+#define FACT_RECORDING_STARTED_(U, S, I, M, T) U(rec) U(conv) U(seg) M(offset_ms) S(file, FILE_MAX)
+#define FACT_RECORDING_ENDED_(U, S, I, M, T) U(rec) S(why, 12) /* hold command end */
+
 #define FACT_LIST(X)                                                                               \
 	X(FACT_CONVERSATION_OPENED, "conversation_opened", conversation_opened)                    \
 	X(FACT_CONVERSATION_CLOSED, "conversation_closed", conversation_closed)                    \
@@ -97,7 +102,9 @@
 	X(FACT_AGENT_STATE, "agent_state", agent_state)                                               \
 	X(FACT_CONVERSATION_MERGED, "conversation_merged", conversation_merged)                    \
 	X(FACT_SEGMENT_CHANGED, "segment_changed", segment_changed)                                \
-	X(FACT_NOTE, "note", note)
+	X(FACT_NOTE, "note", note)                                                                 \
+	X(FACT_RECORDING_STARTED, "recording_started", recording_started)                          \
+	X(FACT_RECORDING_ENDED, "recording_ended", recording_ended)
 
 #define FACT_ENUM_(id, name, member) id,
 enum fact_type { FACT_LIST(FACT_ENUM_) fact_type_count_ };
@@ -122,6 +129,8 @@ struct fact_started { FACT_STARTED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_agent_state { FACT_AGENT_STATE_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_conversation_merged { FACT_CONVERSATION_MERGED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_segment_changed { FACT_SEGMENT_CHANGED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_recording_started { FACT_RECORDING_STARTED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_recording_ended { FACT_RECORDING_ENDED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_note { FACT_NOTE_(FU_, FS_, FI_, FI_, FI_) };
 #undef FU_
 #undef FS_

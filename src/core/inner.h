@@ -134,6 +134,7 @@ struct leg {
 	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
 	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
 	int64_t since;
+	uuid recording; /* nil: none runs */
 	uuid seg_id;    /* outlives the segment: a late answer is still recorded (E-016) */
 	char user[USER_MAX], peer[USER_MAX];
 	struct leg *user_next, *user_prev; /* the same person's other legs: presence.h */
@@ -292,6 +293,9 @@ struct call {
 	struct target target; /* of the set-up, later of the chain's next step */
 	struct party from;
 	char source[USER_MAX], dialled[NUM_MAX];
+	uint8_t record;   /* enum record_wish: what somebody asked for */
+	uuid record_seg;  /* WISH_PAUSE: in which visit */
+	char came_by[USER_MAX]; /* the queue that it was in last, "" none */
 	char music[USER_MAX]; /* what it hears while it is held or waits; "" the standard one */
 	char ended_by[16]; /* who ended it, for the record */
 	struct leg **legs; /* stable addresses within a step */
@@ -406,6 +410,11 @@ enum sdp_dir dir_forced(enum dir d);
 
 /* ears.c */
 void ears_sync(struct core *c, struct call *k);
+
+/* recording.c */
+void recording_sync(struct core *c, struct call *k);
+void recording_end(struct core *c, struct call *k, struct leg *l, const char *why);
+void recording_command(struct core *c, struct call *k);
 
 /* transfer.c, verbs.c */
 void table_step(struct core *c, struct call *k, enum word w);

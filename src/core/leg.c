@@ -49,6 +49,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 
 	for (int t = 0; t < timer_kind_count_; t++)
 		timer_stop(c, l->id, (enum timer_kind)t, &l->timer[t]);
+	recording_end(c, k, l, "end");
 	act_add(c, ACT_LEG_FREE, l->id);
 	presence_remove(c, l);
 	for (i = 0; k->legs[i] != l; i++)

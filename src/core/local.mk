@@ -18,3 +18,4 @@ libcore_a_SOURCES += \
 libcore_a_SOURCES += \
 	src/core/offer.c src/core/order.c src/core/order.h src/core/queue.c src/core/roster.c \
 	src/core/strategy.c src/core/strategy.h
+libcore_a_SOURCES += src/core/recording.c

@@ -167,6 +167,7 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 	w->except_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
 	w->xfer = k->xfer.id;
 	str_set(k->music, q->row.music);
+	str_set(k->came_by, q->row.queue);
 	queue_note(c, k, "queue_entered", "number", q->row.number);
 	waiter_add(c, k, q);
 	call_post(k, Q_IN);

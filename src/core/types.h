@@ -14,6 +14,7 @@
 #define USER_MAX 64  /* users.name, queues.name, ivrs.name, peer names */
 #define NAME_MAX_ 96 /* a display name */
 #define KEY_MAX 96   /* an external case key, an asker */
+#define FILE_MAX 256
 #define TEXT_MAX 128 /* a reason phrase, a short explanation */
 #define DIGITS_MAX 32 /* keys of a phone, 0-9 * # A-D, and "," for a pause */
 #define NOTE_MAX 240 /* one part of a remark that somebody wrote */
@@ -67,6 +68,14 @@ ENUM_DECLARE(dir, DIR_LIST);
 	X(HEARS_RINGBACK, "ringback")                                                              \
 	X(HEARS_NOTHING, "nothing")
 ENUM_DECLARE(hears, HEARS_LIST);
+
+/* Whether a call is kept as sound. */
+#define RECORD_WISH_LIST(X)                                                                        \
+	X(WISH_CONFIG, "config") /* as the configuration says */                                   \
+	X(WISH_START, "start")                                                                     \
+	X(WISH_PAUSE, "pause")   /* not while the present agent has the call */                    \
+	X(WISH_STOP, "stop")     /* not for the rest of the call */
+ENUM_DECLARE(record_wish, RECORD_WISH_LIST);
 
 /* Whose audio runs through a media engine. */
 #define ANCHOR_LIST(X)                                                                             \

@@ -23,5 +23,6 @@ dist_migrations_DATA = \
 	sql/006-access.sql \
 	sql/007-queue-reports.sql \
 	sql/008-consult.sql \
+	sql/009-recordings.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -184,8 +184,19 @@ static const struct statement statements[] = {
 		" WHERE (a.intent, a.reason) IS DISTINCT FROM (excluded.intent, excluded.reason)"
 		" AND a.since <= excluded.since"},
 	/* After all that the run before has left in this batch. */
+	{FACT_RECORDING_STARTED,
+		"INSERT INTO segue.recordings (id, conversation_id, segment_id, file, offset_ms,"
+		" started_at, outbox_id, fact_id)"
+		" SELECT f.rec, f.conv, f.seg, f.file, f.offset_ms, f.at, $1, f.fact_id FROM @"
+		" ON CONFLICT (id) DO NOTHING"},
+	{FACT_RECORDING_ENDED,
+		"UPDATE segue.recordings r SET ended_at = f.at,"
+		" state = CASE WHEN f.why = 'end' THEN 'ended' ELSE 'paused' END"
+		" FROM @ WHERE r.id = f.rec"},
 	{FACT_STARTED,
 		"SELECT segue.close_left_open($1, f.fact_id) FROM @ ORDER BY f.fact_id"},
+	{FACT_STARTED,
+		"SELECT segue.end_recordings($1, f.fact_id) FROM @ ORDER BY f.fact_id"},
 	{GROUP_REJECTED,
 		"INSERT INTO segue.rejected_facts (outbox_id, fact_id, fact, bytes, error)"
 		" SELECT $1, f.fact_id, f.fact, f.bytes, f.error FROM @"

@@ -64,16 +64,44 @@ static void sync_side(struct side *s)
 	sync_playing(s, here && is_played(l->hears) ? l->hears : HEARS_PEER, l->music);
 }
 
+/* A pair is recorded while one of its legs is there and says so. */
+static const char *recording_of(const struct pair *p)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct mleg *l = p->side[i].leg;
+
+		if (l != NULL && l->recording[0] != '\0' && mleg_current(l) == p)
+			return l->recording;
+	}
+	return "";
+}
+
+static void sync_recording(struct pair *p)
+{
+	const char *want = recording_of(p);
+
+	if (p->state != PAIR_ANCHORED || strcmp(p->recording, want) == 0)
+		return;
+	if (p->recording[0] != '\0')
+		pair_do(p, OP_RECORD_END, 0, NULL);
+	str_set(p->recording, want);
+	if (want[0] != '\0')
+		pair_do(p, OP_RECORD, 0, want);
+}
+
 void hearing_sync_leg(struct mleg *l)
 {
 	struct side *s;
 
-	for (s = l->sides; s != NULL; s = s->next)
+	for (s = l->sides; s != NULL; s = s->next) {
 		sync_side(s);
+		sync_recording(s->pair);
+	}
 }
 
 void hearing_sync_pair(struct pair *p)
 {
 	sync_side(&p->side[0]);
 	sync_side(&p->side[1]);
+	sync_recording(p);
 }

@@ -31,14 +31,16 @@ ENUM_DECLARE(pair_state, PAIR_LIST);
 	X(OP_PLAY, "play media")                                                                   \
 	X(OP_STOP, "stop media")                                                                   \
 	X(OP_BLOCK, "block media")                                                                 \
-	X(OP_UNBLOCK, "unblock media")
+	X(OP_UNBLOCK, "unblock media")                                                             \
+	X(OP_RECORD, "start recording")                                                            \
+	X(OP_RECORD_END, "stop recording")
 ENUM_DECLARE(op_kind, OP_LIST);
 
 /* One request to the engine about a pair. */
 struct op {
 	enum op_kind kind;
 	unsigned side;     /* OFFER, ANSWER: who wrote the SDP; else the side it is about */
-	struct text text;  /* the SDP, or the file to play */
+	struct text text;  /* the SDP, the file to play, or the name of the recording */
 	char proto[32];    /* OFFER: what the other side is to be offered, "" the same */
 	call_id waits;     /* ready() is due to this call's job, ID_NONE: nobody waits */
 	struct op *prev, *next;
@@ -72,6 +74,7 @@ struct pair {
 	enum pair_state state;
 	unsigned engine, life; /* which engine; the how-manieth call in one */
 	struct side side[2];
+	char recording[UUID_STRLEN]; /* as the engine was told, "" none */
 	int open;              /* whose offer has no answer yet, or NOBODY */
 	struct op *ops;        /* the first is under way if `request` is set */
 	uint64_t request;
@@ -87,6 +90,7 @@ struct mleg {
 	enum { GIVEN_AGREED, GIVEN_OFFERED } given;
 	enum hears hears;
 	char music[USER_MAX];
+	char recording[UUID_STRLEN]; /* what it says and hears is kept under this name, "" not */
 	struct side *sides;
 	UT_hash_handle hh;
 };

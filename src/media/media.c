@@ -124,6 +124,17 @@ void media_hear(struct media *m, leg_id leg, const struct act_media *what)
 	hearing_sync_leg(l);
 }
 
+void media_record(struct media *m, leg_id leg, const struct act_record *what)
+{
+	struct mleg *l = mleg_get(m, leg);
+
+	if (uuid_is_nil(&what->recording))
+		l->recording[0] = '\0';
+	else
+		uuid_str(&what->recording, l->recording);
+	hearing_sync_leg(l);
+}
+
 void media_leg_free(struct media *m, leg_id leg)
 {
 	struct mleg *l = mleg_find(m, leg);

@@ -88,6 +88,8 @@ void media_refused(struct media *m, leg_id leg);
 
 /* ACT_MEDIA. */
 void media_hear(struct media *m, leg_id leg, const struct act_media *what);
+/* ACT_RECORD. The engine writes a capture of its own whose metadata is the recording's id. */
+void media_record(struct media *m, leg_id leg, const struct act_record *what);
 /* ACT_LEG_FREE. */
 void media_leg_free(struct media *m, leg_id leg);
 

@@ -188,6 +188,7 @@ static void forget_engine(struct pair *p)
 		p->side[i].blocked = false;
 		p->side[i].playing = HEARS_PEER;
 	}
+	p->recording[0] = '\0';
 }
 
 static void heal_arm(struct media *m, int64_t ms)
@@ -276,6 +277,12 @@ static json_t *write_op(const struct pair *p, const struct op *op)
 
 	if (op->kind == OP_OFFER || op->kind == OP_ANSWER)
 		return write_exchange(p, op);
+	if (op->kind == OP_RECORD) /* at its end the engine would take an empty name for a new one */
+		return json_pack("{ss ss ss}", "command", op_kind_name((int)op->kind), "call-id",
+			p->id, "metadata", op->text.p);
+	if (op->kind == OP_RECORD_END)
+		return json_pack(
+			"{ss ss}", "command", op_kind_name((int)op->kind), "call-id", p->id);
 	d = json_pack("{ss ss ss}", "command", op_kind_name((int)op->kind), "call-id", p->id,
 		"from-tag", tag_of(p->side[op->side].id, tag));
 	if (d != NULL && op->kind == OP_PLAY) {

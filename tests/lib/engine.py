@@ -45,6 +45,7 @@ class Engine:
         self.dir = tempfile.mkdtemp(prefix="segue-engine-")
         self.music = music(os.path.join(self.dir, "music"))
         self.records = os.path.join(self.dir, "records")
+        self.wavs = os.path.join(self.dir, "wavs")   # made of them
         self.asked = 0
 
     def __enter__(self):

@@ -245,6 +245,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_UNHOLD:
 	case EV_RESUME:
 	case EV_NOTE:
+	case EV_RECORD:
 	case EV_DIR_USER:
 	case EV_DIR_QUEUE:
 	case EV_DIR_MEMBER:
@@ -463,6 +464,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 			req_new(ct, ev->agent.cmd, CT_COMMAND, ID_NONE);
 		break;
 	case EV_NOTE:
+	case EV_RECORD:
 		req_new(ct, ev->note.cmd, CT_COMMAND, ev->leg);
 		break;
 	case EV_INFO:
@@ -783,6 +785,8 @@ static void act_leg_free(struct contract *ct, const struct action *a, struct ct_
 
 	if (l->state != CT_CLOSED)
 		leg_fail(ct, a, "leg-dropped", "is not closed");
+	if (l->recorded)
+		leg_fail(ct, a, "record-left", "is still recorded");
 	if (k == NULL)
 		return;
 	k->nlegs--;
@@ -880,6 +884,20 @@ static void act_digits(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "digits-unknown", "no keys of a phone");
 }
 
+/* A recording ends before its leg is freed, and before another begins. */
+static void act_record(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->leg);
+	bool on = !uuid_is_nil(&a->record.recording);
+
+	if (l == NULL || (on && l->state != CT_UP))
+		leg_fail(ct, a, "record-no-session", "nobody who could be recorded");
+	else if (l->recorded == on)
+		leg_fail(ct, a, "record-twice", "that is so already");
+	else
+		l->recorded = on;
+}
+
 static void take_action(struct contract *ct, const struct action *a)
 {
 	switch (a->type) {
@@ -898,6 +916,9 @@ static void take_action(struct contract *ct, const struct action *a)
 		break;
 	case ACT_MEDIA:
 		act_media(ct, a);
+		break;
+	case ACT_RECORD:
+		act_record(ct, a);
 		break;
 	case ACT_DIGITS:
 		act_digits(ct, a);

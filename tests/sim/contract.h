@@ -63,6 +63,7 @@ struct ct_leg {
 	enum dir intent, intent_prev;	 /* what it wants itself: sendrecv unless it holds */
 	struct ct_sdp given, offered;	 /* agreed; in flight */
 	enum hears hears;		 /* as last said */
+	bool recorded;
 	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
 	struct ct_timer timer[timer_kind_count_];
 	int64_t since, closed_at;

@@ -102,6 +102,7 @@ DROPS(no_offer_answer, ACT_OFFER_ANSWER)
 DROPS(no_leg_free, ACT_LEG_FREE)
 DROPS(no_call_free, ACT_CALL_FREE)
 DROPS(no_media, ACT_MEDIA)
+DROPS(no_record, ACT_RECORD)
 
 MUTATOR(final_notify_twice)
 {
@@ -229,7 +230,7 @@ MUTATOR(to_seg_invented)
 const struct mutation mutations[] = {M(answer_twice), M(hangup_twice), M(offer_twice),
 	M(offer_answer_twice), M(reply_twice), M(accept_twice), M(dial_twice), M(info_twice),
 	M(free_twice), M(no_reply), M(no_accept), M(no_reject), M(no_info), M(no_hangup),
-	M(no_answer), M(no_offer), M(no_offer_answer), M(no_leg_free), M(no_call_free), M(no_media),
+	M(no_answer), M(no_offer), M(no_offer_answer), M(no_leg_free), M(no_call_free), M(no_media), M(no_record),
 	M(final_notify_twice), M(final_notify_lost), M(wrong_sdp), M(guard_forgotten),
 	M(close_guard_forgotten), M(caller_dropped), M(interval_lost), M(segment_close_lost),
 	M(segment_open_lost), M(transfer_close_lost), M(timeline_lost), M(conversation_close_lost),

@@ -214,6 +214,10 @@ static void add_detail(struct line *l, const struct event *ev)
 		add_num(l, "cmd", ev->command.cmd);
 		add_text(l, "via", origin_name(ev->command.origin));
 		break;
+	case EV_RECORD:
+		add_num(l, "cmd", ev->record.cmd);
+		add_text(l, "wish", record_wish_name((int)ev->record.wish));
+		break;
 	case EV_NOTE:
 		add_num(l, "cmd", ev->note.cmd);
 		add_text(l, "text", ev->note.text);

@@ -238,6 +238,9 @@ void world_config(uint64_t seed, struct core_config *cfg)
 				abort();
 	}
 	cfg->can_play = rng_chance(&r, 60);
+	cfg->record_hold = rng_chance(&r, 50);
+	cfg->nrecord_user = rng_chance(&r, 50);
+	str_set(cfg->record_user[0], "*");
 	cfg->queue_ring_ms = 4000;
 	cfg->queue_retry_ms = 1500;
 	cfg->queue_wait_ms = rng_chance(&r, 50) ? 60000 : 12000;
@@ -447,7 +450,8 @@ static void change_directory(struct world *w)
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 static const enum ev clicks[] = {EV_XFER_CANCEL, EV_XFER_CANCEL, EV_XFER_CANCEL, EV_HANGUP,
-	EV_COMPLETE, EV_SWAP, EV_HOLD, EV_UNHOLD, EV_RESUME, EV_NOTE};
+	EV_COMPLETE, EV_SWAP, EV_HOLD, EV_UNHOLD, EV_RESUME, EV_NOTE,
+	EV_RECORD};
 
 static void plan_command(struct world *w, leg_id leg, int64_t within)
 {
@@ -750,6 +754,8 @@ static void do_command(struct world *w, const struct todo *t)
 		ev.command.origin = ORIGIN_CTL;
 		str_set(ev.command.asker, "ctl");
 	}
+	if (ev.type == EV_RECORD)
+		ev.record.wish = (enum record_wish)rng_below(&w->rng, record_wish_count_);
 	if (ev.type == EV_HOLD && chance(w, 80))
 		plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_UNHOLD);
 	send(w, &ev);

@@ -1,8 +1,11 @@
 """The audio of calls runs through real rtpengines: who hears whom, by the tones that they play."""
+import array
 import itertools
 import os
+import subprocess
 import sys
 import threading
+import wave
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import engine
@@ -10,9 +13,10 @@ import rtp
 import tap
 from engine import JAZZ, MUSIC
 from flows import end, final_notify, refer, ring, wait
-from segued import Lab
+from segued import SRC, Lab
 
 SILENCE = set()
+RECORDED = "7900"  # number of the queue whose callers are recorded
 numbers, numbers_lock = itertools.count(7000), threading.Lock()
 DTMF101 = ["a=rtpmap:101 telephone-event/8000"]
 DTMF96 = ["a=rtpmap:96 telephone-event/8000"]
@@ -175,10 +179,10 @@ def late(lab):
     end(c, a)
 
 
-def queue_with(lab, agent, music=None):
+def queue_with(lab, agent, music=None, number=None):
     """A queue of that agent alone; its number, which segue knows when this returns."""
     with numbers_lock:
-        number = str(next(numbers))
+        number = number or str(next(numbers))
     mark = lab.daemon.mark()
     lab.sql(f"""insert into segue.queues (name, number, display_name, music)
                 values ('q{number}', '{number}', 'Queue', {f"'{music}'" if music else 'null'});
@@ -217,9 +221,79 @@ def queue_late(lab):
     queued(lab, late=True)
 
 
+def recorded(eng, lab, led):
+    """The recordings of a conversation, converted: (row, the tones of each side)."""
+    subprocess.run([os.path.join(SRC, "contrib", "recording-to-wav"), eng.records, eng.wavs],
+                   check=True, capture_output=True)
+    rows = lab.rows(f"select * from segue.recordings where conversation_id = "
+                    f"'{led.conversation['id']}' order by started_at")
+    return [(r, sides(r["file"])) for r in rows]
+
+
+def sides(path):
+    """The tones that the left and the right side of a recording hold."""
+    with wave.open(path) as w:
+        assert w.getnchannels() == 2 and w.getframerate() == rtp.RATE
+        data = array.array("h", w.readframes(w.getnframes()))
+    return [rtp.tones_in(data[i::2]) for i in (0, 1)]
+
+
+@tap.case("E-130 M16 a recorded queue: a part before the hold and one after, each with both voices")
+def recording(lab):
+    cv, av = voices(2)
+    agent = lab.phone()
+    number = queue_with(lab, agent, number=RECORDED)
+    c = lab.trunk().invite(number, sdp=cv.sdp())
+    c.expect(200, method="INVITE")
+    c.ack()
+    cv.follow(c)
+    a = agent.incoming()
+    a.answer(av.sdp())
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({av: SILENCE})
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+    led = lab.ledger(c)
+    parts = recorded(engine_of[0], lab, led)
+    assert [r["state"] for r, _ in parts] == ["paused", "ended"], parts
+    for row, tones in parts:
+        assert row["segment_id"] == led.segment(agent.user)["id"], (row, led.segments)
+        assert tones == [{cv.tone}, {av.tone}] or tones == [{av.tone}, {cv.tone}], tones
+    assert parts[0][0]["offset_ms"] < parts[1][0]["offset_ms"], parts
+    kinds = [t for t in led.types() if t.startswith("recording")]
+    assert kinds == ["recording_on", "recording_paused", "recording_on", "recording_off"], kinds
+
+
+@tap.case("M16 a recording that is asked for by command, paused and stopped")
+def recording_command(lab):
+    cv, av = voices(2)
+    c, a = talk(lab, cv, av)
+    call = call_of(lab, c)
+    assert "expected start" in lab.seguectl("record", call, "loudly", ok=False)
+    lab.seguectl("record", call, "start")
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    wait("sound has been captured", lambda: len(cv.samples(0.5)) > 3000)
+    lab.seguectl("record", call, "stop")
+    end(c, a)
+    led = lab.ledger(c)
+    parts = recorded(engine_of[0], lab, led)
+    assert [r["state"] for r, _ in parts] == ["paused"], parts
+    assert {cv.tone} in parts[0][1] and {av.tone} in parts[0][1], parts
+    kinds = [t for t in led.types() if t.startswith("recording")]
+    assert kinds == ["recording_on", "recording_off"], kinds
+
+
+engine_of = []
+
+
 def main():
     with engine.Engine() as e:
-        tap.main(lambda: Lab(conf=e.conf()), jobs=3)
+        engine_of.append(e)
+        record = f'record_queues = [ "q{RECORDED}" ]; recordings = "{e.wavs}";'
+        tap.main(lambda: Lab(conf=e.conf(extra=record)), jobs=3)
 
 
 main()
