@@ -372,7 +372,7 @@ static void cmd_record(struct conn *c, json_t *req)
 	ev.record.wish = (enum record_wish)wish;
 	ev.call = arg_call(c, req, &v);
 	if (ev.call != ID_NONE)
-		runner_command(conn_parts(c)->runner, &ev, on_reply, c);
+		runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 
 static void cmd_trace(struct conn *c, json_t *req)

@@ -55,7 +55,9 @@ static bool is_on(const struct core *c, const struct call *k, const struct leg *
 {
 	if (l->seg == NO_SEG || l->user[0] == '\0' || l->state != LEG_UP || !is_wanted(c, k, l))
 		return false;
-	return is_talk(k, l) || (is_paused(k, l) && c->cfg.record_hold && !uuid_is_nil(&l->recording));
+	if (is_talk(k, l) || uuid_is_nil(&l->recording))
+		return is_talk(k, l);
+	return k->state == JOIN || (is_paused(k, l) && c->cfg.record_hold); /* goes on, at least */
 }
 
 static void tell(struct core *c, struct call *k, const struct leg *l, const char *type)

@@ -175,6 +175,10 @@ static int do_config(struct script *s)
 		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "can_play") == 0)
 		s->cfg.can_play = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "record_user") == 0)
+		str_set(s->cfg.record_user[s->cfg.nrecord_user++], value);
+	else if (strcmp(key, "record_hold") == 0)
+		s->cfg.record_hold = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "away_after") == 0)
 		s->cfg.away_after = (unsigned)atoi(value);
 	else if (strcmp(key, "withdraw_away") == 0)
@@ -629,6 +633,7 @@ static const struct {
 	{"transfer", EV_TRANSFER}, {"consult", EV_TRANSFER}, {"cancel", EV_XFER_CANCEL},
 	{"hangup", EV_HANGUP}, {"complete", EV_COMPLETE}, {"swap", EV_SWAP}, {"hold", EV_HOLD},
 	{"unhold", EV_UNHOLD}, {"resume", EV_RESUME}, {"note", EV_NOTE},
+	{"record", EV_RECORD},
 };
 
 static int command_type(const char *name, enum ev *type)
@@ -667,6 +672,8 @@ static int do_ctl(struct script *s)
 		ev.command.cmd = ++s->st.cmd;
 		ev.command.origin = ORIGIN_CTL;
 		str_set(ev.command.asker, "ctl");
+		if (ev.type == EV_RECORD && record_wish_parse(word(s, 3)) >= 0)
+			ev.record.wish = (enum record_wish)record_wish_parse(word(s, 3));
 	}
 	stage_send(&s->st, &ev, "");
 	return 0;

@@ -336,6 +336,9 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 	case ACT_HANGUP:
 		snprintf(buf, size, "<- %s", hangup_text(st, a->leg));
 		return true;
+	case ACT_RECORD:
+		snprintf(buf, size, "<- %s", uuid_is_nil(&a->record.recording) ? "not recorded" : "recorded");
+		return true;
 	case ACT_MEDIA:
 		snprintf(buf, size, "<- hears %s%s%s", hears_name(a->media.what),
 			a->media.music[0] ? " " : "", a->media.music);
