@@ -19,16 +19,11 @@ import tempfile
 import time
 
 import rtp
+from segued import free_port
 
 PR_SET_PDEATHSIG = 1
 PORTS = 400           # of RTP for each engine
 MUSIC, RINGBACK, JAZZ = rtp.TONES[-1], rtp.TONES[-2], rtp.TONES[-3]
-
-
-def free_udp(ip="127.0.0.1"):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind((ip, 0))
-        return s.getsockname()[1]
 
 
 def music(directory):
@@ -41,7 +36,7 @@ def music(directory):
 
 class Engine:
     def __init__(self, ip="127.0.0.1"):
-        self.ip, self.port, self.proc = ip, free_udp(ip), None
+        self.ip, self.port, self.proc = ip, free_port(ip), None
         self.dir = tempfile.mkdtemp(prefix="segue-engine-")
         self.music = music(os.path.join(self.dir, "music"))
         self.records = os.path.join(self.dir, "records")

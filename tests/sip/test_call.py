@@ -1,6 +1,7 @@
 """Plain calls: both directions, every way to ring, refuse and end; what passes and what is ours."""
 import os
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -291,6 +292,7 @@ def carrier_hold(lab):
     c, a = talk(lab)
     ok = c.reinvite(c.sdp.copy(dir="sendonly"))
     assert ok.sdp.dir() in ("recvonly", "inactive"), ok.sdp.short()
+    time.sleep(0.02)  # who holds does so for a few milliseconds
     ok = c.reinvite(c.sdp.copy(dir="sendrecv"))
     assert ok.sdp.dir() == "sendrecv", ok.sdp.short()
     end(c, a)

@@ -178,6 +178,7 @@ def to_queue(lab):
     b.reply(180)
     pick_up(c, b)
     joined(c, b)
+    lab.daemon.wait_log(rf"answered actor={two.user} ")
     end(c, b)
     led = lab.ledger(c)
     assert any(s["who"] == two.user and s["talk_ms"] > 0 for s in led.segments), led
