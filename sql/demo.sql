@@ -1,5 +1,5 @@
--- A directory to try segue with: three users, a queue and a voice menu. Apply it with psql, which
--- must be given the passwords:
+-- A directory to try segue with: three users, a queue, a voice menu, and who may dial what. Apply it
+-- with psql, which must be given the passwords:
 --
 --	psql -v alice_password=... -v bob_password=... -v carol_password=... -f sql/demo.sql
 --
@@ -26,6 +26,12 @@ ON CONFLICT DO NOTHING;
 INSERT INTO segue.ivrs (name, number, display_name, peer, dial) VALUES
 	('menu', '300', 'Main menu', 'pbx', '300')
 ON CONFLICT (name) DO NOTHING;
+
+-- International numbers are for supervisors, premium ones for nobody.
+INSERT INTO segue.number_classes (name, pattern, roles) VALUES
+	('international', '+.', '{supervisor,admin}'), ('premium', '+49900.', NULL),
+	('emergency', '11[02]', NULL)
+ON CONFLICT (name, pattern) DO NOTHING;
 
 SELECT segue.set_sip_password('alice', :'alice_password');
 SELECT segue.set_sip_password('bob', :'bob_password');

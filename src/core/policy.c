@@ -79,10 +79,11 @@ const char *policy_denied_class(const struct core *c, const struct dir_user *u, 
 	return may ? NULL : class.name;
 }
 
-/* A command may speak for somebody who is not on the call: then it is his right that counts. */
+/* A command may come from somebody who is not on the call: then it is his right that counts. */
 static struct verdict may_dial(struct core *c, const struct leg *transferor, const struct target *t)
 {
-	struct dir_user *u = directory_user(c, c->ev->transfer.asker);
+	const struct ev_transfer *e = &c->ev->transfer;
+	struct dir_user *u = e->origin == ORIGIN_REFER ? NULL : directory_user(c, e->asker);
 	const char *denied;
 
 	if (u == NULL && transferor)
