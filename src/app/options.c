@@ -446,6 +446,11 @@ const struct option options[] = {
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},
+	{"peers", "bye_policy", OPT_BYE, OPT_RELOAD, IN(struct sip_peer, bye), .def = "wait",
+		.meaning = "Who ends its dialog after it has transferred a call: \"wait\" gives it "
+			   "the time\n"
+			   "transfer.bye to do so, \"now\" does it as soon as it knows that the "
+			   "transfer is done."},
 	{"peers", "caller_id", OPT_CALLER_ID, OPT_RELOAD, IN(struct sip_peer, policy.caller_id),
 		.def = "caller",
 		.meaning = "Whom it is shown as the caller of a call that is transferred to it: the "
@@ -484,6 +489,8 @@ const struct option options[] = {
 		.def = "false",
 		.meaning = "Tell it NOTIFY 200 at once: it holds the line until then. The ledger "
 			   "tells the truth."},
+	{"devices", "bye_policy", OPT_BYE, OPT_RELOAD, IN(struct sip_device, bye), .def = "wait",
+		.meaning = "As for a peer: \"wait\" or \"now\"."},
 	{"devices", "md5_only", OPT_BOOL, OPT_RELOAD, IN(struct sip_device, md5_only),
 		.def = "false",
 		.meaning = "Ask it for an MD5 digest alone: it gives up where SHA-256 is offered "
@@ -907,6 +914,7 @@ static const struct type_row {
 		CONFIG_TYPE_STRING},
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
+	[OPT_BYE] = {"wait or now", CONFIG_TYPE_STRING},
 	[OPT_CALLER_ID] = {"caller, transferor or business", CONFIG_TYPE_STRING},
 	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
@@ -1057,6 +1065,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_target_parse(text), dst, err, size);
 	case OPT_LOG_LEVEL:
 		return parse_word(o, log_level_parse(text), dst, err, size);
+	case OPT_BYE:
+		return parse_word(o, bye_policy_parse(text), dst, err, size);
 	case OPT_CALLER_ID:
 		return parse_word(o, caller_id_parse(text), dst, err, size);
 	case OPT_DIVERSION:

@@ -35,6 +35,7 @@ enum option_type {
 	OPT_FALLBACK, /* struct fallback */
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,
+	OPT_BYE,       /* enum bye_policy */
 	OPT_CALLER_ID, /* enum caller_id */
 	OPT_DIVERSION, /* enum diversion */
 	OPT_EXAMPLE,  /* of a route; checked, not stored */

@@ -178,6 +178,7 @@ static void caller_leg(struct core *c, struct call *k, const struct ev_invite *e
 	l->kind = e->source == SOURCE_USER ? TARGET_USER : TARGET_EXTERNAL;
 	l->rel_required = e->rel_required;
 	l->immediate = e->immediate;
+	l->bye = (uint8_t)e->bye;
 	l->may_refer = e->may_refer;
 	l->party = e->from;
 	presence_add(c, l, e->user);

@@ -94,6 +94,7 @@ struct ev_invite {
 	struct sdp_note sdp;  /* OFFER, NONE (late offer) or BAD */
 	bool rel_required;    /* Require: 100rel: an SDP in a 1xx is final (RFC 3262 section 5) */
 	bool immediate;       /* this device wants NOTIFY 200 at once (E-011) */
+	enum bye_policy bye;  /* .. and is to be hung up so after a transfer */
 	bool may_refer;       /* REFER from this leg is allowed (users; peers by config: E-070) */
 	leg_id replaces;      /* it comes in the place of this leg (RFC 3891): the adapter has matched
 			       * Call-ID and both tags; ID_NONE: it does not */
@@ -110,6 +111,7 @@ struct ev_answer {
 	uint16_t status;
 	struct sdp_note sdp; /* ANSWER; NONE if a reliable 1xx carried it; OFFER if we sent none */
 	bool immediate;
+	enum bye_policy bye;
 };
 
 struct ev_reject { /* also EV_GONE and EV_BYE, where status may be 0 */

@@ -129,6 +129,7 @@ struct leg {
 	struct given refused;         /* what it would not take: not offered again */
 	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
 	bool outbound, rel_required, immediate, may_refer, image;
+	uint8_t bye;    /* enum bye_policy */
 	int8_t seg;     /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
 	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
@@ -392,6 +393,8 @@ void leg_drop(struct core *c, struct call *k, struct leg *l, uint16_t status, co
 void leg_refuse(struct core *c, struct call *k, struct leg *l, uint16_t status, const char *text);
 void leg_part(struct core *c, struct call *k, struct leg *l);
 bool leg_is_live(const struct leg *l);
+/* How long a transferor's phone has to hang up by itself, milliseconds. */
+int64_t leg_bye_ms(const struct core *c, const struct leg *l);
 void leg_free(struct core *c, struct call *k, struct leg *l);
 
 /* bridge.c */

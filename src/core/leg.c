@@ -80,6 +80,11 @@ static void refuse_pending_offer(struct core *c, struct leg *l)
 	l->oa = OA_IDLE;
 }
 
+int64_t leg_bye_ms(const struct core *c, const struct leg *l)
+{
+	return l->bye == BYE_NOW ? 0 : c->cfg.bye_ms;
+}
+
 /* Out of the conversation, and its dialog lives on for a moment. */
 static void let_go(struct core *c, struct call *k, struct leg *l)
 {
@@ -93,7 +98,7 @@ static void let_go(struct core *c, struct call *k, struct leg *l)
 		l->oa = OA_IDLE;
 	leg_set_state(c, l, next);
 	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART],
-		next == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms);
+		next == LEG_NOTIFYING ? c->cfg.notify_ms : leg_bye_ms(c, l));
 }
 
 /* The network's cause of the end that the present event is (RFC 3326, R-061); 0: none. */
@@ -368,6 +373,7 @@ static void on_answer(struct core *c, struct call *k, struct leg *l)
 	if (l->state != LEG_DIALING && l->state != LEG_RINGING)
 		return;
 	l->immediate = e->immediate;
+	l->bye = (uint8_t)e->bye;
 	if (!take_answer(l, &e->sdp)) {
 		refuse_answer(c, k, l);
 		return;
@@ -471,7 +477,7 @@ static void on_notify_done(struct core *c, struct leg *l)
 	if (l->state != LEG_NOTIFYING || l->notify)
 		return;
 	leg_set_state(c, l, LEG_PARTING);
-	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART], c->cfg.bye_ms);
+	timer_start(c, l->id, TIMER_PART, &l->timer[TIMER_PART], leg_bye_ms(c, l));
 }
 
 static void on_timer(struct core *c, struct call *k, struct leg *l)

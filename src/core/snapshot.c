@@ -165,7 +165,7 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 static int64_t leg_guard_of(const struct core *c, enum timer_kind kind, const struct leg *l)
 {
 	if (kind == TIMER_PART)
-		return l->state == LEG_NOTIFYING ? c->cfg.notify_ms : c->cfg.bye_ms;
+		return l->state == LEG_NOTIFYING ? c->cfg.notify_ms : leg_bye_ms(c, l);
 	return kind == TIMER_CLOSE ? c->cfg.close_ms : 2100;
 }
 

@@ -84,6 +84,12 @@ ENUM_DECLARE(record_wish, RECORD_WISH_LIST);
 	X(ANCHOR_ALWAYS, "always")
 ENUM_DECLARE(anchoring, ANCHOR_LIST);
 
+/* Who ends the dialog of a transferor after the transfer (E-003). */
+#define BYE_POLICY_LIST(X)                                                                         \
+	X(BYE_WAIT, "wait") /* the phone; segue after T_bye */                                     \
+	X(BYE_NOW, "now")   /* segue, as soon as the final NOTIFY is answered */
+ENUM_DECLARE(bye_policy, BYE_POLICY_LIST);
+
 /* What a body said about the session, as the SDP scanner saw it. The text itself stays with the
  * adapter, kept as the leg's latest remote SDP. */
 #define SDP_WHAT_LIST(X)                                                                           \

@@ -174,6 +174,7 @@ static void answered(struct sip_leg *l, const sip_t *response)
 	message_keep_headers(l, response);
 	ev.answer.status = response->sip_status->st_status;
 	ev.answer.immediate = device_is_immediate(l->sip, l);
+	ev.answer.bye = device_bye_policy(l->sip, l);
 	l->state = SIDE_UP;
 	if (l->first_offer == INVITE_LATE) {
 		sip_leg_take_sdp(l, response, SDP_OFFER, &ev.answer.sdp);

@@ -444,6 +444,7 @@ const struct sip_peer *peer_by_source_port(const struct sip *s, const struct sta
 int peer_dest(const struct sip *s, const struct sip_peer *p, unsigned i, struct stack_dest *d);
 bool peer_is_own_host(const struct sip *s, const char *host, unsigned port);
 bool device_is_immediate(const struct sip *s, const struct sip_leg *l);
+enum bye_policy device_bye_policy(const struct sip *s, const struct sip_leg *l);
 /* Does it give up when it is offered SHA-256, instead of taking the next challenge (RFC 8760
  * section 2.4)? Some phones are known to; others are named in the config. user_agent may be NULL. */
 bool device_is_md5_only(const struct sip *s, const char *user_agent);

@@ -124,6 +124,7 @@ static void fill_event(struct sip_leg *l, const sip_t *request, const struct cal
 	str_set(in->sip_call_id, request->sip_call_id->i_id);
 	in->rel_required = l->rel == REL_REQUIRED;
 	in->immediate = device_is_immediate(l->sip, l);
+	in->bye = device_bye_policy(l->sip, l);
 	if (c->peer != NULL) {
 		in->source = SOURCE_PEER;
 		str_set(in->peer, c->peer->name);

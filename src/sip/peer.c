@@ -246,6 +246,18 @@ bool device_is_immediate(const struct sip *s, const struct sip_leg *l)
 	return false;
 }
 
+enum bye_policy device_bye_policy(const struct sip *s, const struct sip_leg *l)
+{
+	const struct sip_peer *p = peer_by_name(s, l->peer);
+
+	if (p != NULL)
+		return p->bye;
+	for (unsigned i = 0; i < s->cfg.ndevices; i++)
+		if (s->cfg.devices[i].bye != BYE_WAIT && is_of_class(&s->cfg.devices[i], l->user_agent))
+			return s->cfg.devices[i].bye;
+	return BYE_WAIT;
+}
+
 bool device_is_md5_only(const struct sip *s, const char *user_agent)
 {
 	static const struct sip_device known[] = {{.user_agent = "baresip v1."}};

@@ -37,6 +37,7 @@ struct sip_peer {
 	bool may_refer;     /* its REFER may move calls (E-070) */
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
+	enum bye_policy bye; /* who ends its dialog after it transferred (E-003) */
 	struct peer_policy policy; /* for the core: whom it is shown as the caller */
 	enum diversion diversion;
 	bool verbatim_referral; /* the Refer-To that leads to it becomes its Request-URI as it is */
@@ -48,6 +49,7 @@ struct sip_peer {
 struct sip_device {
 	char user_agent[64]; /* prefix, case-insensitive */
 	bool immediate;      /* E-011 */
+	enum bye_policy bye; /* E-003 */
 	bool md5_only;       /* a challenge with SHA-256 makes it give up: it gets MD5 alone */
 };
 

@@ -493,6 +493,7 @@ static void do_invite(struct world *w)
 	fill_source(w, &ev.invite);
 	str_set(ev.invite.number, some_number(w));
 	ev.invite.immediate = chance(w, 10);
+	ev.invite.bye = chance(w, 20) ? BYE_NOW : BYE_WAIT;
 	ev.invite.rel_required = chance(w, 10);
 	ev.invite.handle = ++w->cmd;
 	snprintf(ev.invite.sip_call_id, sizeof(ev.invite.sip_call_id), "c%llu",
@@ -641,6 +642,7 @@ static void do_answer(struct world *w, struct phone *p)
 		return;
 	ev.answer.status = chance(w, 97) ? 200 : 202;
 	ev.answer.immediate = chance(w, 10);
+	ev.answer.bye = chance(w, 20) ? BYE_NOW : BYE_WAIT;
 	ev.answer.sdp = answer_body(w, p, l);
 	if (!send(w, &ev) || w->sim.failed)
 		return;

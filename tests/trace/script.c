@@ -524,6 +524,7 @@ static void make_body(struct script *s, struct event *ev, struct stage_leg *l)
 	case EV_ANSWER:
 		ev->answer.status = 200;
 		ev->answer.immediate = has_word(s, 3, "immediate");
+		ev->answer.bye = has_word(s, 3, "bye_now") ? BYE_NOW : BYE_WAIT;
 		ev->answer.sdp = natural;
 		break;
 	case EV_OA_DONE:
