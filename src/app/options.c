@@ -462,6 +462,10 @@ const struct option options[] = {
 	{"peers", "business_name", OPT_TEXT, OPT_RELOAD,
 		IN(struct sip_peer, policy.business.name), .def = "", .example = "Example Ltd",
 		.meaning = "And the name with it."},
+	{"peers", "late_sdp", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, policy.late_sdp),
+		.def = "false",
+		.meaning = "Calls go to it without SDP, and it makes the offer (RFC 3725 flow I); "
+			   "for machines that answer at once."},
 	{"peers", "diversion", OPT_DIVERSION, OPT_RELOAD, IN(struct sip_peer, diversion),
 		.def = "none",
 		.meaning = "How it is told who transferred a call to it: none, diversion (RFC 5806) "

@@ -272,7 +272,16 @@ static void choose_caller(const struct core *c, const struct dest *dest, struct 
 		d->caller = p->business;
 }
 
-/* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet. */
+static bool wants_to_offer(const struct core *c, const struct dest *dest)
+{
+	const struct peer_policy *p =
+		dest->kind == DEST_PEER ? policy_of_peer(c, dest->peer) : NULL;
+
+	return p && p->late_sdp;
+}
+
+/* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet or the
+ * peer is to make the offer. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
 {
 	struct leg *kept = call_role(k, ROLE_KEPT);
@@ -286,7 +295,7 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0])
 		mark_transfer(c, k, &a->dial);
 	choose_caller(c, dest, &a->dial);
-	if (kept && kept->rv) {
+	if (kept && kept->rv && !wants_to_offer(c, dest)) {
 		a->from = kept->id;
 		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */
 		l->oa = OA_SENT;

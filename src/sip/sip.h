@@ -38,7 +38,7 @@ struct sip_peer {
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
 	enum bye_policy bye; /* who ends its dialog after it transferred (E-003) */
-	struct peer_policy policy; /* for the core: whom it is shown as the caller */
+	struct peer_policy policy; /* for the core */
 	enum diversion diversion;
 	bool verbatim_referral; /* the Refer-To that leads to it becomes its Request-URI as it is */
 	bool anchor_media;  /* its media runs through an engine, where media.anchor leaves it to peers */

@@ -251,6 +251,11 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->redirect_max = rng_below(&r, 6);
 	str_set(cfg->numbering.country, rng_chance(&r, 90) ? "49" : "");
 	cfg->ring_busy = rng_chance(&r, 80);
+	str_set(cfg->peer[0].name, "backup");
+	cfg->peer[0].policy.late_sdp = true;
+	str_set(cfg->peer[1].name, "trunk");
+	cfg->peer[1].policy.late_sdp = rng_chance(&r, 30);
+	cfg->npeer = 2;
 	cfg->ring_away = rng_chance(&r, 80);
 	cfg->ring_unregistered = rng_chance(&r, 80);
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;

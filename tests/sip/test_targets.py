@@ -7,7 +7,7 @@ import tap
 from flows import end, final_notify, joined, refer, talk, wait
 from segued import Lab
 
-FIRST, SECOND, THIRD, MENUS, BOXES, WORLD = 40, 42, 44, 46, 48, 50
+FIRST, SECOND, THIRD, MENUS, BOXES, WORLD, LATE = 40, 42, 44, 46, 48, 50, 52
 BUSINESS = "+49895550"
 
 
@@ -201,6 +201,22 @@ def e164(lab):
         assert s["kind"] == "external" and s["talk_ms"] > 0 and s["ended_at"], s
 
 
+@tap.case("R-034 a peer that makes the offer itself: no SDP in its INVITE, the caller's answer in the ACK")
+def late_sdp(lab):
+    trunk = lab.trunk(index=LATE)
+    c, a = talk(lab)
+    refer(lab, a, lab.outside(trunk, "555"))
+    b = trunk.incoming()
+    assert not b.invite.sdp, str(b.invite)
+    b.answer()
+    ack = b.expect("ACK")
+    assert ack.sdp and ack.sdp.port() == c.sdp.port, str(ack)
+    joined(c, b)
+    final_notify(a, 200)
+    a.expect("BYE")
+    end(c, b)
+
+
 @tap.case("international and premium numbers are for nobody, until a row says for whom")
 def classes(lab):
     world, agent, boss = lab.trunk(index=WORLD), lab.phone(), lab.phone()
@@ -230,7 +246,7 @@ def classes(lab):
 
 
 def policy(i):
-    return {SECOND: 'caller_id = "transferor";',
+    return {LATE: "late_sdp = true;", SECOND: 'caller_id = "transferor";',
             THIRD: f'caller_id = "business"; business_number = "{BUSINESS}"; '
                    'business_name = "Example Ltd"; diversion = "diversion";'}.get(i, "")
 

@@ -190,7 +190,7 @@ static int do_config(struct script *s)
 	return 0;
 }
 
-/* peer NAME caller|transferor|business [NUMBER] */
+/* peer NAME caller|transferor|business [NUMBER] [late_sdp] */
 static int do_peer(struct script *s)
 {
 	struct core_peer *p = &s->cfg.peer[s->cfg.npeer++];
@@ -201,6 +201,7 @@ static int do_peer(struct script *s)
 	str_set(p->name, word(s, 1));
 	p->policy.caller_id = (enum caller_id)policy;
 	str_set(p->policy.business.number, word(s, 3));
+	p->policy.late_sdp = has_word(s, 3, "late_sdp");
 	return 0;
 }
 
