@@ -261,6 +261,8 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
 	if (rng_chance(&r, 30))
 		cfg->join_ms = 1500; /* so that joins do time out */
+	if (rng_chance(&r, 50))
+		cfg->resume_ms = 4000; /* .. and transferors who do nothing are seen */
 	memcpy(cfg->route, routes, sizeof(routes));
 	cfg->nroute = COUNT(routes);
 }
