@@ -30,13 +30,15 @@ WITH visits AS (
 		sum(s.hold_ms) AS hold_ms, sum(s.held_ms) AS held_ms, sum(s.consult_ms) AS consult_ms,
 		count(*) FILTER (WHERE s.answered_at IS NOT NULL AND x.outcome = 'completed')
 			AS transfers_in,
-		count(*) FILTER (WHERE q.kind = 'queue') AS queue_offers,
-		count(*) FILTER (WHERE q.kind = 'queue'
+		count(*) FILTER (WHERE q.queued) AS queue_offers,
+		count(*) FILTER (WHERE q.queued
 			AND s.answered_at <= coalesce(s.ended_at, 'infinity')) AS queue_answers,
-		count(*) FILTER (WHERE q.kind = 'queue' AND s.outcome IN ('no_answer', 'declined', 'busy',
+		count(*) FILTER (WHERE q.queued AND s.outcome IN ('no_answer', 'declined', 'busy',
 			'unreachable')) AS queue_missed
-	FROM segue.segments s LEFT JOIN segue.transfers x ON x.id = s.transfer_id_in
-		LEFT JOIN segue.segments q ON q.id = s.prev_segment_id
+	FROM segue.segments s LEFT JOIN segue.transfers x ON x.id = s.transfer_id_in,
+		LATERAL (SELECT EXISTS (SELECT FROM segue.segments v
+			WHERE v.conversation_id = s.conversation_id AND v.kind = 'queue' AND v.seq < s.seq
+			AND s.offered_at < coalesce(v.ended_at, 'infinity')) AS queued) q
 	WHERE s.kind IN ('agent', 'recall', 'consult') AND s.who IS NOT NULL
 	GROUP BY 1, 2
 ), asked AS (
@@ -92,24 +94,21 @@ COMMENT ON COLUMN segue.agent_day.away_ms IS 'Away, while on no call';
 DROP VIEW segue.queue_hour;
 CREATE VIEW segue.queue_hour AS
 WITH visits AS (
-	SELECT s.who AS queue, date_trunc('hour', s.offered_at) AS hour, s.answered_at, s.ended_at,
-		s.released_by, s.wait_ms, q.service_goal,
-		s.answered_at IS NOT NULL AND s.wait_ms <= coalesce(q.service_ms, (SELECT value::bigint
+	SELECT s.who AS queue, date_trunc('hour', s.offered_at) AS hour, s.outcome, s.wait_ms,
+		q.service_goal, s.outcome = 'answered' AND s.wait_ms <= coalesce(q.service_ms, (SELECT value::bigint
 			FROM segue.settings WHERE key = 'service_level_ms')) AS in_time
 	FROM segue.segments s LEFT JOIN segue.queues q ON q.name = s.who WHERE s.kind = 'queue'
 )
-SELECT queue, hour, count(*) AS offered, count(answered_at) AS answered,
-	count(*) FILTER (WHERE answered_at IS NULL AND released_by = 'customer') AS abandoned,
+SELECT queue, hour, count(*) AS offered, count(*) FILTER (WHERE outcome = 'answered') AS answered,
+	count(*) FILTER (WHERE outcome = 'abandoned') AS abandoned,
 	count(*) FILTER (WHERE in_time) AS answered_in_time,
 	round(100.0 * count(*) FILTER (WHERE in_time)
-		/ nullif(count(*) FILTER (WHERE ended_at IS NOT NULL), 0), 1) AS service_level,
+		/ nullif(count(outcome), 0), 1) AS service_level,
 	coalesce(avg(wait_ms), 0)::bigint AS avg_wait_ms,
-	count(*) FILTER (WHERE answered_at IS NULL AND ended_at IS NOT NULL
-		AND released_by IS DISTINCT FROM 'customer') AS overflowed,
-	count(*) FILTER (WHERE ended_at IS NULL) AS waiting,
-	avg(wait_ms) FILTER (WHERE answered_at IS NOT NULL)::bigint AS speed_of_answer_ms,
-	avg(wait_ms) FILTER (WHERE answered_at IS NULL AND released_by = 'customer')::bigint
-		AS abandoned_after_ms,
+	count(*) FILTER (WHERE outcome NOT IN ('answered', 'abandoned')) AS overflowed,
+	count(*) FILTER (WHERE outcome IS NULL) AS waiting,
+	avg(wait_ms) FILTER (WHERE outcome = 'answered')::bigint AS speed_of_answer_ms,
+	avg(wait_ms) FILTER (WHERE outcome = 'abandoned')::bigint AS abandoned_after_ms,
 	max(wait_ms) AS longest_wait_ms, max(service_goal) AS service_goal
 FROM visits GROUP BY queue, hour;
 COMMENT ON VIEW segue.queue_hour IS
@@ -123,9 +122,59 @@ COMMENT ON COLUMN segue.queue_hour.answered_in_time IS 'Answered within the goal
 COMMENT ON COLUMN segue.queue_hour.service_level IS
 	'Per cent of the callers who wait no more that were answered in time: who left or overflowed counts as not';
 COMMENT ON COLUMN segue.queue_hour.avg_wait_ms IS 'Average wait, whatever its end';
-COMMENT ON COLUMN segue.queue_hour.overflowed IS 'Sent on unanswered';
+COMMENT ON COLUMN segue.queue_hour.overflowed IS 'Sent on unanswered, or moved by hand';
 COMMENT ON COLUMN segue.queue_hour.waiting IS 'Still there';
 COMMENT ON COLUMN segue.queue_hour.speed_of_answer_ms IS 'Average wait of those who were answered';
 COMMENT ON COLUMN segue.queue_hour.abandoned_after_ms IS 'Average wait of those who left';
 COMMENT ON COLUMN segue.queue_hour.longest_wait_ms IS 'Longest wait';
 COMMENT ON COLUMN segue.queue_hour.service_goal IS 'Per cent that should be answered in time';
+
+-- ---- does it add up? --------------------------------------------------------------------------
+
+ALTER FUNCTION segue.check_ledger(timestamptz) RENAME TO check_calls;
+COMMENT ON FUNCTION segue.check_calls(timestamptz) IS 'The part of check_ledger() about calls and transfers';
+
+CREATE FUNCTION segue.check_queues(p_since timestamptz)
+RETURNS TABLE (conversation_id uuid, rule text, detail text) LANGUAGE sql STABLE AS $$
+WITH seg AS MATERIALIZED (
+	SELECT s.* FROM segue.segments s JOIN segue.conversations c ON c.id = s.conversation_id
+		WHERE c.started_at >= p_since
+), visit AS MATERIALIZED (
+	SELECT q.*, (SELECT coalesce(sum(i.duration_ms), 0) FROM segue.intervals i
+		WHERE i.segment_id = q.id AND i.state = 'queued') AS queued_ms
+	FROM seg q WHERE q.kind = 'queue' AND q.ended_at IS NOT NULL
+), offer AS MATERIALIZED (
+	SELECT a.id, a.conversation_id, a.who, a.offered_at,
+		least(a.answered_at, a.ended_at, q.ended_at) AS until
+	FROM visit q JOIN seg a ON a.conversation_id = q.conversation_id AND a.kind = 'agent'
+		AND a.seq > q.seq AND a.offered_at < q.ended_at AND NOT a.estimated
+)
+SELECT q.conversation_id, 'waiting is the sum of its intervals', format('segment %s: %s, intervals %s',
+	q.id, q.wait_ms, q.queued_ms)
+	FROM visit q WHERE q.wait_ms <> q.queued_ms
+UNION ALL
+SELECT q.conversation_id, 'an answered caller of a queue has an agent', format('segment %s', q.id)
+	FROM visit q WHERE q.outcome = 'answered' AND NOT EXISTS (SELECT FROM seg a
+		WHERE a.conversation_id = q.conversation_id AND a.kind IN ('agent', 'recall')
+		AND a.answered_at BETWEEN q.offered_at AND q.ended_at)
+UNION ALL
+SELECT o.conversation_id, 'an agent is offered one caller at a time', format('user %s: segments %s and %s',
+	o.who, o.id, p.id)
+	FROM offer o JOIN offer p ON p.who = o.who AND p.conversation_id <> o.conversation_id
+		AND p.offered_at >= o.offered_at AND p.offered_at < o.until AND p.until > o.offered_at
+		AND p.id <> o.id
+UNION ALL
+SELECT x.conversation_id, 'who answered a transfer to a queue was offered it there', format('transfer %s', x.id)
+	FROM segue.transfers x JOIN seg q ON q.id = x.to_segment_id
+	WHERE x.answered_segment_id IS NOT NULL AND NOT EXISTS (SELECT FROM seg a
+		WHERE a.id = x.answered_segment_id AND a.conversation_id = x.conversation_id
+		AND a.who = x.answered_by AND a.answered_at >= q.offered_at)
+$$;
+COMMENT ON FUNCTION segue.check_queues(timestamptz) IS 'The part of check_ledger() about queues';
+
+CREATE FUNCTION segue.check_ledger(p_since timestamptz DEFAULT '-infinity')
+RETURNS TABLE (conversation_id uuid, rule text, detail text) LANGUAGE sql STABLE AS $$
+	SELECT * FROM segue.check_calls(p_since) UNION ALL SELECT * FROM segue.check_queues(p_since)
+$$;
+COMMENT ON FUNCTION segue.check_ledger(timestamptz) IS
+	'Everything in the ledger that does not add up, for conversations that started since then; no row: all is well';

@@ -12,8 +12,7 @@ libcore_a_SOURCES += \
 	src/core/acd.h src/core/agent.c src/core/bridge.c src/core/call.c src/core/chain.c src/core/core.c src/core/directory.c \
 	src/core/inner.h \
 	src/core/leg.c src/core/policy.c src/core/presence.c src/core/presence.h src/core/segment.c src/core/snapshot.c src/core/target.c \
-	src/core/bridge.c src/core/call.c src/core/core.c src/core/directory.c src/core/ears.c src/core/inner.h \
-	src/core/leg.c src/core/policy.c src/core/segment.c src/core/snapshot.c src/core/target.c \
+	src/core/ears.c \
 	src/core/transfer.c src/core/transfer.tbl src/core/verbs.c src/core/verbs.h src/core/view.c
 libcore_a_SOURCES += \
 	src/core/offer.c src/core/order.c src/core/order.h src/core/queue.c src/core/roster.c \

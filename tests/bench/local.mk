@@ -3,6 +3,8 @@
 # BENCH_FLAGS="--write" to put the figures into docs/performance.md.
 EXTRA_DIST += tests/bench/run tests/bench/layers.py tests/bench/listeners.py tests/bench/procs.py tests/bench/report.py \
 	tests/bench/systems.py tests/bench/traffic.py tests/bench/heap.c tests/bench/relay.c \
+EXTRA_DIST += tests/bench/run tests/bench/layers.py tests/bench/procs.py tests/bench/report.py \
+	tests/bench/systems.py tests/bench/traffic.py tests/bench/assign.c tests/bench/heap.c tests/bench/relay.c \
 	tests/bench/watch.c tests/bench/kamailio.cfg tests/bench/agent.xml tests/bench/callee.xml \
 	tests/bench/caller.xml tests/bench/customer.xml
 

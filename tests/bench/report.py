@@ -95,6 +95,27 @@ def transferred(rounds, rate):
     ])
 
 
+def queued(rounds, rate):
+    plain = [r for r in rounds if r["kind"] == "plain"]
+    through = [r for r in rounds if r["kind"] == "queued"]
+    return rows([
+        ["Queued call (1000 agents)", f"{rate} calls/s"],
+        ["CPU of segue, us per queued call", spread(through)],
+        ["CPU of segue, us per plain call, in turn with these", spread(plain)],
+        ["facts per call", f"{median(through, lambda x: x['facts'] / x['calls']):.1f}"],
+    ])
+
+
+def assign(lines):
+    waiting = lines[0]["waiting"]
+    return rows([
+        ["One assignment in the core, us", *[f"{m['agents']} agents" for m in lines]],
+        [f"an agent becomes free, {waiting} callers wait",
+         *[f"{m['agent_free_ns'] / 1000:.2f}" for m in lines]],
+        ["a caller comes, all agents are free", *[f"{m['caller_ns'] / 1000:.2f}" for m in lines]],
+    ])
+
+
 def memory(lines, forget):
     kb = lambda v: f"{v / 1024:.1f}"
     return rows([
@@ -126,6 +147,10 @@ def table(result):
         out.append(plain_calls(result["rounds"], result["systems"], list(plan["rates"])))
     if "transfers" in result:
         out.append(transferred(result["transfers"], plan["transfer"][0]))
+    if "queued" in result:
+        out.append(queued(result["queued"], plan["transfer"][0]))
+    if "assign" in result:
+        out.append(assign(result["assign"]))
     if result.get("layers"):
         out.append(shares(result["layers"]))
     if "memory" in result:

@@ -16,6 +16,7 @@ SRC = os.path.dirname(os.path.dirname(HERE))
 SUT_IP = "127.0.0.1"
 CALLER_IP, CALLEE_IP, AGENT_IP, TARGET_IP = "127.0.1.1", "127.0.1.2", "127.0.1.4", "127.0.1.3"
 CALLEES, AGENTS, TARGETS = range(2000, 3000), range(3000, 3200), range(4000, 4200)
+QUEUE = 7000  # all callees are its agents
 
 SUT_CPU = {0}
 OTHER_CPUS = set(range(1, os.cpu_count())) or {0}
@@ -27,11 +28,11 @@ def free_port(ip):
         return s.getsockname()[1]
 
 
-def tool(name, dir, *flags):
+def tool(name, dir, *flags, libs=()):
     """Builds one of the C helpers."""
     out = os.path.join(dir, name)
     subprocess.run([os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", *flags, "-o", out,
-                    os.path.join(HERE, f"{name}.c")], check=True)
+                    os.path.join(HERE, f"{name}.c"), *libs], check=True)
     return out
 
 
@@ -151,6 +152,10 @@ class Segue(System):
                 "insert into segue.users (name, number, display_name, contact) select 'u' || n, n, "
                 f"'User ' || n, format('sip:%s@{ip}:{self.ports[port]}', n) "
                 f"from generate_series({users.start}, {users.stop - 1}) n")
+        self.cluster.psql(
+            f"insert into segue.queues (name, number) values ('desk', '{QUEUE}'); "
+            "insert into segue.queue_members (queue, user_name) select 'desk', 'u' || n "
+            f"from generate_series({CALLEES.start}, {CALLEES.stop - 1}) n")
         with open(os.path.join(self.dir, "segue.conf"), "w") as f:
             f.write(self.config())
         super().start()

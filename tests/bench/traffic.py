@@ -6,8 +6,8 @@ import signal
 import subprocess
 import time
 
-from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHER_CPUS, SUT_IP,
-                     TARGET_IP, TARGETS, free_port, tool)
+from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHER_CPUS, QUEUE,
+                     SUT_IP, TARGET_IP, TARGETS, free_port, tool)
 
 
 TOLERATED = 0.02  # SIPp is easily confused by messages that come late on a busy machine
@@ -28,7 +28,8 @@ class Traffic:
         self.ports = {"caller": free_port(CALLER_IP), "callee": free_port(CALLEE_IP),
                       "agent": free_port(AGENT_IP), "target": free_port(TARGET_IP)}
         self.watcher = tool("watch", dir)
-        for name, users in (("callees", CALLEES), ("agents", AGENTS), ("targets", TARGETS)):
+        for name, users in (("callees", CALLEES), ("agents", AGENTS), ("targets", TARGETS),
+                            ("queue", [QUEUE])):
             with open(os.path.join(dir, name), "w") as f:
                 f.write("SEQUENTIAL\n" + "".join(f"{n};\n" for n in users))
         self.sipp = shutil.which("sipp")
@@ -111,7 +112,7 @@ class Traffic:
                 seen[kind].append(int(value) / 1e9)
         return seen
 
-    def run(self, sut, rate, seconds, hold=1.0, transfer=False, patience=60):
+    def run(self, sut, rate, seconds, hold=1.0, transfer=False, patience=60, numbers="callees"):
         """calls at that rate for so long; returns what was seen, raises Failed."""
         calls = int(rate * seconds)
         helpers = []
@@ -130,7 +131,7 @@ class Traffic:
             else:
                 helpers = [self._callee("callee", "callee", CALLEE_IP, sut)]
                 time.sleep(0.3)
-                caller = self._caller(sut, "caller", "callees", rate, calls, hold)
+                caller = self._caller(sut, "caller", numbers, rate, calls, hold)
             t0 = time.monotonic()
             try:
                 caller.wait(seconds + hold + patience)

@@ -212,10 +212,13 @@ def queue(lab):
                               (50, "abandoned", "customer"), (30, "timeout", "system")):
         c = Call(number=f"+4930{wait}", at=dbtest.T0 // 3_600_000_000 * 3_600_000_000)
         q = c.offer("support", kind="queue", state="queued")
+        a = c.offer(f"agent{wait}") if outcome == "answered" else None
         c.wait(wait)
-        if outcome == "answered":
-            c.fact("segment_answered", seg=q.id)
+        if a:
+            a.answer()
         q.close(outcome, by=by)
+        if a:
+            a.close("released")
         c.end(outcome=outcome if by == "customer" or outcome == "answered" else "failed", wait=wait)
         calls.append(c)
     db = shipped(lab, *calls)
@@ -243,12 +246,11 @@ def example_7(lab):
     offers = []
     for who, ring, outcome in (("bob", 10, "declined"), ("carol", 20, "no_answer"), ("dave", 6, "")):
         c.wait(0 if who == "bob" else 2.5)
-        offers.append(c.offer(who, prev=q))
+        offers.append(c.offer(who))
         c.wait(ring)
         if outcome:
             offers[-1].close(outcome, by="self")
     offers[2].answer()
-    c.fact("segment_answered", seg=q.id)
     q.close("answered", by="system")
     x.mark("answered_by", offers[2])
     c.wait(100)
@@ -281,6 +283,38 @@ def example_7(lab):
         ("dave", "1", "1", "0", "100000", "12500", "112500", "512500", "394000")]
     assert db.rows("select answered, answered_in_time, service_level, speed_of_answer_ms from "
                    "segue.queue_hour") == [("1", "0", "0.0", "41000")]
+    # what check_ledger() would say if the rows were others
+    for damage, rule in [
+            ("update segue.segments set wait_ms = 1 where kind = 'queue'",
+             "waiting is the sum of its intervals"),
+            ("update segue.segments set answered_at = null where who = 'dave'",
+             "an answered caller of a queue has an agent"),
+            ("update segue.transfers set answered_by = 'bob'",
+             "who answered a transfer to a queue was offered it there")]:
+        got = db.rows(f"begin; {damage}; select rule from segue.check_ledger(); rollback")
+        assert (rule,) in got, f"{damage}: {got}"
+
+
+@tap.case("check_ledger() notices an agent who was offered two callers at once")
+def twice_offered(lab):
+    calls = []
+    for second in (0, 5):
+        c = Call(number=f"+4930{second}", at=dbtest.T0 + second * 1_000_000)
+        q = c.offer("support", kind="queue", state="queued")
+        a = c.offer("alice")
+        c.wait(10)
+        a.close("no_answer", by="system")
+        c.wait(1)
+        q.close("abandoned")
+        c.end(outcome="abandoned", wait=11)
+        calls.append(c)
+    db = shipped(lab, *calls)
+    assert [v[0] for v in db.violations()] == ["an agent is offered one caller at a time"]
+    db.rows("delete from segue.intervals i using segue.segments s where s.id = i.segment_id and "
+            "s.kind = 'agent' and s.offered_at > to_timestamp(%d);"
+            "delete from segue.segments where kind = 'agent' and offered_at > to_timestamp(%d)" %
+            ((dbtest.T0 // 1_000_000 + 2,) * 2))
+    db.must_add_up()
 
 
 @tap.case("what an agent is, is cut at midnight: each day has its own")

@@ -19,6 +19,7 @@ sip_tests = \
 	tests/sip/test_rules.py \
 	tests/sip/test_setup.py \
 	tests/sip/test_sipp.py \
+	tests/sip/test_sipp_queue.py \
 	tests/sip/test_targets.py \
 	tests/sip/test_torture.py \
 	tests/sip/test_transfer.py \
@@ -26,10 +27,10 @@ sip_tests = \
 TESTS += $(sip_tests)
 EXTRA_DIST += $(sip_tests) \
 	tests/lib/engine.py tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
-	tests/lib/segued.py tests/lib/tap.py tests/lib/ua.py \
+	tests/lib/segued.py tests/lib/sipp.py tests/lib/tap.py tests/lib/ua.py \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
-	tests/sip/scenarios/target.xml
+	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml
 EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music contrib/quickstart contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/callers.py contrib/demo/check.sql contrib/demo/customer.xml \
 	contrib/demo/register.py contrib/demo/show.sql

@@ -1,41 +1,12 @@
 """Many calls at once, with SIPp as customers, agents and targets; every row is checked afterwards."""
 import os
-import subprocess
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
 from flows import wait
-from segued import SRC, Lab, free_port
-
-SCENARIOS = os.path.join(SRC, "tests/sip/scenarios")
-
-
-class Sipp:
-    """One SIPp process; any exit status but 0 is a failure."""
-
-    def __init__(self, lab, scenario, ip, port, *args):
-        self.scenario = scenario
-        self.errors = os.path.join(lab.dir, f"{scenario}-{port}.errors")
-        self.proc = subprocess.Popen(
-            ["sipp", f"{lab.ip}:{lab.port}", "-sf", f"{SCENARIOS}/{scenario}.xml", "-i", ip, "-p",
-             str(port), "-timeout", "100s", "-timeout_error", "-nostdin", "-trace_err",
-             "-error_file", self.errors, *map(str, args)],
-            cwd=lab.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace")
-        tap.at_end(self.end)
-
-    def end(self):
-        if self.proc.poll() is None:
-            self.proc.kill()
-            self.proc.wait()
-
-    def finish(self):
-        out, _ = self.proc.communicate(timeout=130)
-        if self.proc.returncode:
-            errors = open(self.errors).read()[:3000] if os.path.exists(self.errors) else ""
-            raise AssertionError(f"sipp {self.scenario} ended with {self.proc.returncode}:\n{errors}\n"
-                                 f"{out[-1500:]}")
+from segued import Lab, free_port
+from sipp import Sipp
 
 
 def phone(lab, name, dial):
