@@ -129,8 +129,11 @@ bool agent_taking(const struct core *c, const struct agent *a);
 bool queue_is_empty(const struct dir_queue *q, enum empty_rule rule);
 /* How long a caller who is placed so (1: next) will wait in ms, -1: nobody knows. */
 int64_t queue_estimate(const struct dir_queue *q, unsigned position);
-/* The members have changed: those who wait may have to leave. */
+/* Somebody has left: those who wait may have to leave, too. That a queue was empty when they came was
+ * its rule for joining. */
 void queue_note_emptied(struct core *c, struct dir_queue *q);
+/* Its rules have changed: perhaps more agents may be asked for those who wait. */
+void queue_ask_all(struct core *c, struct dir_queue *q);
 /* Sends all who wait away: the queue is removed. */
 void queue_clear(struct core *c, struct dir_queue *q);
 /* Somebody rings for this caller; nobody does. */

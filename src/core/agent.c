@@ -20,6 +20,15 @@ struct agent *agent_find(const struct core *c, const char *user)
 	return a;
 }
 
+static void touch(struct core *c, struct agent *a)
+{
+	if (a->touched)
+		return;
+	a->touched = 1;
+	a->next_touched = c->acd.touched;
+	c->acd.touched = a;
+}
+
 /* An agent is remembered for good: his intent outlives a change of queues. */
 struct agent *agent_get(struct core *c, const char *user)
 {
@@ -35,6 +44,7 @@ struct agent *agent_get(struct core *c, const char *user)
 	a->since = a->intent_since = a->idle_since = c->ev->now;
 	a->no = ++c->acd.serial;
 	HASH_ADD(hh, c->acd.agents, user, strlen(a->user), a);
+	touch(c, a);
 	return a;
 }
 
@@ -53,15 +63,6 @@ void agents_free(struct core *c)
 		HASH_DEL(c->acd.agents, a);
 		free(a);
 	}
-}
-
-static void touch(struct core *c, struct agent *a)
-{
-	if (a->touched)
-		return;
-	a->touched = 1;
-	a->next_touched = c->acd.touched;
-	c->acd.touched = a;
 }
 
 void agent_touch(struct core *c, const char *user)
@@ -174,12 +175,14 @@ static void count_members(struct core *c, struct agent *a, bool present, bool ta
 {
 	for (struct member *m = a->members; m; m = m->next) {
 		struct dir_queue *q = m->queue;
+		bool fewer = present < m->present || taking < m->taking;
 
 		q->present += (unsigned)present - (unsigned)m->present;
 		q->taking += (unsigned)taking - (unsigned)m->taking;
 		m->present = present;
 		m->taking = taking;
-		queue_note_emptied(c, q);
+		if (fewer)
+			queue_note_emptied(c, q);
 	}
 }
 
@@ -440,7 +443,7 @@ bool agent_code(struct core *c, char *text, size_t size)
 
 static void on_reach(struct core *c)
 {
-	struct agent *a = agent_find(c, c->ev->reach.user);
+	struct agent *a = directory_user(c, c->ev->reach.user) ? agent_get(c, c->ev->reach.user) : NULL;
 
 	if (a == NULL)
 		return;

@@ -311,6 +311,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	c->ev = ev;
 	c->out = out;
 	c->rnd = ev->rnd;
+	c->acd.now = ev->now;
 	switch (ev->type) {
 	case EV_INVITE:
 		call_invite(c);

@@ -329,6 +329,7 @@ struct acd {
 	struct agent *fresh;   /* became free, and no caller was looked for yet */
 	struct dir_queue *emptied; /* whose callers may have to leave */
 	struct order due;      /* ends of wrap-ups and rests */
+	int64_t now;           /* of the newest step */
 	int64_t timer_at;      /* when TIMER_AGENT fires, 0: it does not run */
 	uint32_t timer, serial;
 };
@@ -488,6 +489,7 @@ void acd_run(struct core *c);
 /* Is the INVITE of this step a phone code of an agent (queue.available ..)? Then what it asks for is
  * done, and text tells it to the phone. */
 bool agent_code(struct core *c, char *text, size_t size);
+const char *acd_check(const struct core *c);
 void agent_touch(struct core *c, const char *user);
 void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t talk_ms);
 void agent_event(struct core *c);

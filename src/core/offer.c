@@ -18,7 +18,7 @@ static bool is_except(const struct core *c, const struct call *k, const char *us
 /* How often what is asked of the agents has been lowered for this caller. */
 static uint32_t steps_of(const struct core *c, const struct waiter *w)
 {
-	return strategy_steps(c->ev->now - w->waiting.key[0], w->queue->row.widen_ms);
+	return strategy_steps(c->acd.now - w->waiting.key[0], w->queue->row.widen_ms);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -206,6 +206,62 @@ void acd_run(struct core *c)
 		agents_settle(c);
 	while (queues_clear_emptied(c) || serve_fresh(c));
 	agents_arm(c);
+}
+
+/* ---- invariants ------------------------------------------------------------------------------ */
+
+static const char *check_agent(const struct core *c, const struct agent *a)
+{
+	bool busy = false;
+
+	for (const struct leg *l = presence_first(c, a->user); l; l = l->user_next)
+		busy = busy || leg_is_live(l);
+	if (busy != (a->state == AGENT_TALKING || a->state == AGENT_RINGING))
+		return busy ? "an agent has a live leg and is not busy"
+			    : "an agent is busy and has no live leg";
+	for (const struct member *m = a->members; m; m = m->next) {
+		if (order_has(&m->free) && a->state != AGENT_FREE)
+			return "an agent who is not free may be asked";
+		if (m->present != agent_present(c, a) || m->taking != agent_taking(c, a))
+			return "an agent is counted for what he is not";
+	}
+	return NULL;
+}
+
+static const char *check_queue(const struct core *c, const struct dir_queue *q)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < agent_state_count_; i++)
+		n += q->count[i];
+	if (n != HASH_COUNT(q->members))
+		return "a queue does not count its members";
+	if (order_count(&q->unserved) > order_count(&q->waiting))
+		return "more callers are to be served than wait";
+	for (struct order_node *x = order_first(&q->waiting); x; x = order_next(&q->waiting, x)) {
+		const struct waiter *w = ORDER_OF(x, struct waiter, waiting);
+
+		if ((call_role(w->call, ROLE_TARGET) != NULL) == order_has(&w->unserved))
+			return "a caller is served and nobody rings, or the other way about";
+		if (order_has(&w->unserved) && w->call->wait.timer == 0 && order_count(&q->free) &&
+			strategy_admits(order_first(&q->free)->key, steps_of(c, w)))
+			return "a caller waits, and an agent who may be asked is free";
+	}
+	return NULL;
+}
+
+/* What can be seen of agents and queues from inside, at the end of a step. NULL, or what is wrong. */
+const char *acd_check(const struct core *c)
+{
+	const char *why = NULL;
+
+	if (c->acd.touched)
+		return NULL; /* restored, and no step was taken yet */
+	for (const struct agent *a = c->acd.agents; a && why == NULL; a = a->hh.next)
+		why = check_agent(c, a);
+	for (const struct dir_queue *q = c->queues; q && why == NULL; q = q->by_name.next)
+		why = check_queue(c, q);
+	return why;
 }
 
 /* ---- second thoughts ------------------------------------------------------------------------- */

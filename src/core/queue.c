@@ -21,14 +21,18 @@ bool queue_is_empty(const struct dir_queue *q, enum empty_rule rule)
 	return rule == EMPTY_AWAY ? q->taking == 0 : q->present == 0;
 }
 
-/* Why a caller is not taken; NULL: he is. */
-static const char *refusal(const struct call *k, const struct dir_queue *q)
+/* Overflow goes round in a circle: this queue has sent him on already. */
+static bool was_there(const struct call *k, const struct dir_queue *q)
 {
 	for (unsigned i = 0; i < k->wait.nhops; i++)
 		if (k->wait.hops[i] == q->no)
-			return "loop";
-	if (k->wait.nhops == HOPS_MAX)
-		return "loop";
+			return true;
+	return k->wait.nhops == HOPS_MAX;
+}
+
+/* Why a caller is not taken; NULL: he is. */
+static const char *refusal(const struct dir_queue *q)
+{
 	if (q->row.max_length && order_count(&q->waiting) >= q->row.max_length)
 		return "full";
 	return queue_is_empty(q, q->row.join_empty) ? "empty" : NULL;
@@ -125,8 +129,7 @@ static void open_visit(struct core *c, struct call *k, const struct dir_queue *q
 
 	str_set(w->queue, q->row.queue);
 	w->next_overflow = 0;
-	if (w->nhops < HOPS_MAX)
-		w->hops[w->nhops++] = q->no;
+	w->hops[w->nhops++] = q->no; /* was_there() said that there is room */
 	w->entered = c->ev->now;
 	w->seg = (int8_t)segment_open_queue(c, k, q->row.queue, q->row.number, &w->seg_id);
 }
@@ -191,14 +194,18 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 	if (k->state != ALONE)
 		k->wait.nhops = 0;
 	while (next.kind == TARGET_QUEUE && q) {
-		if ((why = refusal(k, q)) == NULL) {
-			join(c, k, q, except);
-			return;
+		if (!was_there(k, q)) {
+			if ((why = refusal(q)) == NULL) {
+				join(c, k, q, except);
+				return;
+			}
+			turn_away(c, k, q, why);
+			k->status = str_eq(why, "full") ? 486 : 480;
 		}
-		turn_away(c, k, q, why);
-		k->status = str_eq(why, "full") ? 486 : 480;
-		if (!queue_overflow(c, k, &next, &kind))
+		if (!queue_overflow(c, k, &next, &kind)) {
+			next.kind = TARGET_QUEUE; /* whatever was tried last leads nowhere */
 			break;
+		}
 		q = directory_queue(c, next.name);
 	}
 	if (next.kind != TARGET_QUEUE) {
@@ -375,6 +382,21 @@ static void send_away_all(struct core *c, struct dir_queue *q)
 
 		call_post(k, Q_EMPTY);
 		call_run(c, k);
+	}
+}
+
+void queue_ask_all(struct core *c, struct dir_queue *q)
+{
+	struct order_node *n, *next;
+
+	for (n = order_first(&q->waiting); n; n = next) {
+		struct waiter *w = ORDER_OF(n, struct waiter, waiting);
+
+		next = order_next(&q->waiting, n);
+		if (!order_has(&w->unserved))
+			continue;
+		call_post(w->call, Q_OFFER);
+		call_run(c, w->call);
 	}
 }
 

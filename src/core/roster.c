@@ -119,8 +119,9 @@ static void member_remove(struct core *c, struct member *m)
 	q->present -= m->present;
 	q->taking -= m->taking;
 	HASH_DEL(q->members, m);
+	if (m->present || m->taking)
+		queue_note_emptied(c, q);
 	free(m);
-	queue_note_emptied(c, q);
 }
 
 static void member_row(struct core *c, const struct ev_dir_member *row)
@@ -191,6 +192,7 @@ static void need_row(struct core *c, const struct ev_dir_need *row)
 		weigh(m);
 		member_moves(c, m);
 	}
+	queue_ask_all(c, q);
 }
 
 /* ---- queues ---------------------------------------------------------------------------------- */
@@ -257,9 +259,9 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	drop_number(c, q);
 	q->row = *row;
 	claim_number(c, q);
-	queue_note_emptied(c, q);
 	HASH_ITER(hh, q->members, m, next)
 		member_moves(c, m);
+	queue_ask_all(c, q);
 }
 
 void roster_event(struct core *c)

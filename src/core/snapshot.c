@@ -178,6 +178,7 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
 	if (k == NULL)
 		return;
 	c->ev = &ev;
+	c->acd.now = now;
 	c->out = out;
 	queue_restore(c, k);
 	if (k->timer)
@@ -297,5 +298,5 @@ const char *core_check(const struct core *c)
 			(why = check_bridge(k)) == NULL)
 			why = check_segments(k);
 	}
-	return why;
+	return why ? why : acd_check(c);
 }

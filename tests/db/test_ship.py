@@ -585,13 +585,13 @@ def killed(lab):
 @tap.case("a cursor that somebody else moves is noticed, and nothing is doubled")
 def moved(lab):
     db, box = lab.database(), Outbox()
-    p = box.start(db, 60, 40)
+    p = box.start(db, 300, 60)
     wait_for("rows", lambda: db.value("select count(*) > 10 from segue.conversations") == "t")
     db.rows("update segue.outboxes set shipped = shipped - 5")
     out, err = p.communicate(timeout=60)
     assert p.returncode == 0, out + err
     assert "is not at fact" in err and err.count("database_connected") == 2, err
-    must_be_complete(db, 60)
+    must_be_complete(db, 300)
 
 
 @tap.case("a new process waits for a session of the old one that still commits")

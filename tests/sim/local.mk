@@ -9,6 +9,7 @@ SIM_WATCHERS = \
 check_PROGRAMS += tests/sim/sim
 TESTS += tests/sim/sim
 tests_sim_sim_SOURCES = $(SIM_WATCHERS) \
+	tests/sim/centre.c tests/sim/centre.h \
 	tests/sim/dump.c tests/sim/dump.h \
 	tests/sim/main.c \
 	tests/sim/mutate.c tests/sim/mutate.h \

@@ -2,6 +2,7 @@
  * sim: runs seeded worlds through the core and prints TAP.
  *
  *	sim [--events N] [--seed S | --fresh] [--verbose]
+ *	sim --centres [--seed S]	call centres alone
  *	sim --replay FILE	what the flight recorder of a segued saw, step by step
  *
  * Worlds of WORLD_STEPS events follow one another, their seeds counted up from S, until N events
@@ -23,10 +24,12 @@
 #define MUTANT_WORLDS	20
 #define SAME_WORLDS	3
 #define CHAOS_WORLDS	20
+#define CENTRE_WORLDS	8
+#define CENTRE_STEPS	12000
 
 struct options {
 	uint64_t events, seed;
-	bool verbose;
+	bool verbose, centres;
 	const char *file; /* of the flight recorder; NULL: invented worlds */
 };
 
@@ -45,7 +48,7 @@ static void explain(uint64_t seed, enum world_mode mode, sim_mutator *mutator)
 {
 	struct sim_record record = {0};
 	struct world *w = world_create(seed, mode, mutator, &record);
-	struct sim *s = world_run(w, WORLD_STEPS);
+	struct sim *s = world_run(w, mode == WORLD_CENTRE ? CENTRE_STEPS : WORLD_STEPS);
 	struct core_config cfg;
 
 	printf("# world %llu failed at step %llu: %s: %s\n", (unsigned long long)seed,
@@ -154,6 +157,25 @@ static bool is_deterministic(uint64_t seed)
 	return true;
 }
 
+/* 50 agents, 10 queues with shared members and skills, phones that fail in every way, a directory that
+ * changes: no agent is stuck, offered twice, or idle while a caller waits for him (centre.c). */
+static bool serves_everybody(uint64_t seed, uint64_t *done)
+{
+	bool good = true;
+
+	for (uint64_t i = 0; i < CENTRE_WORLDS && good; i++) {
+		struct world *w = world_create(seed + i, WORLD_CENTRE, NULL, NULL);
+		struct sim *s = world_run(w, CENTRE_STEPS);
+
+		good = !s->failed;
+		*done += s->steps;
+		world_destroy(w);
+		if (!good)
+			explain(seed + i, WORLD_CENTRE, NULL);
+	}
+	return good;
+}
+
 /* Broken adapters must not bring the core down, or its record into contradiction. */
 static bool stands_nonsense(uint64_t seed)
 {
@@ -223,7 +245,7 @@ static struct options read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"events", required_argument, NULL, 'e'},
 		{"seed", required_argument, NULL, 's'}, {"fresh", no_argument, NULL, 'f'},
-		{"verbose", no_argument, NULL, 'v'}, {"replay", required_argument, NULL, 'r'},
+		{"verbose", no_argument, NULL, 'v'}, {"centres", no_argument, NULL, 'c'}, {"replay", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0}};
 	struct options o = {.events = 1000000, .seed = 1};
 	int c;
@@ -237,6 +259,8 @@ static struct options read_options(int argc, char **argv)
 			o.seed = fresh_seed();
 		else if (c == 'v')
 			o.verbose = true;
+		else if (c == 'c')
+			o.centres = true;
 		else if (c == 'r')
 			o.file = optarg;
 		else
@@ -260,7 +284,9 @@ int main(int argc, char **argv)
 
 	if (o.file != NULL)
 		return replay_file(o.file);
-	printf("1..5\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
+	if (o.centres)
+		return serves_everybody(o.seed, &done) ? 0 : 1;
+	printf("1..6\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
 		(unsigned long long)o.events);
 	start = seconds();
 	all = good = run_worlds(&o, &done);
@@ -281,5 +307,10 @@ int main(int argc, char **argv)
 	all = all && good;
 	good = surviving_mutants(o.seed) == 0;
 	ok(good, 5, "every mutant of the core's output is caught");
+	all = all && good;
+	done = 0;
+	good = serves_everybody(o.seed, &done);
+	printf("# %llu events in call centres\n", (unsigned long long)done);
+	ok(good, 6, "no agent is stuck, offered twice, or idle while a caller waits for him");
 	return all && good ? 0 : 1;
 }

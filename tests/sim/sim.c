@@ -137,6 +137,22 @@ static bool same_dir_row(const struct event *a, const struct event *b)
 	}
 }
 
+/* As in the tables, what belongs to a queue goes with it. */
+static void forget_queue(struct sim *s, const char *queue)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < s->ndir; i++) {
+		const struct event *ev = &s->dir[i];
+
+		if ((ev->type == EV_DIR_MEMBER && strcmp(ev->member.queue, queue) == 0) ||
+			(ev->type == EV_DIR_NEED && strcmp(ev->need.queue, queue) == 0))
+			continue;
+		s->dir[kept++] = *ev;
+	}
+	s->ndir = kept;
+}
+
 /* Keeps the newest row of the directory for a core that starts later. */
 static void note_directory(struct sim *s, const struct event *ev)
 {
@@ -144,6 +160,8 @@ static void note_directory(struct sim *s, const struct event *ev)
 
 	if (ev->type < EV_DIR_USER || ev->type > EV_CONTACTS)
 		return;
+	if (ev->type == EV_DIR_QUEUE && ev->queue.gone)
+		forget_queue(s, ev->queue.queue);
 	while (i < s->ndir && !same_dir_row(&s->dir[i], ev))
 		i++;
 	if (i == s->dir_cap) {
@@ -155,6 +173,24 @@ static void note_directory(struct sim *s, const struct event *ev)
 	s->dir[i] = *ev;
 	if (i == s->ndir)
 		s->ndir++;
+}
+
+/* What an agent wants is stored as a fact, and told to a core that starts later. */
+static void note_intents(struct sim *s, int64_t now)
+{
+	for (unsigned i = 0; i < s->out.nfacts; i++) {
+		const struct fact_agent_state *f = &s->out.facts[i].agent_state;
+		struct event ev = {.type = EV_AGENT, .now = now};
+
+		if (s->out.facts[i].type != FACT_AGENT_STATE || strcmp(f->state, f->was) != 0)
+			continue;
+		str_set(ev.agent.user, f->user);
+		str_set(ev.agent.reason, f->reason);
+		str_set(ev.agent.asker, f->asker);
+		ev.agent.intent = (enum agent_intent)agent_intent_parse(f->intent);
+		ev.agent.origin = ORIGIN_SYSTEM;
+		note_directory(s, &ev);
+	}
 }
 
 /* ---- a step ---------------------------------------------------------------------------------- */
@@ -242,6 +278,7 @@ static void take_step(struct sim *s, const struct event *ev)
 		s->record->items[s->record->n - 1].ev.leg = s->out.leg; /* for replay() */
 	if (s->mutator != NULL && !s->mutated)
 		s->mutator(s, ev, &s->out);
+	note_intents(s, ev->now);
 	hash_output(s);
 	books_step(&s->books, &s->out);
 	judge_actions(&s->ct, &s->books, ev, &s->out);

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "core/dialplan.h"
+#include "sim/centre.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CALLS_MAX  10		     /* at once */
+#define CENTRE_MAX 90		     /* the same in a call centre */
 #define T1_64_MS   32000	     /* 64*T1: a SIP transaction gives up */
 #define SILENCE_MS (T1_64_MS + 5000) /* INV-1: then nothing may remain */
 
@@ -75,6 +77,7 @@ struct world {
 	unsigned ngraves;
 	bool quiet; /* nobody begins anything any more */
 	enum world_mode mode;
+	struct centre *centre; /* NULL: seven people */
 };
 
 /* ---- the agenda: a binary heap by time ------------------------------------------------------- */
@@ -187,6 +190,12 @@ static const char *good_number(struct world *w)
 
 static const char *some_number(struct world *w)
 {
+	const char *user, *number;
+
+	if (w->centre != NULL && chance(w, 85)) {
+		centre_agent(w->centre, &user, &number);
+		return chance(w, 75) ? centre_queue_number(w->centre) : number;
+	}
 	return chance(w, 75) ? good_number(w) : any_number(w);
 }
 
@@ -322,6 +331,23 @@ static struct sdp_note note(struct world *w, struct phone *p, enum sdp_what what
 
 static void react(struct world *w, const struct event *ev);
 
+/* Whoever has a phone in his hand is shown to the call centre's judge. */
+static void judge_centre(struct world *w)
+{
+	struct phone *p, *pt;
+
+	if (w->centre == NULL || w->sim.failed)
+		return;
+	centre_begin(w->centre);
+	HASH_ITER (hh, w->phones, p, pt) {
+		struct ct_leg *l = p->is_user ? contract_leg(&w->sim.ct, p->id) : NULL;
+
+		if (l != NULL)
+			centre_leg(w->centre, p->user, l);
+	}
+	centre_judge(w->centre, &w->sim);
+}
+
 static bool send(struct world *w, struct event *ev)
 {
 	ev->now = w->now;
@@ -331,6 +357,8 @@ static bool send(struct world *w, struct event *ev)
 		return false;
 	if (!w->sim.failed)
 		react(w, ev);
+	if (ev->type != EV_INVITE) /* whose phone is known only afterwards */
+		judge_centre(w);
 	return true;
 }
 
@@ -341,6 +369,7 @@ static void on_timer(void *arg, const struct event *ev)
 	w->now = ev->now;
 	if (!w->sim.failed)
 		react(w, ev);
+	judge_centre(w);
 }
 
 static bool send_simple(struct world *w, enum ev type, leg_id leg)
@@ -408,9 +437,19 @@ static void tell_class(struct world *w, const char *name, const char *pattern, u
 	send(w, &ev);
 }
 
+static void tell_event(void *arg, struct event *ev)
+{
+	send(arg, ev);
+}
+
 static void tell_all(struct world *w)
 {
 	struct event ivr = {.type = EV_DIR_IVR};
+
+	if (w->mode == WORLD_CENTRE) {
+		w->centre = centre_create(&w->rng, tell_event, w);
+		centre_open(w->centre);
+	}
 
 	for (unsigned i = 0; i < COUNT(users); i++) {
 		tell_user(w, i, false);
@@ -435,6 +474,10 @@ static void change_directory(struct world *w)
 	unsigned i = rng_below(&w->rng, COUNT(users));
 	struct event ev = {.type = EV_AUDIT};
 
+	if (w->centre != NULL && chance(w, 90)) {
+		centre_change(w->centre);
+		return;
+	}
 	switch (rng_below(&w->rng, 5)) {
 	case 0:
 		tell_user(w, i, chance(w, 20));
@@ -471,8 +514,11 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 static void fill_source(struct world *w, struct ev_invite *i)
 {
 	unsigned u = rng_below(&w->rng, COUNT(users));
+	const char *user = users[u].name, *number = users[u].number;
 
-	if (chance(w, 70)) {
+	if (w->centre != NULL)
+		centre_agent(w->centre, &user, &number);
+	if (chance(w, w->centre != NULL ? 92 : 70)) {
 		i->source = SOURCE_PEER;
 		str_set(i->peer, chance(w, 80) ? "trunk" : "pbx");
 		snprintf(i->from.number, sizeof(i->from.number), "+4989%u",
@@ -481,8 +527,8 @@ static void fill_source(struct world *w, struct ev_invite *i)
 		i->may_refer = chance(w, 20);
 	} else {
 		i->source = SOURCE_USER;
-		str_set(i->user, users[u].name);
-		str_set(i->from.number, users[u].number);
+		str_set(i->user, user);
+		str_set(i->from.number, number);
 		i->may_refer = true;
 	}
 }
@@ -494,8 +540,8 @@ static void do_invite(struct world *w)
 	unsigned kind = rng_below(&w->rng, 100);
 	struct phone *mine;
 
-	plan(w, range(w, 100, 4000), DO_INVITE, ID_NONE);
-	if (core_call_count(w->sim.core) >= CALLS_MAX)
+	plan(w, w->centre != NULL ? range(w, 20, 900) : range(w, 100, 4000), DO_INVITE, ID_NONE);
+	if (core_call_count(w->sim.core) >= (w->centre != NULL ? CENTRE_MAX : CALLS_MAX))
 		return;
 	fill_source(w, &ev.invite);
 	str_set(ev.invite.number, some_number(w));
@@ -926,7 +972,7 @@ static void do_todo(struct world *w, const struct todo *t)
 		do_command(w, t);
 		break;
 	case DO_DIRECTORY:
-		plan(w, range(w, 1000, 20000), DO_DIRECTORY, ID_NONE);
+		plan(w, range(w, 1000, w->centre != NULL ? 3000 : 20000), DO_DIRECTORY, ID_NONE);
 		change_directory(w);
 		break;
 	case DO_STRAY:
@@ -1113,6 +1159,8 @@ void world_destroy(struct world *w)
 		free(p);
 	}
 	sim_done(&w->sim);
+	if (w->centre != NULL)
+		centre_destroy(w->centre);
 	free(w->heap);
 	free(w);
 }

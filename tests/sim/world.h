@@ -14,6 +14,7 @@ struct world;
 
 enum world_mode {
 	WORLD_ORDERLY, /* adapters keep their promises; every watcher looks on */
+	WORLD_CENTRE,  /* the same in a call centre: 50 agents, 10 queues, many callers */
 	WORLD_CHAOTIC  /* they do not: nothing asserted, core_check() and the books are looked at */
 };
 

@@ -161,7 +161,8 @@ def no_redirect(lab):
 
 
 def queue(lab, name, number, *members):
-    lab.sql(f"insert into segue.queues (name, number, display_name) values ('{name}', '{number}', 'Q');"
+    lab.sql(f"insert into segue.queues (name, number, display_name, strategy) "
+            f"values ('{name}', '{number}', 'Q', 'ring_all');"
             + "".join(f"insert into segue.queue_members values ('{name}', '{m.user}');" for m in members))
 
 
