@@ -247,6 +247,7 @@ struct waiting {
 	char except[USER_MAX];  /* who transferred it there is not asked at first (E-072) .. */
 	int64_t except_until;   /* .. until then */
 	int64_t entered;        /* monotonic ms */
+	int64_t ticket;         /* between those who came in the same millisecond */
 	int64_t credit;         /* it is placed as if it had entered so much earlier */
 	int64_t before;         /* waited in queues before this one */
 	uint32_t timer;         /* serial of TIMER_QUEUE, 0: none */

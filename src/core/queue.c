@@ -80,7 +80,7 @@ static void waiter_add(struct core *c, struct call *k, struct dir_queue *q)
 	w->call = k;
 	w->queue = q;
 	w->waiting.key[0] = k->wait.entered - k->wait.credit;
-	w->waiting.key[1] = ++c->acd.serial;
+	w->waiting.key[1] = k->wait.ticket;
 	w->waiting.key[3] = (int64_t)k->id;
 	memcpy(w->unserved.key, w->waiting.key, sizeof(w->unserved.key));
 	memcpy(w->arrived.key, w->waiting.key, sizeof(w->arrived.key));
@@ -131,6 +131,7 @@ static void open_visit(struct core *c, struct call *k, const struct dir_queue *q
 	w->next_overflow = 0;
 	w->hops[w->nhops++] = q->no; /* was_there() said that there is room */
 	w->entered = c->ev->now;
+	w->ticket = ++c->acd.serial;
 	w->seg = (int8_t)segment_open_queue(c, k, q->row.queue, q->row.number, &w->seg_id);
 }
 

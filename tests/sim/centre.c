@@ -11,6 +11,7 @@
 #define RETRY_MAX_MS  3000
 #define WRAPUP_MAX_MS 4000
 #define SLACK_MS      250 /* a new core looks again after 100 ms */
+#define PLACES_TOLD   20
 
 struct person {
 	char user[USER_MAX], number[NUM_MAX];
@@ -33,7 +34,14 @@ struct queue {
 	bool known;
 };
 
+struct told { /* the place in a queue that a caller was told last */
+	call_id call;
+	unsigned place;
+	UT_hash_handle hh;
+};
+
 struct centre {
+	struct told *told;
 	struct rng *rng;
 	centre_teller *tell;
 	void *arg;
@@ -58,6 +66,12 @@ struct centre *centre_create(struct rng *rng, centre_teller *tell, void *arg)
 
 void centre_destroy(struct centre *ce)
 {
+	struct told *t, *next;
+
+	HASH_ITER (hh, ce->told, t, next) {
+		HASH_DEL(ce->told, t);
+		free(t);
+	}
 	free(ce);
 }
 
@@ -344,6 +358,49 @@ static void check_offers(struct centre *ce, struct sim *s)
 	}
 }
 
+static struct told *told_of(struct centre *ce, call_id call)
+{
+	struct told *t;
+
+	HASH_FIND(hh, ce->told, &call, sizeof(call), t);
+	return t;
+}
+
+void centre_hear(struct centre *ce, const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++) {
+		const struct action *a = &out->actions[i];
+		struct told *t = told_of(ce, id_call(a->leg));
+
+		if (a->type != ACT_POSITION)
+			continue;
+		if (t == NULL) {
+			if ((t = calloc(1, sizeof(*t))) == NULL)
+				abort();
+			t->call = id_call(a->leg);
+			HASH_ADD(hh, ce->told, call, sizeof(t->call), t);
+		}
+		t->place = a->position.position;
+	}
+}
+
+/* Whoever waits knows his place, whoever left before him (E-112). */
+static void check_places(struct centre *ce, struct sim *s)
+{
+	struct waiting_view v;
+
+	for (unsigned q = 0; q < QUEUES; q++)
+		for (unsigned i = 1; i <= PLACES_TOLD; i++) {
+			struct told *t;
+
+			if (!core_waiting_view(s->core, ce->queue[q].row.queue, i, s->ct.now, &v))
+				break;
+			t = told_of(ce, v.call);
+			if (t == NULL || t->place != i)
+				sim_fail(s, "place-not-told", ce->queue[q].row.queue);
+		}
+}
+
 static void check_state(struct sim *s, const struct person *p, const struct agent_view *v)
 {
 	bool busy = v->state == AGENT_TALKING || v->state == AGENT_RINGING;
@@ -417,6 +474,7 @@ void centre_judge(struct centre *ce, struct sim *s)
 
 	read_intents(ce, &s->out);
 	check_offers(ce, s);
+	check_places(ce, s);
 	for (unsigned i = 0; i < AGENTS; i++) {
 		struct person *p = &ce->person[i];
 

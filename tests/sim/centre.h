@@ -24,6 +24,9 @@ void centre_change(struct centre *ce);
 const char *centre_queue_number(struct centre *ce);
 void centre_agent(struct centre *ce, const char **user, const char **number);
 
+/* What the core said in a step. */
+void centre_hear(struct centre *ce, const struct core_out *out);
+
 /* A leg of a user, while it is watched. */
 void centre_begin(struct centre *ce);
 void centre_leg(struct centre *ce, const char *user, const struct ct_leg *l);

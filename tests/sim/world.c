@@ -355,6 +355,8 @@ static bool send(struct world *w, struct event *ev)
 	ev->rnd = rng_next(&w->rng);
 	if (!sim_step(&w->sim, ev))
 		return false;
+	if (w->centre != NULL)
+		centre_hear(w->centre, &w->sim.out);
 	if (!w->sim.failed)
 		react(w, ev);
 	if (ev->type != EV_INVITE) /* whose phone is known only afterwards */
@@ -367,6 +369,8 @@ static void on_timer(void *arg, const struct event *ev)
 	struct world *w = arg;
 
 	w->now = ev->now;
+	if (w->centre != NULL)
+		centre_hear(w->centre, &w->sim.out);
 	if (!w->sim.failed)
 		react(w, ev);
 	judge_centre(w);
