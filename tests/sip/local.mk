@@ -32,5 +32,8 @@ EXTRA_DIST += $(sip_tests) \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml
 EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music contrib/quickstart contrib/demo/alice.xml \
+	tests/sip/scenarios/target.xml
+EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music \
+	contrib/quickstart contrib/recording-to-wav contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/callers.py contrib/demo/check.sql contrib/demo/customer.xml \
 	contrib/demo/register.py contrib/demo/show.sql
