@@ -1,5 +1,6 @@
 """The audio of calls runs through real rtpengines: who hears whom, by the tones that they play."""
 import array
+import base64
 import itertools
 import os
 import subprocess
@@ -12,7 +13,7 @@ import engine
 import rtp
 import tap
 from engine import JAZZ, MUSIC
-from flows import end, final_notify, refer, ring, wait
+from flows import end, final_notify, pick_up, refer, ring, wait
 from segued import SRC, Lab
 
 SILENCE = set()
@@ -47,6 +48,19 @@ def talk(lab, cv, av, agent=None, **kw):
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
     assert c.remote_sdp.port() != av.port and a.remote_sdp.port() != cv.port, "not anchored"
     return c, a
+
+
+def secure(v):
+    """A description of that voice with SRTP. It is not spoken here: who offers what is the case."""
+    sdp = v.sdp()
+    key = base64.b64encode(os.urandom(30)).decode()
+    sdp.raw = str(sdp).replace("RTP/AVP", "RTP/SAVP") \
+        + f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n"
+    return sdp
+
+
+def is_secure(view):
+    return "RTP/SAVP" in view.text and "a=crypto:" in view.text
 
 
 def call_of(lab, c):
@@ -161,6 +175,23 @@ def dtmf(lab):
     assert "101" in b.remote_sdp.formats(), b.remote_sdp.text
     a.hangup()
     end(c, b)
+
+
+@tap.case("E-057 C speaks SRTP: A and B are offered SRTP, never less; B cannot, and C stays with A")
+def srtp(lab):
+    cv, av, bv = voices()
+    agent, target = lab.phone(), lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent, secure(cv))
+    assert is_secure(a.remote_sdp), a.remote_sdp.text
+    pick_up(c, a, secure(av))
+    assert is_secure(c.remote_sdp), c.remote_sdp.text
+    assert c.remote_sdp.port() != av.port, "not anchored"
+    refer(lab, a, target.number)
+    b = target.incoming()
+    assert is_secure(b.remote_sdp), b.remote_sdp.text
+    b.reply(488)
+    final_notify(a, 488)
+    end(c, a)
 
 
 @tap.case("an INVITE without SDP: the engine is between the two, whoever offers")
