@@ -502,7 +502,7 @@ class Call(Inbox):
         self.invite = None       # the INVITE that made it, ours or theirs
         self.remote_sdp = None   # the newest SdpView from the other side
         self.sdp = None          # the newest Sdp we sent
-        self.holds = False       # our user holds the other side: an offer does not change that
+        self.keeps_hold = False  # our user holds the other side: an offer does not change that
         self.manual = set()      # methods that the script answers
         self.mine = None         # or a function: True for requests that the script answers
         self.acks = {}           # our ACKs by CSeq, for repeated 2xx
@@ -651,7 +651,7 @@ class Call(Inbox):
         base = self.sdp or Sdp(ip=self.ua.transport.ip)
         want = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"} \
             .get(offer.dir() if offer and offer.streams else "sendrecv", "sendrecv")
-        if self.holds:
+        if self.keeps_hold:
             want = {"sendrecv": "sendonly", "recvonly": "inactive"}.get(want, want)
         return base if base.dir == want or base.raw else base.copy(dir=want)
 

@@ -66,12 +66,12 @@ def dies_in_music(lab):
     all_back(lab)
     c, a, cv, av = call(lab)
     a.reinvite(a.sdp.copy(dir="sendonly"))
-    a.holds = True
+    a.keeps_hold = True
     rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
     next(e for e in engines if e.calls()).kill()
     wait("the other engine has the call", lambda: any(e.proc and e.calls() for e in engines))
     rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
-    a.holds = False
+    a.keeps_hold = False
     a.reinvite(a.sdp.copy(dir="sendrecv"))
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
     end(c, a)
