@@ -65,10 +65,16 @@ function so_far(list, from, now) {
 	return heard([{ bars }], from, now);
 }
 
+const ASKING = {
+	CONSULT_RING: "ringing",
+	CONSULT_JOIN: "ringing",
+	CONSULT: "consulting",
+	ASIDE: "swapped",
+};
+
 /* Where a transfer stands, in the words of words.js. */
 function stage(t, raw, owner) {
-	if (t.kind === "consult" && t.stage === "answered")
-		return raw.interval === "consulting" ? "consulting" : "swapped";
+	if (ASKING[raw.table_state]) return ASKING[raw.table_state];
 	if (t.target?.kind === "queue" && raw.queue) return "queued";
 	if (raw.table_state === "RESUME") return "resuming";
 	return t.stage === "answered" && owner ? "joining" : t.stage;
@@ -113,7 +119,7 @@ export function call_view(raw) {
 		id: raw.id,
 		conv: raw.conversation,
 		dir: raw.kind,
-		state: raw.interval === "consulting" ? "consulting" : raw.state,
+		state: ["CONSULT", "ASIDE"].includes(raw.table_state) ? "consulting" : raw.state,
 		since: time_ms(raw.since),
 		started: time_ms(raw.started_at),
 		ended: time_ms(raw.ended_at),

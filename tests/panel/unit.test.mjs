@@ -302,8 +302,7 @@ test("the place of Transfer follows the call: transfer, cancel, hand over", () =
 	assert.equal(
 		verb(
 			call("1.1", {
-				state: "consulting",
-				interval: "consulting",
+				table_state: "CONSULT",
 				transfer: transfer({ kind: "consult", stage: "answered" }),
 				can: { transfer: "transfer_running", cancel: true, complete: true },
 			}),
@@ -328,27 +327,14 @@ test("a verb is allowed, or says why not; the role comes first", () => {
 
 test("the stages of a transfer, from the call", () => {
 	const stage = (t, more) => model.transfer_view(transfer(t), call("1.1", more)).stage;
-	assert.equal(stage({}), "ringing");
-	assert.equal(
-		stage({ kind: "consult", stage: "answered" }, { interval: "consulting" }),
-		"consulting",
-	);
-	assert.equal(
-		stage({ kind: "consult", stage: "answered" }, { state: "talking" }),
-		"swapped",
-	);
-	assert.equal(stage({ stage: "answered" }), "joining");
-	assert.equal(
-		stage(
-			{ target: { kind: "queue", name: "sales" } },
-			{ queue: { name: "sales", position: 1 } },
-		),
-		"queued",
-	);
-	assert.equal(
-		model.transfer_view(transfer(), call("1.1", { parties: [] })).owner_left,
-		true,
-	);
+	assert.equal(stage({}, { table_state: "RING" }), "ringing");
+	assert.equal(stage({ kind: "consult" }, { table_state: "CONSULT_RING" }), "ringing");
+	assert.equal(stage({ kind: "consult" }, { table_state: "CONSULT" }), "consulting");
+	assert.equal(stage({ kind: "consult" }, { table_state: "ASIDE" }), "swapped");
+	assert.equal(stage({ stage: "answered" }, { table_state: "JOIN" }), "joining");
+	const queue = { queue: { name: "sales", position: 1 } };
+	assert.equal(stage({ target: { kind: "queue", name: "sales" } }, queue), "queued");
+	assert.equal(model.transfer_view(transfer(), call("1.1", { parties: [] })).owner_left, true);
 });
 
 test("search: any word start, accents ignored, digits anywhere in a number", () => {
