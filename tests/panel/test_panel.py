@@ -37,6 +37,9 @@ def signs_in(lab):
     total = sum(files)
     print(f"# page load: {total} bytes in {len(files)} files", flush=True)
     assert total < LOAD_MAX, f"{total} bytes: {p.sizes}"
+    p.send("Page.reload", {"ignoreCache": True})
+    usable = "performance.timeOrigin && document.querySelector('.tiles') ? performance.now() : 0"
+    print(f"# usable {p.wait(lambda: p.js(usable), 'it is usable'):.0f} ms after a reload", flush=True)
 
 
 @tap.case("a SIP call appears within a second, rings, talks, ticks, and its row goes")
