@@ -1,12 +1,12 @@
 /*
- * acd: what the files of core/ that find agents for callers share: roster.c (who serves which queue),
- * agent.c (what is true of an agent), queue.c (who waits), offer.c (who is asked for whom). Nobody
- * else includes it.
+ * acd: what the files of core/ that find agents for callers share: roster.c (who serves which
+ * queue), agent.c (what is true of an agent), queue.c (who waits), offer.c (who is asked for whom).
+ * Nobody else includes it.
  *
- * An agent's state is derived, never set: from the directory, his phones and the legs that he has in
- * any call. Whatever changes one of these calls agent_touch(); once the event's own call is done,
- * acd_run() looks at those who were touched, and offers to who has become free the caller who waits
- * for him. What reserves an agent is the leg that rings at his phone, and nothing else: a
+ * An agent's state is derived, never set: from the directory, his phones and the legs that he has
+ * in any call. Whatever changes one of these calls agent_touch(); once the event's own call is
+ * done, acd_run() looks at those who were touched, and offers to who has become free the caller who
+ * waits for him. What reserves an agent is the leg that rings at his phone, and nothing else: a
  * reservation that outlives it cannot be written down.
  */
 #ifndef SEGUE_CORE_ACD_H
@@ -34,25 +34,25 @@ struct skill {
 
 struct agent {
 	char user[USER_MAX];
-	uint8_t state;      /* enum agent_state, as it was derived last */
-	uint8_t intent;     /* enum agent_intent */
-	uint8_t via;        /* enum origin: how the intent was chosen */
-	bool silent;        /* its phones do not answer OPTIONS */
+	uint8_t state;	/* enum agent_state, as it was derived last */
+	uint8_t intent; /* enum agent_intent */
+	uint8_t via;	/* enum origin: how the intent was chosen */
+	bool silent;	/* its phones do not answer OPTIONS */
 	char reason[REASON_MAX], by[KEY_MAX];
 	int64_t since, intent_since; /* monotonic ms */
 	int64_t idle_since;
-	int64_t wrapup_until;        /* 0: none */
-	int64_t rest_until;          /* after an offer that was not taken; 0: asked again any time */
+	int64_t wrapup_until; /* 0: none */
+	int64_t rest_until;   /* after an offer that was not taken; 0: asked again any time */
 	char wrapup_queue[USER_MAX]; /* whose caller left something to do .. */
-	uuid conv;                   /* .. and in which conversation; while on a call, that one */
+	uuid conv;		     /* .. and in which conversation; while on a call, that one */
 	uint16_t missed[missed_count_]; /* in a row */
 	uint64_t answered;
 	int64_t talk_ms;
 	struct skill *skills;
-	struct member *members;      /* of queues, by ->next */
-	struct order_node due;       /* in acd.due while a wrap-up or a rest runs */
+	struct member *members; /* of queues, by ->next */
+	struct order_node due;	/* in acd.due while a wrap-up or a rest runs */
 	uint32_t no;
-	uint8_t touched, fresh;      /* 1: in that list */
+	uint8_t touched, fresh; /* 1: in that list */
 	struct agent *next_touched, *next_fresh;
 	UT_hash_handle hh;
 };
@@ -66,28 +66,30 @@ struct member {
 	uint8_t present, taking; /* as it is counted in the queue */
 	uint32_t no;
 	int64_t offered_at;
-	struct order_node free;  /* in queue->free while the agent is */
-	struct member *next;     /* the agent's other queues */
-	UT_hash_handle hh;       /* in queue->members */
+	struct order_node free; /* in queue->free while the agent is */
+	struct member *next;	/* the agent's other queues */
+	UT_hash_handle hh;	/* in queue->members */
 };
 
 /* ---- for whom -------------------------------------------------------------------------------- */
 
 struct dir_queue {
 	struct ev_dir_queue row;
-	struct member *members;  /* by user name */
+	struct member *members; /* by user name */
 	struct ev_dir_need need[NEEDS_MAX];
 	unsigned nneeds;
-	struct order free;       /* members who are free, in the order in which they are asked */
-	struct order waiting;    /* callers, in the order in which they are served */
-	struct order unserved;   /* those of them for whom nobody rings */
-	struct order arrived;    /* all of them, by when they came here */
-	int64_t drum;            /* of the strategy */
-	unsigned count[agent_state_count_], present, taking; /* members: by state, logged in, available */
-	int64_t handle_ms;       /* what a caller takes of an agent's time, a moving average; 0: unknown */
+	struct order free;     /* members who are free, in the order in which they are asked */
+	struct order waiting;  /* callers, in the order in which they are served */
+	struct order unserved; /* those of them for whom nobody rings */
+	struct order arrived;  /* all of them, by when they came here */
+	int64_t drum;	       /* of the strategy */
+	unsigned count[agent_state_count_], present,
+		taking;	   /* members: by state, logged in, available */
+	int64_t handle_ms; /* what a caller takes of an agent's time, a moving average; 0: unknown
+			    */
 	uint64_t entered, answered, in_time, abandoned, overflowed;
 	uint32_t no;
-	uint8_t emptied;         /* 1: in that list */
+	uint8_t emptied; /* 1: in that list */
 	struct dir_queue *next_emptied;
 	UT_hash_handle by_name, by_number;
 };
@@ -129,8 +131,8 @@ bool agent_taking(const struct core *c, const struct agent *a);
 bool queue_is_empty(const struct dir_queue *q, enum empty_rule rule);
 /* How long a caller who is placed so (1: next) will wait in ms, -1: nobody knows. */
 int64_t queue_estimate(const struct dir_queue *q, unsigned position);
-/* Somebody has left: those who wait may have to leave, too. That a queue was empty when they came was
- * its rule for joining. */
+/* Somebody has left: those who wait may have to leave, too. That a queue was empty when they came
+ * was its rule for joining. */
 void queue_note_emptied(struct core *c, struct dir_queue *q);
 /* Its rules have changed: perhaps more agents may be asked for those who wait. */
 void queue_ask_all(struct core *c, struct dir_queue *q);

@@ -1,7 +1,7 @@
 /*
- * agent: what a person of the queues wants, and what is true of him. Intent is an event and is kept;
- * the state is derived from intent, phones and live legs whenever one of these has changed, and only
- * the change is put on record. See acd.h.
+ * agent: what a person of the queues wants, and what is true of him. Intent is an event and is
+ * kept; the state is derived from intent, phones and live legs whenever one of these has changed,
+ * and only the change is put on record. See acd.h.
  */
 #include "core/acd.h"
 #include "core/presence.h"
@@ -52,8 +52,7 @@ void agents_free(struct core *c)
 {
 	struct agent *a, *next;
 
-	HASH_ITER(hh, c->acd.agents, a, next)
-	{
+	HASH_ITER (hh, c->acd.agents, a, next) {
 		while (a->skills) {
 			struct skill *s = a->skills;
 
@@ -110,7 +109,8 @@ static const struct leg *busiest_leg(const struct core *c, const struct agent *a
 static enum agent_state derive(const struct core *c, const struct agent *a, const struct leg *l)
 {
 	if (l)
-		return l->state == LEG_UP || l->state == LEG_ANSWERED ? AGENT_TALKING : AGENT_RINGING;
+		return l->state == LEG_UP || l->state == LEG_ANSWERED ? AGENT_TALKING
+								      : AGENT_RINGING;
 	if (a->intent == INTENT_LOGGED_OUT)
 		return AGENT_LOGGED_OUT;
 	if (!reachable(c, a))
@@ -120,8 +120,8 @@ static enum agent_state derive(const struct core *c, const struct agent *a, cons
 	return a->wrapup_until > c->ev->now ? AGENT_WRAPUP : AGENT_FREE;
 }
 
-static void state_fact(struct core *c, const struct agent *a, enum agent_state was, int64_t ms,
-	const uuid *conv)
+static void state_fact(
+	struct core *c, const struct agent *a, enum agent_state was, int64_t ms, const uuid *conv)
 {
 	struct fact *f;
 
@@ -148,7 +148,8 @@ static void begin_idle(struct core *c, struct agent *a, enum agent_state was)
 		a->idle_since = c->ev->now;
 }
 
-static void change_state(struct core *c, struct agent *a, enum agent_state next, const struct leg *l)
+static void change_state(
+	struct core *c, struct agent *a, enum agent_state next, const struct leg *l)
 {
 	const struct call *k = l ? call_find(c, l->id) : NULL;
 	enum agent_state was = (enum agent_state)a->state;
@@ -298,8 +299,8 @@ static enum missed missed_of(uint16_t status)
 	}
 }
 
-static void set_intent(struct core *c, struct agent *a, enum agent_intent intent, const char *reason,
-	enum origin via, const char *by)
+static void set_intent(struct core *c, struct agent *a, enum agent_intent intent,
+	const char *reason, enum origin via, const char *by)
 {
 	a->intent = (uint8_t)intent;
 	str_set(a->reason, intent == INTENT_AWAY ? reason : "");
@@ -325,7 +326,8 @@ void agent_missed(struct core *c, const char *user, const struct dir_queue *q, u
 	a->idle_since = c->ev->now;
 	a->rest_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
 	a->missed[why]++;
-	if (c->cfg.away_after && a->missed[why] >= c->cfg.away_after && a->intent == INTENT_AVAILABLE) {
+	if (c->cfg.away_after && a->missed[why] >= c->cfg.away_after &&
+		a->intent == INTENT_AVAILABLE) {
 		set_intent(c, a, INTENT_AWAY, missed_name(why), ORIGIN_SYSTEM, "segue");
 		state_fact(c, a, (enum agent_state)a->state, 0, &a->conv);
 	}
@@ -381,8 +383,8 @@ static void choose(struct core *c, struct agent *a, const struct ev_agent *e)
 	set_intent(c, a, e->intent, e->reason, e->origin, e->asker);
 	if (e->origin != ORIGIN_SYSTEM) {
 		state_fact(c, a, (enum agent_state)a->state, 0, &a->conv);
-		audit(c, NULL, e->asker, e->origin, "agent", e->user, agent_intent_name((int)e->intent),
-			e->reason);
+		audit(c, NULL, e->asker, e->origin, "agent", e->user,
+			agent_intent_name((int)e->intent), e->reason);
 	}
 	if (e->intent != INTENT_AVAILABLE && c->cfg.withdraw_away)
 		offers_withdraw(c, a->user);
@@ -401,9 +403,11 @@ static void on_intent(struct core *c)
 	answer_command(c, e->cmd, 200, "Done");
 }
 
-/* ---- phone codes ------------------------------------------------------------------------------ */
+/* ---- phone codes ------------------------------------------------------------------------------
+ */
 
-/* The intent that a dialled number stands for, -1: none. What follows the code of away is the reason. */
+/* The intent that a dialled number stands for, -1: none. What follows the code of away is the
+ * reason. */
 static int intent_of(const struct core_config *cfg, const char *number, const char **reason)
 {
 	*reason = "";
@@ -420,7 +424,8 @@ static int intent_of(const struct core_config *cfg, const char *number, const ch
 bool agent_code(struct core *c, char *text, size_t size)
 {
 	static const char *const said[] = {[INTENT_AVAILABLE] = "You take calls",
-		[INTENT_AWAY] = "You are away", [INTENT_LOGGED_OUT] = "You are logged out"};
+		[INTENT_AWAY] = "You are away",
+		[INTENT_LOGGED_OUT] = "You are logged out"};
 	const struct ev_invite *e = &c->ev->invite;
 	struct ev_agent chosen = {.origin = ORIGIN_SIP};
 	struct agent *a;
@@ -443,7 +448,8 @@ bool agent_code(struct core *c, char *text, size_t size)
 
 static void on_reach(struct core *c)
 {
-	struct agent *a = directory_user(c, c->ev->reach.user) ? agent_get(c, c->ev->reach.user) : NULL;
+	struct agent *a =
+		directory_user(c, c->ev->reach.user) ? agent_get(c, c->ev->reach.user) : NULL;
 
 	if (a == NULL)
 		return;

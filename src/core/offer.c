@@ -1,13 +1,15 @@
 /*
- * offer: who is asked for whom. A caller is offered to the first of the free members of his queue; an
- * agent who becomes free is offered the caller who waits for him the longest in the heaviest of his
- * queues. An offer is a leg that rings; when it ends, in whatever way, both are free again. See acd.h.
+ * offer: who is asked for whom. A caller is offered to the first of the free members of his queue;
+ * an agent who becomes free is offered the caller who waits for him the longest in the heaviest of
+ * his queues. An offer is a leg that rings; when it ends, in whatever way, both are free again. See
+ * acd.h.
  */
 #include "core/acd.h"
 #include "core/presence.h"
 #include "core/verbs.h"
 
-/* So many callers who must not be offered to an agent yet are passed over in search of one who may. */
+/* So many callers who must not be offered to an agent yet are passed over in search of one who may.
+ */
 #define PASS_OVER_MAX 16
 
 static bool is_except(const struct core *c, const struct call *k, const char *user)
@@ -250,7 +252,8 @@ static const char *check_queue(const struct core *c, const struct dir_queue *q)
 	return NULL;
 }
 
-/* What can be seen of agents and queues from inside, at the end of a step. NULL, or what is wrong. */
+/* What can be seen of agents and queues from inside, at the end of a step. NULL, or what is wrong.
+ */
 const char *acd_check(const struct core *c)
 {
 	const char *why = NULL;

@@ -2,9 +2,9 @@
  * order: a set that is kept sorted, and in which anybody's place can be asked for. Insert, remove,
  * first, place and at-place take O(log n): a treap whose nodes know the size of their subtree.
  *
- * Nodes are part of what they order (no allocation); a node is in one set at most. Keys are compared
- * number by number; the last number must be unique in the set. A key must not change while its node
- * is in a set.
+ * Nodes are part of what they order (no allocation); a node is in one set at most. Keys are
+ * compared number by number; the last number must be unique in the set. A key must not change while
+ * its node is in a set.
  */
 #ifndef SEGUE_CORE_ORDER_H
 #define SEGUE_CORE_ORDER_H
@@ -28,7 +28,7 @@ struct order {
 	uint32_t dice;
 };
 
-#define ORDER_OF(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+#define ORDER_OF(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
 void order_insert(struct order *o, struct order_node *n);
 /* Of no effect if n is in no set. */

@@ -1,7 +1,7 @@
 /*
  * queue: callers who wait. A caller enters if the queue takes him, keeps his place whoever is asked
- * for him, and leaves in one way, which is the outcome of the queue's segment. A queue that does not
- * take him, or not any longer, sends him to the next of its overflow targets (E-110).
+ * for him, and leaves in one way, which is the outcome of the queue's segment. A queue that does
+ * not take him, or not any longer, sends him to the next of its overflow targets (E-110).
  */
 #include "core/acd.h"
 #include "core/verbs.h"
@@ -143,11 +143,16 @@ static void close_visit(struct core *c, struct call *k, const char *outcome, con
 	k->wait.seg = NO_SEG;
 }
 
-static void queue_note(struct core *c, struct call *k, const char *type, const char *key,
-	const char *value)
+static void queue_note(
+	struct core *c, struct call *k, const char *type, const char *key, const char *value)
 {
-	timeline(c, k, &(struct timeline_note){.type = type, .actor = k->wait.queue,
-		.seg = &k->wait.seg_id, .via = ORIGIN_SYSTEM, .key1 = key, .value1 = value});
+	timeline(c, k,
+		&(struct timeline_note){.type = type,
+			.actor = k->wait.queue,
+			.seg = &k->wait.seg_id,
+			.via = ORIGIN_SYSTEM,
+			.key1 = key,
+			.value1 = value});
 }
 
 /* Not taken: on record as a visit that took no time. */
@@ -178,7 +183,8 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 }
 
 /* Puts the call into queue t, or where that queue sends it; posts Q_IN when it is in one, rings who
- * else it is sent to, or posts T_REFUSED. Who transferred it there is not asked at first (E-072). */
+ * else it is sent to, or posts T_REFUSED. Who transferred it there is not asked at first (E-072).
+ */
 void queue_enter(struct core *c, struct call *k, const struct target *t, const char *except)
 {
 	struct dir_queue *q = directory_queue(c, t->name);
@@ -226,7 +232,8 @@ bool queue_overflow(struct core *c, struct call *k, struct target *t, enum overf
 	const struct dir_queue *q = directory_queue(c, k->wait.queue);
 	const struct leg *l = call_role(k, ROLE_KEPT);
 
-	while (q && k->wait.next_overflow < q->row.noverflow && k->wait.next_overflow < OVERFLOW_MAX) {
+	while (q && k->wait.next_overflow < q->row.noverflow &&
+		k->wait.next_overflow < OVERFLOW_MAX) {
 		const struct overflow *o = &q->row.overflow[k->wait.next_overflow++];
 
 		*kind = o->kind;
@@ -332,7 +339,8 @@ void v_close_queued(struct core *c, struct call *k)
 	xfer_close_completed(c, k, &k->wait.seg_id);
 }
 
-/* A caller who has not been answered yet is answered into music, or hears it ring: never silence. */
+/* A caller who has not been answered yet is answered into music, or hears it ring: never silence.
+ */
 void v_welcome(struct core *c, struct call *k)
 {
 	struct leg *l = call_role(k, ROLE_KEPT);
@@ -440,5 +448,6 @@ void queue_restore(struct core *c, struct call *k)
 	waiter_add(c, k, roster_queue(c, k->wait.queue));
 	if (rings)
 		waiter_serve(k->waiter);
-	timer_start(c, k->id, TIMER_QUEUE, &k->wait.timer, rings ? c->cfg.queue_ring_ms : RESTORE_MS);
+	timer_start(
+		c, k->id, TIMER_QUEUE, &k->wait.timer, rings ? c->cfg.queue_ring_ms : RESTORE_MS);
 }

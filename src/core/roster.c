@@ -187,8 +187,7 @@ static void need_row(struct core *c, const struct ev_dir_need *row)
 		q->need[i] = *row;
 		q->nneeds += i == q->nneeds;
 	}
-	HASH_ITER(hh, q->members, m, next)
-	{
+	HASH_ITER (hh, q->members, m, next) {
 		weigh(m);
 		member_moves(c, m);
 	}
@@ -237,7 +236,7 @@ static void queue_free(struct core *c, struct dir_queue *q)
 {
 	struct member *m, *next;
 
-	HASH_ITER(hh, q->members, m, next)
+	HASH_ITER (hh, q->members, m, next)
 		member_remove(c, m);
 	drop_number(c, q);
 	HASH_DELETE(by_name, c->queues, q);
@@ -246,7 +245,8 @@ static void queue_free(struct core *c, struct dir_queue *q)
 
 static void queue_row(struct core *c, const struct ev_dir_queue *row)
 {
-	struct dir_queue *q = row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
+	struct dir_queue *q =
+		row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
 	struct member *m, *next;
 
 	if (q == NULL)
@@ -259,7 +259,7 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	drop_number(c, q);
 	q->row = *row;
 	claim_number(c, q);
-	HASH_ITER(hh, q->members, m, next)
+	HASH_ITER (hh, q->members, m, next)
 		member_moves(c, m);
 	queue_ask_all(c, q);
 }
@@ -288,12 +288,10 @@ void roster_free(struct core *c)
 {
 	struct dir_queue *q, *next;
 
-	HASH_ITER(by_name, c->queues, q, next)
-	{
+	HASH_ITER (by_name, c->queues, q, next) {
 		struct member *m, *mnext;
 
-		HASH_ITER(hh, q->members, m, mnext)
-		{
+		HASH_ITER (hh, q->members, m, mnext) {
 			HASH_DEL(q->members, m);
 			free(m);
 		}

@@ -3,7 +3,7 @@
 
 /* What is missed comes before all else, so that a widening opens the ordered set from its start. */
 #define LEVEL_MAX		 0x7fffffffu
-#define RANK_FIT(deficit, level) ((int64_t)((uint64_t)(deficit) << 31 | ((level) & LEVEL_MAX)))
+#define RANK_FIT(deficit, level) ((int64_t)((uint64_t)(deficit) << 31 | ((level)&LEVEL_MAX)))
 #define FIT_DEFICIT(rank)	 ((uint32_t)((uint64_t)(rank) >> 31))
 
 uint32_t strategy_deficit(const struct ev_dir_need *need, const uint32_t *has, unsigned n)

@@ -1,7 +1,7 @@
 /*
- * strategy: in which order are free agents asked? Pure functions of what is known about a member of a
- * queue: each strategy gives him a rank, four numbers compared from the left, and the lowest rank is
- * asked first. So the free agents of a queue are an ordered set, and a choice costs O(log n).
+ * strategy: in which order are free agents asked? Pure functions of what is known about a member of
+ * a queue: each strategy gives him a rank, four numbers compared from the left, and the lowest rank
+ * is asked first. So the free agents of a queue are an ordered set, and a choice costs O(log n).
  */
 #ifndef SEGUE_CORE_STRATEGY_H
 #define SEGUE_CORE_STRATEGY_H
@@ -11,11 +11,11 @@
 
 /* What a strategy may weigh. */
 struct candidate {
-	uint32_t no;        /* unique in the queue: decides between equals */
-	uint32_t level;     /* of the member; lower ones are asked first */
+	uint32_t no;	/* unique in the queue: decides between equals */
+	uint32_t level; /* of the member; lower ones are asked first */
 	uint32_t order, weight;
 	uint32_t deficit;   /* strategy_deficit() */
-	uint32_t skill;     /* sum of the levels that he has of what the queue needs */
+	uint32_t skill;	    /* sum of the levels that he has of what the queue needs */
 	int64_t idle_since; /* monotonic ms */
 	int64_t offered_at; /* last offer of this queue, 0: none yet */
 	uint64_t answered;  /* callers */

@@ -21,7 +21,7 @@
 struct caller {
 	int64_t comes, talks; /* ms */
 	unsigned queue;
-	int64_t wait;	      /* until an agent answers; -1: nobody has */
+	int64_t wait; /* until an agent answers; -1: nobody has */
 	leg_id leg;
 };
 
@@ -42,8 +42,8 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(((z ^ (z >> 31)) >> 32) * n >> 32);
 }
 
-/* Arrivals at odd and ends of talks at even milliseconds, so that no two things that matter happen at
- * once in an order that neither side promises. */
+/* Arrivals at odd and ends of talks at even milliseconds, so that no two things that matter happen
+ * at once in an order that neither side promises. */
 static void invent(struct setting *s)
 {
 	int64_t now = 1001;
@@ -58,7 +58,9 @@ static void invent(struct setting *s)
 		s->weight[q] = below(3);
 	for (unsigned i = 0; i < CALLERS; i++) {
 		now += 2 * (1 + (int64_t)below(800));
-		s->caller[i] = (struct caller){.comes = now, .queue = below(QUEUES), .wait = -1,
+		s->caller[i] = (struct caller){.comes = now,
+			.queue = below(QUEUES),
+			.wait = -1,
 			.talks = 1 + 2 * (int64_t)below(45000)};
 	}
 }
@@ -127,7 +129,8 @@ static void run_reference(struct reference *r)
 
 	for (;;) {
 		a = next_free(r);
-		if (come < CALLERS && (a == AGENTS || r->s->caller[come].comes < r->busy_until[a])) {
+		if (come < CALLERS &&
+			(a == AGENTS || r->s->caller[come].comes < r->busy_until[a])) {
 			reference_arrival(r, come, r->s->caller[come].comes);
 			come++;
 		} else if (a < AGENTS) {
@@ -138,7 +141,8 @@ static void run_reference(struct reference *r)
 	}
 }
 
-/* ---- the core, with phones that do what they should ------------------------------------------- */
+/* ---- the core, with phones that do what they should -------------------------------------------
+ */
 
 struct todo {
 	int64_t at;
@@ -269,8 +273,8 @@ static void do_todo(struct lab *lab, const struct todo *t)
 		return;
 	}
 	if (t->type == EV_ANSWER)
-		ev.answer = (struct ev_answer){.status = 200, .sdp = {.what = SDP_ANSWER,
-			.dir = DIR_SENDRECV, .usable = true}};
+		ev.answer = (struct ev_answer){.status = 200,
+			.sdp = {.what = SDP_ANSWER, .dir = DIR_SENDRECV, .usable = true}};
 	step(lab, t->at, &ev);
 	if (t->type == EV_BYE)
 		send(lab, t->at, EV_CLOSED, t->leg);
@@ -319,11 +323,13 @@ static void compare(uint64_t with)
 	for (unsigned i = 0; i < CALLERS; i++) {
 		if (s->caller[i].wait != r->wait[i])
 			fail_msg("seed %u: caller %u waits %lld ms, by the reference %lld ms",
-				(unsigned)with, i, (long long)s->caller[i].wait, (long long)r->wait[i]);
+				(unsigned)with, i, (long long)s->caller[i].wait,
+				(long long)r->wait[i]);
 		if (r->wait[i] > longest)
 			longest = r->wait[i];
 	}
-	assert_true(longest > RING_MS + 1000); /* there were not agents enough, so there was a choice */
+	assert_true(
+		longest > RING_MS + 1000); /* there were not agents enough, so there was a choice */
 	core_destroy(lab->core);
 	core_out_done(&lab->out);
 	free(lab);

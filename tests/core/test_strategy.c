@@ -14,7 +14,8 @@
 /* One example: agents as candidates, and the order in which they are asked, by their numbers. */
 struct example {
 	const char *what;
-	struct candidate agent[AGENTS_MAX]; /* no 1, 2, 3 .. by place; weight and the like default to 0 */
+	struct candidate
+		agent[AGENTS_MAX]; /* no 1, 2, 3 .. by place; weight and the like default to 0 */
 	unsigned n;
 	const char *order;
 };
@@ -43,7 +44,8 @@ static void check_order(enum strategy s, const struct example *e)
 	for (struct order_node *x = order_first(&o); x; x = order_next(&o, x))
 		got[n++] = ORDER_OF(x, struct ranked, node)->name;
 	if (strcmp(got, e->order) != 0)
-		fail_msg("%s, %s: asked %s, expected %s", strategy_name((int)s), e->what, got, e->order);
+		fail_msg("%s, %s: asked %s, expected %s", strategy_name((int)s), e->what, got,
+			e->order);
 }
 
 static void check_all(enum strategy s, const struct example *e, unsigned n)
@@ -55,11 +57,14 @@ static void check_all(enum strategy s, const struct example *e, unsigned n)
 static void test_longest_idle(void **state)
 {
 	static const struct example table[] = {
-		{"who is idle since earlier", {{.idle_since = 300}, {.idle_since = 100}, {.idle_since = 200}},
-			3, "bca"},
-		{"a lower level first", {{.idle_since = 1, .level = 2}, {.idle_since = 9, .level = 1}}, 2, "ba"},
-		{"equal: by order", {{.idle_since = 5, .order = 2}, {.idle_since = 5, .order = 1}}, 2, "ba"},
-		{"equal in all: who was a member first", {{.idle_since = 5}, {.idle_since = 5}}, 2, "ab"},
+		{"who is idle since earlier",
+			{{.idle_since = 300}, {.idle_since = 100}, {.idle_since = 200}}, 3, "bca"},
+		{"a lower level first",
+			{{.idle_since = 1, .level = 2}, {.idle_since = 9, .level = 1}}, 2, "ba"},
+		{"equal: by order", {{.idle_since = 5, .order = 2}, {.idle_since = 5, .order = 1}},
+			2, "ba"},
+		{"equal in all: who was a member first", {{.idle_since = 5}, {.idle_since = 5}}, 2,
+			"ab"},
 	};
 
 	(void)state;
@@ -69,11 +74,12 @@ static void test_longest_idle(void **state)
 static void test_round_robin(void **state)
 {
 	static const struct example table[] = {
-		{"who was asked least recently", {{.offered_at = 50}, {.offered_at = 70}, {.offered_at = 60}},
-			3, "acb"},
+		{"who was asked least recently",
+			{{.offered_at = 50}, {.offered_at = 70}, {.offered_at = 60}}, 3, "acb"},
 		{"who was never asked is first", {{.offered_at = 50}, {0}}, 2, "ba"},
-		{"idle time does not count", {{.offered_at = 50, .idle_since = 1}, {.offered_at = 40,
-			.idle_since = 9}}, 2, "ba"},
+		{"idle time does not count",
+			{{.offered_at = 50, .idle_since = 1}, {.offered_at = 40, .idle_since = 9}},
+			2, "ba"},
 	};
 
 	(void)state;
@@ -83,9 +89,11 @@ static void test_round_robin(void **state)
 static void test_fewest_calls(void **state)
 {
 	static const struct example table[] = {
-		{"by number of callers", {{.answered = 3}, {.answered = 1}, {.answered = 2}}, 3, "bca"},
-		{"equal: the longest idle", {{.answered = 3, .idle_since = 9}, {.answered = 3,
-			.idle_since = 4}}, 2, "ba"},
+		{"by number of callers", {{.answered = 3}, {.answered = 1}, {.answered = 2}}, 3,
+			"bca"},
+		{"equal: the longest idle",
+			{{.answered = 3, .idle_since = 9}, {.answered = 3, .idle_since = 4}}, 2,
+			"ba"},
 		{"a level goes before", {{.answered = 0, .level = 1}, {.answered = 9}}, 2, "ba"},
 	};
 
@@ -96,9 +104,11 @@ static void test_fewest_calls(void **state)
 static void test_least_talk(void **state)
 {
 	static const struct example table[] = {
-		{"by time with callers", {{.talk_ms = 30000}, {.talk_ms = 10000}, {.talk_ms = 20000}}, 3, "bca"},
-		{"one long call weighs more than many short ones", {{.talk_ms = 30000, .answered = 1},
-			{.talk_ms = 20000, .answered = 9}}, 2, "ba"},
+		{"by time with callers",
+			{{.talk_ms = 30000}, {.talk_ms = 10000}, {.talk_ms = 20000}}, 3, "bca"},
+		{"one long call weighs more than many short ones",
+			{{.talk_ms = 30000, .answered = 1}, {.talk_ms = 20000, .answered = 9}}, 2,
+			"ba"},
 		{"equal: the longest idle", {{.idle_since = 9}, {.idle_since = 4}}, 2, "ba"},
 	};
 
@@ -109,8 +119,10 @@ static void test_least_talk(void **state)
 static void test_linear(void **state)
 {
 	static const struct example table[] = {
-		{"by order, always from the start", {{.order = 3, .idle_since = 1}, {.order = 1,
-			.idle_since = 9}, {.order = 2, .idle_since = 5}}, 3, "bca"},
+		{"by order, always from the start",
+			{{.order = 3, .idle_since = 1}, {.order = 1, .idle_since = 9},
+				{.order = 2, .idle_since = 5}},
+			3, "bca"},
 		{"equal: who was a member first", {{.order = 1}, {.order = 1}}, 2, "ab"},
 	};
 
@@ -121,12 +133,13 @@ static void test_linear(void **state)
 static void test_skills(void **state)
 {
 	static const struct example table[] = {
-		{"who misses nothing first", {{.deficit = 1, .skill = 9}, {.deficit = 0, .skill = 5}}, 2, "ba"},
+		{"who misses nothing first",
+			{{.deficit = 1, .skill = 9}, {.deficit = 0, .skill = 5}}, 2, "ba"},
 		{"then who can do most", {{.skill = 4}, {.skill = 7}, {.skill = 5}}, 3, "bca"},
-		{"equal: the longest idle", {{.skill = 4, .idle_since = 9}, {.skill = 4, .idle_since = 2}},
-			2, "ba"},
-		{"what is missed goes before the level", {{.deficit = 2, .level = 0}, {.deficit = 1,
-			.level = 3}}, 2, "ba"},
+		{"equal: the longest idle",
+			{{.skill = 4, .idle_since = 9}, {.skill = 4, .idle_since = 2}}, 2, "ba"},
+		{"what is missed goes before the level",
+			{{.deficit = 2, .level = 0}, {.deficit = 1, .level = 3}}, 2, "ba"},
 	};
 
 	(void)state;
@@ -136,8 +149,10 @@ static void test_skills(void **state)
 static void test_ring_all_and_progressive(void **state)
 {
 	static const struct example table[] = {
-		{"levels, then the longest idle", {{.level = 2}, {.level = 1, .idle_since = 9}, {.level = 1,
-			.idle_since = 4}}, 3, "cba"},
+		{"levels, then the longest idle",
+			{{.level = 2}, {.level = 1, .idle_since = 9},
+				{.level = 1, .idle_since = 4}},
+			3, "cba"},
 	};
 	struct candidate near = {.level = 1}, far = {.level = 2};
 	int64_t a[ORDER_KEYS], b[ORDER_KEYS], c[ORDER_KEYS];
@@ -203,8 +218,7 @@ static void test_random_is_weighted(void **state)
 		uint32_t weight[3];
 		unsigned share[3]; /* of 20000 draws, to 3 per cent of them */
 	} table[] = {
-		{{1, 1, 2}, {5000, 5000, 10000}},
-		{{1, 1, 1}, {6667, 6667, 6667}},
+		{{1, 1, 2}, {5000, 5000, 10000}}, {{1, 1, 1}, {6667, 6667, 6667}},
 		{{0, 9, 0}, {1818, 16364, 1818}}, /* none given: one lot */
 	};
 	unsigned drawn[3];
@@ -261,8 +275,11 @@ static void test_widening(void **state)
 		uint32_t widen, deficit;
 		bool admits;
 	} table[] = {
-		{0, 10000, 0, true}, {9999, 10000, 1, false}, {10000, 10000, 1, true},
-		{25000, 10000, 3, false}, {30000, 10000, 3, true},
+		{0, 10000, 0, true},
+		{9999, 10000, 1, false},
+		{10000, 10000, 1, true},
+		{25000, 10000, 3, false},
+		{30000, 10000, 3, true},
 		{3600000, 0, 1, false}, /* never widened */
 		{-5, 10000, 0, true},
 	};
@@ -273,7 +290,8 @@ static void test_widening(void **state)
 		int64_t rank[ORDER_KEYS];
 
 		strategy_rank(STRATEGY_SKILLS, &c, 0, 0, rank);
-		assert_int_equal(strategy_admits(rank, strategy_steps(table[i].waited, table[i].widen)),
+		assert_int_equal(
+			strategy_admits(rank, strategy_steps(table[i].waited, table[i].widen)),
 			table[i].admits);
 	}
 }
@@ -309,9 +327,10 @@ static void test_order_agrees_with_an_array(void **state)
 		if (round % 97 || !order_has(n))
 			continue;
 		for (unsigned i = 0; i < NODES; i++)
-			before += order_has(&node[i]) &&
-				  (node[i].key[0] < n->key[0] ||
-					  (node[i].key[0] == n->key[0] && node[i].key[3] < n->key[3]));
+			before +=
+				order_has(&node[i]) &&
+				(node[i].key[0] < n->key[0] || (node[i].key[0] == n->key[0] &&
+								       node[i].key[3] < n->key[3]));
 		assert_int_equal(order_place(&o, n), before);
 		assert_ptr_equal(order_at(&o, before), n);
 		assert_ptr_equal(order_next(&o, n), order_at(&o, before + 1));

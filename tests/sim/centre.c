@@ -20,11 +20,11 @@ struct person {
 	enum agent_intent intent;
 	bool member[QUEUES];
 	uint32_t skill[SKILLS];
-	unsigned legs;    /* that live, in this step */
-	call_id call;     /* of one of them */
-	bool two_calls;   /* they are in more than one */
-	call_id wanted;   /* a caller for whom he could be asked, and is not .. */
-	int64_t since;    /* .. since then */
+	unsigned legs;	/* that live, in this step */
+	call_id call;	/* of one of them */
+	bool two_calls; /* they are in more than one */
+	call_id wanted; /* a caller for whom he could be asked, and is not .. */
+	int64_t since;	/* .. since then */
 };
 
 struct queue {
@@ -176,11 +176,14 @@ static void add_overflow(struct centre *ce, struct ev_dir_queue *row)
 {
 	struct overflow *o = &row->overflow[row->noverflow++];
 
-	o->kind = chance(ce, 60) ? OVERFLOW_QUEUE : chance(ce, 60) ? OVERFLOW_USER : OVERFLOW_ANNOUNCE;
+	o->kind = chance(ce, 60)   ? OVERFLOW_QUEUE
+		  : chance(ce, 60) ? OVERFLOW_USER
+				   : OVERFLOW_ANNOUNCE;
 	if (o->kind == OVERFLOW_QUEUE)
 		str_set(o->target, ce->queue[below(ce, QUEUES)].row.queue);
 	else
-		str_set(o->target, o->kind == OVERFLOW_USER ? ce->person[below(ce, AGENTS)].user : "0777");
+		str_set(o->target,
+			o->kind == OVERFLOW_USER ? ce->person[below(ce, AGENTS)].user : "0777");
 }
 
 /* A queue with new rules. */
@@ -275,8 +278,10 @@ void centre_change(struct centre *ce)
 	unsigned q = below(ce, QUEUES), what = below(ce, 100);
 
 	if (what < 25)
-		tell_intent(ce, p, chance(ce, 60) ? INTENT_AVAILABLE : chance(ce, 60) ? INTENT_AWAY
-										   : INTENT_LOGGED_OUT);
+		tell_intent(ce, p,
+			chance(ce, 60)	 ? INTENT_AVAILABLE
+			: chance(ce, 60) ? INTENT_AWAY
+					 : INTENT_LOGGED_OUT);
 	else if (what < 45)
 		tell_phones(ce, p, chance(ce, 80) ? 1 + below(ce, 2) : 0);
 	else if (what < 55)
@@ -336,7 +341,8 @@ static void read_intents(struct centre *ce, const struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nfacts; i++) {
 		const struct fact *f = &out->facts[i];
-		struct person *p = f->type == FACT_AGENT_STATE ? person_of(ce, f->agent_state.user) : NULL;
+		struct person *p =
+			f->type == FACT_AGENT_STATE ? person_of(ce, f->agent_state.user) : NULL;
 
 		if (p != NULL)
 			p->intent = (enum agent_intent)agent_intent_parse(f->agent_state.intent);
@@ -351,10 +357,12 @@ static void check_offers(struct centre *ce, struct sim *s)
 		struct person *p = a->type == ACT_DIAL ? person_of(ce, a->dial.dest.user) : NULL;
 		struct call_view v;
 
-		if (p == NULL || !core_view(s->core, id_call(a->leg), &v) || strcmp(v.state, "WAIT") != 0)
+		if (p == NULL || !core_view(s->core, id_call(a->leg), &v) ||
+			strcmp(v.state, "WAIT") != 0)
 			continue;
 		if (p->two_calls)
-			complain(s, "offered-twice", p, "was offered a caller and is on another call");
+			complain(s, "offered-twice", p,
+				"was offered a caller and is on another call");
 	}
 }
 
@@ -411,7 +419,8 @@ static void check_state(struct sim *s, const struct person *p, const struct agen
 		complain(s, "agent-not-busy", p, "has a call, and is not busy");
 	if (v->state == AGENT_FREE &&
 		(p->intent != INTENT_AVAILABLE || p->phones == 0 || p->silent || !p->known))
-		complain(s, "agent-not-free", p, "is free, and does not want to or cannot be reached");
+		complain(s, "agent-not-free", p,
+			"is free, and does not want to or cannot be reached");
 	if (v->state == AGENT_WRAPUP && s->ct.now - v->since > WRAPUP_MAX_MS)
 		complain(s, "wrapup-for-ever", p, "is in wrap-up for longer than any queue allows");
 }
@@ -423,7 +432,8 @@ static uint32_t missing(const struct queue *q, const struct person *p)
 
 	for (unsigned i = 0; i < q->nneeds; i++)
 		for (unsigned s = 0; s < SKILLS; s++) {
-			if (strcmp(skills[s], q->need[i].skill) != 0 || p->skill[s] >= q->need[i].level)
+			if (strcmp(skills[s], q->need[i].skill) != 0 ||
+				p->skill[s] >= q->need[i].level)
 				continue;
 			if (p->skill[s] < q->need[i].floor)
 				return UINT32_MAX;
@@ -444,8 +454,8 @@ static call_id wants(struct sim *s, const struct queue *q, const struct person *
 
 		if (v.offered[0] != '\0')
 			continue;
-		if (miss == 0 || (miss != UINT32_MAX && q->row.widen_ms &&
-					 waited / q->row.widen_ms >= miss))
+		if (miss == 0 ||
+			(miss != UINT32_MAX && q->row.widen_ms && waited / q->row.widen_ms >= miss))
 			return v.call;
 		return ID_NONE;
 	}
@@ -464,7 +474,8 @@ static void check_idle(struct centre *ce, struct sim *s, struct person *p)
 		p->wanted = call;
 		p->since = s->ct.now;
 	} else if (s->ct.now - p->since > RETRY_MAX_MS + SLACK_MS) {
-		complain(s, "idle-agent", p, "is free while a caller waits longer than the retry delay");
+		complain(s, "idle-agent", p,
+			"is free while a caller waits longer than the retry delay");
 	}
 }
 

@@ -1,7 +1,7 @@
 /*
- * centre: a call centre for the simulated world: 50 agents, 10 queues that share them, skills, and a
- * directory that changes all the time. It keeps its own account of who could be asked for whom, and
- * compares that with what the core makes of it after every step.
+ * centre: a call centre for the simulated world: 50 agents, 10 queues that share them, skills, and
+ * a directory that changes all the time. It keeps its own account of who could be asked for whom,
+ * and compares that with what the core makes of it after every step.
  */
 #ifndef SEGUE_SIM_CENTRE_H
 #define SEGUE_SIM_CENTRE_H
