@@ -707,7 +707,7 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 	a->access = access_create(&cfg->access);
 	a->live = live_create(runner_core(a->parts.runner), &live);
 	a->worker = worker_create(a->parts.loop);
-	a->events = api_events_create(a);
+	a->events = api_events_create(a, cfg->http_events);
 	a->login = api_login_create();
 	a->memory = api_memory_create();
 	a->metrics = api_metrics_create();

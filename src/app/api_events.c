@@ -13,7 +13,6 @@
 
 #include <utlist.h>
 
-#define RING_SIZE     8192 /* changes that a listener may be behind */
 #define RING_BYTES    (32 << 20)
 #define ROUND_MS      20
 #define ROUND_MANY_MS 50 /* with so many listeners: */
@@ -56,7 +55,8 @@ struct api_events {
 	char boot[20]; /* part of every id: numbers of another run mean nothing here */
 	uint64_t seq;  /* of the newest change */
 	uint64_t first; /* of the oldest in the ring; seq + 1: it is empty */
-	struct change *ring[RING_SIZE];
+	struct change **ring; /* the newest `size` changes */
+	unsigned size;
 	size_t bytes;
 	struct listener *listeners;
 	unsigned nlisteners;
@@ -83,7 +83,7 @@ static void change_free(struct change *c)
 
 static void drop_first(struct api_events *e)
 {
-	struct change **slot = &e->ring[e->first % RING_SIZE];
+	struct change **slot = &e->ring[e->first % e->size];
 
 	if (*slot != NULL)
 		e->bytes -= (*slot)->len[0] + (*slot)->len[1];
@@ -125,10 +125,10 @@ static void arm(struct api_events *e)
 
 static void put(struct api_events *e, struct change *c)
 {
-	if (e->seq + 1 - e->first == RING_SIZE)
+	if (e->seq + 1 - e->first == e->size)
 		drop_first(e);
 	c->seq = ++e->seq;
-	e->ring[c->seq % RING_SIZE] = c;
+	e->ring[c->seq % e->size] = c;
 	e->bytes += c->len[0] + c->len[1];
 	while (e->bytes > RING_BYTES && e->first < e->seq)
 		drop_first(e);
@@ -388,15 +388,17 @@ void api_events_fact(void *arg, const struct live_call *k, const struct fact *f)
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
-static json_t *calls_json(const struct api *a, const struct viewer *v)
+static json_t *calls_json(const struct api *a, const struct viewer *v, unsigned *total)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *row;
 	struct live_call *k, *next;
 
+	*total = 0;
 	HASH_ITER(hh, live_calls(a->live), k, next)
 	{
-		json_t *row = api_sees_call(a, v, k) ? api_call_json(a, k, v->masked) : NULL;
-
+		if (!api_sees_call(a, v, k) || (*total)++ >= API_CALLS_MAX)
+			continue;
+		row = api_call_json(a, k, v->masked);
 		if (row != NULL)
 			json_array_append_new(list, row);
 	}
@@ -409,10 +411,12 @@ static json_t *snapshot_json(const struct api_events *e, const struct viewer *v)
 	json_t *o = json_object(), *agents = json_array(), *queues = json_array();
 	struct live_user *u, *unext;
 	struct live_queue *x, *xnext;
+	unsigned total;
 
 	jo_time(o, "at", loop_wall_us());
 	jo_int(o, "seq", (int64_t)e->seq);
-	json_object_set_new(o, "calls", calls_json(a, v));
+	json_object_set_new(o, "calls", calls_json(a, v, &total));
+	jo_int(o, "total", total);
 	HASH_ITER(hh, live_users(a->live), u, unext)
 	json_array_append_new(agents, api_user_json(a, u));
 	HASH_ITER(hh, live_queues(a->live), x, xnext)
@@ -487,7 +491,7 @@ static size_t copy_snapshot(struct listener *l, char *buf, size_t max)
 static size_t copy_change(
 	const struct api_events *e, struct listener *l, char *buf, size_t max)
 {
-	const struct change *c = e->ring[l->next % RING_SIZE];
+	const struct change *c = e->ring[l->next % e->size];
 	int m = l->viewer.masked && c->text[1] != NULL;
 	size_t n;
 
@@ -629,24 +633,29 @@ static void on_timer(void *arg, int events)
 	tell_queues(e);
 	e->armed = IDLE;
 	DL_FOREACH2(e->listeners, l, following)
-	http_stream_wake(l->q->http);
+	if (l->state == CUT || (l->snapshot == NULL && l->next < e->first))
+		http_cut(l->q->http);
+	else
+		http_stream_wake(l->q->http);
 	arm(e);
 }
 
 /* ---- create and destroy ---------------------------------------------------------------------- */
 
-struct api_events *api_events_create(struct api *a)
+struct api_events *api_events_create(struct api *a, unsigned size)
 {
 	struct api_events *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
 		return NULL;
 	e->api = a;
+	e->size = size;
+	e->ring = calloc(size, sizeof(struct change *));
 	e->seq = 1;
 	e->first = 2;
 	snprintf(e->boot, sizeof(e->boot), "%llx", (unsigned long long)loop_wall_us());
 	e->timer = loop_timer_open();
-	if (e->timer >= 0)
+	if (e->timer >= 0 && e->ring != NULL)
 		e->watch = loop_watch(a->parts.loop, e->timer, LOOP_IN, on_timer, e);
 	if (e->watch != NULL)
 		return e;
@@ -659,6 +668,7 @@ void api_events_destroy(struct api_events *e)
 	if (e == NULL)
 		return;
 	drop_all(e);
+	free(e->ring);
 	blob_drop(&e->all[0]);
 	blob_drop(&e->all[1]);
 	loop_unwatch(e->watch);

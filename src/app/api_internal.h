@@ -14,6 +14,7 @@
 
 #define API_PARAMS_MAX 3
 #define API_VALUE_MAX  128
+#define API_CALLS_MAX  1000 /* in one answer: to render more would keep the loop busy too long */
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
@@ -207,7 +208,8 @@ void api_run_targets(struct api_request *q);
 
 /* api_events.c */
 void api_run_events(struct api_request *q);
-struct api_events *api_events_create(struct api *a);
+/* Keeps so many changes for listeners that are behind. */
+struct api_events *api_events_create(struct api *a, unsigned size);
 void api_events_destroy(struct api_events *e);
 /* The request of a stream is over. */
 void api_events_over(struct api_request *q);

@@ -1,45 +1,43 @@
 /* api_live: what lives now: calls, transfers, agents, queues. */
 #include "app/api_internal.h"
 
-#define CALLS_SHOWN 1000
+static bool is_party(const struct live_call *k, const char *user)
+{
+	for (unsigned i = 0; i < k->nparties; i++)
+		if (str_eq(k->party[i]->user, user))
+			return true;
+	return false;
+}
 
-static bool call_fits(const struct api_request *q, const struct live_call *k, const json_t *row)
+static bool call_fits(const struct api_request *q, const struct live_call *k)
 {
 	const char *state = api_text(q, "state"), *agent = api_text(q, "agent");
 	const char *queue = api_text(q, "queue"), *number = api_text(q, "number");
-	bool found = agent == NULL;
+	struct call_view v;
 
-	if (state != NULL && !str_eq(json_string_value(json_object_get(row, "state")), state))
+	if (!api_sees_call(q->api, &q->viewer, k) || (agent != NULL && !is_party(k, agent)))
 		return false;
 	if (queue != NULL && !str_eq(k->queue, queue))
 		return false;
 	if (number != NULL && strstr(k->customer_number, number) == NULL)
 		return false;
-	for (unsigned i = 0; !found && i < k->nparties; i++)
-		found = str_eq(k->party[i]->user, agent);
-	return found;
+	return state == NULL || (core_view(api_core(q->api), k->id, &v) &&
+					str_eq(api_shown_state(&v), state));
 }
 
 void api_run_calls(struct api_request *q)
 {
-	json_t *o = json_object(), *list = json_array();
+	json_t *o = json_object(), *list = json_array(), *row;
 	struct live_call *k, *next;
 	unsigned n = 0;
 
 	HASH_ITER(hh, live_calls(q->api->live), k, next)
 	{
-		json_t *row = api_sees_call(q->api, &q->viewer, k)
-				      ? api_call_json(q->api, k, q->viewer.masked)
-				      : NULL;
-
-		if (row == NULL || !call_fits(q, k, row)) {
-			json_decref(row);
+		if (!call_fits(q, k) || n++ >= API_CALLS_MAX)
 			continue;
-		}
-		if (++n <= CALLS_SHOWN)
+		row = api_call_json(q->api, k, q->viewer.masked);
+		if (row != NULL)
 			json_array_append_new(list, row);
-		else
-			json_decref(row);
 	}
 	jo_time(o, "at", loop_wall_us());
 	jo_int(o, "total", n);

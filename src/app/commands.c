@@ -4,6 +4,7 @@
  */
 #include "app/control_internal.h"
 
+#include "app/jo.h"
 #include "app/story.h"
 
 #include <errno.h>
@@ -14,61 +15,32 @@
 
 /* ---- building answers ---------------------------------------------------------------------- */
 
-/* Text from the network need not be UTF-8; JSON must be. */
-static json_t *text_json(const char *text)
-{
-	json_t *j = json_string(text ? text : "");
-	char copy[2048];
-
-	if (j != NULL)
-		return j;
-	str_set(copy, text);
-	for (char *s = copy; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			*s = '?';
-	return json_string(copy);
-}
-
-static void put(json_t *o, const char *key, const char *text)
-{
-	json_object_set_new(o, key, text_json(text));
-}
-
-static void put_int(json_t *o, const char *key, int64_t v)
-{
-	json_object_set_new(o, key, json_integer(v));
-}
-
-static void put_bool(json_t *o, const char *key, bool v)
-{
-	json_object_set_new(o, key, json_boolean(v));
-}
-
+/* The control socket says "" where HTTP says null. */
 static void put_id(json_t *o, const char *key, uint64_t id)
 {
 	char buf[ID_STRLEN];
 
-	put(o, key, id == ID_NONE ? "" : id_str(id, buf));
+	jo_text(o, key, id == ID_NONE ? "" : id_str(id, buf));
 }
 
 static void put_uuid(json_t *o, const char *key, const uuid *u)
 {
 	char buf[UUID_STRLEN];
 
-	put(o, key, uuid_is_nil(u) ? "" : uuid_str(u, buf));
+	jo_text(o, key, uuid_is_nil(u) ? "" : uuid_str(u, buf));
 }
 
 static json_t *fine(void)
 {
 	json_t *o = json_object();
 
-	put_bool(o, "ok", true);
+	jo_bool(o, "ok", true);
 	return o;
 }
 
 static void add_line(void *arg, const char *line)
 {
-	json_array_append_new(arg, text_json(line));
+	json_array_append_new(arg, jo_string(line));
 }
 
 /* ---- reading requests ---------------------------------------------------------------------- */
@@ -113,15 +85,15 @@ static json_t *leg_json(const struct leg_view *l, int64_t now)
 	json_t *o = json_object();
 
 	put_id(o, "leg", l->id);
-	put(o, "state", l->state);
-	put(o, "role", l->role);
-	put(o, "offer_answer", l->oa);
-	put(o, "direction", l->outbound ? "out" : "in");
-	put(o, "user", l->user);
-	put(o, "peer", l->peer);
-	put(o, "number", l->party.number);
-	put(o, "name", l->party.name);
-	put_int(o, "since_ms", now - l->since);
+	jo_text(o, "state", l->state);
+	jo_text(o, "role", l->role);
+	jo_text(o, "offer_answer", l->oa);
+	jo_text(o, "direction", l->outbound ? "out" : "in");
+	jo_text(o, "user", l->user);
+	jo_text(o, "peer", l->peer);
+	jo_text(o, "number", l->party.number);
+	jo_text(o, "name", l->party.name);
+	jo_int(o, "since_ms", now - l->since);
 	return o;
 }
 
@@ -132,19 +104,19 @@ static json_t *call_json(const struct call_view *v, int64_t now)
 	put_id(o, "call", v->id);
 	put_uuid(o, "conversation", &v->conv);
 	put_uuid(o, "transfer", &v->xfer);
-	put(o, "state", v->state);
-	put(o, "kind", v->kind);
-	put(o, "customer_number", v->customer_number);
-	put(o, "customer_name", v->customer_name);
-	put(o, "with", v->with);
-	put(o, "target", v->target);
-	put(o, "interval", v->interval);
-	put_int(o, "duration_ms", now - v->started);
-	put_int(o, "since_ms", now - v->since);
-	put_bool(o, "can_transfer", v->can_transfer);
-	put_bool(o, "can_cancel", v->can_cancel);
-	put_bool(o, "can_hangup", v->can_hangup);
-	put(o, "why_not", v->why_not);
+	jo_text(o, "state", v->state);
+	jo_text(o, "kind", v->kind);
+	jo_text(o, "customer_number", v->customer_number);
+	jo_text(o, "customer_name", v->customer_name);
+	jo_text(o, "with", v->with);
+	jo_text(o, "target", v->target);
+	jo_text(o, "interval", v->interval);
+	jo_int(o, "duration_ms", now - v->started);
+	jo_int(o, "since_ms", now - v->since);
+	jo_bool(o, "can_transfer", v->can_transfer);
+	jo_bool(o, "can_cancel", v->can_cancel);
+	jo_bool(o, "can_hangup", v->can_hangup);
+	jo_text(o, "why_not", v->why_not);
 	return o;
 }
 
@@ -161,7 +133,7 @@ static void cmd_calls(struct conn *c, json_t *req)
 			json_array_append_new(list, call_json(&v, now));
 			n++;
 		}
-	put_int(o, "total", core_call_count(core));
+	jo_int(o, "total", core_call_count(core));
 	json_object_set_new(o, "calls", list);
 	conn_answer(c, o);
 }
@@ -175,8 +147,8 @@ static void add_sentence(void *arg, int64_t at, const char *text)
 
 	localtime_r(&s, &tm);
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", &tm);
-	put(o, "at", stamp);
-	put(o, "text", text);
+	jo_text(o, "at", stamp);
+	jo_text(o, "text", text);
 	json_array_append_new(arg, o);
 }
 
@@ -214,9 +186,9 @@ static void add_registration(void *arg, const char *user, const char *uri, int e
 {
 	json_t *o = json_object();
 
-	put(o, "user", user);
-	put(o, "contact", uri);
-	put_int(o, "expires_s", expires_s);
+	jo_text(o, "user", user);
+	jo_text(o, "contact", uri);
+	jo_int(o, "expires_s", expires_s);
 	json_array_append_new(arg, o);
 }
 
@@ -235,17 +207,17 @@ static json_t *ledger_json(struct ledger *l)
 	json_t *o = json_object();
 
 	ledger_status(l, &st);
-	put_bool(o, "shipping", st.shipping);
-	put_bool(o, "connected", st.shipper.connected);
-	put_int(o, "waiting", (int64_t)st.waiting);
-	put_int(o, "appended", (int64_t)st.appended);
-	put_int(o, "lost", (int64_t)st.lost);
-	put_int(o, "shipped", (int64_t)st.shipper.facts);
-	put_int(o, "batches", (int64_t)st.shipper.batches);
-	put_int(o, "failures", (int64_t)st.shipper.failures);
-	put_int(o, "last_ok_ms",
+	jo_bool(o, "shipping", st.shipping);
+	jo_bool(o, "connected", st.shipper.connected);
+	jo_int(o, "waiting", (int64_t)st.waiting);
+	jo_int(o, "appended", (int64_t)st.appended);
+	jo_int(o, "lost", (int64_t)st.lost);
+	jo_int(o, "shipped", (int64_t)st.shipper.facts);
+	jo_int(o, "batches", (int64_t)st.shipper.batches);
+	jo_int(o, "failures", (int64_t)st.shipper.failures);
+	jo_int(o, "last_ok_ms",
 		st.shipper.last_ok_ms ? loop_now_ms() - st.shipper.last_ok_ms : -1);
-	put(o, "last_error", st.shipper.connected ? "" : st.shipper.last_error);
+	jo_text(o, "last_error", st.shipper.connected ? "" : st.shipper.last_error);
 	return o;
 }
 
@@ -255,11 +227,11 @@ static json_t *people_json(const struct people *p)
 	json_t *o = json_object();
 
 	people_status(p, &st);
-	put_bool(o, "configured", st.configured);
-	put_bool(o, "synced", st.synced);
-	put(o, "from", !st.synced ? "" : st.from_file ? "file" : "database");
-	put_int(o, "users", st.users);
-	put(o, "trouble", st.trouble);
+	jo_bool(o, "configured", st.configured);
+	jo_bool(o, "synced", st.synced);
+	jo_text(o, "from", !st.synced ? "" : st.from_file ? "file" : "database");
+	jo_int(o, "users", st.users);
+	jo_text(o, "trouble", st.trouble);
 	return o;
 }
 
@@ -270,15 +242,15 @@ static void cmd_status(struct conn *c, json_t *req)
 	json_t *o = fine();
 
 	runner_stats(parts->runner, &st);
-	put_int(o, "calls", st.calls);
-	put_int(o, "invites", (int64_t)st.invites);
-	put_int(o, "refused_while_stopping", (int64_t)st.refused);
-	put_int(o, "events", (int64_t)st.events);
-	put_int(o, "actions", (int64_t)st.actions);
-	put_int(o, "facts", (int64_t)st.facts);
-	put_int(o, "guards", st.timers);
-	put_int(o, "longest_queue", st.queued_max);
-	put_int(o, "recorded", (int64_t)recorder_total(parts->recorder));
+	jo_int(o, "calls", st.calls);
+	jo_int(o, "invites", (int64_t)st.invites);
+	jo_int(o, "refused_while_stopping", (int64_t)st.refused);
+	jo_int(o, "events", (int64_t)st.events);
+	jo_int(o, "actions", (int64_t)st.actions);
+	jo_int(o, "facts", (int64_t)st.facts);
+	jo_int(o, "guards", st.timers);
+	jo_int(o, "longest_queue", st.queued_max);
+	jo_int(o, "recorded", (int64_t)recorder_total(parts->recorder));
 	json_object_set_new(o, "ledger", ledger_json(parts->ledger));
 	json_object_set_new(o, "directory", people_json(parts->people));
 	conn_answer(c, o);
@@ -291,9 +263,9 @@ void command_reply(void *arg, int status, const char *text)
 	struct conn *c = arg;
 	json_t *o = json_object();
 
-	put_bool(o, "ok", status < 300);
-	put_int(o, "status", status);
-	put(o, status < 300 ? "text" : "error", text);
+	jo_bool(o, "ok", status < 300);
+	jo_int(o, "status", status);
+	jo_text(o, status < 300 ? "text" : "error", text);
 	conn_answer(c, o);
 }
 
@@ -409,9 +381,9 @@ static void cmd_reload(struct conn *c, json_t *req)
 	json_t *notes = json_array(), *o = json_object();
 	int rc = parts->reload(parts->reload_arg, add_line, notes);
 
-	put_bool(o, "ok", rc == 0);
+	jo_bool(o, "ok", rc == 0);
 	if (rc)
-		put(o, "error", "the configuration has problems; the old one stays");
+		jo_text(o, "error", "the configuration has problems; the old one stays");
 	json_object_set_new(o, "notes", notes);
 	conn_answer(c, o);
 }
@@ -434,7 +406,7 @@ static void cmd_recorder(struct conn *c, json_t *req)
 		return;
 	}
 	o = fine();
-	put_int(o, "recorded", (int64_t)recorder_total(conn_parts(c)->recorder));
+	jo_int(o, "recorded", (int64_t)recorder_total(conn_parts(c)->recorder));
 	conn_answer(c, o);
 }
 

@@ -44,7 +44,7 @@ struct app_config {
 	struct http_config http; /* nlisten 0: there is no HTTP */
 	struct access_config access;
 	char panel_dir[APP_PATH_MAX]; /* the panel's files, "" none */
-	unsigned http_db_threads, http_query_ms;
+	unsigned http_db_threads, http_query_ms, http_events;
 
 	struct webhook_config webhooks[WEBHOOKS_MAX];
 	unsigned nwebhooks;

@@ -57,7 +57,8 @@ seguectl_LDADD = libapp.a libdb.a libcore.a libbase.a \
 dist_man_MANS += man/segued.8 man/seguectl.1 man/segue.conf.5
 exampledir = $(docdir)
 dist_example_DATA = conf/segue.conf conf/trunks.conf
-EXTRA_DIST += docs/targets.md docs/media.md docs/options.md docs/api.md docs/api-shapes.md
+EXTRA_DIST += docs/targets.md docs/media.md docs/options.md docs/api.md \
+	docs/api-shapes.md docs/http.md
 
 # Files that are printed from the table of options; tests/app compares them.
 regenerate-app: segued

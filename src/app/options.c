@@ -387,10 +387,14 @@ const struct option options[] = {
 		.def = "/var/lib/segue/webhooks",
 		.meaning = "File with how far each webhook is; \"\" keeps none: then each begins with "
 			   "what comes."},
+	{"http", "events", OPT_INT, 0, AT(http_events), RANGE(1024, 1 << 20), .unit = 1, .def = "8192",
+		.meaning = "Changes kept for a page that is behind or was away; one that is further "
+			   "behind\n"
+			   "begins anew."},
 	{"http", "connections", OPT_INT, 0, AT(http.connections), RANGE(8, 100000), .unit = 1,
-		.def = "2000", .meaning = "Connections at most; each page that is open needs one."},
+		.def = "4000", .meaning = "Connections at most; each page that is open needs one."},
 	{"http", "connections_each", OPT_INT, 0, AT(http.connections_each), RANGE(1, 100000),
-		.unit = 1, .def = "1000",
+		.unit = 1, .def = "2000",
 		.meaning = "Of these from one address at most; a proxy is one address."},
 	{"http", "body", OPT_SIZE, 0, AT(http.body_max), RANGE(1 << 10, 16 * MB), .unit = 1,
 		.def = "64KB", .meaning = "Largest body of a request; more is answered 413."},

@@ -22,6 +22,7 @@
 
 #define MEMORY_PER_CONNECTION (24 << 10) /* headers of a request, and the answer's */
 #define STREAM_BLOCK	      (8 << 10)
+#define STREAM_SEND_BUFFER    (128 << 10) /* what the kernel keeps for a reader that is slow */
 #define SWALLOW		      16 /* a body that is so many times too large is cut off */
 #define TICK_MS		      1000
 #define HEADERS_MAX	      12
@@ -458,6 +459,10 @@ static ssize_t on_stream(void *cls, uint64_t pos, char *buf, size_t max)
 
 void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
 {
+	static const int size = STREAM_SEND_BUFFER;
+
+	if (r->conn != NULL && r->conn->fd >= 0)
+		setsockopt(r->conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	r->read = fn;
 	r->read_arg = arg;
 	give(r, MHD_HTTP_OK, type,
@@ -469,6 +474,13 @@ void http_stream_wake(struct http_request *r)
 {
 	if (r->state == DRY)
 		resume(r, STREAMING);
+}
+
+void http_cut(struct http_request *r)
+{
+	http_stream_wake(r);
+	if (r->conn != NULL && r->conn->fd >= 0)
+		shutdown(r->conn->fd, SHUT_RDWR);
 }
 
 /* ---- MHD's callbacks ------------------------------------------------------------------------- */

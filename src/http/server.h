@@ -96,5 +96,7 @@ typedef ssize_t http_read_fn(void *arg, char *buf, size_t max);
 void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg);
 /* fn has something again. */
 void http_stream_wake(struct http_request *r);
+/* Ends the connection, also one whose reader takes nothing; over() follows, later. */
+void http_cut(struct http_request *r);
 
 #endif

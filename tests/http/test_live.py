@@ -1,6 +1,9 @@
 """The HTTP interface with real calls behind it: what lives, what is done to it, what is pushed."""
 import os
+import re
+import socket
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -274,6 +277,40 @@ def agent_state(lab):
     bad = sup.post(f"/agents/{agent.user}/state", {"state": "asleep"})
     assert bad.status == 400 and bad.json["error"]["field"] == "state", bad
     assert sup.post("/agents/nobody/state", {"state": "away"}).status == 404
+
+
+@tap.case("events: a listener that does not read is cut, costs the others nothing, and begins anew")
+def slow_listener(_):
+    with WebLab(http="events = 1024;", users=4, peers=1) as lab:
+        agent = lab.phone()
+        lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', "
+                f"'{agent.user}')")
+        admin = lab.login("boss")
+        wait("the agent is a member", lambda: "support" in [
+            x for x in admin.get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+        with socket.create_connection(("127.0.0.1", lab.http_port)) as idle, \
+                admin.events() as reader:
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            idle.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nCookie: segue_session="
+                         f"{admin.cookie}\r\n\r\n".encode())
+            wait("both listen", lambda: listeners(admin) == 2)
+            deadline = time.monotonic() + 60
+            while listeners(admin) == 2:
+                for state in ("away", "available"):
+                    got = admin.post(f"/agents/{agent.user}/state", {"state": state})
+                    assert got.status == 200, got
+                assert time.monotonic() < deadline, "nobody was cut"
+            mark = reader.mark()
+            admin.post(f"/agents/{agent.user}/state", {"state": "away"})
+            reader.wait("agent", lambda d: d["state"] == "away", since=mark)
+            last = [e.id for e in reader.events if e.id][3]
+        with admin.events(last) as again:
+            again.wait("snapshot")
+
+
+def listeners(session):
+    text = session.get("//metrics").body.decode()
+    return int(re.search(r"^segue_http_listeners (\d+)", text, re.M).group(1))
 
 
 if __name__ == "__main__":
