@@ -258,13 +258,14 @@ void api_events_call(void *arg, const struct live_call *k)
 			k, NULL);
 }
 
-static json_t *gone_json(const struct live_call *k, const char *why)
+static json_t *gone_json(const struct live_call *k, const char *why, call_id into)
 {
 	json_t *o = json_object();
 
 	jo_id(o, "id", k->id);
 	jo_uuid(o, "conversation", &k->conv);
 	jo_text(o, "why", why);
+	jo_id(o, "into", into);
 	jo_time(o, "at", loop_wall_us());
 	return o;
 }
@@ -274,7 +275,7 @@ void api_events_call_left(void *arg, const struct live_call *k, const char *user
 {
 	struct api *a = arg;
 	struct api_events *e = a->events;
-	struct change *c = is_heard(e) ? change_new(e, "call_gone", gone_json(k, "left"), NULL) : NULL;
+	struct change *c = is_heard(e) ? change_new(e, "call_gone", gone_json(k, "left", ID_NONE), NULL) : NULL;
 
 	if (c == NULL)
 		return;
@@ -284,13 +285,14 @@ void api_events_call_left(void *arg, const struct live_call *k, const char *user
 	put(e, c);
 }
 
-void api_events_call_gone(void *arg, const struct live_call *k)
+void api_events_call_gone(void *arg, const struct live_call *k, call_id into)
 {
+	const char *why = into == ID_NONE ? "ended" : "merged";
 	struct api *a = arg;
 	struct api_events *e = a->events;
 
 	if (is_heard(e))
-		put_for_call(e, change_new(e, "call_gone", gone_json(k, "ended"), NULL), k, NULL);
+		put_for_call(e, change_new(e, "call_gone", gone_json(k, why, into), NULL), k, NULL);
 }
 
 void api_events_transfer(void *arg, const struct live_call *k, const struct live_transfer *t)

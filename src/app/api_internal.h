@@ -196,6 +196,7 @@ void api_run_retry(struct api_request *q);
 void api_run_hold(struct api_request *q);
 void api_run_unhold(struct api_request *q);
 void api_run_note(struct api_request *q);
+void api_run_record(struct api_request *q);
 void api_run_agent_state(struct api_request *q);
 void api_run_mixer(struct api_request *q);
 /* The EV_TRANSFER that a transfer of k by this viewer would be. */
@@ -216,7 +217,7 @@ void api_events_over(struct api_request *q);
 unsigned api_events_listeners(const struct api_events *e);
 void api_events_call(void *arg, const struct live_call *k);
 void api_events_call_left(void *arg, const struct live_call *k, const char *user);
-void api_events_call_gone(void *arg, const struct live_call *k);
+void api_events_call_gone(void *arg, const struct live_call *k, call_id into);
 void api_events_transfer(void *arg, const struct live_call *k, const struct live_transfer *t);
 void api_events_user(void *arg, const struct live_user *u);
 void api_events_queue(void *arg, const struct live_queue *q);

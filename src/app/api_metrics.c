@@ -118,8 +118,9 @@ void api_metrics_fact(struct api *a, const struct live_call *k, const struct fac
 		on_transfer_marked(a, f);
 		break;
 	case FACT_CONVERSATION_CLOSED:
-		count_pair(&a->metrics->conversations, k ? k->kind : "inbound",
-			f->conversation_closed.outcome);
+		if (k == NULL) /* it goes on as part of another */
+			break;
+		count_pair(&a->metrics->conversations, k->kind, f->conversation_closed.outcome);
 		if (f->conversation_closed.wait_ms > 0)
 			observe(&a->metrics->wait, wait_bounds, COUNT(wait_bounds),
 				f->conversation_closed.wait_ms);

@@ -49,6 +49,13 @@ static const struct api_field note_fields[] = {
 	{"text", IN_BODY, API_TEXT, REQUIRED, 1, 2000, .doc = "The note."},
 };
 
+static const struct api_field record_fields[] = {
+	CALL_IN_PATH,
+	{"action", IN_BODY, API_WORD, REQUIRED, .choice = "start pause stop config",
+		.doc = "start; pause, until the present agent's visit ends; stop, for the rest of the "
+		       "call; config, as the configuration says."},
+};
+
 static const struct api_field targets_fields[] = {
 	CALL_IN_PATH,
 	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,
@@ -178,6 +185,8 @@ const struct api_route api_routes[] = {
 		"They talk again.", "200 404 409", FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/note", PERMITTED, PERM_CONTROL, api_run_note,
 		"Writes a note to the conversation.", "200 404 409", FIELDS(note_fields)},
+	{"POST", "/api/v1/calls/{call}/recording", PERMITTED, PERM_CONTROL, api_run_record,
+		"Records the call from now on, or does not.", "200 404 409", FIELDS(record_fields)},
 	{"POST", "/api/v1/calls/{call}/conference", PERMITTED, PERM_TRANSFER, api_run_mixer,
 		"All three talk. Not offered.", "501", FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/whisper", PERMITTED, PERM_CONTROL, api_run_mixer,

@@ -275,6 +275,21 @@ void api_run_note(struct api_request *q)
 	}
 }
 
+/* ---- recording --------------------------------------------------------------------------------- */
+
+void api_run_record(struct api_request *q)
+{
+	struct live_call *k = api_call(q);
+	struct event ev = {.type = EV_RECORD, .record = {.origin = origin_of(q)}};
+
+	if (k == NULL)
+		return;
+	ev.call = k->id;
+	ev.record.wish = (enum record_wish)record_wish_parse(api_text(q, "action"));
+	str_set(ev.record.asker, q->viewer.name);
+	command(q, k, &ev, false);
+}
+
 /* ---- agents ---------------------------------------------------------------------------------- */
 
 static void on_agent_reply(void *arg, int status, const char *text)

@@ -290,24 +290,35 @@ static void queue_changed(struct live *l, const char *name)
 		l->hooks.queue(l->hooks.arg, q);
 }
 
+static void forget_call(struct live *l, struct live_call *k, call_id into)
+{
+	l->hooks.call_gone(l->hooks.arg, k, into);
+	call_free(l, k);
+}
+
+static struct live_segment *add_segment(struct live_call *k)
+{
+	unsigned cap = k->segments_cap ? 2 * k->segments_cap : 2;
+	struct live_segment *p;
+
+	if (k->nsegments == k->segments_cap) {
+		p = realloc(k->segments, cap * sizeof(*p));
+		if (p == NULL)
+			return NULL;
+		k->segments = p;
+		k->segments_cap = cap;
+	}
+	return &k->segments[k->nsegments++];
+}
+
 static void on_segment_opened(struct live *l, const struct fact *f)
 {
 	const struct fact_segment_opened *o = &f->segment_opened;
 	struct live_call *k = live_call(l, f->call);
-	struct live_segment *s;
+	struct live_segment *s = k ? add_segment(k) : NULL;
 
-	if (k == NULL)
+	if (s == NULL)
 		return;
-	if (k->nsegments == k->segments_cap) {
-		unsigned cap = k->segments_cap ? 2 * k->segments_cap : 2;
-		struct live_segment *p = realloc(k->segments, cap * sizeof(*p));
-
-		if (p == NULL)
-			return;
-		k->segments = p;
-		k->segments_cap = cap;
-	}
-	s = &k->segments[k->nsegments++];
 	*s = (struct live_segment){.id = o->seg, .transfer_in = o->transfer_in, .n = (int)o->n,
 		.offered = f->at,
 		.open = f->at};
@@ -474,6 +485,66 @@ static void on_transfer_closed(struct live *l, const struct fact *f)
 	forget_old_transfers(l);
 }
 
+/* A consulted party that was still ringing became somebody else. */
+static void on_segment_changed(struct live *l, const struct fact *f)
+{
+	struct live_segment *s = find_segment(live_call(l, f->call), &f->segment_changed.seg);
+
+	if (s == NULL)
+		return;
+	str_set(s->kind, f->segment_changed.kind);
+	s->transfer_in = f->segment_changed.transfer_in;
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swap_ = (a);                                                         \
+		(a) = (b);                                                                         \
+		(b) = swap_;                                                                       \
+	} while (0)
+
+/* The older conversation goes on, whichever of the two calls it was. */
+static void swap_records(struct live_call *a, struct live_call *b)
+{
+	struct live_call keep_a = *a, keep_b = *b;
+
+	*a = keep_b;
+	*b = keep_a;
+	/* but these are the calls' own */
+	SWAP(a->id, b->id);
+	SWAP(a->deadline, b->deadline);
+	SWAP(a->signature, b->signature);
+	SWAP(a->party, b->party);
+	SWAP(a->nparties, b->nparties);
+	SWAP(a->transfer, b->transfer);
+	SWAP(a->hh, b->hh);
+}
+
+/* k has become part of another call, which has its visits from now on. */
+static void on_merged(struct live *l, const struct fact *f)
+{
+	struct live_call *k = live_call(l, f->call), *to = NULL;
+	struct call_view v;
+	int shift;
+
+	if (k != NULL && core_view(l->core, k->id, &v) && v.id != k->id)
+		to = live_call(l, v.id);
+	if (to == NULL)
+		return;
+	if (uuid_eq(&k->conv, &v.conv))
+		swap_records(k, to);
+	shift = to->nsegments ? to->segments[to->nsegments - 1].n : 0;
+	for (unsigned i = 0; i < k->nsegments; i++) {
+		struct live_segment *s = add_segment(to);
+
+		if (s == NULL)
+			break;
+		*s = k->segments[i];
+		s->n += shift;
+	}
+	forget_call(l, k, to->id);
+}
+
 static void on_timeline(struct live *l, const struct fact *f)
 {
 	struct live_call *k = live_call(l, f->call);
@@ -534,6 +605,12 @@ static void take_fact(struct live *l, const struct fact *f)
 		break;
 	case FACT_TIMELINE:
 		on_timeline(l, f);
+		break;
+	case FACT_SEGMENT_CHANGED:
+		on_segment_changed(l, f);
+		break;
+	case FACT_CONVERSATION_MERGED:
+		on_merged(l, f);
 		break;
 	case FACT_AGENT_STATE:
 		on_agent_state(l, f);
@@ -690,13 +767,15 @@ static void update_call(struct live *l, call_id id)
 	struct call_view v;
 	uint64_t signature;
 
-	if (k == NULL)
-		return;
 	if (!core_view(l->core, id, &v)) {
-		l->hooks.call_gone(l->hooks.arg, k);
-		call_free(l, k);
+		if (k != NULL)
+			forget_call(l, k, ID_NONE);
 		return;
 	}
+	if (v.id != id) /* it is part of that one now */
+		k = live_call(l, v.id);
+	if (k == NULL)
+		return;
 	signature = call_signature(k, &v);
 	if (signature == k->signature)
 		return;

@@ -103,7 +103,8 @@ struct live_hooks {
 	void *arg;
 	void (*call)(void *arg, const struct live_call *k);
 	void (*call_left)(void *arg, const struct live_call *k, const char *user);
-	void (*call_gone)(void *arg, const struct live_call *k);
+	/* It has ended, or became part of the call `into`. */
+	void (*call_gone)(void *arg, const struct live_call *k, call_id into);
 	void (*transfer)(void *arg, const struct live_call *k, const struct live_transfer *t);
 	void (*user)(void *arg, const struct live_user *u);
 	void (*queue)(void *arg, const struct live_queue *q);

@@ -280,5 +280,16 @@ def refused(lab):
     end(c, a)
 
 
+@tap.case("M16 recording without a media engine is 409 and says what is missing; a wrong action is 400")
+def no_engine(lab):
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    got = boss(lab).post(f"/calls/{call}/recording", {"action": "start"})
+    assert got.status == 409 and "media engine" in got.json["error"]["message"], got
+    got = boss(lab).post(f"/calls/{call}/recording", {"action": "loudly"})
+    assert got.status == 400 and got.json["error"]["field"] == "action", got
+    end(c, a)
+
+
 if __name__ == "__main__":
     tap.main(WebLab, jobs=4)
