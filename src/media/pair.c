@@ -96,9 +96,10 @@ static void tell_ready(struct media *m, call_id call, const char *sdp, size_t le
 		m->hooks.ready(m->hooks.arg, call, sdp, len);
 }
 
+/* Also one whose first offer is still on its way. */
 static void delete_call(struct pair *p)
 {
-	if (p->state == PAIR_ANCHORED)
+	if (p->state == PAIR_ANCHORED || p->request != 0)
 		ng_request(p->media->ng, p->engine,
 			json_pack("{ss ss si}", "command", "delete", "call-id", p->id,
 				"delete-delay", 0),
@@ -125,9 +126,10 @@ static call_id drop_ops(struct pair *p)
 void pair_destroy(struct pair *p)
 {
 	struct media *m = p->media;
-	call_id waits = drop_ops(p);
+	call_id waits;
 
 	delete_call(p);
+	waits = drop_ops(p);
 	if (p->state == PAIR_ANCHORED)
 		m->status.pairs--;
 	if (p->queued)
