@@ -230,7 +230,10 @@ CREATE TRIGGER queue_skills_notify AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE 
 CREATE TRIGGER queue_overflow_notify
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segue.queue_overflow
 	FOR EACH STATEMENT EXECUTE FUNCTION segue.notify_directory();
-CREATE TRIGGER agent_states_notify AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segue.agent_states
+-- by row: segue's statement runs for every change of state, and most change no row
+CREATE TRIGGER agent_states_notify AFTER INSERT OR UPDATE OR DELETE ON segue.agent_states
+	FOR EACH ROW EXECUTE FUNCTION segue.notify_directory();
+CREATE TRIGGER agent_states_truncate_notify AFTER TRUNCATE ON segue.agent_states
 	FOR EACH STATEMENT EXECUTE FUNCTION segue.notify_directory();
 -- the goal of queues that have none of their own
 CREATE TRIGGER settings_notify AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON segue.settings

@@ -170,6 +170,23 @@ def refused(lab):
         db.fails("insert into segue." + sql, rule)
 
 
+@tap.case("a choice of an agent is told once; a statement that changes none is silent")
+def told(lab):
+    db = lab.database()
+    db.rows("insert into segue.users (name) values ('alice')")
+
+    def notified(intent):
+        upsert = (f"insert into segue.agent_states as a (user_name, intent) values ('alice', '{intent}') "
+                  "on conflict (user_name) do update set intent = excluded.intent "
+                  "where a.intent <> excluded.intent;")
+        p = subprocess.run(["psql", "-X", "-q", db.conninfo], input=f"listen segue_directory; {upsert} "
+                           "select 1;", capture_output=True, text=True, timeout=60)
+        assert p.returncode == 0 and not p.stderr, p.stderr
+        return p.stdout.count("Asynchronous notification")
+
+    assert [notified(i) for i in ("away", "away", "available", "available")] == [1, 0, 1, 0]
+
+
 @tap.case("the demo directory can be applied twice")
 def demo(lab):
     db = lab.database()
