@@ -84,6 +84,7 @@ static void lane_free(struct anchor *an, struct lane *lane)
 static void fill_job(const struct action *a, const struct sip_source *src, struct media_job *job)
 {
 	*job = (struct media_job){
+		.call = a->call,
 		.leg = a->leg,
 		.from = a->from,
 		.role = src->role == SDP_ROLE_OFFER ? MEDIA_OFFER : MEDIA_ANSWER,

@@ -170,7 +170,7 @@ static enum media_verdict pass_again(struct media *m, const struct media_job *jo
 		!pair_exchange(p, OP_OFFER, me, job->sdp, job->len, "", ID_NONE))
 		return MEDIA_DIRECT;
 	pair_exchange(p, OP_ANSWER, peer, p->side[peer].sdp.p, p->side[peer].sdp.n, "",
-		id_call(job->leg));
+		job->call);
 	return MEDIA_WAIT;
 }
 
@@ -183,12 +183,12 @@ static enum media_verdict pass_music(struct media *m, const struct media_job *jo
 	size_t n = media_own_sdp(job, own, sizeof(own));
 
 	if (job->role == MEDIA_OFFER)
-		return pair_exchange(p, OP_OFFER, 1 - me, own, n, "", id_call(job->leg))
+		return pair_exchange(p, OP_OFFER, 1 - me, own, n, "", job->call)
 			       ? MEDIA_WAIT
 			       : MEDIA_DIRECT;
 	if (!pair_exchange(p, OP_OFFER, me, job->sdp, job->len, "RTP/AVP", ID_NONE))
 		return MEDIA_DIRECT;
-	pair_exchange(p, OP_ANSWER, 1 - me, own, n, "", id_call(job->leg));
+	pair_exchange(p, OP_ANSWER, 1 - me, own, n, "", job->call);
 	return MEDIA_WAIT;
 }
 
@@ -221,7 +221,7 @@ static enum media_verdict pass_between(struct media *m, const struct media_job *
 	enum op_kind kind = job->role == MEDIA_OFFER ? OP_OFFER : OP_ANSWER;
 
 	return pair_exchange(p, kind, pair_side(p, job->from), job->sdp, job->len, proto_for(job),
-		       id_call(job->leg))
+		       job->call)
 		       ? MEDIA_WAIT
 		       : MEDIA_DIRECT;
 }

@@ -60,6 +60,7 @@ ENUM_DECLARE(media_role, MEDIA_ROLE_LIST);
 
 /* One description that is about to be given to a leg. */
 struct media_job {
+	call_id call; /* whose actions wait for it: where the leg is now, not where it came from */
 	leg_id leg;  /* who gets it */
 	leg_id from; /* whose session it is; ID_MUSIC: ours; ID_NONE with ANSWER: the leg's own new
 		      * offer is answered with what it had, `sdp` is that offer */
@@ -72,7 +73,7 @@ struct media_job {
 
 enum media_verdict {
 	MEDIA_DIRECT, /* pass it on as it is */
-	MEDIA_WAIT,   /* ready() will be called for the leg's call, not before this returns */
+	MEDIA_WAIT,   /* ready() will be called for the job's call, not before this returns */
 };
 
 /* At most one job of a call waits at a time. */
