@@ -28,6 +28,34 @@ function verb(v, name, word, sign) {
 			);
 }
 
+const RECORDING = {
+	off: [["start", "Record"]],
+	on: [
+		["pause", "Pause recording"],
+		["stop", "Stop recording"],
+	],
+	paused: [["start", "Record again"]],
+};
+const RECORDED = { on: "running", paused: "paused until the next agent" };
+
+/* What can be asked of the recording now; segue says why not, if it cannot. */
+function recording(v) {
+	if (why_not(v, "record") === "not_permitted") return null;
+	return (RECORDING[v.recording] || []).map(([action, word]) =>
+		h(
+			"button.btn",
+			{
+				type: "button",
+				key: action,
+				"aria-label": `${word}: ${v.customer}`,
+				onclick: () => act(v, "recording", { action }),
+			},
+			icon("record"),
+			word,
+		),
+	);
+}
+
 async function add_note(v) {
 	const text = draft.text.trim();
 	if (!text) return;
@@ -157,7 +185,7 @@ export function call_card(v, own) {
 				],
 				v.recording !== "off" && [
 					h("dt", null, "Recording"),
-					h("dd", null, v.recording),
+					h("dd", null, RECORDED[v.recording] || v.recording),
 				],
 			),
 			actions(v, { wide: true }),
@@ -168,6 +196,7 @@ export function call_card(v, own) {
 				verb(v, "unhold", "Take off hold", "play"),
 				verb(v, "swap", "Swap", "swap"),
 				verb(v, "resume", "Take back", "back"),
+				recording(v),
 			),
 			note_form(v),
 		),

@@ -106,7 +106,8 @@ function path_of(row) {
 		const name = first(name_of(s.who, s.kind)) || s.number || "?";
 		if (s.answered_at || s.kind === "queue" || s.kind === "ivr")
 			s.kind !== "consult" && steps.at(-1) !== name && steps.push(name);
-		else tries.push(tried(name, s.outcome));
+		else if (s.ended_at && s.outcome !== "answered_elsewhere")
+			tries.push(tried(name, s.outcome));
 	}
 	return { steps, tries };
 }

@@ -147,7 +147,7 @@ export function call_view(raw) {
 	return v;
 }
 
-const PERMISSION = { hangup: "hangup", hold: "control", unhold: "control" };
+const PERMISSION = { hangup: "hangup", hold: "control", unhold: "control", record: "control" };
 let permissions = null; // of who is signed in; null: all
 
 export function model_permissions(list) {

@@ -57,8 +57,6 @@ const MISSED = new Set([
 	"declined",
 	"unreachable",
 	"cancelled",
-	"elsewhere",
-	"failed",
 	"invalid_target",
 	"media_incompatible",
 ]);

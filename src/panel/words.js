@@ -310,6 +310,8 @@ const TRY = {
 	not_permitted: "was not allowed",
 	cancelled: "was cancelled",
 	media_incompatible: "had no common audio format",
+	cancelled_caller_left: "was still ringing",
+	answered_elsewhere: "was not the first to answer",
 };
 
 /* "Bob did not answer", for the line under a path. */

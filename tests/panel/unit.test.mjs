@@ -334,7 +334,10 @@ test("the stages of a transfer, from the call", () => {
 	assert.equal(stage({ stage: "answered" }, { table_state: "JOIN" }), "joining");
 	const queue = { queue: { name: "sales", position: 1 } };
 	assert.equal(stage({ target: { kind: "queue", name: "sales" } }, queue), "queued");
-	assert.equal(model.transfer_view(transfer(), call("1.1", { parties: [] })).owner_left, true);
+	assert.equal(
+		model.transfer_view(transfer(), call("1.1", { parties: [] })).owner_left,
+		true,
+	);
 });
 
 test("search: any word start, accents ignored, digits anywhere in a number", () => {
