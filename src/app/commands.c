@@ -289,12 +289,12 @@ static bool arg_leg(struct conn *c, json_t *req, call_id call, leg_id *leg)
 	return false;
 }
 
-static void cmd_transfer(struct conn *c, json_t *req)
+static void ask_transfer(struct conn *c, json_t *req, enum xfer_kind kind)
 {
 	const char *number;
 	struct event ev = {.type = EV_TRANSFER,
 		.transfer = {
-			.origin = ORIGIN_CTL, .asker = "ctl", .own_host = true, .may_refer = true}};
+			.kind = kind, .origin = ORIGIN_CTL, .asker = "ctl", .own_host = true, .may_refer = true}};
 	struct call_view v;
 
 	ev.call = arg_call(c, req, &v);
@@ -310,6 +310,16 @@ static void cmd_transfer(struct conn *c, json_t *req)
 	runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 
+static void cmd_transfer(struct conn *c, json_t *req)
+{
+	ask_transfer(c, req, XFER_BLIND);
+}
+
+static void cmd_consult(struct conn *c, json_t *req)
+{
+	ask_transfer(c, req, XFER_CONSULT);
+}
+
 static void command_on_call(struct conn *c, json_t *req, enum ev type)
 {
 	struct event ev = {.type = type, .command = {.origin = ORIGIN_CTL, .asker = "ctl"}};
@@ -320,10 +330,18 @@ static void command_on_call(struct conn *c, json_t *req, enum ev type)
 		runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 
-static void cmd_cancel(struct conn *c, json_t *req)
-{
-	command_on_call(c, req, EV_XFER_CANCEL);
-}
+#define ON_CALL(name, type)                                                                        \
+	static void cmd_##name(struct conn *c, json_t *req)                                        \
+	{                                                                                          \
+		command_on_call(c, req, type);                                                     \
+	}
+ON_CALL(cancel, EV_XFER_CANCEL)
+ON_CALL(complete, EV_COMPLETE)
+ON_CALL(swap, EV_SWAP)
+ON_CALL(hold, EV_HOLD)
+ON_CALL(unhold, EV_UNHOLD)
+ON_CALL(resume, EV_RESUME)
+#undef ON_CALL
 
 static void cmd_hangup(struct conn *c, json_t *req)
 {
@@ -419,7 +437,13 @@ static const struct {
 	{"calls", cmd_calls},
 	{"call", cmd_call},
 	{"transfer", cmd_transfer},
+	{"consult", cmd_consult},
 	{"cancel", cmd_cancel},
+	{"complete", cmd_complete},
+	{"swap", cmd_swap},
+	{"hold", cmd_hold},
+	{"unhold", cmd_unhold},
+	{"resume", cmd_resume},
 	{"hangup", cmd_hangup},
 	{"record", cmd_record},
 	{"trace", cmd_trace},

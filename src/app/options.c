@@ -185,6 +185,15 @@ const struct option options[] = {
 		.meaning = "Accept a transfer to a user who has no phone: it fails at once, and the "
 			   "fallback chain\n"
 			   "is there for the caller; false refuses it."},
+	{"transfer", "onhook_join", OPT_BOOL, OPT_RELOAD, AT(core.onhook_join), .def = "false",
+		.meaning = "An agent who hangs up while consulting puts the caller and the target "
+			   "together;\n"
+			   "false rings the agent again for the caller."},
+	{"transfer", "consult_belongs", OPT_BOOL, OPT_RELOAD, AT(core.consult_belongs),
+		.def = "true",
+		.meaning = "A consultation by phone that led to no transfer is part of the "
+			   "caller's\n"
+			   "conversation; false makes it one of its own."},
 	{"transfer", "redirect", OPT_BOOL, OPT_RELOAD, AT(core.redirect), .def = "true",
 		.meaning = "Follow a 3xx answer if it names one of our own numbers."},
 	{"transfer", "redirect_max", OPT_INT, OPT_RELOAD, AT(core.redirect_max), RANGE(0, 5),

@@ -38,7 +38,13 @@ static const char usage[] =
 	"  transfer CALL NUMBER [--leg LEG]   transfer a call, on behalf of whoever talks with "
 	"the\n"
 	"                            customer, or of LEG\n"
-	"  cancel CALL               call off a transfer that is under way\n"
+	"  consult CALL NUMBER [--leg LEG]    the same, but the two talk first; the customer "
+	"hears music\n"
+	"  complete CALL             after consult: the customer goes to the target\n"
+	"  swap CALL                 after consult: talk with the other of the two\n"
+	"  cancel CALL               call off a transfer or a consultation that is under way\n"
+	"  resume CALL               the transferor takes the customer back, now\n"
+	"  hold CALL, unhold CALL    let both wait, with music for the customer; and talk again\n"
 	"  hangup CALL               end a call\n"
 	"  record CALL start|pause|stop|config\n"
 	"                            keep it as sound, or not; config: as segue.conf says\n"
@@ -193,21 +199,16 @@ static int cmd_status(const struct args *a)
 static int cmd_transfer(const struct args *a)
 {
 	return ask(a,
-		json_pack("{s:s, s:s, s:s, s:s*}", "cmd", "transfer", "call", a->word[1], "number",
+		json_pack("{s:s, s:s, s:s, s:s*}", "cmd", a->word[0], "call", a->word[1], "number",
 			a->word[2], "leg", a->leg),
 		ctl_print_transfer);
 }
 
-static int cmd_cancel(const struct args *a)
+/* The commands that name a call and nothing else are called alike on both sides. */
+static int cmd_on_call(const struct args *a)
 {
 	return ask(
-		a, json_pack("{s:s, s:s}", "cmd", "cancel", "call", a->word[1]), ctl_print_reply);
-}
-
-static int cmd_hangup(const struct args *a)
-{
-	return ask(
-		a, json_pack("{s:s, s:s}", "cmd", "hangup", "call", a->word[1]), ctl_print_reply);
+		a, json_pack("{s:s, s:s}", "cmd", a->word[0], "call", a->word[1]), ctl_print_reply);
 }
 
 static int cmd_record(const struct args *a)
@@ -382,8 +383,14 @@ static const struct {
 	{"agent", 3, 4, "agent USER available|away [REASON]|logout", cmd_agent},
 	{"status", 1, 1, "status", cmd_status},
 	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG]", cmd_transfer},
-	{"cancel", 2, 2, "cancel CALL", cmd_cancel},
-	{"hangup", 2, 2, "hangup CALL", cmd_hangup},
+	{"consult", 3, 3, "consult CALL NUMBER [--leg LEG]", cmd_transfer},
+	{"complete", 2, 2, "complete CALL", cmd_on_call},
+	{"swap", 2, 2, "swap CALL", cmd_on_call},
+	{"cancel", 2, 2, "cancel CALL", cmd_on_call},
+	{"resume", 2, 2, "resume CALL", cmd_on_call},
+	{"hold", 2, 2, "hold CALL", cmd_on_call},
+	{"unhold", 2, 2, "unhold CALL", cmd_on_call},
+	{"hangup", 2, 2, "hangup CALL", cmd_on_call},
 	{"record", 3, 3, "record CALL start|pause|stop|config", cmd_record},
 	{"trace", 2, 3, "trace CALL on|off, or trace --peer NAME on|off", cmd_trace},
 	{"reload", 1, 1, "reload", cmd_reload},

@@ -48,7 +48,7 @@ struct leg *bridge_peer(const struct call *k, const struct leg *l)
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b)
 {
 	(void)c;
-	k->bridge = (struct bridge){BRIDGE_UNSETTLED, 0, a->id, b->id};
+	k->bridge = (struct bridge){BRIDGE_UNSETTLED, 0, a->id, b->id, ID_NONE};
 	a->reoffers = b->reoffers = 0;
 	a->refused = b->refused = (struct given){0};
 }
@@ -56,7 +56,7 @@ void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
 {
 	(void)c;
-	k->bridge = (struct bridge){BRIDGE_HOLD, 0, a ? a->id : ID_NONE, b ? b->id : ID_NONE};
+	k->bridge = (struct bridge){BRIDGE_HOLD, 0, a ? a->id : ID_NONE, b ? b->id : ID_NONE, ID_NONE};
 }
 
 /* The other side waits for an answer that would have come from a leg that is gone: it is given what
@@ -78,6 +78,8 @@ void bridge_forget(struct core *c, struct call *k, struct leg *l)
 	struct bridge *b = &k->bridge;
 	struct leg *p = bridge_peer(k, l);
 
+	if (b->held == l->id)
+		b->held = ID_NONE;
 	if (b->a == l->id)
 		b->a = ID_NONE;
 	if (b->b == l->id)
@@ -399,6 +401,17 @@ static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, stru
 	return true;
 }
 
+/* Two callers, each with an offer that waits: each gets the other's as its answer (a phone picks up a
+ * call that has not been answered yet). */
+static bool answer_both(struct core *c, struct leg *a, struct leg *b)
+{
+	if (a->oa != OA_RECV || b->oa != OA_RECV || !is_unanswered(a) || !is_unanswered(b))
+		return false;
+	answer(c, a, b);
+	answer(c, b, a);
+	return true;
+}
+
 static bool reconcile(struct core *c, struct call *k, struct leg *l, struct leg *p)
 {
 	switch (l->oa) {
@@ -445,9 +458,11 @@ bool bridge_run(struct core *c, struct call *k)
 
 	if (b->state == BRIDGE_HOLD)
 		return hold(c, x) || hold(c, y);
+	if (b->held != ID_NONE && hold(c, call_leg(k, b->held)))
+		return true;
 	if ((b->state != BRIDGE_UNSETTLED && b->state != BRIDGE_SETTLED) || x == NULL || y == NULL)
 		return false;
-	if (reconcile(c, k, x, y) || reconcile(c, k, y, x))
+	if (answer_both(c, x, y) || reconcile(c, k, x, y) || reconcile(c, k, y, x))
 		return true;
 	if (agree(x, y) == (b->state == BRIDGE_SETTLED))
 		return false;

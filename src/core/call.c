@@ -2,7 +2,7 @@
  * call: owns legs, one bridge and at most one running transfer; takes in new calls and commands,
  * and runs the words of a step through the table until nothing moves any more.
  */
-#include "core/inner.h"
+#include "core/consult.h"
 #include "core/presence.h"
 
 #include <assert.h>
@@ -71,6 +71,15 @@ struct call *call_find(const struct core *c, uint64_t id)
 	return k && k->id == id_call(id) ? k : NULL;
 }
 
+struct call *call_of(const struct core *c, uint64_t id)
+{
+	struct call *k = call_find(c, id);
+
+	while (k && k->merged_into != ID_NONE)
+		k = call_find(c, k->merged_into);
+	return k;
+}
+
 void call_free_memory(struct call *k)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
@@ -90,7 +99,8 @@ void call_free(struct core *c, struct call *k)
 	s->call = NULL;
 	s->next_free = c->free_slot;
 	c->free_slot = id_slot(k->id);
-	c->live--;
+	if (k->merged_into == ID_NONE)
+		c->live--;
 	call_free_memory(k);
 }
 
@@ -147,6 +157,15 @@ static void look_for_resume(struct call *k)
 		call_post(k, RESUMED);
 }
 
+/* The transferor's second dialog has no purpose any more once its transfer is over. */
+static void release_aide(struct core *c, struct call *k)
+{
+	struct leg *l = call_role(k, ROLE_AIDE);
+
+	if (l && k->state != RING && k->state != JOIN && k->state != ALONE && k->state != ALONE_JOIN)
+		leg_part(c, k, l);
+}
+
 void call_run(struct core *c, struct call *k)
 {
 	do {
@@ -158,8 +177,10 @@ void call_run(struct core *c, struct call *k)
 			look_for_resume(k);
 	} while (k->nwords);
 	ears_sync(c, k);
+	release_aide(c, k);
 	segment_sync(c, k);
 	recording_sync(c, k);
+	consult_sync(c, k);
 	if (k->state == END && k->open == RECORD_OPEN)
 		record_close(c, k, k->ended_by[0] ? k->ended_by : "system");
 	if (k->state == END && k->nlegs == 0)
@@ -168,12 +189,13 @@ void call_run(struct core *c, struct call *k)
 
 /* ---- a new call ------------------------------------------------------------------------------ */
 
-static void caller_leg(struct core *c, struct call *k, const struct ev_invite *e)
+static struct leg *caller_leg(struct core *c, struct call *k, const struct ev_invite *e,
+	enum role role)
 {
 	struct leg *l = leg_add(c, k);
 
 	l->state = LEG_NEW;
-	l->role = ROLE_KEPT;
+	l->role = (uint8_t)role;
 	l->source = (uint8_t)e->source;
 	l->kind = e->source == SOURCE_USER ? TARGET_USER : TARGET_EXTERNAL;
 	l->rel_required = e->rel_required;
@@ -190,6 +212,7 @@ static void caller_leg(struct core *c, struct call *k, const struct ev_invite *e
 		l->image = e->sdp.image;
 	}
 	c->out->leg = l->id;
+	return l;
 }
 
 /* Who of the two is the customer decides what is on record about whom (records.md). */
@@ -223,15 +246,31 @@ static int find_target(struct core *c, struct call *k)
 	return EACCES;
 }
 
+/* Another phone takes over a leg of a call that exists (RFC 3891, E-096). */
+static void pick_up(struct core *c, struct call *k)
+{
+	struct leg *l = caller_leg(c, k, &c->ev->invite, ROLE_TARGET);
+
+	segment_open(c, k, l, NULL);
+	call_post(k, PICKUP);
+	call_run(c, k);
+}
+
 /* An INVITE that an adapter has authenticated: route it and ring, or say why not. */
 void call_invite(struct core *c)
 {
 	const struct ev_invite *e = &c->ev->invite;
-	struct call *k = call_new(c);
+	struct call *k = NULL;
+	uint16_t refused = 0;
 	char text[TEXT_MAX];
 	struct leg *l;
 	int err;
 
+	if (e->replaces != ID_NONE && (refused = consult_pickup(c, &k)) == 0) {
+		pick_up(c, k);
+		return;
+	}
+	k = call_new(c);
 	if (k == NULL)
 		return; /* full: the runner sees no leg and answers 503 */
 	k->mono0 = k->since = k->acc_since = c->ev->now;
@@ -242,20 +281,24 @@ void call_invite(struct core *c)
 	str_set(k->source, e->source == SOURCE_USER ? e->user : e->peer);
 	str_set(k->dialled, e->number);
 	if (agent_code(c, text, sizeof(text))) {
-		caller_leg(c, k, e);
-		leg_refuse(c, k, k->legs[0], 480, text); /* no call, and no conversation */
+		l = caller_leg(c, k, e, ROLE_KEPT);
+		leg_refuse(c, k, l, 480, text); /* no call, and no conversation */
 		call_set_state(c, k, END);
 		return;
 	}
 	err = find_target(c, k);
-	k->kind = (uint8_t)kind_of(e, &k->target, err);
-	caller_leg(c, k, e);
-	l = k->legs[0];
+	if (e->source == SOURCE_USER && err == 0)
+		consult_find(c, k, e->user);
+	k->kind = (uint8_t)(k->consult_of ? CALL_INTERNAL : kind_of(e, &k->target, err));
+	l = caller_leg(c, k, e, ROLE_KEPT);
 	k->customer = k->kind == CALL_INBOUND ? l->id : ID_NONE;
 	record_open(c, k);
-	if (k->kind != CALL_INBOUND)
+	if (k->kind != CALL_INBOUND && k->consult_of == ID_NONE)
 		segment_open(c, k, l, NULL);
-	if (e->sdp.what == SDP_BAD || (e->sdp.what == SDP_OFFER && !e->sdp.usable)) {
+	if (refused) {
+		k->status = refused;
+		call_post(k, T_REFUSED);
+	} else if (e->sdp.what == SDP_BAD || (e->sdp.what == SDP_OFFER && !e->sdp.usable)) {
 		k->status = 488;
 		call_post(k, T_REFUSED);
 	} else if ((k->status = status_of_resolve(err)) != 0) {

@@ -148,6 +148,11 @@ struct core_config {
 	char record_dir[FILE_MAX - UUID_STRLEN - 8]; /* where the files will be */
 	enum hears ring_hears; /* MUSIC or RINGBACK: for who is held while somebody rings for them */
 
+	/* consultation by phone */
+	bool onhook_join;       /* an agent who hangs up while he consults puts the two together;
+				 * false: the caller goes back to him, once (E-097) */
+	bool consult_belongs;   /* a consultation that led to nothing is part of the conversation too */
+
 	/* policy */
 	uint16_t no_answer_status; /* sipfrag when the target did not answer: 408 or 480 */
 	bool refer_foreign;        /* follow a Refer-To to a foreign domain as a number (E-064) */

@@ -184,6 +184,7 @@ void core_config_default(struct core_config *cfg)
 		.ring_busy = true,
 		.ring_away = true,
 		.ring_unregistered = true,
+		.consult_belongs = true,
 		.redirect = true,
 		.redirect_max = 5,
 		.failover_code = {408, 500, 502, 503, 504},
@@ -246,15 +247,18 @@ static void answer_unknown(struct core *c)
 /* A leg of a call: alive, or the answer for something unknown. */
 static void step_leg(struct core *c, uint64_t id)
 {
-	struct call *k = call_find(c, id);
+	struct call *k = call_of(c, id);
 	struct leg *l = k ? call_leg(k, id) : NULL;
+	call_id call;
 
 	if (l == NULL) {
 		answer_unknown(c);
 		return;
 	}
+	call = k->id;
 	leg_event(c, k, l);
-	call_run(c, k);
+	if ((k = call_of(c, call)) != NULL) /* the event may have merged it into another */
+		call_run(c, k);
 }
 
 static void step_timer(struct core *c)
@@ -286,7 +290,7 @@ static void step_timer(struct core *c)
 
 static void step_command(struct core *c)
 {
-	struct call *k = call_find(c, c->ev->leg ? c->ev->leg : c->ev->call);
+	struct call *k = call_of(c, c->ev->leg ? c->ev->leg : c->ev->call);
 
 	if (k == NULL) {
 		answer_unknown(c);
@@ -302,6 +306,18 @@ static void step_audit(struct core *c)
 
 	audit(c, NULL, e->who, e->via == ORIGIN_SIP ? ORIGIN_SYSTEM : e->via, e->action,
 		e->object, "refused", e->why);
+}
+
+/* A leg that has moved acts for the call in which it is now. */
+static void name_calls(const struct core *c, struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++) {
+		struct action *a = &out->actions[i];
+		const struct call *k = a->leg ? call_of(c, a->leg) : NULL;
+
+		if (k)
+			a->call = k->id;
+	}
 }
 
 void core_step(struct core *c, const struct event *ev, struct core_out *out)
@@ -362,6 +378,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		break;
 	}
 	acd_run(c);
+	name_calls(c, out);
 	c->ev = NULL;
 	c->out = NULL;
 }

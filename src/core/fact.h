@@ -73,7 +73,8 @@
 
 /* conv has become part of the older conversation `into`: a consultation, or two customers joined. Its
  * totals so far are in the CONVERSATION_CLOSED that comes just before. */
-#define FACT_CONVERSATION_MERGED_(U, S, I, M, T) U(conv) U(into)
+#define FACT_CONVERSATION_MERGED_(U, S, I, M, T)                                                   \
+	U(conv) U(into) I(shift) /* segments: seq in `into` = seq in conv + shift */
 
 /* A consulted party that was still ringing became somebody else (semi-attended transfer). */
 #define FACT_SEGMENT_CHANGED_(U, S, I, M, T) U(seg) S(kind, 12) U(transfer_in)

@@ -32,6 +32,10 @@
 	X(ALONE_JOIN, "ALONE_JOIN") /* somebody answered for it; media moves over */               \
 	X(WAIT, "WAIT")             /* in a queue: the caller hears music, agents are being asked */ \
 	X(QUEUE_JOIN, "QUEUE_JOIN") /* an agent of the queue answered; media is being agreed */   \
+	X(CONSULT_RING, "CONSULT_RING") /* consultation: the target rings, the kept party is held */\
+	X(CONSULT_JOIN, "CONSULT_JOIN") /* it answered; media with the owner is being agreed */    \
+	X(CONSULT, "CONSULT")       /* owner and target talk, the kept party is held */            \
+	X(ASIDE, "ASIDE")           /* owner and kept party talk, the target is held */            \
 	X(CHAIN, "CHAIN")           /* instant: which step of the fallback chain is next? */       \
 	X(END, "END")               /* over; the last dialogs are closing */
 ENUM_DECLARE(call_state, CALL_STATE_LIST);
@@ -61,6 +65,13 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(Q_OFFER, "agent is free")                                                                \
 	X(Q_TIME, "time to ask on")       /* an offer rang long enough, or more may be asked */    \
 	X(Q_EMPTY, "queue is empty")                                                               \
+	X(CONSULT_OK, "consultation admitted")                                                     \
+	X(MEET_UP, "meets a call that is up")                                                      \
+	X(MEET_RINGING, "meets a call that rings")                                                 \
+	X(MEET_NONE, "meets nothing")     /* what it replaces is not there */                      \
+	X(O_LEFT, "owner leaves in mid-consult")                                                   \
+	X(ONHOOK, "kept party goes back") /* to who has hung up */                                 \
+	X(PICKUP, "another phone takes over")                                                      \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
 	X(FB_QUEUE, "chain says queue")                                                            \
@@ -88,6 +99,7 @@ ENUM_DECLARE(leg_state, LEG_STATE_LIST);
 	X(ROLE_KEPT, "kept")     /* who must not be lost: the caller, later the transferee */      \
 	X(ROLE_OWNER, "owner")   /* who talks with the kept party */                               \
 	X(ROLE_TARGET, "target") /* being rung, or answered and not yet joined */                  \
+	X(ROLE_AIDE, "aide")     /* the transferor's second dialog, until the transfer is over */  \
 	X(ROLE_PAST, "past")     /* released */
 ENUM_DECLARE(role, ROLE_LIST);
 
@@ -164,8 +176,10 @@ struct segment {
 	uuid id, transfer_in;
 	uint8_t state;      /* enum interval */
 	uint8_t kind;       /* enum target_kind, for what the time with it means */
+	bool consult;       /* a consultation so far: its time is nobody's talk */
 	uint16_t n, nint;   /* sequence in the conversation; intervals closed */
 	int64_t opened, answered, since; /* monotonic ms; answered 0: not */
+	int64_t base; /* adds up with monotonic time to UTC microseconds; of the call it began in */
 	int64_t sum[interval_count_];
 	char who[USER_MAX];
 };
@@ -235,6 +249,7 @@ struct bridge {
 	uint8_t state; /* enum bridge_state */
 	uint8_t rounds; /* offers made on our own account since the last CONNECT */
 	leg_id a, b;
+	leg_id held; /* a third party, who waits meanwhile */
 };
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
@@ -280,7 +295,7 @@ struct call {
 	uint8_t words[WORDS_MAX]; /* internal events of this step, in order */
 	uint16_t legno;           /* last leg number given out */
 	uint16_t seq, nsegs_total, status;
-	uint16_t n_requested, n_failed, n_blind;
+	uint16_t n_requested, n_failed, n_blind, n_consult, n_semi;
 	uint32_t timer; /* serial of TIMER_STATE, 0: none */
 	int64_t mono0, wall0; /* one time base for everything on record (E-125) */
 	int64_t since, acc_since;
@@ -288,6 +303,13 @@ struct call {
 	uuid conv;
 	leg_id customer; /* the leg that has no segment; ID_NONE in internal calls */
 	leg_id request;  /* leg of the pending transfer request, during one step */
+	leg_id meet;     /* the transferor's leg in the call that this one meets, likewise */
+	call_id consult; /* the consultation that is held for this call, ID_NONE */
+	bool consulting; /* that one is connected: both talk there */
+	char consulter[USER_MAX]; /* whose it is */
+	call_id consult_of; /* the call for which this one is a consultation, ID_NONE */
+	call_id merged_into; /* where its legs are now; it only leads there until they are gone */
+	uint16_t moved;  /* so many of them */
 	struct bridge bridge;
 	struct xfer xfer;
 	struct waiting wait;
@@ -372,6 +394,7 @@ void timer_stop(struct core *c, uint64_t id, enum timer_kind kind, uint32_t *ser
 /* call.c */
 struct call *call_new(struct core *c);
 struct call *call_find(const struct core *c, uint64_t id);
+struct call *call_of(const struct core *c, uint64_t id); /* follows a merged call to where it is */
 void call_free(struct core *c, struct call *k);
 void call_free_memory(struct call *k);
 struct leg *call_leg(const struct call *k, leg_id id);
@@ -385,6 +408,7 @@ struct leg *call_speaker(struct core *c, struct call *k); /* whom a command spea
 
 /* leg.c */
 struct leg *leg_add(struct core *c, struct call *k);
+void leg_append(struct call *k, struct leg *l);
 void leg_event(struct core *c, struct call *k, struct leg *l);
 void leg_set_state(struct core *c, struct leg *l, enum leg_state next);
 /* Ends a leg from our side. status: SIP cause for CANCEL/BYE's Reason or the final response;
@@ -397,6 +421,7 @@ void leg_part(struct core *c, struct call *k, struct leg *l);
 bool leg_is_live(const struct leg *l);
 /* How long a transferor's phone has to hang up by itself, milliseconds. */
 int64_t leg_bye_ms(const struct core *c, const struct leg *l);
+void leg_take_roles(struct call *k, struct leg *transferor);
 void leg_free(struct core *c, struct call *k, struct leg *l);
 
 /* bridge.c */
@@ -456,8 +481,18 @@ const char *policy_denied_class(const struct core *c, const struct dir_user *u,
 	const struct target *t);
 const char *cause_of_status(uint16_t status);
 
+struct verdict policy_ask(struct core *c, const struct leg *transferor);
+
 /* segment.c */
 void record_open(struct core *c, struct call *k);
+void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to);
+void record_fold(struct core *c, struct call *from, struct call *into);
+void record_merge(struct core *c, struct call *from, struct call *into);
+void segment_begin(struct core *c, struct call *k, struct leg *l);
+void segment_turn(struct core *c, struct call *k, struct leg *l, const char *outcome,
+	const char *by);
+void segment_change(struct core *c, struct call *k, struct segment *s);
+void segment_move(struct call *from, struct leg *l, struct call *to);
 void record_close(struct core *c, struct call *k, const char *by);
 void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in);
 void segment_answered(struct core *c, struct call *k, struct leg *l);

@@ -3,29 +3,36 @@
  * doubled, and tells the call in words of the table what its party did. A leg outlives its role: a
  * transferor is released by the table and then ends here in its own time (E-003, E-005).
  */
-#include "core/inner.h"
+#include "core/consult.h"
 #include "core/presence.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+void leg_append(struct call *k, struct leg *l)
+{
+	if (k->nlegs == k->legs_cap) {
+		k->legs_cap = k->legs_cap ? (uint16_t)(k->legs_cap * 2) : 2;
+		k->legs = realloc(k->legs, k->legs_cap * sizeof(*k->legs));
+		if (k->legs == NULL)
+			abort(); /* as in core.c: no honest way to go on without memory */
+	}
+	k->legs[k->nlegs++] = l;
+}
+
 struct leg *leg_add(struct core *c, struct call *k)
 {
 	struct leg *l = calloc(1, sizeof(*l));
 
-	if (k->nlegs == k->legs_cap) {
-		k->legs_cap = k->legs_cap ? (uint16_t)(k->legs_cap * 2) : 2;
-		k->legs = realloc(k->legs, k->legs_cap * sizeof(*k->legs));
-	}
-	if (l == NULL || k->legs == NULL)
-		abort(); /* as in core.c: no honest way to go on without memory */
+	if (l == NULL)
+		abort();
 	if (++k->legno == 0)
 		k->legno = 1;
 	l->id = id_make_leg(k->id, k->legno);
 	l->since = c->ev->now;
 	l->will = DIR_SENDRECV;
 	l->seg = NO_SEG;
-	k->legs[k->nlegs++] = l;
+	leg_append(k, l);
 	return l;
 }
 
@@ -43,6 +50,15 @@ bool leg_is_live(const struct leg *l)
 	return l->state < LEG_NOTIFYING;
 }
 
+/* The call in which a leg that has moved began is needed only to lead to it. */
+static void leave_shell(struct core *c, const struct call *k, const struct leg *l)
+{
+	struct call *shell = id_call(l->id) == k->id ? NULL : call_find(c, l->id);
+
+	if (shell && --shell->moved == 0)
+		call_free(c, shell);
+}
+
 void leg_free(struct core *c, struct call *k, struct leg *l)
 {
 	unsigned i;
@@ -55,6 +71,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 	for (i = 0; k->legs[i] != l; i++)
 		;
 	memmove(&k->legs[i], &k->legs[i + 1], (--k->nlegs - i) * sizeof(*k->legs));
+	leave_shell(c, k, l);
 	free(l);
 }
 
@@ -104,7 +121,7 @@ static void let_go(struct core *c, struct call *k, struct leg *l)
 /* The network's cause of the end that the present event is (RFC 3326, R-061); 0: none. */
 static uint16_t told_cause(const struct core *c, const struct call *k, uint16_t status)
 {
-	if (id_call(c->ev->leg) != k->id)
+	if (call_of(c, c->ev->leg) != k)
 		return 0; /* another call's event has made an agent free or busy */
 	switch (c->ev->type) {
 	case EV_BYE:
@@ -150,7 +167,8 @@ void leg_refuse(struct core *c, struct call *k, struct leg *l, uint16_t status, 
 void leg_part(struct core *c, struct call *k, struct leg *l)
 {
 	const struct xfer *x = &k->xfer;
-	bool moved = k->word == SETTLED || k->word == Q_IN; /* otherwise the call ended while the target rang */
+	/* otherwise the call ended while the target rang */
+	bool moved = k->word == SETTLED || k->word == Q_IN || k->word == COMPLETE_REQ;
 
 	segment_close(c, k, l, moved ? "transferred" : "completed",
 		moved ? "transfer" : k->ended_by, 0, moved ? &x->id : NULL);
@@ -158,6 +176,17 @@ void leg_part(struct core *c, struct call *k, struct leg *l)
 		let_go(c, k, l);
 	else
 		leg_drop(c, k, l, moved ? 200 : 0, "", "");
+}
+
+/* The sender of a request becomes the owner, the other side is kept: either may transfer. */
+void leg_take_roles(struct call *k, struct leg *transferor)
+{
+	struct leg *o = call_role(k, ROLE_OWNER);
+
+	if (transferor->role != ROLE_KEPT || o == NULL)
+		return;
+	transferor->role = ROLE_OWNER;
+	o->role = ROLE_KEPT;
 }
 
 /* ---- those being rung ------------------------------------------------------------------------ */
@@ -399,6 +428,7 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 {
 	static const int word_of[role_count_] = {
 		[ROLE_KEPT] = K_GONE, [ROLE_OWNER] = O_GONE, [ROLE_TARGET] = T_GONE};
+	bool consults = l->state == LEG_UP && consult_is_left(c, k, l);
 	enum role role = l->role;
 	bool moving = role == ROLE_OWNER && !uuid_is_nil(&k->xfer.id) && k->state != RESUME;
 
@@ -417,8 +447,8 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 	if (l->id == k->customer && role != ROLE_PAST)
 		timeline(c, k, &(struct timeline_note){.type = "customer_left", .actor = "customer"});
 	closing(c, k, l);
-	if (role != ROLE_PAST && role != ROLE_NONE)
-		call_post(k, (enum word)word_of[role]);
+	if (role != ROLE_PAST && role != ROLE_NONE && role != ROLE_AIDE)
+		call_post(k, consults ? O_LEFT : (enum word)word_of[role]);
 }
 
 static void on_cancel(struct core *c, struct call *k, struct leg *l)

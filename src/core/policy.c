@@ -29,6 +29,12 @@ static struct verdict may_ask(struct core *c, const struct leg *transferor, cons
 	return ALLOW;
 }
 
+/* May this party ask for transfers at all? */
+struct verdict policy_ask(struct core *c, const struct leg *transferor)
+{
+	return may_ask(c, transferor, &c->ev->transfer);
+}
+
 static struct verdict may_reach(struct core *c, const struct ev_transfer *e, struct target *t)
 {
 	if (str_empty(e->number))

@@ -65,7 +65,7 @@ static const char *customer_number(const struct call *k)
 
 void record_open(struct core *c, struct call *k)
 {
-	const struct ev_invite *e = &c->ev->invite;
+	const struct ev_invite *e = c->ev->type == EV_INVITE ? &c->ev->invite : NULL;
 	struct fact *f = fact_add(c, k, FACT_CONVERSATION_OPENED);
 
 	k->open = RECORD_OPEN;
@@ -77,8 +77,8 @@ void record_open(struct core *c, struct call *k)
 		str_set(f->conversation_opened.customer_name, k->from.name);
 	str_set(f->conversation_opened.dialled, k->dialled);
 	str_set(f->conversation_opened.source, k->source);
-	str_set(f->conversation_opened.case_key, e->case_key);
-	str_set(f->conversation_opened.sip_call_id, e->sip_call_id);
+	str_set(f->conversation_opened.case_key, e ? e->case_key : "");
+	str_set(f->conversation_opened.sip_call_id, e ? e->sip_call_id : "");
 	id_str(k->id, f->conversation_opened.call);
 	timeline(c, k, &(struct timeline_note){.type = "conversation_started",
 		.actor = k->kind == CALL_INBOUND ? "customer" : k->source, .key1 = "from",
@@ -95,7 +95,9 @@ static void account(struct core *c, struct call *k, enum interval next)
 
 static const char *conversation_outcome(const struct call *k)
 {
-	if (k->acc[IV_TALKING] + k->acc[IV_HOLDING] + k->acc[IV_HELD] + k->acc[IV_MENU] > 0)
+	if (k->acc[IV_TALKING] + k->acc[IV_HOLDING] + k->acc[IV_HELD] + k->acc[IV_MENU] +
+			k->acc[IV_CONSULTING] >
+		0)
 		return "answered";
 	return str_eq(k->ended_by, "customer") || str_eq(k->ended_by, "agent") ? "abandoned" : "failed";
 }
@@ -128,6 +130,116 @@ void record_close(struct core *c, struct call *k, const char *by)
 	f->conversation_closed.n_requested = k->n_requested;
 	f->conversation_closed.n_failed = k->n_failed;
 	f->conversation_closed.n_blind = k->n_blind;
+	f->conversation_closed.n_consult = k->n_consult;
+	f->conversation_closed.n_semi = k->n_semi;
+}
+
+/* ---- conversations that begin anew, or meet -------------------------------------------------- */
+
+static void cut_intervals(struct core *c, struct call *k);
+
+/* The present conversation ends; the same call goes on in a new one, of `from` with `to`. */
+void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to)
+{
+	record_close(c, k, "customer");
+	k->wall0 = call_stamp(k, c->ev->now);
+	k->mono0 = k->acc_since = c->ev->now;
+	memset(k->acc, 0, sizeof(k->acc));
+	k->acc_state = IV_LIMBO;
+	k->agent_talk = 0;
+	k->seq = k->nsegs_total = 0;
+	k->n_requested = k->n_failed = k->n_blind = k->n_consult = k->n_semi = 0;
+	k->status = 0;
+	k->ended_by[0] = '\0';
+	k->kind = CALL_INTERNAL;
+	k->conv = core_uuid(c, k);
+	k->from = from->party;
+	str_set(k->source, from->user[0] ? from->user : from->peer);
+	str_set(k->dialled, to->party.number);
+	record_open(c, k);
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] == from || k->legs[i] == to) {
+			segment_open(c, k, k->legs[i], NULL);
+			segment_answered(c, k, k->legs[i]);
+		}
+}
+
+/* What was counted in `from` is counted in `into` from now on: its segments and transfers move. */
+static void take_counts(struct call *into, struct call *from)
+{
+	into->nsegs_total += from->nsegs_total;
+	into->agent_talk += from->agent_talk;
+	into->n_requested += from->n_requested;
+	into->n_failed += from->n_failed;
+	into->n_blind += from->n_blind;
+	into->n_consult += from->n_consult;
+	into->n_semi += from->n_semi;
+	from->agent_talk = 0;
+	from->n_requested = from->n_failed = from->n_blind = from->n_consult = from->n_semi = 0;
+}
+
+/* `from` ends, and was a part of `into`. */
+void record_fold(struct core *c, struct call *from, struct call *into)
+{
+	uint16_t shift = into->nsegs_total;
+	struct fact *f;
+
+	for (unsigned i = 0; i < from->nlegs; i++)
+		segment_close(c, from, from->legs[i], "completed", "transfer", 0, NULL);
+	f = fact_add(c, from, FACT_CONVERSATION_MERGED);
+	f->conversation_merged.conv = from->conv;
+	f->conversation_merged.into = into->conv;
+	f->conversation_merged.shift = shift;
+	take_counts(into, from);
+	record_close(c, from, from->ended_by[0] ? from->ended_by : "transfer");
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swap_ = (a);                                                         \
+		(a) = (b);                                                                         \
+		(b) = swap_;                                                                       \
+	} while (0)
+
+/* Each call goes on under the other's conversation. */
+static void swap_records(struct call *a, struct call *b)
+{
+	SWAP(a->conv, b->conv);
+	SWAP(a->mono0, b->mono0);
+	SWAP(a->wall0, b->wall0);
+	SWAP(a->kind, b->kind);
+	SWAP(a->seq, b->seq);
+	SWAP(a->nsegs_total, b->nsegs_total);
+	SWAP(a->n_requested, b->n_requested);
+	SWAP(a->n_failed, b->n_failed);
+	SWAP(a->n_blind, b->n_blind);
+	SWAP(a->n_consult, b->n_consult);
+	SWAP(a->n_semi, b->n_semi);
+	SWAP(a->acc_state, b->acc_state);
+	SWAP(a->acc_since, b->acc_since);
+	SWAP(a->agent_talk, b->agent_talk);
+	SWAP(a->from, b->from);
+	for (int i = 0; i < interval_count_; i++)
+		SWAP(a->acc[i], b->acc[i]);
+	for (unsigned i = 0; i < sizeof(a->dialled); i++)
+		SWAP(a->dialled[i], b->dialled[i]);
+	for (unsigned i = 0; i < sizeof(a->source); i++)
+		SWAP(a->source[i], b->source[i]);
+}
+
+/* Two conversations become one while their people talk: the older id wins (records.md). The legs of
+ * `from` are about to move; their open segments go with them. */
+void record_merge(struct core *c, struct call *from, struct call *into)
+{
+	uint16_t nlegs = from->nlegs;
+
+	cut_intervals(c, from);
+	cut_intervals(c, into);
+	if (from->mono0 < into->mono0)
+		swap_records(from, into);
+	from->nlegs = 0; /* they are nobody's for the moment */
+	record_fold(c, from, into);
+	from->nlegs = nlegs;
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -146,10 +258,24 @@ static int segment_slot(struct call *k)
 	return k->nsegs++;
 }
 
+static bool leg_is_up(const struct leg *l)
+{
+	return l->state == LEG_UP;
+}
+
+/* It is rung to be consulted: in this call, or in a call that is a consultation as a whole. */
+static bool is_consulted(const struct call *k, const struct leg *l)
+{
+	return l->role == ROLE_TARGET && !leg_is_up(l) &&
+	       (k->state == CONSULT_RING || (k->state == SETUP && k->consult_of != ID_NONE));
+}
+
 static const char *segment_kind(const struct call *k, const struct leg *l)
 {
 	if (k->xfer.step == STEP_RECALL && l->role == ROLE_TARGET && !uuid_is_nil(&k->xfer.id))
 		return "recall";
+	if (is_consulted(k, l))
+		return "consult";
 	switch (l->kind) {
 	case TARGET_IVR:
 		return "ivr";
@@ -187,6 +313,8 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	s->kind = l->kind;
 	s->n = ++k->nsegs_total;
 	s->opened = s->since = c->ev->now;
+	s->base = k->wall0 - k->mono0 * 1000;
+	s->consult = is_consulted(k, l);
 	if (transfer_in)
 		s->transfer_in = *transfer_in;
 	str_set(s->who, who_is(l));
@@ -202,7 +330,7 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	f->segment_opened.transfer_in = s->transfer_in;
 	if (transfer_in)
 		f->segment_opened.prev = k->xfer.from_seg;
-	if (l->outbound)
+	if (l->outbound && !leg_is_up(l))
 		timeline(c, k, &(struct timeline_note){.type = "offered", .leg = l, .actor = actor_of(l),
 			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
 }
@@ -220,6 +348,7 @@ int segment_open_queue(struct core *c, struct call *k, const char *queue, const 
 	s->kind = TARGET_QUEUE;
 	s->n = ++k->nsegs_total;
 	s->opened = s->since = c->ev->now;
+	s->base = k->wall0 - k->mono0 * 1000;
 	s->transfer_in = k->xfer.id;
 	str_set(s->who, queue);
 	f = fact_add(c, k, FACT_SEGMENT_OPENED);
@@ -235,6 +364,12 @@ int segment_open_queue(struct core *c, struct call *k, const char *queue, const 
 	return i;
 }
 
+/* Its own time base, wherever it has moved since (E-125). */
+static int64_t segment_stamp(const struct segment *s, int64_t mono)
+{
+	return s->base + mono * 1000;
+}
+
 /* A person answers once, whichever phones were rung: the others no longer speak for the segment. */
 static void answered_by(struct call *k, const struct leg *l)
 {
@@ -247,11 +382,14 @@ static void answered_by(struct call *k, const struct leg *l)
 void segment_answered(struct core *c, struct call *k, struct leg *l)
 {
 	struct segment *s = l && l->seg != NO_SEG ? &k->segs[l->seg] : NULL;
+	struct fact *f;
 
 	if (s == NULL || s->answered)
 		return;
 	s->answered = c->ev->now;
-	fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = s->id;
+	f = fact_add(c, k, FACT_SEGMENT_ANSWERED);
+	f->at = segment_stamp(s, c->ev->now);
+	f->segment_answered.seg = s->id;
 	answered_by(k, l);
 }
 
@@ -275,12 +413,21 @@ static void interval_end(struct core *c, struct call *k, struct segment *s)
 		f->interval.seg = s->id;
 		f->interval.n = ++s->nint;
 		str_set(f->interval.state, interval_name(s->state));
-		f->interval.from = call_stamp(k, s->since);
-		f->interval.to = call_stamp(k, c->ev->now);
+		f->at = segment_stamp(s, c->ev->now);
+		f->interval.from = segment_stamp(s, s->since);
+		f->interval.to = segment_stamp(s, c->ev->now);
 		f->interval.ms = ms;
 		s->sum[s->state] += ms;
 	}
 	s->since = c->ev->now;
+}
+
+/* Time up to now is booked in the conversation in which it was spent. */
+static void cut_intervals(struct core *c, struct call *k)
+{
+	for (unsigned i = 0; i < k->nsegs; i++)
+		if (k->segs[i].state != IV_FREE)
+			interval_end(c, k, &k->segs[i]);
 }
 
 static bool shared(const struct call *k, const struct leg *l)
@@ -312,6 +459,7 @@ static void put_closed(struct core *c, struct call *k, struct segment *s, const 
 
 	interval_end(c, k, s);
 	f = fact_add(c, k, FACT_SEGMENT_CLOSED);
+	f->at = segment_stamp(s, c->ev->now);
 	f->segment_closed.seg = s->id;
 	str_set(f->segment_closed.outcome, outcome);
 	f->segment_closed.sip_cause = status;
@@ -358,6 +506,49 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 	s->state = IV_FREE;
 }
 
+/* A visit that begins with talk: nobody was rung for it. */
+void segment_begin(struct core *c, struct call *k, struct leg *l)
+{
+	segment_open(c, k, l, uuid_is_nil(&k->xfer.id) ? NULL : &k->xfer.id);
+	segment_answered(c, k, l);
+}
+
+/* Who was consulted becomes who has the call: one visit ends, the next one begins, in one instant. */
+void segment_turn(struct core *c, struct call *k, struct leg *l, const char *outcome, const char *by)
+{
+	segment_close(c, k, l, outcome, by, 0, NULL);
+	segment_begin(c, k, l);
+}
+
+/* Who was to be consulted is rung for the kept party from now on: the same visit under its new name. */
+void segment_change(struct core *c, struct call *k, struct segment *s)
+{
+	struct fact *f = fact_add(c, k, FACT_SEGMENT_CHANGED);
+
+	s->consult = false;
+	s->transfer_in = k->xfer.id;
+	f->segment_changed.seg = s->id;
+	f->segment_changed.transfer_in = k->xfer.id;
+	str_set(f->segment_changed.kind, s->kind == TARGET_USER ? "agent" : "external");
+}
+
+/* The segment of a leg that changes calls. The slot in the old call is free from then on; several
+ * phones of one person find theirs by its id. */
+void segment_move(struct call *from, struct leg *l, struct call *to)
+{
+	struct segment moved = from->segs[l->seg];
+	int i;
+
+	for (i = 0; i < to->nsegs; i++)
+		if (to->segs[i].state != IV_FREE && uuid_eq(&to->segs[i].id, &moved.id))
+			break;
+	if (i == to->nsegs) {
+		i = segment_slot(to);
+		to->segs[i] = moved;
+	}
+	l->seg = (int8_t)i;
+}
+
 /* ---- which interval -------------------------------------------------------------------------- */
 
 /* Two parties who are connected and agree: who of them holds? */
@@ -383,13 +574,37 @@ static enum interval pair_state(const struct call *k, const struct leg *l, enum 
 	return now == IV_RINGING ? IV_LIMBO : now; /* what it was, until media says otherwise */
 }
 
+/* It holds the other side while its second call, a consultation, is connected. */
+static bool consulting_elsewhere(const struct call *k, const struct leg *l)
+{
+	return k->consulting && k->state == TALK && str_eq(l->user, k->consulter) &&
+	       (dir_holds((enum dir)l->will) || k->bridge.state == BRIDGE_HOLD);
+}
+
+static enum interval target_state(const struct call *k, const struct leg *l)
+{
+	if (l->state != LEG_UP)
+		return IV_RINGING;
+	if (k->state == CONSULT)
+		return IV_CONSULTING;
+	return k->state == ASIDE ? IV_HELD : IV_LIMBO;
+}
+
+/* The kept party's side waits; the owner waits too until the target has answered. */
+static enum interval consult_state(const struct call *k, const struct leg *l)
+{
+	if (l->role == ROLE_KEPT)
+		return IV_HELD;
+	return k->state == CONSULT ? IV_CONSULTING : IV_HOLDING;
+}
+
 enum interval segment_state_of(const struct call *k, const struct leg *l)
 {
 	enum interval now = k->segs[l->seg].state;
 	bool first = k->state == SETUP || k->state == ANSWERING;
 
 	if (l->role == ROLE_TARGET)
-		return l->state == LEG_UP ? IV_LIMBO : IV_RINGING;
+		return target_state(k, l);
 	if (first)
 		return IV_RINGING; /* the calling agent hears it ring */
 	if (k->state == WAIT || k->state == QUEUE_JOIN)
@@ -398,7 +613,11 @@ enum interval segment_state_of(const struct call *k, const struct leg *l)
 		return IV_LIMBO;
 	if (k->state == JOIN)
 		return IV_HOLDING; /* media is moving away from it */
-	return pair_state(k, l, now);
+	if (k->state == CONSULT_RING || k->state == CONSULT_JOIN || k->state == CONSULT)
+		return consult_state(k, l);
+	if (k->segs[l->seg].consult) /* of a call that is a consultation as a whole */
+		return pair_state(k, l, now) == IV_HELD ? IV_HELD : IV_CONSULTING;
+	return consulting_elsewhere(k, l) ? IV_CONSULTING : pair_state(k, l, now);
 }
 
 /* What the conversation's time is booked under: what the best-off participant is in. */

@@ -111,6 +111,29 @@ static int fill_arrays(struct call *k, const struct header *h, const unsigned ch
 	return 0;
 }
 
+/* Legs that came from other calls keep their ids: what leads from there to here exists again. */
+static int rebuild_shell(struct core *c, struct call *k, const struct leg *l)
+{
+	struct call *shell = call_find(c, l->id);
+	int err;
+
+	if (id_call(l->id) == k->id)
+		return 0;
+	if (shell == NULL) {
+		if ((err = claim_slot(c, id_call(l->id))) != 0)
+			return err;
+		if ((shell = calloc(1, sizeof(*shell))) == NULL)
+			return ENOMEM;
+		shell->id = id_call(l->id);
+		shell->state = END;
+		shell->open = RECORD_CLOSED;
+		c->slots[id_slot(shell->id)].call = shell;
+	}
+	shell->merged_into = k->id;
+	shell->moved++;
+	return 0;
+}
+
 int core_restore(struct core *c, const void *buf, size_t len)
 {
 	const unsigned char *p = buf;
@@ -135,9 +158,13 @@ int core_restore(struct core *c, const void *buf, size_t len)
 	}
 	c->slots[id_slot(k->id)].call = k;
 	c->live++;
-	free_slots_rebuild(c);
-	for (unsigned i = 0; i < k->nlegs; i++)
+	for (unsigned i = 0; i < k->nlegs && err == 0; i++) {
 		presence_restore(c, k->legs[i]);
+		err = rebuild_shell(c, k, k->legs[i]);
+	}
+	free_slots_rebuild(c);
+	if (err)
+		return err;
 	return 0;
 }
 
@@ -147,6 +174,7 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 	switch ((enum call_state)k->state) {
 	case SETUP:
 		return c->cfg.setup_ms;
+	case CONSULT_RING:
 	case RING:
 		return c->cfg.ring_ms;
 	case ALONE:
@@ -214,9 +242,20 @@ static unsigned count_role(const struct call *k, enum role role)
 	return n;
 }
 
+static bool consults(unsigned state)
+{
+	return state == CONSULT_RING || state == CONSULT_JOIN || state == CONSULT || state == ASIDE;
+}
+
+static bool is_stable(unsigned state)
+{
+	return state == TALK || state == CONSULT || state == ASIDE || state == END;
+}
+
 static bool has_owner(unsigned state)
 {
-	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK;
+	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK ||
+	       consults(state);
 }
 
 static const char *check_roles(const struct call *k)
@@ -241,7 +280,7 @@ static const char *check_roles(const struct call *k)
 
 static const char *check_timers(const struct call *k)
 {
-	bool transient = k->state != TALK && k->state != END;
+	bool transient = !is_stable(k->state);
 
 	if (transient != (k->timer != 0))
 		return complain(k, transient ? "no guard" : "a guard in a stable state");

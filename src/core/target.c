@@ -280,26 +280,32 @@ static bool wants_to_offer(const struct core *c, const struct dest *dest)
 	return p && p->late_sdp;
 }
 
-/* The INVITE: with the kept party's latest SDP, or as a late offer if it has shown none yet or the
- * peer is to make the offer. */
+/* For whom somebody is rung: for the kept party, or for the owner who wants to consult. */
+static struct leg *rung_for(const struct call *k)
+{
+	return call_role(k, k->state == CONSULT_RING ? ROLE_OWNER : ROLE_KEPT);
+}
+
+/* The INVITE: with that party's latest SDP, or as a late offer if it has shown none yet or the peer is
+ * to make the offer. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
 {
-	struct leg *kept = call_role(k, ROLE_KEPT);
+	struct leg *who = rung_for(k);
 	struct action *a = act_add(c, ACT_DIAL, l->id);
 
 	a->dial.dest = *dest;
-	if (kept) {
-		a->dial.caller = kept->party;
-		a->dial.like = kept->id;
+	if (who) {
+		a->dial.caller = who->party;
+		a->dial.like = who->id;
 	}
-	if (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0])
+	if (k->state != CONSULT_RING && (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]))
 		mark_transfer(c, k, &a->dial);
 	choose_caller(c, dest, &a->dial);
-	if (kept && kept->rv && !wants_to_offer(c, dest)) {
-		a->from = kept->id;
-		a->dir = dir_forced(kept->will); /* not as its transferor made it write (E-049) */
+	if (who && who->rv && !wants_to_offer(c, dest)) {
+		a->from = who->id;
+		a->dir = dir_forced(who->will); /* not as its transferor made it write (E-049) */
 		l->oa = OA_SENT;
-		l->offered = (struct given){kept->id, kept->rv, kept->will, GIVEN_CONNECT};
+		l->offered = (struct given){who->id, who->rv, who->will, GIVEN_CONNECT};
 	} else {
 		l->oa = OA_ASKED;
 	}

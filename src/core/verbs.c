@@ -4,6 +4,8 @@
  */
 #include "core/verbs.h"
 
+#include "core/consult.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -89,10 +91,12 @@ static void v_progress_kept(struct core *c, struct call *k)
 
 /* ---- who is there ---------------------------------------------------------------------------- */
 
+/* Who has answered, or has come by himself to take over (RFC 3891). */
 static struct leg *answered_target(const struct call *k)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
-		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state == LEG_UP)
+		if (k->legs[i]->role == ROLE_TARGET &&
+			(k->legs[i]->state == LEG_UP || !k->legs[i]->outbound))
 			return k->legs[i];
 	return NULL;
 }
@@ -100,7 +104,8 @@ static struct leg *answered_target(const struct call *k)
 static struct leg *ringing_target(const struct call *k)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
-		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state != LEG_UP)
+		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state != LEG_UP &&
+			k->legs[i]->outbound)
 			return k->legs[i];
 	return NULL;
 }
@@ -139,6 +144,12 @@ static void v_promote(struct core *c, struct call *k)
 	t->role = ROLE_OWNER;
 	if (t->id == k->customer)
 		agent = kept(k);
+	if (t->seg != NO_SEG && k->segs[t->seg].consult && k->consult_of == ID_NONE)
+		segment_turn(c, k, t, "completed", "transfer");
+	else if (t->seg == NO_SEG && t->id != k->customer)
+		segment_begin(c, k, t);
+	else if (!t->outbound) /* it came by itself, to take over */
+		segment_answered(c, k, t);
 	segment_answered(c, k, kept(k));
 	target_press_keys(c, k, t);
 	timeline(c, k, &(struct timeline_note){.type = "answered", .leg = t,
@@ -263,17 +274,6 @@ static void refuse(struct core *c, struct call *k, uint16_t refer_status, uint16
 			.value1 = e->number, .key2 = "cause", .value2 = cause});
 }
 
-/* The sender of the request becomes the owner, the other side is kept: either may transfer. */
-static void take_roles(struct call *k, struct leg *transferor)
-{
-	struct leg *l = kept(k), *o = owner(k);
-
-	if (transferor != l || o == NULL)
-		return;
-	l->role = ROLE_OWNER;
-	o->role = ROLE_KEPT;
-}
-
 /* A request that policy refuses is a transfer too, with its outcome, in the ledger. */
 static void record_refusal(struct core *c, struct call *k, const struct leg *l,
 	const struct target *t, const struct verdict *v)
@@ -312,15 +312,21 @@ static void v_admit(struct core *c, struct call *k)
 		refuse(c, k, 481, 409, "no_party", "There is nobody to transfer");
 		return;
 	}
+	if (c->ev->transfer.replaces != ID_NONE || c->ev->transfer.replaces_status) {
+		v = consult_meet(c, k, l, other);
+		if (v.status)
+			refuse(c, k, v.status, 403, v.cause, v.text);
+		return;
+	}
 	v = policy_transfer(c, k, l, other, &t);
 	if (v.status) {
 		record_refusal(c, k, l, &t, &v);
 		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
 		return;
 	}
-	take_roles(k, l);
+	leg_take_roles(k, l);
 	k->xfer.target = t;
-	call_post(k, XFER_OK);
+	call_post(k, c->ev->transfer.kind == XFER_CONSULT ? CONSULT_OK : XFER_OK);
 }
 
 /* Nobody is with the kept party: whoever asks speaks for the transferor. */
@@ -423,7 +429,8 @@ static void v_accept(struct core *c, struct call *k)
 
 static void notify(struct core *c, struct call *k, uint16_t status, const char *text, enum sub after)
 {
-	struct leg *l = call_leg(k, k->xfer.refer_leg);
+	const struct call *at = call_of(c, k->xfer.refer_leg); /* a call that is not met yet (E-093) */
+	struct leg *l = at ? call_leg(at, k->xfer.refer_leg) : NULL;
 	struct action *a;
 
 	if (k->xfer.sub != SUB_ACTIVE)
@@ -487,6 +494,12 @@ static void v_set_unreachable(struct core *c, struct call *k)
 {
 	(void)c;
 	k->status = 480;
+}
+
+static void v_set_declined(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 603;
 }
 
 static void v_set_internal(struct core *c, struct call *k)
@@ -578,7 +591,10 @@ static void v_open_xfer(struct core *c, struct call *k)
 	struct target t = x->target;
 	bool refer = e->origin == ORIGIN_REFER;
 
+	if (k->meet == ID_NONE)
+		consult_part(c, k);
 	*x = (struct xfer){.origin = (uint8_t)e->origin, .step = STEP_TARGET, .target = t,
+		.kind = e->replaces != ID_NONE ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
 		.immediate = e->immediate};
@@ -589,6 +605,9 @@ static void v_open_xfer(struct core *c, struct call *k)
 		x->immediate = x->immediate || l->immediate;
 	}
 	xfer_open_row(c, k);
+	if (x->kind == XFER_CONSULT && k->meet == ID_NONE)
+		timeline(c, k, &(struct timeline_note){.type = "consult_started", .leg = l,
+			.actor = l ? l->user : "", .key1 = "with", .value1 = target_word(&x->target)});
 }
 
 /* The next attempt of the same transferor; the row before it is linked. */
@@ -633,15 +652,31 @@ static void forget(struct call *k)
 	k->xfer.id = (uuid){{0}};
 }
 
+static void count_completed(struct call *k)
+{
+	switch ((enum xfer_kind)k->xfer.kind) {
+	case XFER_CONSULT:
+		k->n_consult++;
+		break;
+	case XFER_SEMI:
+		k->n_semi++;
+		break;
+	default:
+		k->n_blind++;
+	}
+}
+
 void xfer_close_completed(struct core *c, struct call *k, const uuid *to)
 {
 	struct xfer *x = &k->xfer;
 	bool recalled = x->step == STEP_RECALL && x->origin != ORIGIN_SYSTEM;
 
+	if (uuid_is_nil(&x->id))
+		return; /* another phone of the same person took over: no transfer */
 	if (!recalled) {
 		x->status = 200;
 		mark_fact(c, k, "joined", to);
-		k->n_blind++;
+		count_completed(k);
 	}
 	xfer_close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
 		to);
@@ -734,6 +769,16 @@ static void v_guard_ring(struct core *c, struct call *k)
 	guard(c, k, c->cfg.ring_ms);
 }
 
+/* A target that rings already has the rest of its time (E-086). */
+static void v_guard_rest(struct core *c, struct call *k)
+{
+	const struct leg *t = call_role(k, ROLE_TARGET);
+	int64_t began = t && t->seg != NO_SEG ? k->segs[t->seg].opened : t ? t->since : c->ev->now;
+	int64_t rung = c->ev->now - began;
+
+	guard(c, k, rung < c->cfg.ring_ms - 1000 ? c->cfg.ring_ms - rung : 1000);
+}
+
 static void v_guard_recall(struct core *c, struct call *k)
 {
 	guard(c, k, c->cfg.recall_ms);
@@ -762,7 +807,8 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[PROGRESS_KEPT] = v_progress_kept, [WIN] = v_win, [PROMOTE] = v_promote,
 		[DROP_TARGETS] = v_drop_targets, [DROP_KEPT] = v_drop_kept,
 		[DROP_OWNER] = v_drop_owner, [PART_OWNER] = v_part_owner, [STAY] = v_stay,
-		[CONNECT_TARGET] = v_connect_target, [RECONNECT] = v_reconnect,
+		[CONNECT_TARGET] = v_connect_target, [CONNECT_CONSULT] = consult_connect,
+		[TALK_ASIDE] = consult_aside, [RECONNECT] = v_reconnect,
 		[HOLD_KEPT] = v_hold_kept, [HOLD_BOTH] = v_hold_both,
 		[HOLD_IF_COMMAND] = v_hold_if_command,
 		[ADMIT] = v_admit, [ACCEPT] = v_accept, [TELL_TRYING] = v_tell_trying,
@@ -774,7 +820,11 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[REPLY_DONE] = v_reply_done,
 		[SET_NO_ANSWER] = v_set_no_answer, [SET_LEFT] = v_set_left,
 		[SET_CANCELLED] = v_set_cancelled, [SET_UNREACHABLE] = v_set_unreachable,
-		[SET_INTERNAL] = v_set_internal, [OPEN_XFER] = v_open_xfer,
+		[SET_DECLINED] = v_set_declined, [SET_INTERNAL] = v_set_internal,
+		[NOTE_CONSULT] = consult_note, [MAKE_SEMI] = consult_make_semi,
+		[REGROUP] = consult_regroup, [ASK_ONHOOK] = consult_ask_onhook,
+		[OPEN_ONHOOK] = consult_open_onhook, [ADOPT] = consult_adopt,
+		[OPEN_PICKUP] = consult_open_pickup, [OPEN_XFER] = v_open_xfer,
 		[OPEN_RETRY] = v_open_retry,
 		[OPEN_RECALL] = chain_open_recall, [FALL_BACK] = chain_fall_back,
 		[NOTE_RINGING] = v_note_ringing, [NOTE_ANSWERED] = v_note_answered,
@@ -782,7 +832,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[CLOSE_ABANDONED] = v_close_abandoned, [CLOSE_CANCELLED] = v_close_cancelled,
 		[FORGET_XFER] = v_forget_xfer, [DIAL_TARGET] = v_dial_target,
 		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = chain_next_step,
-		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring,
+		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring, [GUARD_REST] = v_guard_rest,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
 		[GUARD_BYE] = v_guard_bye, [UNGUARD] = v_unguard,
 		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
@@ -805,6 +855,16 @@ void transfer_request(struct core *c, struct call *k, struct leg *l)
 	k->request = l ? l->id : ID_NONE;
 	if (!party && c->ev->transfer.origin == ORIGIN_REFER) {
 		refuse(c, k, 481, 409, "no_party", "This dialog is not a party of the call");
+		return;
+	}
+	k->meet = ID_NONE;
+	if (c->ev->transfer.replaces != ID_NONE && l) {
+		struct call *keeper = consult_keeper(c, k, &l);
+
+		keeper->request = l->id;
+		call_post(keeper, XFER_REQ);
+		if (keeper != k)
+			call_run(c, keeper);
 		return;
 	}
 	call_post(k, XFER_REQ);

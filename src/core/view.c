@@ -18,7 +18,7 @@ call_id core_next_call(const struct core *c, call_id after)
 	uint32_t i = after == ID_NONE ? 0 : id_slot(after) + 1;
 
 	for (; i < c->nslots; i++)
-		if (c->slots[i].call)
+		if (c->slots[i].call && c->slots[i].call->merged_into == ID_NONE)
 			return c->slots[i].call->id;
 	return ID_NONE;
 }
@@ -38,6 +38,11 @@ static const char *why_not(const struct call *k)
 		return NULL;
 	case QUEUE_JOIN:
 		return "not_answered";
+	case CONSULT_RING:
+	case CONSULT_JOIN:
+	case CONSULT:
+	case ASIDE:
+		return "consulting";
 	case END:
 		return "ended";
 	default:
@@ -90,7 +95,7 @@ static void view_place(const struct call *k, struct call_view *v)
 
 bool core_view(const struct core *c, call_id id, struct call_view *v)
 {
-	const struct call *k = call_find(c, id);
+	const struct call *k = call_of(c, id);
 
 	if (k == NULL)
 		return false;
@@ -209,15 +214,15 @@ static unsigned missed_of(const struct agent *a)
 	return n;
 }
 
-static call_id call_of(const struct core *c, const char *user)
+static call_id call_with(const struct core *c, const char *user)
 {
 	call_id best = ID_NONE;
 
 	for (const struct leg *l = presence_first(c, user); l; l = l->user_next) {
 		if (l->state == LEG_UP || l->state == LEG_ANSWERED)
-			return id_call(l->id);
+			return call_of(c, l->id)->id;
 		if (leg_is_live(l))
-			best = id_call(l->id);
+			best = call_of(c, l->id)->id;
 	}
 	return best;
 }
@@ -240,7 +245,7 @@ bool core_agent_view(const struct core *c, const char *user, struct agent_view *
 	str_set(v->reason, a->reason);
 	v->intent_via = (enum origin)a->via;
 	str_set(v->intent_by, a->by);
-	v->call = call_of(c, user);
+	v->call = call_with(c, user);
 	v->missed = missed_of(a);
 	v->answered = a->answered;
 	v->talk_ms = a->talk_ms;

@@ -94,12 +94,14 @@ static const struct statement statements[] = {
 		" target_ringing_at = coalesce(t.target_ringing_at, m.ringing),"
 		" target_answered_at = coalesce(t.target_answered_at, m.answered),"
 		" joined_at = coalesce(t.joined_at, m.joined),"
+		" kind = CASE WHEN m.semi THEN 'semi' ELSE t.kind END,"
 		" to_segment_id = CASE WHEN t.ended_at IS NULL THEN coalesce(m.to_seg, t.to_segment_id)"
 		" ELSE coalesce(t.to_segment_id, m.to_seg) END"
 		" FROM (SELECT f.xfer, min(f.at) FILTER (WHERE f.mark = 'accepted') AS accepted,"
 		" min(f.at) FILTER (WHERE f.mark = 'ringing') AS ringing,"
 		" min(f.at) FILTER (WHERE f.mark = 'answered') AS answered,"
 		" min(f.at) FILTER (WHERE f.mark = 'joined') AS joined,"
+		" bool_or(f.mark = 'semi') AS semi,"
 		" (array_agg(f.to_seg ORDER BY f.fact_id DESC) FILTER (WHERE f.to_seg IS NOT NULL"
 		" AND f.mark <> 'answered_by'))[1] AS to_seg FROM @ GROUP BY f.xfer) m"
 		" WHERE t.id = m.xfer"},
@@ -143,7 +145,7 @@ static const struct statement statements[] = {
 	{FACT_CONVERSATION_MERGED,
 		"UPDATE segue.conversations c SET merged_into = f.\"into\" FROM @ WHERE c.id = f.conv"},
 	{FACT_CONVERSATION_MERGED,
-		"SELECT segue.merge_conversation(f.conv, f.\"into\") FROM @ ORDER BY f.fact_id"},
+		"SELECT segue.merge_conversation(f.conv, f.\"into\", f.shift::integer) FROM @ ORDER BY f.fact_id"},
 	{FACT_SEGMENT_CHANGED,
 		"UPDATE segue.segments s SET kind = f.kind, transfer_id_in = f.transfer_in"
 		" FROM @ WHERE s.id = f.seg"},

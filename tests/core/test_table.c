@@ -127,9 +127,15 @@ static void test_every_state_is_reached_and_left(void **state)
 	}
 }
 
+/* People talk as long as they like. */
+static bool is_talk(const char *s)
+{
+	return strcmp(s, "TALK") == 0 || strcmp(s, "CONSULT") == 0 || strcmp(s, "ASIDE") == 0;
+}
+
 static bool may_last(const char *s)
 {
-	return strcmp(s, "TALK") == 0 || strcmp(s, "END") == 0 || strcmp(s, "CHAIN") == 0;
+	return is_talk(s) || strcmp(s, "END") == 0 || strcmp(s, "CHAIN") == 0;
 }
 
 static void test_transient_states_have_a_guard(void **state)
@@ -148,16 +154,17 @@ static void test_transient_states_have_a_guard(void **state)
 	}
 }
 
-/* Whoever enters TALK stops the guard of the state before; only an event inside TALK need not. */
+/* Whoever begins to talk stops the guard of the state before; only who talked already need not. */
 static void test_talk_is_unguarded(void **state)
 {
 	struct table_row r;
 
 	for (unsigned i = 0; i < core_table_size(); i++) {
 		core_table_row(i, &r);
-		if (r.next != NULL && strcmp(r.next, "TALK") == 0 && strcmp(r.state, "TALK") != 0 &&
+		if (r.next != NULL && is_talk(r.next) && !is_talk(r.state) &&
 			strstr(r.actions, "UNGUARD") == NULL)
-			fail_msg("(%s, %s) leads to TALK with its guard running", r.state, r.event);
+			fail_msg("(%s, %s) leads to %s with its guard running", r.state, r.event,
+				r.next);
 	}
 }
 

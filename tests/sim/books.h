@@ -19,12 +19,14 @@ struct bk_span { /* one talking interval, for the union */
 struct bk_conv {
 	uuid id;
 	call_id call;
+	uint64_t order;			 /* the how manieth, whatever the clock says */
 	int64_t opened, closed;		 /* UTC us; closed 0: open */
 	unsigned closed_step, xfer_step; /* when it was closed; when a transfer was opened last */
 	int64_t seq;			 /* last timeline entry */
 	int64_t nsegs, open_segs, open_xfers;
 	int64_t requested, completed, failed;
 	int64_t agent_talk;
+	bool mixed; /* its people brought times of another clock */
 	struct bk_span *talks;
 	unsigned ntalks, talks_cap;
 	char kind[12];
@@ -57,7 +59,7 @@ struct books {
 	struct bk_xfer *xfers;
 	struct bk_xfer *follows; /* fell back in this step: its next has to be there at the end */
 	unsigned step;
-	uint64_t nfacts;
+	uint64_t nfacts, nconvs;
 	bool failed;
 	char rule[BK_RULE_MAX];
 	char text[BK_TEXT_MAX];

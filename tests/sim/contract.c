@@ -88,6 +88,7 @@ static struct ct_leg *leg_new(struct contract *ct, leg_id id)
 	call_id cid = id_call(id);
 
 	l->id = id;
+	l->call = cid;
 	l->since = ct->now;
 	HASH_ADD(hh, ct->legs, id, sizeof(l->id), l);
 	if (k == NULL) {
@@ -308,7 +309,7 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 
 	if (id == ID_NONE)
 		return;
-	if (contract_call(ct, id) != NULL)
+	if (contract_call(ct, id) != NULL && ev->invite.replaces == ID_NONE)
 		contract_fail(ct, "call-id-reused", "INVITE got the id of a call that lives");
 	if (ct->failed || contract_leg(ct, id) != NULL)
 		return;

@@ -38,6 +38,7 @@ struct ct_timer {
 
 struct ct_leg {
 	leg_id id;
+	call_id call;	   /* in which the core last showed it: legs move when calls meet */
 	enum ct_leg_state state;
 	bool outbound;
 	bool ever_up;

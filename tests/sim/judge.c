@@ -33,7 +33,7 @@ static bool hangs_up(const struct core_out *out, leg_id leg)
 static bool dials_in_call(const struct core_out *out, call_id call)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
-		if (out->actions[i].type == ACT_DIAL && id_call(out->actions[i].leg) == call)
+		if (out->actions[i].type == ACT_DIAL && out->actions[i].call == call)
 			return true;
 	return false;
 }
@@ -57,22 +57,31 @@ static bool still_there(struct contract *ct, const struct ct_leg *l)
 	       !l->parted;
 }
 
+/* Its legs went into another call in this step; whoever had both ends here, on purpose. */
+static bool has_merged(const struct core_out *out, call_id call)
+{
+	for (unsigned i = 0; i < out->nfacts; i++)
+		if (out->facts[i].type == FACT_CONVERSATION_MERGED && out->facts[i].call == call)
+			return true;
+	return false;
+}
+
 /* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the
  * party itself left, or everybody it could talk to did. */
 static void check_kept_kept(struct contract *ct, const struct event *ev, const struct core_out *out,
 	const struct action *a)
 {
-	call_id call = id_call(a->leg);
-	struct ct_call *k = contract_call(ct, call);
 	struct ct_leg *l, *lt, *kept = contract_leg(ct, a->leg);
+	call_id call = kept ? kept->call : ID_NONE;
+	struct ct_call *k = contract_call(ct, call);
 	char id[ID_STRLEN];
 
-	if (kept == NULL || k == NULL || k->commanded || ends_leg(ev, a->leg) ||
+	if (kept == NULL || k == NULL || k->commanded || has_merged(out, call) || ends_leg(ev, a->leg) ||
 		!still_there(ct, kept) || ev->type == EV_HANGUP ||
 		(ev->type == EV_TRANSFER && other_is_queued(out, a->leg)))
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {
-		if (id_call(l->id) != call || l == kept || !still_there(ct, l))
+		if (l->call != call || l == kept || !still_there(ct, l))
 			continue;
 		if (ends_leg(ev, l->id) || hangs_up(out, l->id))
 			continue;
@@ -98,10 +107,10 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 	char id[ID_STRLEN];
 
 	if (l == NULL || l->refer == 0 || k == NULL || k->commanded || !still_there(ct, l) ||
-		ends_leg(ev, a->leg))
+		ends_leg(ev, a->leg) || ev->type == EV_COMPLETE)
 		return;
 	HASH_ITER (hh, books->convs, c, cc)
-		if (c->call == id_call(a->leg) && c->closed == 0 && c->open_xfers != 0 &&
+		if (c->call == a->call && c->closed == 0 && c->open_xfers != 0 &&
 			c->xfer_step != books->step) /* not the chain's next step */
 			contract_fail(ct, "break-before-make",
 				"leg %s was hung up while its transfer runs", id_str(a->leg, id));
@@ -264,7 +273,12 @@ static void check_ears(struct contract *ct, const struct call_view *v)
 
 static bool is_transient(const char *state)
 {
-	return strcmp(state, "TALK") != 0 && strcmp(state, "END") != 0;
+	static const char *const lasting[] = {"TALK", "CONSULT", "ASIDE", "END"};
+
+	for (unsigned i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++)
+		if (strcmp(lasting[i], state) == 0)
+			return false;
+	return true;
 }
 
 static void check_guard(struct contract *ct, const struct call_view *v)
@@ -349,6 +363,14 @@ static void note_view(struct contract *ct, const struct call_view *v)
 
 	if (k == NULL)
 		return;
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+
+		if (l != NULL)
+			l->call = v->id;
+		if (id_call(v->legs[i].id) != v->id && contract_call(ct, v->legs[i].id) != NULL)
+			contract_call(ct, v->legs[i].id)->kept = ID_NONE; /* an empty shell */
+	}
 	k->kept = kept ? kept->id : ID_NONE;
 	k->may_transfer = v->can_transfer;
 	k->may_cancel = v->can_cancel;

@@ -7,7 +7,7 @@
 #include "sim/print.h"
 
 #define TAIL_MS	  40000 /* after the last event: time for guards to fire */
-#define TRIES_MAX 4000
+#define TRIES_MAX 300
 
 /* ---- playing --------------------------------------------------------------------------------- */
 

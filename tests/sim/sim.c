@@ -266,8 +266,21 @@ static bool guarded_step(struct sim *s, const struct event *ev)
 	return true;
 }
 
+/* A command may name a call that has become part of another. */
+static call_id named_call(const struct sim *s, const struct event *ev)
+{
+	struct call_view v;
+
+	if (ev->leg != ID_NONE || ev->call == ID_NONE || !core_view(s->core, ev->call, &v))
+		return ev->call;
+	return v.id;
+}
+
 static void take_step(struct sim *s, const struct event *ev)
 {
+	struct event seen = *ev;
+
+	seen.call = named_call(s, ev);
 	assert(ev->now >= s->ct.now); /* the world's own promise */
 	record(s, ev, ev->now);
 	note_directory(s, ev);
@@ -281,7 +294,7 @@ static void take_step(struct sim *s, const struct event *ev)
 	note_intents(s, ev->now);
 	hash_output(s);
 	books_step(&s->books, &s->out);
-	judge_actions(&s->ct, &s->books, ev, &s->out);
+	judge_actions(&s->ct, &s->books, &seen, &s->out);
 	if (!s->ct.failed)
 		contract_step(&s->ct, ev, &s->out);
 	if (!s->ct.failed && !s->books.failed)

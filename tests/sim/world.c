@@ -39,6 +39,8 @@ enum todo_kind {
 	DO_MEDIA_LOST,
 	DO_INFO,
 	DO_REFER,
+	DO_CONSULT,
+	DO_MEET,
 	DO_NOTIFY_DONE,
 	DO_COMMAND,
 	DO_DIRECTORY,
@@ -537,42 +539,94 @@ static void fill_source(struct world *w, struct ev_invite *i)
 	}
 }
 
-static void do_invite(struct world *w)
+/* Sends an INVITE with whatever body; returns the caller's phone, NULL if there is none. */
+static struct phone *begin_call(struct world *w, struct event *ev)
 {
-	struct event ev = {.type = EV_INVITE};
 	struct phone p = {.wants = DIR_SENDRECV}; /* not on the line yet */
 	unsigned kind = rng_below(&w->rng, 100);
 	struct phone *mine;
+
+	str_set(ev->invite.number, some_number(w));
+	ev->invite.immediate = chance(w, 10);
+	ev->invite.bye = chance(w, 20) ? BYE_NOW : BYE_WAIT;
+	ev->invite.rel_required = chance(w, 10);
+	ev->invite.handle = ++w->cmd;
+	snprintf(ev->invite.sip_call_id, sizeof(ev->invite.sip_call_id), "c%llu",
+		(unsigned long long)w->cmd);
+	if (kind < 85)
+		ev->invite.sdp = note(w, &p, SDP_OFFER, DIR_SENDRECV);
+	else if (kind < 96)
+		ev->invite.sdp.what = SDP_NONE;
+	else if (kind < 98)
+		ev->invite.sdp.what = SDP_BAD;
+	else
+		ev->invite.sdp = (struct sdp_note){.what = SDP_OFFER, .dir = DIR_SENDRECV};
+	send(w, ev);
+	if (w->sim.failed || w->sim.out.leg == ID_NONE)
+		return NULL;
+	mine = phone_new(w, w->sim.out.leg, ev->invite.user);
+	if (contract_leg(&w->sim.ct, mine->id)->state == CT_ENDING)
+		plan(w, network(w), DO_CLOSED, mine->id);
+	if (chance(w, 12))
+		plan(w, range(w, 1, 15000), DO_CANCEL, mine->id);
+	return mine;
+}
+
+static struct phone *some_phone(struct world *w)
+{
+	unsigned n = HASH_COUNT(w->phones), i = n ? rng_below(&w->rng, n) : 0;
+	struct phone *p = w->phones;
+
+	while (p != NULL && i-- > 0)
+		p = p->hh.next;
+	return p;
+}
+
+static void do_invite(struct world *w)
+{
+	struct event ev = {.type = EV_INVITE};
+	struct phone *mine, *old = chance(w, 8) ? some_phone(w) : NULL;
 
 	plan(w, w->centre != NULL ? range(w, 20, 900) : range(w, 100, 4000), DO_INVITE, ID_NONE);
 	if (core_call_count(w->sim.core) >= (w->centre != NULL ? CENTRE_MAX : CALLS_MAX))
 		return;
 	fill_source(w, &ev.invite);
-	str_set(ev.invite.number, some_number(w));
-	ev.invite.immediate = chance(w, 10);
-	ev.invite.bye = chance(w, 20) ? BYE_NOW : BYE_WAIT;
-	ev.invite.rel_required = chance(w, 10);
-	ev.invite.handle = ++w->cmd;
-	snprintf(ev.invite.sip_call_id, sizeof(ev.invite.sip_call_id), "c%llu",
-		(unsigned long long)w->cmd);
-	if (kind < 85)
-		ev.invite.sdp = note(w, &p, SDP_OFFER, DIR_SENDRECV);
-	else if (kind < 96)
-		ev.invite.sdp.what = SDP_NONE;
-	else if (kind < 98)
-		ev.invite.sdp.what = SDP_BAD;
-	else
-		ev.invite.sdp = (struct sdp_note){.what = SDP_OFFER, .dir = DIR_SENDRECV};
-	send(w, &ev);
-	if (w->sim.failed || w->sim.out.leg == ID_NONE)
-		return;
-	mine = phone_new(w, w->sim.out.leg, ev.invite.user);
-	if (contract_leg(&w->sim.ct, mine->id)->state == CT_ENDING)
-		plan(w, network(w), DO_CLOSED, mine->id);
-	if (chance(w, 12))
-		plan(w, range(w, 1, 15000), DO_CANCEL, mine->id);
-	if (chance(w, 5)) /* the operator is early */
+	if (old != NULL) { /* another phone takes over (E-096) */
+		ev.invite.replaces = chance(w, 95) ? old->id : old->id ^ 1;
+		ev.invite.early_only = chance(w, 20);
+		if (old->is_user && chance(w, 85)) {
+			ev.invite.source = SOURCE_USER;
+			str_set(ev.invite.user, old->user);
+		}
+	}
+	mine = begin_call(w, &ev);
+	if (mine != NULL && chance(w, 5)) /* the operator is early */
 		plan_command(w, mine->id, 1500);
+}
+
+/* Somebody who holds a call makes a second one, and most likely brings the two together. */
+static void do_consult(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_INVITE};
+	leg_id first = p->id, m;
+	struct phone *mine;
+
+	if (!p->is_user)
+		return;
+	ev.invite.source = SOURCE_USER;
+	ev.invite.may_refer = true;
+	str_set(ev.invite.user, p->user);
+	str_set(ev.invite.from.number, p->user);
+	mine = begin_call(w, &ev);
+	if (mine == NULL)
+		return;
+	m = mine->id;
+	if (chance(w, 75))
+		plan(w, range(w, 20, 9000), DO_MEET, chance(w, 80) ? first : m);
+	if (chance(w, 12))
+		plan(w, range(w, 20, 9000), DO_BYE, chance(w, 70) ? first : m); /* E-097 */
+	if (chance(w, 10))
+		plan(w, range(w, 20, 9000), DO_UNHOLD, first);
 }
 
 static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488, 606, 415, 484, 403,
@@ -617,6 +671,13 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, at, DO_REFER, p->id);
 		if (chance(w, 15))
 			plan(w, at + range(w, 0, 2000), DO_REFER, p->id);
+	}
+	if (chance(w, p->is_user ? 45 : 0)) {
+		int64_t at = range(w, 50, 10000);
+
+		if (chance(w, 90))
+			plan(w, at - range(w, 20, 50), DO_HOLD, p->id);
+		plan(w, at, DO_CONSULT, p->id);
 	}
 	if (chance(w, 25)) {
 		int64_t at = range(w, 50, 10000);
@@ -710,7 +771,7 @@ static void do_answer(struct world *w, struct phone *p)
 		plan_talk(w, p);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
-	if (chance(w, 6)) /* a click that comes in the middle of the join */
+	if (chance(w, 10)) /* a click that comes in the middle of the join */
 		plan_arg(w, range(w, 0, 40), DO_COMMAND, p->id,
 			clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
@@ -790,6 +851,44 @@ static void do_refer(struct world *w, struct phone *p)
 	send(w, &ev);
 }
 
+/* What an agent does while he consults by clicks. */
+static void plan_consult(struct world *w, leg_id leg)
+{
+	int64_t at = range(w, 10, 9000);
+
+	while (chance(w, 35))
+		plan_arg(w, range(w, 10, 9000), DO_COMMAND, leg, EV_SWAP);
+	while (chance(w, 30))
+		plan_arg(w, range(w, 10, 9000), DO_COMMAND, leg,
+			clicks[rng_below(&w->rng, COUNT(clicks))]);
+	if (chance(w, 60))
+		plan_arg(w, at, DO_COMMAND, leg, EV_COMPLETE);
+}
+
+/* REFER with Replaces: names the other dialog of the same person, if there is one. */
+static void do_meet(struct world *w, struct phone *p)
+{
+	struct event ev = {.type = EV_TRANSFER, .leg = p->id};
+	struct phone *other = NULL, *q, *tmp;
+
+	HASH_ITER (hh, w->phones, q, tmp)
+		if (q != p && strcmp(q->user, p->user) == 0 && (other == NULL || chance(w, 50)))
+			other = q;
+	if (chance(w, 5))
+		other = some_phone(w);
+	ev.transfer.cmd = ++w->cmd;
+	ev.transfer.origin = ORIGIN_REFER;
+	str_set(ev.transfer.asker, p->user);
+	str_set(ev.transfer.number, some_number(w));
+	ev.transfer.own_host = ev.transfer.may_refer = true;
+	ev.transfer.no_sub = chance(w, 8);
+	if (other == NULL || chance(w, 6))
+		ev.transfer.replaces_status = chance(w, 50) ? 481 : 603;
+	else
+		ev.transfer.replaces = chance(w, 96) ? other->id : p->id;
+	send(w, &ev);
+}
+
 static void do_command(struct world *w, const struct todo *t)
 {
 	struct event ev = {.type = (enum ev)t->arg, .call = id_call(t->leg)};
@@ -802,6 +901,9 @@ static void do_command(struct world *w, const struct todo *t)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, some_number(w));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
+		ev.transfer.kind = chance(w, 45) ? XFER_CONSULT : XFER_BLIND;
+		if (ev.transfer.kind == XFER_CONSULT)
+			plan_consult(w, t->leg);
 		if (chance(w, 60))
 			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_XFER_CANCEL);
 	} else if (ev.type == EV_NOTE) {
@@ -919,6 +1021,12 @@ static void do_dialog(struct world *w, struct phone *p, const struct todo *t)
 		break;
 	case DO_REFER:
 		do_refer(w, p);
+		break;
+	case DO_CONSULT:
+		do_consult(w, p);
+		break;
+	case DO_MEET:
+		do_meet(w, p);
 		break;
 	default:
 		break;

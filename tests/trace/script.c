@@ -157,6 +157,10 @@ static int do_config(struct script *s)
 		str_set(s->cfg.recall_prefix, value);
 	else if (strcmp(key, "voicemail_prefix") == 0)
 		str_set(s->cfg.voicemail_prefix, value);
+	else if (strcmp(key, "onhook_join") == 0)
+		s->cfg.onhook_join = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "consult_belongs") == 0)
+		s->cfg.consult_belongs = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "no_answer_status") == 0)
 		s->cfg.no_answer_status = (uint16_t)atoi(value);
 	else if (strcmp(key, "refer_foreign") == 0)
@@ -466,6 +470,9 @@ static void make_invite(struct script *s, struct event *ev)
 	ev->invite.immediate = has_word(s, 4, "immediate");
 	ev->invite.may_refer = user || has_word(s, 4, "may_refer");
 	ev->invite.from.anonymous = has_word(s, 4, "anonymous");
+	ev->invite.early_only = has_word(s, 4, "early_only");
+	if (has_word(s, 4, "replaces"))
+		ev->invite.replaces = stage_leg(&s->st, word_after(s, 4, "replaces"))->id;
 }
 
 /* Adds what the line says about a body to what the phone would write by itself. */
@@ -486,6 +493,19 @@ static void vary_body(struct script *s, struct sdp_note *n)
 	n->image = has_word(s, 3, "image");
 }
 
+/* replaces WHO|unknown|ended */
+static void set_replaces(struct script *s, struct event *ev)
+{
+	const char *what = word_after(s, 4, "replaces");
+
+	if (strcmp(what, "unknown") == 0)
+		ev->transfer.replaces_status = 481;
+	else if (strcmp(what, "ended") == 0)
+		ev->transfer.replaces_status = 603;
+	else if (what[0])
+		ev->transfer.replaces = stage_leg(&s->st, what)->id;
+}
+
 static void make_refer(struct script *s, struct event *ev, struct stage_leg *l)
 {
 	const char *asker = word_after(s, 4, "asker");
@@ -498,6 +518,7 @@ static void make_refer(struct script *s, struct event *ev, struct stage_leg *l)
 	ev->transfer.no_sub = has_word(s, 4, "no_sub");
 	ev->transfer.immediate = has_word(s, 4, "immediate");
 	ev->transfer.may_refer = !has_word(s, 4, "may_not_refer");
+	set_replaces(s, ev);
 }
 
 static void make_status(struct script *s, struct event *ev, uint16_t otherwise)

@@ -1,0 +1,45 @@
+/*
+ * consult: the transferor talks with the target first. Within one call, by command: the caller is
+ * held while owner and target talk. By phone: a second call of the same person, which is found when
+ * it begins, and becomes part of the first when both meet (RFC 5589 section 7, E-085 to E-099).
+ */
+#ifndef SEGUE_CORE_CONSULT_H
+#define SEGUE_CORE_CONSULT_H
+
+#include "core/inner.h"
+
+/* ---- verbs ------------------------------------------------------------------------------------ */
+void consult_connect(struct core *c, struct call *k);  /* owner and target talk, kept is held */
+void consult_aside(struct core *c, struct call *k);    /* owner and kept talk, target is held */
+void consult_note(struct core *c, struct call *k);     /* for the record: they talk */
+void consult_make_semi(struct core *c, struct call *k); /* handed over while the target rings */
+void consult_regroup(struct core *c, struct call *k);  /* the caller left: the two talk on (E-018) */
+void consult_ask_onhook(struct core *c, struct call *k); /* hung up in mid-consult: what now? */
+void consult_open_onhook(struct core *c, struct call *k);
+void consult_adopt(struct core *c, struct call *k);    /* the met call's other party joins this one */
+
+/* ---- a second call of the same person ---------------------------------------------------------- */
+
+/* A user begins call k: if he has the other side of a call on hold, k is a consultation for it. */
+void consult_find(struct core *c, struct call *k, const char *user);
+/* After each step of k: what its state means for the call that it is a consultation for, and the
+ * other way round. */
+void consult_sync(struct core *c, struct call *k);
+/* k goes its own way: whatever it is a consultation for, or has one, is no longer. */
+void consult_part(struct core *c, struct call *k);
+/* Somebody leaves k with a consultation under way, or did: his customer is not dropped (E-097). Makes
+ * him the owner; false: it is an ordinary hang-up. */
+bool consult_is_left(struct core *c, struct call *k, struct leg *l);
+
+/* ---- two calls that meet ----------------------------------------------------------------------- */
+
+/* The REFER of the step, on leg l of k, replaces a leg: finds the call that keeps the customer and
+ * its transferor's leg, which may be the other one (E-093). */
+struct call *consult_keeper(struct core *c, struct call *k, struct leg **l);
+/* Judges the request and posts MEET_UP, MEET_RINGING or MEET_NONE. A refusal is returned. */
+struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *kept);
+/* An INVITE that replaces a leg (RFC 3891 section 3): 0 and the call, or the status that says why not. */
+uint16_t consult_pickup(struct core *c, struct call **k);
+void consult_open_pickup(struct core *c, struct call *k);
+
+#endif
