@@ -22,13 +22,6 @@ libcore_a_SOURCES = \
 	src/core/graph.c \
 	src/core/graph.h \
 	src/core/inner.h \
-	src/core/leg.c src/core/policy.c src/core/presence.c src/core/presence.h src/core/segment.c src/core/snapshot.c src/core/target.c \
-	src/core/ears.c \
-	src/core/transfer.c src/core/transfer.tbl src/core/verbs.c src/core/verbs.h src/core/view.c
-libcore_a_SOURCES += \
-	src/core/offer.c src/core/order.c src/core/order.h src/core/queue.c src/core/roster.c \
-	src/core/strategy.c src/core/strategy.h
-libcore_a_SOURCES += src/core/recording.c
 	src/core/leg.c \
 	src/core/numbers.c \
 	src/core/numbers.h \
@@ -39,6 +32,7 @@ libcore_a_SOURCES += src/core/recording.c
 	src/core/presence.c \
 	src/core/presence.h \
 	src/core/queue.c \
+	src/core/recording.c \
 	src/core/roster.c \
 	src/core/segment.c \
 	src/core/snapshot.c \

@@ -258,6 +258,8 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->away_after = rng_below(&r, 5);
 	cfg->withdraw_away = rng_chance(&r, 50);
 	cfg->refer_foreign = rng_chance(&r, 30);
+	cfg->onhook_join = rng_chance(&r, 40);
+	cfg->consult_belongs = rng_chance(&r, 80);
 	cfg->redirect = rng_chance(&r, 80);
 	cfg->redirect_max = rng_below(&r, 6);
 	str_set(cfg->numbering.country, rng_chance(&r, 90) ? "49" : "");
@@ -771,7 +773,10 @@ static void do_answer(struct world *w, struct phone *p)
 		plan_talk(w, p);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
-	if (chance(w, 10)) /* a click that comes in the middle of the join */
+	if (chance(w, 8)) /* somebody else leaves in the middle of the join */
+		plan(w, range(w, 0, 100), DO_BYE,
+			id_make_leg(id_call(p->id), 1 + rng_below(&w->rng, 3)));
+	if (chance(w, 15)) /* a click that comes in the middle of the join */
 		plan_arg(w, range(w, 0, 40), DO_COMMAND, p->id,
 			clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
@@ -851,16 +856,21 @@ static void do_refer(struct world *w, struct phone *p)
 	send(w, &ev);
 }
 
+static const enum ev asides[] = {EV_SWAP, EV_SWAP, EV_HOLD, EV_UNHOLD, EV_RESUME, EV_HANGUP};
+
 /* What an agent does while he consults by clicks. */
 static void plan_consult(struct world *w, leg_id leg)
 {
-	int64_t at = range(w, 10, 9000);
+	int64_t at = range(w, 10, 12000);
 
-	while (chance(w, 35))
+	while (chance(w, 45))
 		plan_arg(w, range(w, 10, 9000), DO_COMMAND, leg, EV_SWAP);
-	while (chance(w, 30))
-		plan_arg(w, range(w, 10, 9000), DO_COMMAND, leg,
-			clicks[rng_below(&w->rng, COUNT(clicks))]);
+	while (chance(w, 40))
+		plan_arg(w, range(w, 10, 12000), DO_COMMAND, leg,
+			asides[rng_below(&w->rng, COUNT(asides))]);
+	while (chance(w, 30)) /* one of those who are in the call */
+		plan(w, range(w, 10, 12000), chance(w, 70) ? DO_OFFER : DO_BYE,
+			id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 4)));
 	if (chance(w, 60))
 		plan_arg(w, at, DO_COMMAND, leg, EV_COMPLETE);
 }
@@ -901,10 +911,10 @@ static void do_command(struct world *w, const struct todo *t)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, some_number(w));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
-		ev.transfer.kind = chance(w, 45) ? XFER_CONSULT : XFER_BLIND;
-		if (ev.transfer.kind == XFER_CONSULT)
+		ev.transfer.kind = chance(w, 55) ? XFER_CONSULT : XFER_BLIND;
+		if (ev.transfer.kind == XFER_CONSULT && chance(w, 80)) /* else they just wait */
 			plan_consult(w, t->leg);
-		if (chance(w, 60))
+		if (chance(w, ev.transfer.kind == XFER_CONSULT ? 30 : 60))
 			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_XFER_CANCEL);
 	} else if (ev.type == EV_NOTE) {
 		ev.note = (struct ev_note){.cmd = ++w->cmd, .origin = ORIGIN_CTL};
@@ -917,6 +927,9 @@ static void do_command(struct world *w, const struct todo *t)
 	}
 	if (ev.type == EV_RECORD)
 		ev.record.wish = (enum record_wish)rng_below(&w->rng, record_wish_count_);
+	if (ev.type == EV_SWAP && chance(w, 50))
+		plan_arg(w, range(w, 0, 3000), DO_COMMAND, t->leg,
+			asides[rng_below(&w->rng, COUNT(asides))]);
 	if (ev.type == EV_HOLD && chance(w, 80))
 		plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_UNHOLD);
 	send(w, &ev);
