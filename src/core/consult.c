@@ -236,10 +236,9 @@ void consult_ask_onhook(struct core *c, struct call *k)
 		str_set(x->recall_user, gone ? gone->user : "");
 		x->from_seg = gone ? gone->seg_id : (uuid){{0}};
 	}
-	if (second) {
-		aide = kept(second);
-		k->meet = aide ? aide->id : ID_NONE;
-	}
+	k->meet = ID_NONE;
+	if (second && (aide = kept(second)) != NULL)
+		k->meet = aide->id;
 	if (second && aide && is_ringing_call(second)) {
 		x->target = second->target;
 		call_post(k, MEET_RINGING);

@@ -36,7 +36,7 @@ static bool somebody_rings(const struct call *k)
 
 static enum hears hears_now(const struct core *c, const struct call *k, const struct leg *l)
 {
-	if (held_by_us(k, l) && l->role != ROLE_KEPT)
+	if (held_by_us(k, l) && (l->role != ROLE_KEPT && l->role != ROLE_TARGET))
 		return HEARS_NOTHING; /* whoever holds by a click listens to nobody */
 	if (!held_by_us(k, l) && !held_by_phone(k, l))
 		return HEARS_PEER;

@@ -39,11 +39,11 @@ static bool dials_in_call(const struct core_out *out, call_id call)
 }
 
 /* Whoever transfers may be either party: the other one has just got its place in a queue. */
-static bool other_is_queued(const struct core_out *out, leg_id leg)
+static bool other_is_queued(const struct core_out *out, const struct action *a)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
-		if (out->actions[i].type == ACT_POSITION && out->actions[i].leg != leg &&
-			id_call(out->actions[i].leg) == id_call(leg))
+		if (out->actions[i].type == ACT_POSITION && out->actions[i].leg != a->leg &&
+			out->actions[i].call == a->call)
 			return true;
 	return false;
 }
@@ -78,7 +78,7 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 
 	if (kept == NULL || k == NULL || k->commanded || has_merged(out, call) || ends_leg(ev, a->leg) ||
 		!still_there(ct, kept) || ev->type == EV_HANGUP ||
-		(ev->type == EV_TRANSFER && other_is_queued(out, a->leg)))
+		(ev->type == EV_TRANSFER && other_is_queued(out, a)))
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {
 		if (l->call != call || l == kept || !still_there(ct, l))
