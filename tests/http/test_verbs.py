@@ -32,12 +32,12 @@ def ask(lab, call, verb, target=None):
     return boss(lab).post(f"/calls/{call}/{verb}", body.get(verb))
 
 
-def as_it_says(lab, call, state):
+def as_it_says(lab, call, state, expected=None):
     """The row's `can` is what the table above says, and what is off is refused."""
     row = boss(lab).get("/calls/" + call).json
     assert row["state"] == state, row
     can = {verb for verb, on in row["can"].items() if on is True}
-    assert can == CAN[state], (state, row["can"])
+    assert can == (expected or CAN[state]), (state, row["can"])
     spare = lab.phone()
     for verb in VERBS:
         if verb in can or (verb in ("hold", "unhold") and can & {"hold", "unhold"}):
@@ -288,6 +288,53 @@ def no_engine(lab):
     assert got.status == 409 and "media engine" in got.json["error"]["message"], got
     got = boss(lab).post(f"/calls/{call}/recording", {"action": "loudly"})
     assert got.status == 400 and got.json["error"]["field"] == "action", got
+    end(c, a)
+
+
+@tap.case("consult: ask first, swap both ways, hand over; the row and its verbs follow")
+def consult(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    call = boss(lab).call_of(c)["id"]
+    got = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number, "kind": "consult"})
+    assert got.status == 201 and got.json["kind"] == "consult", got
+    b = target.incoming()
+    b.reply(180)
+    as_it_says(lab, call, "consulting", {"hangup", "cancel", "resume", "complete"})
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    wait("they talk", lambda: boss(lab).get("/calls/" + call).json["table_state"] == "CONSULT")
+    as_it_says(lab, call, "consulting", {"hangup", "cancel", "resume", "complete", "swap"})
+    assert ask(lab, call, "swap").status == 200
+    joined(c, a)
+    assert ask(lab, call, "swap").status == 200
+    joined(a, b)
+    assert ask(lab, call, "complete").status == 200
+    joined(c, b)
+    a.expect("BYE")
+    assert outcome(lab, got.headers["Location"]) == "completed"
+    row = wait("they talk", lambda: [x for x in [boss(lab).call_of(c)] if x["state"] == "talking"])[0]
+    assert row["with"]["user"] == target.user, row
+    end(c, b)
+    led = lab.ledger(c)
+    assert [(t["kind"], t["outcome"]) for t in led.transfers] == [("consult", "completed")], led
+
+
+@tap.case("consult called off: the agent has the customer back")
+def consult_cancel(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    call = boss(lab).call_of(c)["id"]
+    got = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number, "kind": "consult"})
+    b = target.incoming()
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    assert ask(lab, call, "cancel").status == 200
+    b.expect("BYE")
+    joined(c, a)
+    assert outcome(lab, got.headers["Location"]) == "cancelled"
     end(c, a)
 
 
