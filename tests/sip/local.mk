@@ -3,6 +3,7 @@ include tests/sip/unit.mk
 sip_tests = \
 	tests/sip/test_audio.py \
 	tests/sip/test_call.py \
+	tests/sip/test_consult.py \
 	tests/sip/test_ctl.py \
 	tests/sip/test_hostile.py \
 	tests/sip/test_identity.py \
