@@ -108,8 +108,7 @@ static bool replaces_check(struct sip *s, struct stack_server *t, const sip_t *r
 	}
 	ev->invite.replaces = l->id;
 	ev->invite.early_only = name.early_only;
-	reply_simple(s, NULL, t, 488, NULL);
-	return false;
+	return true;
 }
 
 static void fill_event(struct sip_leg *l, const sip_t *request, const struct caller *c,

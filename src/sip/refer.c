@@ -180,7 +180,7 @@ static bool comes_from_elsewhere(struct sip_leg *l, struct stack_server *t)
 /* What a REFER asks for. */
 struct asked {
 	struct referto to;
-	leg_id replaces;	  /* the leg that the target leg is */
+	leg_id replaces;	  /* the leg in whose place the other party comes */
 	uint16_t replaces_status; /* why there is none */
 };
 
@@ -198,8 +198,7 @@ static bool find_replaced(struct sip_leg *l, struct stack_server *t, struct aske
 		return false;
 	}
 	q->replaces = other != NULL ? other->id : ID_NONE;
-	refuse(l, t, 501, "Attended Transfer Is Not Served", q->to.user);
-	return false;
+	return true;
 }
 
 /* Is this REFER one that we can carry out at all? False: it has been answered. */

@@ -2,6 +2,7 @@
 include tests/sip/unit.mk
 sip_tests = \
 	tests/sip/test_audio.py \
+	tests/sip/test_attended.py \
 	tests/sip/test_call.py \
 	tests/sip/test_consult.py \
 	tests/sip/test_ctl.py \
@@ -15,6 +16,7 @@ sip_tests = \
 	tests/sip/test_policy.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
+	tests/sip/test_replaces.py \
 	tests/sip/test_restart.py \
 	tests/sip/test_rtp.py \
 	tests/sip/test_rules.py \
