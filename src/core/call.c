@@ -296,6 +296,9 @@ void call_invite(struct core *c)
 	if (k->kind != CALL_INBOUND && k->consult_of == ID_NONE)
 		segment_open(c, k, l, NULL);
 	if (refused) {
+		if (refused == 403)
+			audit(c, k, e->user, ORIGIN_SIP, "replace", e->number, "refused",
+				"not_permitted");
 		k->status = refused;
 		call_post(k, T_REFUSED);
 	} else if (e->sdp.what == SDP_BAD || (e->sdp.what == SDP_OFFER && !e->sdp.usable)) {

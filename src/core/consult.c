@@ -461,6 +461,8 @@ static uint16_t judge_pickup(struct core *c, struct call *k, const struct leg *l
 		return 481;
 	if (!leg_is_live(l) || l->role == ROLE_PAST || l->role == ROLE_AIDE)
 		return 603;
+	if (e->sdp.what == SDP_BAD || (e->sdp.what == SDP_OFFER && !e->sdp.usable))
+		return 488; /* what cannot be accepted replaces nothing */
 	if (e->source == SOURCE_USER && !str_eq(l->user, e->user))
 		return 403;
 	if (l->state == LEG_NEW || l->state == LEG_EARLY)

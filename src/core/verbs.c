@@ -847,10 +847,12 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 /* ---- the request itself ---------------------------------------------------------------------- */
 
 /* EV_TRANSFER on leg l (NULL: the call has nobody to speak for). A leg that is not a party of the
- * call any more is told so; anybody else is judged by the table and by policy. */
+ * call any more is told so; anybody else is judged by the table and by policy. Who has just answered
+ * is a party in a moment: a 481 would end its dialog. */
 void transfer_request(struct core *c, struct call *k, struct leg *l)
 {
-	bool party = l && (l->role == ROLE_KEPT || l->role == ROLE_OWNER);
+	bool party = l && (l->role == ROLE_KEPT || l->role == ROLE_OWNER ||
+				  (l->role == ROLE_TARGET && l->state == LEG_UP));
 
 	k->request = l ? l->id : ID_NONE;
 	if (!party && c->ev->transfer.origin == ORIGIN_REFER) {

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (end, final_notify, is_final, joined, refer, sipfrag, talk, transfer, wait)
+from flows import (end, final_notify, is_final, joined, refer, ring, sipfrag, talk, transfer, wait)
 from segued import Lab
 from ua import Sdp, Call, uri_of
 
@@ -219,6 +219,23 @@ def early(lab):
     c.expect(200, method="INVITE")
     c.ack()
     end(c, a)
+
+
+@tap.case("E-068 REFER before the caller's ACK: 491, the dialog stays; asked again it works")
+def before_ack(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    a.answer()
+    c.expect(200, method="INVITE")
+    a.expect("ACK")
+    a.refer(lab.refer_to(target.number))
+    a.expect(491, method="REFER")
+    c.ack()
+    joined(c, a)
+    c._do("OPTIONS")  # the ACK has arrived once this is answered
+    c.expect(200, method="OPTIONS")
+    b = transfer(lab, c, a, target)
+    end(c, b)
 
 
 @tap.case("E-068 REFER after BYE: 481")
