@@ -320,17 +320,22 @@ class Page:
     # -- acting -------------------------------------------------------------------------------
 
     def click(self, role, name=None, timeout=WAIT, exact=False):
-        """A click with the mouse in the middle of it, where nothing may cover it."""
+        """A click with the mouse in the middle of it, once it stands still and nothing covers it."""
+        last = []
+
         def place():
             node = self.find(role, name, exact)
             if not node:
                 return None
             node.call("this.scrollIntoView({block: 'nearest', inline: 'nearest'})")
             x, y, w, h = node.box()
-            return (x + w / 2, y + h / 2) if w > 0 and h > 0 else None
+            middle = (x + w / 2, y + h / 2)
+            free = node.call("const e = document.elementFromPoint(...args);"
+                             "return !!e && (this.contains(e) || e.contains(this))", *middle)
+            still, last[:] = last == [middle], [middle]
+            return middle if free and still and w > 0 and h > 0 else None
 
-        x, y = self.wait(place, f"{role} {name!r} can be clicked", timeout)
-        self.mouse(x, y)
+        self.mouse(*self.wait(place, f"{role} {name!r} can be clicked", timeout))
 
     def mouse(self, x, y):
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):

@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from browser import SHIFT
+from browser import ALT, SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
 from panel import PanelLab, customer, display, in_the_log, open_dialog, quiet, reach, send, \
     sign_in_again
@@ -218,6 +218,38 @@ def to_queue(lab):
     joined(c, b)
     p.see("row", f"{customer(c)}: Talking, {display(lab, member)}")
     end(c, b)
+
+
+@tap.case("ask first: consult, swap, swap back, hand over")
+def consults(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    target = lab.phone()
+    open_dialog(p, c)
+    p.press("a", ALT)
+    p.type(display(lab, target))
+    p.click("button", "Ask User")
+    b = target.incoming()
+    b.reply(180)
+    p.reads("phone is ringing.")
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    p.reads(f"User and User are talking. {customer(c)} hears music.")
+    p.see("row", f"{customer(c)}: Consulting")
+    p.click("button", f"Swap: {customer(c)}")
+    joined(a, c)
+    p.reads(f"User is talking with {customer(c)}. User is on hold.")
+    p.click("button", f"Swap: {customer(c)}")
+    joined(a, b)
+    p.reads(f"{customer(c)} hears music.")
+    time.sleep(0.8)  # a place whose verb has just changed does not hear clicks
+    p.click("button", f"Hand over: {customer(c)}")
+    joined(c, b)
+    a.expect("BYE")
+    p.reads(f"{customer(c)} is talking with {display(lab, target)}.")
+    end(c, b)
+    assert lab.ledger(c).transfers[0]["kind"] == "consult"
 
 
 @tap.case("an agent sees own calls only; who sends a call and why is there before it is answered")
