@@ -24,7 +24,7 @@ ALTER TABLE segue.api_tokens ADD CONSTRAINT api_tokens_user_exists FOREIGN KEY (
 	REFERENCES segue.users ON UPDATE CASCADE ON DELETE CASCADE;
 ALTER TABLE segue.api_tokens ADD CONSTRAINT api_tokens_name_unique UNIQUE (name);
 ALTER TABLE segue.api_tokens ADD CONSTRAINT api_tokens_scopes_valid CHECK (scopes <@
-	'{view,transfer,hangup,control,dial,agents,history,recordings,metrics}'::text[]);
+	'{view,transfer,hangup,control,agents,history,recordings,metrics}'::text[]);
 COMMENT ON COLUMN segue.api_tokens.user_name IS
 	'The token sees and may no more than this user; NULL: everything, as far as its scopes go';
 

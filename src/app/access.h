@@ -22,7 +22,6 @@
 	X(PERM_TRANSFER, "transfer")                                                               \
 	X(PERM_HANGUP, "hangup")                                                                   \
 	X(PERM_CONTROL, "control") /* hold, notes, recording */                                    \
-	X(PERM_DIAL, "dial")                                                                       \
 	X(PERM_AGENTS, "agents") /* set the state of agents */                                     \
 	X(PERM_HISTORY, "history")                                                                 \
 	X(PERM_RECORDINGS, "recordings")                                                           \

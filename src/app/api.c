@@ -159,16 +159,6 @@ int64_t api_int(const struct api_request *q, const char *name, int64_t otherwise
 	return json_is_integer(v) ? json_integer_value(v) : otherwise;
 }
 
-bool api_bool(const struct api_request *q, const char *name, bool otherwise)
-{
-	const char *text = find_field(q->route, name, IN_QUERY) ? http_query(q->http, name) : NULL;
-	json_t *v = body_value(q, name);
-
-	if (!str_empty(text))
-		return str_eq(text, "true");
-	return json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
-
 /* ---- checking fields ------------------------------------------------------------------------- */
 
 static bool is_word(const char *list, const char *word)
@@ -223,9 +213,6 @@ static void expected(const struct api_field *f, char *buf, size_t size)
 		snprintf(buf, size, "a number from %lld to %lld", (long long)f->min,
 			(long long)f->max);
 		break;
-	case API_BOOL:
-		snprintf(buf, size, "true or false");
-		break;
 	case API_TIME:
 		snprintf(buf, size, "a time such as 2026-11-21T14:02:11Z, or a date");
 		break;
@@ -252,8 +239,6 @@ static bool fits(const struct api_field *f, const char *text)
 	case API_INT:
 		return is_integer(text) && strtoll(text, NULL, 10) >= f->min &&
 		       strtoll(text, NULL, 10) <= f->max;
-	case API_BOOL:
-		return str_eq(text, "true") || str_eq(text, "false");
 	case API_TIME:
 		return is_time(text);
 	case API_UUID:
@@ -297,14 +282,10 @@ static bool check_text(struct api_request *q, const struct api_field *f, const c
 static bool check_json(struct api_request *q, const struct api_field *f)
 {
 	json_t *v = body_value(q, f->name);
-	bool right = f->type == API_INT    ? json_is_integer(v)
-		     : f->type == API_BOOL ? json_is_boolean(v)
-					   : json_is_string(v);
+	bool right = f->type == API_INT ? json_is_integer(v) : json_is_string(v);
 	char *got;
 
 	if (v == NULL && f->need == OPTIONAL)
-		return true;
-	if (v != NULL && right && f->type == API_BOOL)
 		return true;
 	if (v != NULL && right && f->type == API_INT && json_integer_value(v) >= f->min &&
 		json_integer_value(v) <= f->max)

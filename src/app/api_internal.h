@@ -23,7 +23,6 @@ enum api_in { IN_PATH, IN_QUERY, IN_BODY };
 enum api_type {
 	API_TEXT,
 	API_INT,
-	API_BOOL,
 	API_TIME, /* RFC 3339, or a date */
 	API_UUID,
 	API_CALL, /* 17.2 */
@@ -113,7 +112,6 @@ struct core *api_core(const struct api *a);
 /* The value of a checked field; NULL, the default, if it was not given. */
 const char *api_text(const struct api_request *q, const char *name);
 int64_t api_int(const struct api_request *q, const char *name, int64_t otherwise);
-bool api_bool(const struct api_request *q, const char *name, bool otherwise);
 
 /* ---- answers: exactly one for each request ----------------------------------------------------- */
 

@@ -286,6 +286,8 @@ static void print_http(const struct api *a, FILE *f)
 	one(f, "http_connections", "gauge", "Connections.", http_connections(a->http));
 	one(f, "http_listeners", "gauge", "Listeners of the event stream.",
 		api_events_listeners(a->events));
+	one(f, "history_questions", "gauge", "Questions to the database that are not answered yet.",
+		a->history ? history_waiting(a->history) : 0);
 	one(f, "http_sessions", "gauge", "People who are logged in.", access_sessions(a->access));
 	one(f, "http_refused_total", "counter", "Requests refused for want of a right.",
 		(double)a->counters.refused);

@@ -290,8 +290,7 @@ static json_t *schema_of(const struct api_field *f)
 	json_t *o = json_object(), *words;
 	char copy[400], *save, *w;
 
-	jo_text(o, "type",
-		f->type == API_INT ? "integer" : f->type == API_BOOL ? "boolean" : "string");
+	jo_text(o, "type", f->type == API_INT ? "integer" : "string");
 	if (f->type == API_UUID)
 		jo_text(o, "format", "uuid");
 	if (f->type == API_INT) {
@@ -498,7 +497,7 @@ static void print_answer(void *arg, const char *status)
 static const char *type_name(const struct api_field *f)
 {
 	static const char *const names[] = {[API_TEXT] = "text", [API_INT] = "number",
-		[API_BOOL] = "true or false", [API_TIME] = "time", [API_UUID] = "UUID",
+		[API_TIME] = "time", [API_UUID] = "UUID",
 		[API_CALL] = "call", [API_WORD] = "word"};
 
 	return names[f->type];

@@ -246,6 +246,41 @@ def hold(lab):
     end(c, a)
 
 
+@tap.case("E-085 two calls that meet by REFER with Replaces: one is left, with the visits of both")
+def merged(lab):
+    agent, target = lab.phone(), lab.phone()
+    with boss(lab).events() as ev:
+        ev.wait("snapshot")
+        c, a = talk(lab, agent)
+        call = boss(lab).call_of(c)["id"]
+        a.reinvite(a.sdp.copy(dir="sendonly"))
+        consult = agent.invite(target.number)
+        b = target.incoming()
+        b.reply(180)
+        consult.expect(180)
+        pick_up(consult, b)
+        second = wait("there are two", lambda: [
+            x for x in boss(lab).get(f"/calls?agent={target.user}").json["calls"]])[0]["id"]
+        assert second != call
+        a.refer(f"<sip:{target.number}@{lab.domain}?Replaces={consult.call_id}%3Bto-tag%3D"
+                f"{consult.remote_tag}%3Bfrom-tag%3D{consult.local_tag}>")
+        a.expect((202, 200), method="REFER")
+        gone = ev.wait("call_gone", lambda d: d["why"] == "merged" and d["id"] in (call, second))
+        left = call if gone.data["id"] == second else second
+        assert gone.data["into"] == left, gone
+        row = wait("it is one call", lambda: [
+            x for x in [boss(lab).get("/calls/" + left).json] if x["state"] == "talking"])[0]
+        assert row["with"]["user"] == target.user, row
+        assert row["customer"]["number"] == c.ua.user, row
+        assert [s["who"] for s in row["segments"]] == [agent.user, target.user, target.user], row
+        assert [s["seq"] for s in row["segments"]] == [1, 2, 3], row
+        assert boss(lab).get("/calls/" + gone.data["id"]).status == 404
+    joined(c, b)
+    consult.expect("BYE")
+    a.expect("BYE")
+    end(c, b)
+
+
 @tap.case("what would need a mixer is 501 and says so")
 def mixer(lab):
     c, a = talk(lab)
