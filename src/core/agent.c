@@ -151,7 +151,7 @@ static void begin_idle(struct core *c, struct agent *a, enum agent_state was)
 static void change_state(
 	struct core *c, struct agent *a, enum agent_state next, const struct leg *l)
 {
-	const struct call *k = l ? call_find(c, l->id) : NULL;
+	const struct call *k = l ? call_of(c, l->id) : NULL;
 	enum agent_state was = (enum agent_state)a->state;
 	int64_t ms = c->ev->now - a->since;
 	uuid conv = a->conv;

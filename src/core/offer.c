@@ -272,7 +272,7 @@ const char *acd_check(const struct core *c)
 static struct leg *ringing_offer(const struct core *c, const char *user)
 {
 	for (struct leg *l = presence_first(c, user); l; l = l->user_next) {
-		const struct call *k = call_find(c, l->id);
+		const struct call *k = call_of(c, l->id);
 
 		if (k && k->state == WAIT && l->role == ROLE_TARGET && l->state != LEG_UP)
 			return l;
@@ -285,7 +285,7 @@ void offers_withdraw(struct core *c, const char *user)
 	struct leg *l;
 
 	while ((l = ringing_offer(c, user)) != NULL) {
-		struct call *k = call_find(c, l->id);
+		struct call *k = call_of(c, l->id);
 
 		leg_drop(c, k, l, 487, "cancelled", "agent");
 		if (call_role(k, ROLE_TARGET) == NULL)

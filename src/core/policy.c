@@ -175,7 +175,7 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 
 void core_try_transfer(struct core *c, const struct event *ev, struct target_view *out)
 {
-	struct call *k = call_find(c, ev->leg ? ev->leg : ev->call);
+	struct call *k = call_of(c, ev->leg ? ev->leg : ev->call);
 	struct verdict v = deny(404, "no_call", "No such call");
 	struct leg *l, *other;
 	struct target t = {.kind = TARGET_NONE};

@@ -31,7 +31,7 @@ int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len)
 		sizeof(struct segment), 0, 0};
 	unsigned char *p;
 
-	if (k == NULL)
+	if (k == NULL || k->merged_into != ID_NONE)
 		return ENOENT;
 	*len = snapshot_size(k);
 	if ((*buf = p = malloc(*len)) == NULL)
