@@ -306,6 +306,31 @@ realm={self.lab.domain}
         self.log_size = os.path.getsize(self.log)
         self.do(f"call-transfer {self.call_id} {self.uri(number)}")
 
+    def consult(self, number):
+        """Holds, and calls somebody."""
+        self.hold()
+        self.held_id = self.call_id
+        self.call(number)
+
+    def hears_ringing(self):
+        self.says(f"^OutgoingRinging id={self.call_id}$")
+
+    def complete(self):
+        """Connects whom it holds with whom it called."""
+        self.do(f"call-transfer {self.held_id} {self.call_id}")
+
+    def back(self):
+        """Hangs up on whom it called and takes back whom it holds."""
+        self.hangup()
+        self.call_id = self.held_id
+        self.resume()
+
+    def is_out(self):
+        """Both calls have ended."""
+        wanted = {self.held_id, self.call_id}
+        while wanted:
+            wanted.discard(self.says(r"^(?:End|Released) id=(\d+)$").group(1))
+
     def transfer_failed(self):
         """It tells nobody but its log."""
         deadline = time.monotonic() + WAIT
@@ -501,6 +526,25 @@ pres_publish_startup=no
 
     def transfer(self, number):
         self.do(f"transfer {self.uri(number)}")
+
+    def consult(self, number):
+        self.do(f"transfer -c {self.uri(number)}")
+        self.held_line = 3 - int(self.says(r"^Line (\d): setup consultation call").group(1))
+        self.says("re-INVITE successful")
+
+    def complete(self):
+        self.do("transfer -c")
+
+    def back(self):
+        self.do("bye")
+        self.says("call ended")
+        self.do(f"line {self.held_line}")
+        self.says("is now active")
+        self.resume()
+
+    def is_out(self):
+        for _ in range(2):
+            self.says("call ended|far end ended call")
 
     def transfer_failed(self):
         self.says("call refer failed")

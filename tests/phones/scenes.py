@@ -102,6 +102,34 @@ def transferred(lab, c, led, by, to):
     assert owner["owner"] == to.user, owner
 
 
+def consulting(c, agent, target):
+    """The agent and the target talk, the customer waits."""
+    told(c, agent, "sendonly")
+    rtp.wait_heard({agent: {target.tone}, target: {agent.tone},
+                    **(waiting(c) if c.music else {})}, WAIT)
+    time.sleep(TALK)
+
+
+def consulted(lab, call, by, to):
+    """One conversation: who transferred talked, held and consulted; who was consulted has a segment
+    for that, and one that began with the join (E-085)."""
+    led = lab.ledger(call, timeout=WAIT)
+    t, = led.transfers
+    assert (t["outcome"], t["kind"], t["asked_via"]) == ("completed", "consult", "sip_refer"), t
+    assert (t["asker"], t["target"]) == (by.user, to.user), t
+    assert [(s["who"], s["kind"]) for s in led.segments] == [
+        (by.user, "agent"), (to.user, "consult"), (to.user, "agent")], led.segments
+    first, aside, last = led.segments
+    assert first["talk_ms"] > 0 and first["consult_ms"] >= TALK * 1000, first
+    assert aside["talk_ms"] == 0 and aside["consult_ms"] >= TALK * 1000, aside
+    assert last["talk_ms"] > 0 and last["ring_ms"] == 0 == last["consult_ms"], last
+    assert led.conversation["n_consult"] == 1 and led.conversation["n_blind"] == 0, led.conversation
+    assert led.conversation["consult_ms"] >= TALK * 1000, led.conversation
+    merged, = lab.rows("select source, kind from segue.conversations where merged_into = "
+                       f"'{led.conversation['id']}'")
+    assert merged["source"] == by.user, merged
+
+
 # ---- the scenes ----------------------------------------------------------------------------------
 
 
@@ -269,6 +297,74 @@ def internal(lab, caller, callee):
         led = lab.ledger(conv["sip_call_id"], timeout=WAIT)
         assert sorted(s["who"] for s in led.segments) == sorted((caller.user, callee.user)), led
         assert conv["outcome"] == "answered" and conv["talk_ms"] > 0, conv
+
+
+def attended(lab, agent, target):
+    """Hold, a second call, and the two others are connected (E-085)."""
+    begin(agent, target)
+    c = called(lab, agent)
+    consult_and_complete(c, agent, target)
+    consulted(lab, c, agent, target)
+
+
+def attended_outbound(lab, agent, target):
+    """The same when it was the agent's phone that called the customer."""
+    begin(agent, target)
+    c = calls_out(lab, agent)
+    consult_and_complete(c, agent, target)
+    consulted(lab, outbound_call_id(lab, agent), agent, target)
+
+
+def consult_and_complete(c, agent, target):
+    agent.consult(target.number)
+    target.rings()
+    target.answer()
+    agent.connected()
+    consulting(c, agent, target)
+    agent.complete()
+    agent.is_out()
+    joined(c, target, agent)
+    c.expect_none("BYE", 0.1)
+    leave(c, target)
+
+
+def attended_early(lab, agent, target):
+    """The agent connects them while the target still rings: it rings on, for the customer (E-086)."""
+    begin(agent, target)
+    c = called(lab, agent)
+    agent.consult(target.number)
+    target.rings()
+    agent.hears_ringing()
+    agent.complete()
+    target.answer()
+    agent.is_out()
+    joined(c, target, agent)
+    leave(c, target)
+    led = lab.ledger(c, timeout=WAIT)
+    t, = led.transfers
+    assert (t["outcome"], t["kind"], t["asked_via"]) == ("completed", "semi", "sip_refer"), t
+    assert led.conversation["n_semi"] == 1, led.conversation
+    assert [s["who"] for s in led.segments if s["talk_ms"]] == [agent.user, target.user], led
+
+
+def backed_out(lab, agent, target):
+    """The agent consults and then takes the customer back: no transfer, and the time apart."""
+    begin(agent, target)
+    c = called(lab, agent)
+    agent.consult(target.number)
+    target.rings()
+    target.answer()
+    agent.connected()
+    consulting(c, agent, target)
+    agent.back()
+    target.ended()
+    joined(c, agent, target)
+    leave(c, agent)
+    led = lab.ledger(c, timeout=WAIT)
+    assert not led.transfers, led.transfers
+    first = led.segment(agent.user)
+    assert first["talk_ms"] > 0 and first["consult_ms"] >= TALK * 1000, first
+    assert not [s for s in led.segments if s["who"] == target.user and s["talk_ms"]], led.segments
 
 
 def busy(lab, agent):

@@ -27,6 +27,10 @@ play("the target is busy: Twinkle and the customer hear each other, the second t
      scenes.busy_stays, TWINKLE, LINPHONE)
 play("the target is busy and baresip hangs up on that: it is recalled (E-002)",
      scenes.busy_is_hung_up, BARESIP)
+play("Linphone consults Twinkle and connects them (E-085)", scenes.attended, LINPHONE, TWINKLE)
+play("Twinkle consults baresip and connects them (E-085)", scenes.attended, TWINKLE, BARESIP)
+play("Twinkle consults Linphone and takes the customer back", scenes.backed_out, TWINKLE, LINPHONE)
+play("Linphone connects them while baresip rings (E-086)", scenes.attended_early, LINPHONE, BARESIP)
 
 if __name__ == "__main__":
     with engine.Engine() as e:

@@ -20,6 +20,11 @@ play("an outbound call of Linphone is transferred to Twinkle", scenes.outbound, 
 play("Linphone calls Twinkle", scenes.internal, 0, 1)
 play("the target is busy: they talk on, the second try works (E-025, E-079)",
      scenes.busy_stays, 0, 1)
+play("Linphone consults Twinkle and connects them (E-085)", scenes.attended, 0, 1)
+play("Linphone calls the customer, consults Twinkle and connects them (E-085)",
+     scenes.attended_outbound, 0, 1)
+play("Linphone consults Twinkle and takes the customer back", scenes.backed_out, 0, 1)
+play("Linphone connects them while Twinkle rings (E-086)", scenes.attended_early, 0, 1)
 
 if __name__ == "__main__":
     tap.main(lambda: Phones(Linphone, Twinkle), jobs=1)

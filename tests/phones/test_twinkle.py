@@ -20,6 +20,10 @@ play("an outbound call of Twinkle is transferred to Linphone", scenes.outbound, 
 play("Twinkle calls Linphone", scenes.internal, 0, 1)
 play("the target is busy: they talk on, the second try works (E-025, E-079)",
      scenes.busy_stays, 0, 1)
+play("Twinkle consults Linphone and connects them (E-085)", scenes.attended, 0, 1)
+play("Twinkle calls the customer, consults Linphone and connects them (E-085)",
+     scenes.attended_outbound, 0, 1)
+play("Twinkle consults Linphone and takes the customer back", scenes.backed_out, 0, 1)
 
 if __name__ == "__main__":
     tap.main(lambda: Phones(Twinkle, Linphone), jobs=1)

@@ -5,6 +5,7 @@ passes on say. So this shows that they say the right thing at every moment of a 
 """
 import os
 import sys
+from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 
 import flows
@@ -98,6 +99,53 @@ def back(lab):
     again.follow(a2)
     wait_heard({cv: {A}, again: {C}, bv: set(), av: set()})
     flows.end(c, a2)
+
+
+def consult(lab, a, av, phone):
+    """A holds its caller and rings somebody else. A's second call, the other's call, both voices."""
+    hold(a)
+    av.follow(None)
+    av2, bv = voice(A), voice(B)
+    a2, b = flows.ring(a.ua, phone.number, phone, av2.sdp())
+    av2.follow(a2)
+    bv.follow(b)
+    return a2, b, av2, bv
+
+
+def complete(lab, a, a2, number):
+    """A connects whom it holds with whom it called."""
+    name = quote(f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}", safe="")
+    a.refer(f"<sip:{number}@{lab.domain}?Replaces={name}>")
+    a.expect((200, 202), method="REFER")
+
+
+@tap.case("E-085 an attended transfer: agent and target while they consult, then customer and target")
+def attended(lab):
+    c, a, cv, av = talk(lab)
+    phone = lab.phone()
+    a2, b, av2, bv = consult(lab, a, av, phone)
+    flows.pick_up(a2, b, bv.sdp())
+    wait_heard({cv: set(), av: set(), av2: {B}, bv: {A}})
+    complete(lab, a, a2, phone.number)
+    wait_heard({cv: {B}, bv: {C}, av: set(), av2: set()})
+    a.expect("BYE")
+    a2.expect("BYE")
+    flows.end(c, b)
+
+
+@tap.case("E-086 completed while the target rings: silence, then customer and target")
+def attended_early(lab):
+    c, a, cv, av = talk(lab)
+    phone = lab.phone()
+    a2, b, av2, bv = consult(lab, a, av, phone)
+    complete(lab, a, a2, phone.number)
+    a2.expect(487, method="INVITE")
+    wait_heard({cv: set(), av: set(), av2: set(), bv: set()})
+    b.answer(bv.sdp())
+    b.expect("ACK")
+    wait_heard({cv: {B}, bv: {C}, av: set(), av2: set()})
+    a.expect("BYE")
+    flows.end(c, b)
 
 
 if __name__ == "__main__":
