@@ -15,18 +15,13 @@ COMMENT ON COLUMN segue.recordings.file IS
 	'Where the sound is, once contrib/recording-to-wav has made it of the media engine''s capture';
 
 -- A conversation that becomes part of another takes its recordings along.
-CREATE OR REPLACE FUNCTION segue.merge_conversation(p_from uuid, p_into uuid) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-	v_shift integer;
-BEGIN
-	SELECT coalesce(max(seq), 0) INTO v_shift FROM segue.segments WHERE conversation_id = p_into;
-	UPDATE segue.segments SET conversation_id = p_into, seq = seq + v_shift,
+CREATE OR REPLACE FUNCTION segue.merge_conversation(p_from uuid, p_into uuid, p_shift integer)
+RETURNS void LANGUAGE sql AS $$
+	UPDATE segue.segments SET conversation_id = p_into, seq = seq + p_shift,
 		original_conversation_id = coalesce(original_conversation_id, p_from)
 		WHERE conversation_id = p_from;
 	UPDATE segue.transfers SET conversation_id = p_into WHERE conversation_id = p_from;
 	UPDATE segue.recordings SET conversation_id = p_into WHERE conversation_id = p_from;
-END;
 $$;
 
 -- What a run that was cut off left recording ended with its visit.

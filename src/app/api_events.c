@@ -275,7 +275,9 @@ void api_events_call_left(void *arg, const struct live_call *k, const char *user
 {
 	struct api *a = arg;
 	struct api_events *e = a->events;
-	struct change *c = is_heard(e) ? change_new(e, "call_gone", gone_json(k, "left", ID_NONE), NULL) : NULL;
+	struct change *c = is_heard(e) ? change_new(e, "call_gone",
+						 gone_json(k, "left", ID_NONE), NULL)
+				       : NULL;
 
 	if (c == NULL)
 		return;

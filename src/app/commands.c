@@ -294,7 +294,8 @@ static void ask_transfer(struct conn *c, json_t *req, enum xfer_kind kind)
 	const char *number;
 	struct event ev = {.type = EV_TRANSFER,
 		.transfer = {
-			.kind = kind, .origin = ORIGIN_CTL, .asker = "ctl", .own_host = true, .may_refer = true}};
+			.kind = kind, .origin = ORIGIN_CTL, .asker = "ctl",
+			.own_host = true, .may_refer = true}};
 	struct call_view v;
 
 	ev.call = arg_call(c, req, &v);

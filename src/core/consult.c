@@ -284,8 +284,8 @@ struct call *consult_keeper(struct core *c, struct call *k, struct leg **l)
 	struct leg *m = other ? call_leg(other, named) : NULL;
 
 	k->meet = named;
-	if (m == NULL || other == k || (*l)->state != LEG_UP || !table_admits((enum call_state)other->state) ||
-		!keeps_better(other, k))
+	if (m == NULL || other == k || (*l)->state != LEG_UP ||
+		!table_admits((enum call_state)other->state) || !keeps_better(other, k))
 		return k;
 	other->meet = (*l)->id;
 	*l = m;

@@ -12,16 +12,19 @@
 	/* who is there */                                                                         \
 	X(WIN) X(PROMOTE) X(DROP_TARGETS) X(DROP_KEPT) X(DROP_OWNER) X(PART_OWNER) X(STAY)         \
 	/* who hears whom */                                                                       \
-	X(CONNECT_TARGET) X(CONNECT_CONSULT) X(TALK_ASIDE) X(RECONNECT) X(HOLD_KEPT) X(HOLD_BOTH) X(HOLD_IF_COMMAND)                             \
+	X(CONNECT_TARGET) X(CONNECT_CONSULT) X(TALK_ASIDE) X(RECONNECT) X(HOLD_KEPT)               \
+	X(HOLD_BOTH) X(HOLD_IF_COMMAND)                                                            \
 	/* what the transferor is told */                                                          \
 	X(ADMIT) X(ACCEPT) X(TELL_TRYING) X(TELL_RINGING) X(TELL_OK) X(TELL_FAILED)                \
-	X(REFUSE_EARLY) X(REFUSE_BUSY) X(REFUSE_ENDED) X(REFUSE_CANCEL) X(REFUSE_NOW) X(REPLY_DONE) \
-	X(ADMIT_RETRY) X(ASK_RECALL)                                                                            \
+	X(REFUSE_EARLY) X(REFUSE_BUSY) X(REFUSE_ENDED) X(REFUSE_CANCEL) X(REFUSE_NOW)              \
+	X(REPLY_DONE) X(ADMIT_RETRY) X(ASK_RECALL)                                                 \
 	/* why it failed */                                                                        \
-	X(SET_NO_ANSWER) X(SET_LEFT) X(SET_CANCELLED) X(SET_UNREACHABLE) X(SET_DECLINED) X(SET_INTERNAL)           \
+	X(SET_NO_ANSWER) X(SET_LEFT) X(SET_CANCELLED) X(SET_UNREACHABLE) X(SET_DECLINED)           \
+	X(SET_INTERNAL)                                                                            \
 	/* what is on record */                                                                    \
-	X(OPEN_XFER) X(OPEN_RETRY) X(OPEN_RECALL) X(FALL_BACK) X(NOTE_RINGING) X(NOTE_ANSWERED)                  \
-	X(CLOSE_COMPLETED) X(CLOSE_FAILED) X(CLOSE_ABANDONED) X(CLOSE_CANCELLED) X(FORGET_XFER)    \
+	X(OPEN_XFER) X(OPEN_RETRY) X(OPEN_RECALL) X(FALL_BACK) X(NOTE_RINGING)                     \
+	X(NOTE_ANSWERED) X(CLOSE_COMPLETED) X(CLOSE_FAILED) X(CLOSE_ABANDONED)                     \
+	X(CLOSE_CANCELLED) X(FORGET_XFER)                                                          \
 	/* consultation, and calls that meet */                                                    \
 	X(NOTE_CONSULT) X(MAKE_SEMI) X(REGROUP) X(ASK_ONHOOK) X(OPEN_ONHOOK) X(ADOPT)              \
 	X(OPEN_PICKUP)                                                                             \
@@ -31,8 +34,8 @@
 	X(WELCOME) X(GUARD_WAIT) X(ASK) X(ASK_ON) X(LEAVE_PLACE) X(TAKE_PLACE)                     \
 	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
 	/* how long */                                                                             \
-	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME) X(GUARD_BYE)             \
-	X(UNGUARD)
+	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME)                  \
+	X(GUARD_BYE) X(UNGUARD)
 
 #define VERB_ENUM_(v) v,
 enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };

@@ -47,7 +47,8 @@ static const struct {
 	[ROW_AGENT] = {7, "SELECT user_name, intent, coalesce(reason, ''), coalesce(via, ''),"
 			  " coalesce(set_by, ''), (extract(epoch FROM since) * 1000000)::bigint,"
 			  " fact_id IS NULL FROM segue.agent_states ORDER BY 1"},
-	[ROW_QUEUE] = {20, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''), strategy,"
+	[ROW_QUEUE] = {20, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''),"
+			  " strategy,"
 			   " coalesce(ring_ms, 0), coalesce(retry_ms, 0), wrapup_ms,"
 			   " coalesce(max_wait_ms, 0), coalesce(max_length, 0), weight,"
 			   " coalesce(service_ms, (SELECT value::bigint FROM segue.settings"

@@ -145,7 +145,8 @@ static const struct statement statements[] = {
 	{FACT_CONVERSATION_MERGED,
 		"UPDATE segue.conversations c SET merged_into = f.\"into\" FROM @ WHERE c.id = f.conv"},
 	{FACT_CONVERSATION_MERGED,
-		"SELECT segue.merge_conversation(f.conv, f.\"into\", f.shift::integer) FROM @ ORDER BY f.fact_id"},
+		"SELECT segue.merge_conversation(f.conv, f.\"into\", f.shift::integer)"
+		" FROM @ ORDER BY f.fact_id"},
 	{FACT_SEGMENT_CHANGED,
 		"UPDATE segue.segments s SET kind = f.kind, transfer_id_in = f.transfer_in"
 		" FROM @ WHERE s.id = f.seg"},

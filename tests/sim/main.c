@@ -245,7 +245,8 @@ static struct options read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"events", required_argument, NULL, 'e'},
 		{"seed", required_argument, NULL, 's'}, {"fresh", no_argument, NULL, 'f'},
-		{"verbose", no_argument, NULL, 'v'}, {"centres", no_argument, NULL, 'c'}, {"replay", required_argument, NULL, 'r'},
+		{"verbose", no_argument, NULL, 'v'}, {"centres", no_argument, NULL, 'c'},
+		{"replay", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0}};
 	struct options o = {.events = 1000000, .seed = 1};
 	int c;
