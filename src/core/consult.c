@@ -171,6 +171,7 @@ void consult_part(struct core *c, struct call *k)
 		return;
 	unlink_calls(k, second);
 	set_free(c, second, "customer_left", "customer");
+	recording_sync(c, second); /* no step of its own comes for it */
 }
 
 /* The consultation is over. It led to nothing, and is on record with the conversation that it was

@@ -142,7 +142,7 @@ struct leg {
 	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
 	bool outbound, rel_required, immediate, may_refer, image;
 	uint8_t bye;    /* enum bye_policy */
-	int8_t seg;     /* index into call->segs, NO_SEG */
+	int16_t seg;    /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
 	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
 	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
@@ -268,7 +268,7 @@ struct waiting {
 	uint32_t timer;         /* serial of TIMER_QUEUE, 0: none */
 	uint32_t hops[HOPS_MAX]; /* queues that it has been sent to, by number */
 	uint8_t nhops, next_overflow;
-	int8_t seg;             /* of the queue, NO_SEG */
+	int16_t seg;            /* of the queue, NO_SEG */
 	uuid seg_id;
 	uuid xfer;              /* the transfer that brought it: who answers is to be told */
 };

@@ -132,7 +132,7 @@ static void open_visit(struct core *c, struct call *k, const struct dir_queue *q
 	w->hops[w->nhops++] = q->no; /* was_there() said that there is room */
 	w->entered = c->ev->now;
 	w->ticket = ++c->acd.serial;
-	w->seg = (int8_t)segment_open_queue(c, k, q->row.queue, q->row.number, &w->seg_id);
+	w->seg = (int16_t)segment_open_queue(c, k, q->row.queue, q->row.number, &w->seg_id);
 }
 
 static void close_visit(struct core *c, struct call *k, const char *outcome, const char *by)

@@ -141,7 +141,12 @@ static void cut_intervals(struct core *c, struct call *k);
 /* The present conversation ends; the same call goes on in a new one, of `from` with `to`. */
 void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to)
 {
+	for (unsigned i = 0; i < k->nlegs; i++)
+		recording_end(c, k, k->legs[i], "end"); /* a recording is of one visit */
 	record_close(c, k, "customer");
+	if (k->record != WISH_STOP)
+		k->record = WISH_CONFIG;
+	k->came_by[0] = '\0';
 	k->wall0 = call_stamp(k, c->ev->now);
 	k->mono0 = k->acc_since = c->ev->now;
 	memset(k->acc, 0, sizeof(k->acc));
@@ -318,7 +323,7 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	if (transfer_in)
 		s->transfer_in = *transfer_in;
 	str_set(s->who, who_is(l));
-	l->seg = (int8_t)i;
+	l->seg = (int16_t)i;
 	l->seg_id = s->id;
 	f = fact_add(c, k, FACT_SEGMENT_OPENED);
 	f->segment_opened.seg = s->id;
@@ -546,7 +551,7 @@ void segment_move(struct call *from, struct leg *l, struct call *to)
 		i = segment_slot(to);
 		to->segs[i] = moved;
 	}
-	l->seg = (int8_t)i;
+	l->seg = (int16_t)i;
 }
 
 /* ---- which interval -------------------------------------------------------------------------- */

@@ -345,10 +345,64 @@ static void test_waits_are_those_of_the_reference(void **state)
 		compare(with);
 }
 
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+#define CROWD 200
+
+static void furnish_crowd(struct lab *lab)
+{
+	struct event ev = {.type = EV_DIR_QUEUE};
+
+	str_set(ev.queue.queue, "queue0");
+	str_set(ev.queue.number, "300");
+	ev.queue.strategy = STRATEGY_RING_ALL;
+	step(lab, 0, &ev);
+	for (unsigned a = 0; a < CROWD; a++) {
+		ev = (struct event){.type = EV_DIR_USER};
+		snprintf(ev.user.user, USER_MAX, "agent%u", a);
+		snprintf(ev.user.number, NUM_MAX, "2%03u", a);
+		ev.user.enabled = true;
+		step(lab, 0, &ev);
+		ev = (struct event){.type = EV_CONTACTS, .contacts = {.n = 1, .contact = {a + 1}}};
+		snprintf(ev.contacts.user, USER_MAX, "agent%u", a);
+		step(lab, 0, &ev);
+		ev = (struct event){.type = EV_DIR_MEMBER};
+		str_set(ev.member.queue, "queue0");
+		snprintf(ev.member.user, USER_MAX, "agent%u", a);
+		step(lab, 0, &ev);
+	}
+}
+
+/* More phones ring for one caller than a small number could count: each has a segment of its own. */
+static void test_a_crowd_is_rung_at_once(void **state)
+{
+	struct core_config *cfg = calloc(1, sizeof(*cfg));
+	struct setting *s = calloc(1, sizeof(*s));
+	struct lab *lab = calloc(1, sizeof(*lab));
+
+	(void)state;
+	core_config_default(cfg);
+	lab->s = s;
+	lab->core = core_create(cfg, 0);
+	core_out_init(&lab->out);
+	furnish_crowd(lab);
+	come(lab, 1001, 0);
+	assert_int_equal(lab->n, CROWD);
+	assert_null(core_check(lab->core));
+	send(lab, 2000, EV_CANCEL, s->caller[0].leg);
+	assert_null(core_check(lab->core));
+	core_destroy(lab->core);
+	core_out_done(&lab->out);
+	free(lab);
+	free(s);
+	free(cfg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits_are_those_of_the_reference),
+		cmocka_unit_test(test_a_crowd_is_rung_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
