@@ -165,6 +165,11 @@ def queue(lab, name, number, *members):
             f"values ('{name}', '{number}', 'Q', 'ring_all');"
             + "".join(f"insert into segue.queue_members values ('{name}', '{m.user}');" for m in members))
 
+    def known():
+        agents = lab.seguectl("agents")
+        return all(m.user in agents for m in members)
+    wait("the queue and its members are known", known)
+
 
 @tap.case("a call to a queue rings its members; the first answers; the case is theirs")
 def to_queue(lab):
