@@ -139,6 +139,13 @@ static void unlink_calls(struct call *first, struct call *second)
 		second->consult_of = ID_NONE;
 }
 
+/* Nobody talks with its caller yet. */
+static bool is_beginning(const struct call *k)
+{
+	return k->state == SETUP || k->state == ANSWERING || k->state == WAIT ||
+	       k->state == QUEUE_JOIN;
+}
+
 /* A consultation that serves no other call any more is a call like any other from now on (E-018). */
 static void set_free(struct core *c, struct call *k, const char *outcome, const char *by)
 {
@@ -152,7 +159,7 @@ static void set_free(struct core *c, struct call *k, const char *outcome, const 
 			segment_turn(c, k, l, outcome, by);
 		else if (party && l->seg == NO_SEG && l->id != k->customer)
 			segment_open(c, k, l, NULL);
-		if (party && k->state != SETUP && k->state != ANSWERING)
+		if (party && !is_beginning(k))
 			segment_answered(c, k, l);
 	}
 	segment_sync(c, k);
