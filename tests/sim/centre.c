@@ -378,14 +378,14 @@ void centre_hear(struct centre *ce, const struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
-		struct told *t = told_of(ce, id_call(a->leg));
+		struct told *t = told_of(ce, a->call);
 
 		if (a->type != ACT_POSITION)
 			continue;
 		if (t == NULL) {
 			if ((t = calloc(1, sizeof(*t))) == NULL)
 				abort();
-			t->call = id_call(a->leg);
+			t->call = a->call;
 			HASH_ADD(hh, ce->told, call, sizeof(t->call), t);
 		}
 		t->place = a->position.position;
