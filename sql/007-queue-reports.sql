@@ -161,8 +161,9 @@ UNION ALL
 SELECT o.conversation_id, 'an agent is offered one caller at a time', format('user %s: segments %s and %s',
 	o.who, o.id, p.id)
 	FROM offer o JOIN offer p ON p.who = o.who AND p.conversation_id <> o.conversation_id
-		AND p.offered_at >= o.offered_at AND p.offered_at < o.until AND p.until > o.offered_at
-		AND p.id <> o.id
+		-- each conversation has a time base of its own: two of them agree to the millisecond
+		AND p.offered_at >= o.offered_at AND p.offered_at < o.until - interval '2 ms'
+		AND p.until > o.offered_at AND p.id <> o.id
 UNION ALL
 SELECT x.conversation_id, 'who answered a transfer to a queue was offered it there', format('transfer %s', x.id)
 	FROM segue.transfers x JOIN seg q ON q.id = x.to_segment_id

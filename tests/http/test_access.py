@@ -506,7 +506,11 @@ def tls(lab):
 def proxy(lab):
     with WebLab(http='proxies = [ "127.0.0.0/8" ];', users=3, peers=1) as other:
         said = {"X-Forwarded-For": "10.9.9.9, 192.0.2.7", "X-Forwarded-Proto": "https"}
-        got = other.nobody().post("/login", {"user": "boss", "password": PASSWORD}, headers=said)
+
+        def logged_in():
+            got = other.nobody().post("/login", {"user": "boss", "password": PASSWORD}, headers=said)
+            return got if got.status == 200 else None
+        got = wait("the directory is there", logged_in)
         assert "; Secure" in got.headers["Set-Cookie"], got
         assert other.daemon.log("login user=boss from=192.0.2.7"), other.daemon.lines[-5:]
     got = lab.nobody().post("/login", {"user": "boss", "password": PASSWORD},

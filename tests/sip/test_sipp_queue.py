@@ -159,7 +159,8 @@ def storm(lab):
     answered = sum("answered" in s for s in seen.values())
     assert hour == {"offered": PATIENT + HASTY + moved, "answered": answered + moved,
                     "abandoned": left}, (hour, answered, moved, left)
-    assert not lab.rows(f"select * from segue.check_ledger('{since}') limit 5")
+    wrong = lab.rows(f"select * from segue.check_ledger('{since}') limit 5")
+    assert not wrong, wrong
     assert not lab.rows("select * from segue.rejected_facts")
 
 
