@@ -436,6 +436,8 @@ void consult_adopt(struct core *c, struct call *k)
 		return; /* the target is in this call already */
 	if (k->xfer.kind == XFER_CONSULT && from->state == SETUP)
 		mark_semi(c, k);
+	k->xfer.met = from->id;
+	k->xfer.met_as = k->consult == from->id ? MET_CONSULTATION : MET_BY_CHANCE;
 	if (k->consult == from->id) {
 		on_timeline(c, k, "consult_ended", owner(k), target_word(&k->xfer.target));
 		unlink_calls(k, from);
@@ -456,6 +458,144 @@ void consult_adopt(struct core *c, struct call *k)
 			if (k->segs[i].state != IV_FREE && k->segs[i].consult)
 				segment_change(c, k, &k->segs[i]);
 	make_shell(c, from, k);
+}
+
+/* ---- a join that failed ---------------------------------------------------------------------- */
+
+/* Who has answered, and is not joined yet. */
+static struct leg *answered(const struct call *k)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->role == ROLE_TARGET && k->legs[i]->state == LEG_UP)
+			return k->legs[i];
+	return NULL;
+}
+
+/* The shell of the call from which the target came, if it could be a call again: the transferor's
+ * second dialog still stands, and so does the target's. */
+static struct call *shell_of_met(struct core *c, const struct call *k)
+{
+	struct call *from = k->xfer.met ? call_find(c, k->xfer.met) : NULL;
+	const struct leg *aide = call_role(k, ROLE_AIDE);
+
+	if (from == NULL || from->merged_into != k->id || aide == NULL || aide->state != LEG_UP)
+		return NULL;
+	return owner(k) && answered(k) ? from : NULL;
+}
+
+void consult_ask_undo(struct core *c, struct call *k)
+{
+	const struct xfer *x = &k->xfer;
+
+	if (shell_of_met(c, k))
+		call_post(k, UNDO_MEET);
+	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && owner(k) && answered(k))
+		call_post(k, UNDO_CONSULT);
+	else
+		call_post(k, UNDO_BLIND);
+}
+
+/* The transfer is not over: who consults may swap, try again or give up. */
+void consult_note_undone(struct core *c, struct call *k)
+{
+	timeline(c, k,
+		&(struct timeline_note){.type = "join_failed",
+			.leg = owner(k),
+			.actor = owner(k)->user,
+			.key1 = "with",
+			.value1 = target_word(&k->xfer.target),
+			.key2 = "cause",
+			.value2 = cause_of_status(k->status)});
+	k->status = 0;
+}
+
+/* The legs that came from the shell `from`, or through it from the shells of earlier meetings. */
+static bool came_along(struct core *c, const struct call *from, const struct leg *l,
+	const struct leg *aide, const struct leg *target)
+{
+	const struct call *shell = call_find(c, l->id);
+
+	return shell && (shell == from || shell == call_find(c, aide->id) ||
+				shell == call_find(c, target->id));
+}
+
+static void take_back(struct core *c, struct call *k, struct call *from, const struct leg *aide,
+	const struct leg *target)
+{
+	unsigned kept_legs = 0;
+
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		struct leg *l = k->legs[i];
+		struct call *shell = call_find(c, l->id);
+
+		if (!came_along(c, from, l, aide, target)) {
+			k->legs[kept_legs++] = l;
+			continue;
+		}
+		leg_append(from, l);
+		if (shell == from)
+			from->moved--;
+		else
+			shell->merged_into = from->id;
+	}
+	k->nlegs = (uint16_t)kept_legs;
+}
+
+/* What the two talk about is on record as it was: as a consultation for this call, or as a call of
+ * their own. */
+static void record_again(
+	struct core *c, struct call *k, struct call *from, struct leg *a, struct leg *b)
+{
+	bool consults = k->xfer.met_as == MET_CONSULTATION;
+	struct leg *who = kept(from), *with = owner(from);
+
+	record_begin(c, from, who, with,
+		consults || from->customer == ID_NONE ? CALL_INTERNAL
+		: from->customer == who->id	      ? CALL_INBOUND
+						      : CALL_OUTBOUND);
+	if (consults) {
+		k->consult = from->id;
+		k->consulting = false; /* consult_sync() says so */
+		str_set(k->consulter, a->user);
+		from->consult_of = k->id;
+		on_timeline(c, k, "consult_started", owner(k), from->dialled);
+		segment_consults(c, from, b);
+		return;
+	}
+	for (unsigned i = 0; i < from->nlegs; i++)
+		if ((from->legs[i] == a || from->legs[i] == b) &&
+			from->legs[i]->id != from->customer) {
+			segment_open(c, from, from->legs[i], NULL);
+			segment_answered(c, from, from->legs[i]);
+		}
+}
+
+void consult_part_again(struct core *c, struct call *k)
+{
+	struct call *from = shell_of_met(c, k);
+	struct leg *a = call_role(k, ROLE_AIDE), *b = answered(k);
+
+	if (from == NULL)
+		return;
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] == a || k->legs[i] == b) {
+			recording_end(c, k, k->legs[i], "end");
+			segment_close(c, k, k->legs[i], "join_failed", "system", k->status, NULL);
+		}
+	bridge_forget(c, k, b);
+	take_back(c, k, from, a, b);
+	a->role = a->outbound ? ROLE_OWNER : ROLE_KEPT;
+	b->role = a->outbound ? ROLE_KEPT : ROLE_OWNER;
+	from->merged_into = ID_NONE;
+	from->xfer = (struct xfer){.id = {{0}}};
+	from->wall0 = call_stamp(k, c->ev->now);
+	from->mono0 = c->ev->now;
+	c->live++;
+	call_set_state(c, from, TALK);
+	record_again(c, k, from, a, b);
+	bridge_connect(c, from, kept(from), owner(from));
+	k->status = 0;
+	call_run(c, from);
 }
 
 /* ---- another phone takes over a leg ---------------------------------------------------------- */

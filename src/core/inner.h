@@ -26,6 +26,7 @@
 	X(TALK, "TALK")             /* two parties are connected (one may hold the other) */       \
 	X(RING, "RING")             /* transfer: target rings, the transferor is still there */    \
 	X(JOIN, "JOIN")             /* transfer: target answered, media moves over to it */        \
+	X(UNDO, "UNDO")             /* instant: a join failed; how did they come together? */      \
 	X(RESUME, "RESUME")         /* transfer failed: the transferor may take the caller back */ \
 	X(BACK, "BACK")             /* they talk again, unless the phone hangs up on the failure */ \
 	X(ALONE, "ALONE")           /* nobody is with the kept party; somebody is rung for it */   \
@@ -72,6 +73,9 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(O_LEFT, "owner leaves in mid-consult")                                                   \
 	X(ONHOOK, "kept party goes back") /* to who has hung up */                                 \
 	X(PICKUP, "another phone takes over")                                                      \
+	X(UNDO_BLIND, "join undone")                                                               \
+	X(UNDO_CONSULT, "join of a consultation undone")                                           \
+	X(UNDO_MEET, "join of two calls undone")                                                   \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
 	X(FB_QUEUE, "chain says queue")                                                            \
@@ -202,6 +206,7 @@ ENUM_DECLARE(sub, SUB_LIST);
 ENUM_DECLARE(step, STEP_LIST);
 
 enum mark { MARK_NONE, MARK_RINGING, MARK_ANSWERED };
+enum meeting { MET_BY_CHANCE, MET_CONSULTATION };
 
 struct target {
 	uint8_t kind; /* enum target_kind */
@@ -218,6 +223,8 @@ struct xfer {
 	uint64_t cmd;         /* pending REFER; 0 for commands */
 	uint64_t reply;       /* pending command; 0 for REFER */
 	leg_id refer_leg;     /* where the REFER came from */
+	call_id met;          /* whose legs came into this call for it; they may have to go back */
+	uint8_t met_as;       /* enum meeting: what that call was for this one */
 	uint8_t origin;       /* enum origin */
 	uint8_t kind;         /* enum xfer_kind */
 	uint8_t sub;          /* enum sub */
@@ -486,6 +493,9 @@ struct verdict policy_ask(struct core *c, const struct leg *transferor);
 /* segment.c */
 void record_open(struct core *c, struct call *k);
 void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to);
+/* k is a call of its own from now on, of `from` with `to`; the caller opens their segments. */
+void record_begin(struct core *c, struct call *k, const struct leg *from, const struct leg *to,
+	enum call_kind kind);
 void record_fold(struct core *c, struct call *from, struct call *into);
 void record_merge(struct core *c, struct call *from, struct call *into);
 void segment_begin(struct core *c, struct call *k, struct leg *l);
@@ -495,6 +505,7 @@ void segment_change(struct core *c, struct call *k, struct segment *s);
 void segment_move(struct call *from, struct leg *l, struct call *to);
 void record_close(struct core *c, struct call *k, const char *by);
 void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in);
+void segment_consults(struct core *c, struct call *k, struct leg *l); /* a consultation goes on */
 void segment_answered(struct core *c, struct call *k, struct leg *l);
 void segment_answered_late(struct core *c, struct call *k, struct leg *l);
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,

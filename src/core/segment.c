@@ -138,14 +138,9 @@ void record_close(struct core *c, struct call *k, const char *by)
 
 static void cut_intervals(struct core *c, struct call *k);
 
-/* The present conversation ends; the same call goes on in a new one, of `from` with `to`. */
-void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to)
+void record_begin(struct core *c, struct call *k, const struct leg *from, const struct leg *to,
+	enum call_kind kind)
 {
-	for (unsigned i = 0; i < k->nlegs; i++)
-		recording_end(c, k, k->legs[i], "end"); /* a recording is of one visit */
-	record_close(c, k, "customer");
-	if (k->record != WISH_STOP)
-		k->record = WISH_CONFIG;
 	k->came_by[0] = '\0';
 	k->wall0 = call_stamp(k, c->ev->now);
 	k->mono0 = k->acc_since = c->ev->now;
@@ -156,12 +151,23 @@ void record_restart(struct core *c, struct call *k, const struct leg *from, cons
 	k->n_requested = k->n_failed = k->n_blind = k->n_consult = k->n_semi = 0;
 	k->status = 0;
 	k->ended_by[0] = '\0';
-	k->kind = CALL_INTERNAL;
+	k->kind = (uint8_t)kind;
 	k->conv = core_uuid(c, k);
 	k->from = from->party;
 	str_set(k->source, from->user[0] ? from->user : from->peer);
 	str_set(k->dialled, to->party.number);
 	record_open(c, k);
+}
+
+/* The present conversation ends; the same call goes on in a new one, of `from` with `to`. */
+void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		recording_end(c, k, k->legs[i], "end"); /* a recording is of one visit */
+	record_close(c, k, "customer");
+	if (k->record != WISH_STOP)
+		k->record = WISH_CONFIG;
+	record_begin(c, k, from, to, CALL_INTERNAL);
 	for (unsigned i = 0; i < k->nlegs; i++)
 		if (k->legs[i] == from || k->legs[i] == to) {
 			segment_open(c, k, k->legs[i], NULL);
@@ -275,11 +281,11 @@ static bool is_consulted(const struct call *k, const struct leg *l)
 	       (k->state == CONSULT_RING || (k->state == SETUP && k->consult_of != ID_NONE));
 }
 
-static const char *segment_kind(const struct call *k, const struct leg *l)
+static const char *segment_kind(const struct call *k, const struct leg *l, const struct segment *s)
 {
 	if (k->xfer.step == STEP_RECALL && l->role == ROLE_TARGET && !uuid_is_nil(&k->xfer.id))
 		return "recall";
-	if (is_consulted(k, l))
+	if (s->consult)
 		return "consult";
 	switch (l->kind) {
 	case TARGET_IVR:
@@ -306,7 +312,10 @@ static const char *actor_of(const struct leg *l)
 	return outside && l->party.number[0] ? l->party.number : who_is(l);
 }
 
-void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in)
+enum purpose { FOR_THE_CUSTOMER, FOR_CONSULTATION };
+
+static void open_for(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in,
+	enum purpose purpose)
 {
 	int i = segment_slot(k);
 	struct segment *s = &k->segs[i];
@@ -319,7 +328,7 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	s->n = ++k->nsegs_total;
 	s->opened = s->since = c->ev->now;
 	s->base = k->wall0 - k->mono0 * 1000;
-	s->consult = is_consulted(k, l);
+	s->consult = purpose == FOR_CONSULTATION;
 	if (transfer_in)
 		s->transfer_in = *transfer_in;
 	str_set(s->who, who_is(l));
@@ -329,7 +338,7 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	f->segment_opened.seg = s->id;
 	f->segment_opened.conv = k->conv;
 	f->segment_opened.n = s->n;
-	str_set(f->segment_opened.kind, segment_kind(k, l));
+	str_set(f->segment_opened.kind, segment_kind(k, l, s));
 	str_set(f->segment_opened.who, s->who);
 	str_set(f->segment_opened.number, l->party.number);
 	f->segment_opened.transfer_in = s->transfer_in;
@@ -338,6 +347,18 @@ void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *tra
 	if (l->outbound && !leg_is_up(l))
 		timeline(c, k, &(struct timeline_note){.type = "offered", .leg = l, .actor = actor_of(l),
 			.via = ORIGIN_SYSTEM, .key1 = "number", .value1 = l->party.number});
+}
+
+void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in)
+{
+	open_for(c, k, l, transfer_in, is_consulted(k, l) ? FOR_CONSULTATION : FOR_THE_CUSTOMER);
+}
+
+/* Who is consulted is connected already: a visit without ringing. */
+void segment_consults(struct core *c, struct call *k, struct leg *l)
+{
+	open_for(c, k, l, NULL, FOR_CONSULTATION);
+	segment_answered(c, k, l);
 }
 
 /* The visit of a queue: a segment that no leg speaks for. Returns its slot, and its id in *id. */
@@ -582,7 +603,8 @@ static enum interval pair_state(const struct call *k, const struct leg *l, enum 
 /* It holds the other side while its second call, a consultation, is connected. */
 static bool consulting_elsewhere(const struct call *k, const struct leg *l)
 {
-	return k->consulting && k->state == TALK && str_eq(l->user, k->consulter) &&
+	return k->consulting && (k->state == TALK || k->state == BACK) &&
+	       str_eq(l->user, k->consulter) &&
 	       (dir_holds((enum dir)l->will) || k->bridge.state == BRIDGE_HOLD);
 }
 

@@ -263,7 +263,7 @@ static const char *check_roles(const struct call *k)
 	unsigned nk = count_role(k, ROLE_KEPT), no = count_role(k, ROLE_OWNER);
 	unsigned nt = count_role(k, ROLE_TARGET);
 
-	if (k->state == CHAIN)
+	if (k->state == CHAIN || k->state == UNDO)
 		return complain(k, "an instant state outlived its step");
 	if (k->state == END)
 		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;

@@ -27,7 +27,7 @@
 	X(CLOSE_CANCELLED) X(FORGET_XFER)                                                          \
 	/* consultation, and calls that meet */                                                    \
 	X(NOTE_CONSULT) X(MAKE_SEMI) X(REGROUP) X(ASK_ONHOOK) X(OPEN_ONHOOK) X(ADOPT)              \
-	X(OPEN_PICKUP)                                                                             \
+	X(OPEN_PICKUP) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN)                                    \
 	/* whom to ring */                                                                         \
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
 	/* waiting in a queue: queue.c, offer.c */                                                 \

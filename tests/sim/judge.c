@@ -66,6 +66,16 @@ static bool has_merged(const struct core_out *out, call_id call)
 	return false;
 }
 
+/* The second dialog of a transferor who has left with the first one hears how it ended (E-093). */
+static bool is_aide_told(const struct core_out *out, const struct ct_leg *l)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_NOTIFY && out->actions[i].notify.final &&
+			out->actions[i].leg == l->id)
+			return id_call(l->id) != l->call;
+	return false;
+}
+
 /* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the
  * party itself left, or everybody it could talk to did. */
 static void check_kept_kept(struct contract *ct, const struct event *ev, const struct core_out *out,
@@ -83,7 +93,7 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 	HASH_ITER (hh, ct->legs, l, lt) {
 		if (l->call != call || l == kept || !still_there(ct, l))
 			continue;
-		if (ends_leg(ev, l->id) || hangs_up(out, l->id))
+		if (ends_leg(ev, l->id) || hangs_up(out, l->id) || is_aide_told(out, l))
 			continue;
 		contract_fail(ct, "kept-dropped",
 			"leg %s was hung up while somebody else "
@@ -384,8 +394,8 @@ static void note_view(struct contract *ct, const struct call_view *v)
 void judge_call(struct contract *ct, const struct call_view *v)
 {
 	note_view(ct, v);
-	if (strcmp(v->state, "CHAIN") == 0)
-		contract_fail(ct, "instant-state", "a step ended in CHAIN");
+	if (strcmp(v->state, "CHAIN") == 0 || strcmp(v->state, "UNDO") == 0)
+		contract_fail(ct, "instant-state", "a step ended in %s", v->state);
 	check_legs(ct, v);
 	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
 		check_talk(ct, v);

@@ -516,21 +516,91 @@ def again(lab):
     end(c, b)
 
 
-@tap.case("E-047 R-036 B's media do not meet C's: rolled back, A has both calls still")
-def no_common_media(lab):
+def no_common_media(lab, a, a2, c, b, status=488):
+    """A completes, C's side refuses B's media: the final NOTIFY says why."""
+    c.manual = {"INVITE"}
+    ask(a, attended(a2, lab, b.ua.number))
+    req = c.expect("INVITE", where=lambda m: m.sdp.port() == b.sdp.port)
+    c.reply(status, req=req)
+    c.expect("ACK")
+    c.manual = set()
+    final_notify(a, status)
+    return req
+
+
+@tap.case("E-047 R-035 R-036 C refuses B's media: A talks with B, holds C, and may try again")
+def join_rolled_back(lab):
     agent, target = lab.phone(), lab.phone()
     c, a = talk(lab, agent)
     a2, b = consult(lab, a, target)
-    c.manual = {"INVITE"}
-    a.refer(attended(a2, lab, target.number))
-    a.expect((202, 200), method="REFER")
-    req = c.expect("INVITE", where=lambda m: m.sdp.port() == b.sdp.port)
-    c.reply(488, req=req)
-    c.expect("ACK")
-    c.manual = set()
-    final_notify(a)
-    assert not c.ended and not a.ended
-    end(c, *[x for x in (a,) if not x.ended])
+    refused = no_common_media(lab, a, a2, c, b)
+    joined(a2, b)  # as the agent's phone believes
+    c.expect_none("INVITE", 0.1, where=lambda m: m.cseq > refused.cseq)  # it has A's hold
+    for x in (c, a, a2, b):
+        x.expect_none("BYE", 0.1)
+    ask(a, attended(a2, lab, target.number))
+    done(lab, a, a2, c, b)
+    end(c, b)
+    led = lab.ledger(c)
+    assert [(t["outcome"], t["cause"]) for t in led.transfers] == \
+        [("failed", "media_incompatible"), ("completed", None)], led
+    assert [s["kind"] for s in led.segments if s["who"] == target.user] == \
+        ["consult", "consult", "agent"], led
+    assert [s["outcome"] for s in led.segments if s["who"] == target.user][0] == "join_failed", led
+    merged = lab.rows("select * from segue.conversations where merged_into = "
+                      f"'{led.conversation['id']}'")
+    assert len(merged) == 2, merged
+
+
+@tap.case("R-036 after a failed join A goes back to C and the consultation ends")
+def join_rolled_back_and_back(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    no_common_media(lab, a, a2, c, b, 606)
+    a2.hangup()
+    b.expect("BYE")
+    unhold(a)
+    joined(c, a)
+    time.sleep(0.1)
+    end(c, a)
+    led = lab.ledger(c)
+    assert [(t["outcome"], t["sip_status"]) for t in led.transfers] == [("failed", 606)], led
+    assert led.segment(agent.user)["talk_ms"] > 100, led
+
+
+@tap.case("R-036 E-002 a phone that hangs up on the failed join does not lose its customer")
+def join_failed_and_hung_up(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    no_common_media(lab, a, a2, c, b)
+    a.hangup()
+    again = agent.incoming()
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(a2, b)
+    end(c, again)
+
+
+@tap.case("R-036 the target refuses the customer's media: the same, seen from the other side")
+def join_refused_by_target(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    b.manual = {"INVITE"}
+    ask(a, attended(a2, lab, target.number))
+    req = b.expect("INVITE", where=lambda m: m.sdp.port() == c.sdp.port)
+    b.reply(488, req=req)
+    b.expect("ACK")
+    b.manual = set()
+    final_notify(a, 488)
+    joined(a2, b)
+    hears(c, a, "sendonly")
+    a2.hangup()
+    b.expect("BYE")
+    end(c, a)
 
 
 def meeting(lab):

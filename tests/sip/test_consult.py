@@ -62,6 +62,32 @@ def swap(lab):
     assert lab.ledger(c).transfers[0]["outcome"] == "completed"
 
 
+@tap.case("R-035 R-036 by command, and C refuses B's media: A and B talk on, then complete again")
+def join_rolled_back(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    b = consult(lab, c, a, target)
+    call = call_of(lab, c)
+    c.manual = {"INVITE"}
+    lab.seguectl("complete", call)
+    req = c.expect("INVITE", where=lambda m: m.sdp.port() == b.sdp.port)
+    c.reply(488, req=req)
+    c.expect("ACK", where=lambda m: m.cseq == req.cseq)
+    c.manual = set()
+    joined(a, b)
+    for x in (a, b, c):
+        x.expect_none("BYE", 0.1)
+    lab.seguectl("swap", call)
+    joined(c, a)
+    lab.seguectl("complete", call)
+    joined(c, b)
+    a.expect("BYE")
+    end(c, b)
+    led = lab.ledger(c)
+    assert [t["outcome"] for t in led.transfers] == ["completed"], led
+    assert "join_failed" in led.types(), led
+
+
 @tap.case("records.md example 3: consult, cancel: the agent has the customer, the target only consulted")
 def cancel(lab):
     agent, target = lab.phone(), lab.phone()
