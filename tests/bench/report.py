@@ -70,6 +70,7 @@ def plain_calls(seen, systems, rates):
     for name in systems:
         add(f"calls that failed, {name}", lambda r: sum(x["bad"] for x in seen[name, r]))
     if "segue" in systems:
+        seen = {(s, r): v for (s, r), v in seen.items() if s == "segue"}
         add("facts per call", lambda r: f"{median(seen['segue', r], lambda x: x['facts'] / x['calls']):.1f}")
         add("facts shipped per second of the load",
             lambda r: f"{median(seen['segue', r], lambda x: x['facts'] / x['took']):,.0f}")
@@ -83,15 +84,27 @@ def plain_calls(seen, systems, rates):
     return rows(out)
 
 
-def transferred(rounds, rate):
+def transferred(rounds, rate, title):
     return rows([
-        ["Transferred call (REFER)", f"{rate} calls/s"],
+        [title, f"{rate} calls/s"],
         ["CPU of segue, us per transferred call", spread(rounds)],
         ["REFER to INVITE at the target, p50 / p99 ms", latency(rounds, "refer")],
         ["INVITE to INVITE, p50 / p99 ms", latency(rounds, "invite")],
         ["facts per call", f"{median(rounds, lambda x: x['facts'] / x['calls']):.1f}"],
         ["CPU of PostgreSQL, us per call (not in the bill)",
          f"{median(rounds, lambda x: x['pg'] / x['calls'] * 1e6):.0f}"],
+    ])
+
+
+def attended(rounds, rate):
+    """Two calls that meet; the REFER causes no INVITE that the watcher could pair."""
+    return rows([
+        ["Attended transfer (hold, second call, REFER with Replaces)", f"{rate} calls/s"],
+        ["CPU of segue, us for both calls", spread(rounds)],
+        ["facts for both calls", f"{median(rounds, lambda x: x['facts'] / x['calls']):.1f}"],
+        ["CPU of PostgreSQL, us for both calls (not in the bill)",
+         f"{median(rounds, lambda x: x['pg'] / x['calls'] * 1e6):.0f}"],
+        ["calls that failed", sum(x["bad"] for x in rounds)],
     ])
 
 
@@ -141,12 +154,16 @@ def table(result):
     secs = ", ".join(f"{s} s at {r}/s" for r, s in plan["rates"].items())
     out = [f"Measured {datetime.date.today()}, {result['cpus']} CPUs, Linux {result['kernel']}; "
            f"{plan['rounds']} interleaved rounds of {secs}; medians [lowest-highest]."]
+    if result.get("against"):
+        out[0] += f" `against` is {result['against']}."
     if result["quick"]:
         out.append("**A quick run: its figures mean little.**")
     if "rounds" in result:
         out.append(plain_calls(result["rounds"], result["systems"], list(plan["rates"])))
     if "transfers" in result:
-        out.append(transferred(result["transfers"], plan["transfer"][0]))
+        out.append(transferred(result["transfers"], plan["transfer"][0], "Transferred call (REFER)"))
+    if "attended" in result:
+        out.append(attended(result["attended"], plan["attended"][0]))
     if "queued" in result:
         out.append(queued(result["queued"], plan["transfer"][0]))
     if "assign" in result:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import build as builds
 import pg
 import procs
 
@@ -16,7 +17,8 @@ SRC = os.path.dirname(os.path.dirname(HERE))
 SUT_IP = "127.0.0.1"
 CALLER_IP, CALLEE_IP, AGENT_IP, TARGET_IP = "127.0.1.1", "127.0.1.2", "127.0.1.4", "127.0.1.3"
 CALLEES, AGENTS, TARGETS = range(2000, 3000), range(3000, 3200), range(4000, 4200)
-QUEUE = 7000  # all callees are its agents
+PASSWORD = "bench"  # of the agents
+QUEUE, MEMBERS = 7000, range(5000, 6000)  # a queue and its agents, who have the callees' phone
 
 SUT_CPU = {0}
 OTHER_CPUS = set(range(1, os.cpu_count())) or {0}
@@ -38,6 +40,7 @@ def tool(name, dir, *flags, libs=()):
 
 class System:
     """A program that takes SIP on self.port."""
+    has_ledger = False
 
     def __init__(self, dir, ports):
         self.dir, self.ports = dir, ports
@@ -116,9 +119,12 @@ class Kamailio(System):
 
 class Segue(System):
     """segued of an optimised build, with its ledger on, beside a PostgreSQL of its own."""
-    name = "segue"
+    has_ledger = True
 
-    def __init__(self, dir, ports, build, log_level="info"):
+    def __init__(self, dir, ports, build, log_level="info", name="segue"):
+        self.name = name
+        dir = os.path.join(dir, name)
+        os.makedirs(dir)
         super().__init__(dir, ports)
         self.build, self.log_level = build, log_level
         self.heap_socket = os.path.join(dir, "heap")
@@ -145,17 +151,21 @@ class Segue(System):
         self.cluster.createdb("segue")
         self.conninfo = self.cluster.conninfo("segue")
         subprocess.run([self.program("seguectl"), "db", "init", "--db", self.conninfo, "--sql",
-                        os.path.join(SRC, "sql")], check=True, stdout=subprocess.DEVNULL)
-        for users, ip, port in ((CALLEES, CALLEE_IP, "callee"), (AGENTS, AGENT_IP, "agent"),
-                                (TARGETS, TARGET_IP, "target")):
+                        os.path.join(builds.source(self.build), "sql")], check=True,
+                       stdout=subprocess.DEVNULL)
+        for users, ip, port in ((CALLEES, CALLEE_IP, "callee"), (MEMBERS, CALLEE_IP, "callee"),
+                                (AGENTS, AGENT_IP, "agent"), (TARGETS, TARGET_IP, "target")):
             self.cluster.psql(
                 "insert into segue.users (name, number, display_name, contact) select 'u' || n, n, "
                 f"'User ' || n, format('sip:%s@{ip}:{self.ports[port]}', n) "
                 f"from generate_series({users.start}, {users.stop - 1}) n")
+        self.cluster.psql(  # SIPp answers challenges of MD5
+            f"update segue.users set ha1_md5 = md5(name || ':segue:{PASSWORD}') where number::int "
+            f"between {AGENTS.start} and {AGENTS.stop - 1}")
         self.cluster.psql(
             f"insert into segue.queues (name, number) values ('desk', '{QUEUE}'); "
             "insert into segue.queue_members (queue, user_name) select 'desk', 'u' || n "
-            f"from generate_series({CALLEES.start}, {CALLEES.stop - 1}) n")
+            f"from generate_series({MEMBERS.start}, {MEMBERS.stop - 1}) n")
         with open(os.path.join(self.dir, "segue.conf"), "w") as f:
             f.write(self.config())
         super().start()
@@ -195,6 +205,13 @@ peers = ({{ name = "trunk"; address = [ "{CALLER_IP}:{self.ports['caller']}" ]; 
     def open_conversations(self):
         return int(self.cluster.value(
             "select count(*) from segue.conversations where ended_at is null"))
+
+    def wait_shipped(self, patience=20):
+        """Until the tables have all that ended; seconds it took."""
+        t0 = time.monotonic()
+        while self.open_conversations() and time.monotonic() - t0 < patience:
+            time.sleep(0.1)
+        return time.monotonic() - t0
 
     def pg_cpu(self):
         return procs.cpu(self.cluster.server.pid)

@@ -6,10 +6,17 @@ import signal
 import subprocess
 import time
 
-from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHER_CPUS, QUEUE,
-                     SUT_IP, TARGET_IP, TARGETS, free_port, tool)
+from systems import (AGENT_IP, AGENTS, CALLEE_IP, CALLEES, CALLER_IP, HERE, OTHER_CPUS, PASSWORD,
+                     QUEUE, SUT_IP, TARGET_IP, TARGETS, free_port, tool)
 
 
+# kind of call: who is called, the scenario that answers, that which calls, the numbers
+KINDS = {
+    "plain": ("callee", "callee", "caller", "callees"),
+    "queued": ("callee", "callee", "caller", "queue"),
+    "transfer": ("agent", "agent", "customer", "agents"),
+    "attended": ("agent", "consult", "held", "agents"),
+}
 TOLERATED = 0.02  # SIPp is easily confused by messages that come late on a busy machine
 
 
@@ -32,6 +39,9 @@ class Traffic:
                             ("queue", [QUEUE])):
             with open(os.path.join(dir, name), "w") as f:
                 f.write("SEQUENTIAL\n" + "".join(f"{n};\n" for n in users))
+        with open(os.path.join(dir, "logins"), "w") as f:
+            f.write("SEQUENTIAL\n" + "".join(
+                f"{n};[authentication username=u{n} password={PASSWORD}]\n" for n in AGENTS))
         self.sipp = shutil.which("sipp")
         if not self.sipp:
             raise RuntimeError("sipp is missing: install the package sip-tester")
@@ -112,26 +122,26 @@ class Traffic:
                 seen[kind].append(int(value) / 1e9)
         return seen
 
-    def run(self, sut, rate, seconds, hold=1.0, transfer=False, patience=60, numbers="callees"):
-        """calls at that rate for so long; returns what was seen, raises Failed."""
+    def run(self, sut, rate, seconds, hold=1.0, kind="plain", patience=60):
+        """Calls of a kind at that rate for so long; returns what was seen, raises Failed."""
         calls = int(rate * seconds)
         helpers = []
         watch = subprocess.Popen(
-            [self.watcher, str(sut.port), str(self.ports["agent" if transfer else "callee"]),
+            [self.watcher, str(sut.port), str(self.ports[KINDS[kind][0]]),
              str(self.ports["target"])],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CPUS))
         try:
-            if transfer:
-                helpers = [self._callee("agent", "agent", AGENT_IP, sut, "-inf",
-                                        os.path.join(self.dir, "targets")),
-                           self._callee("callee", "target", TARGET_IP, sut)]
-                time.sleep(0.3)
-                caller = self._caller(sut, "customer", "agents", rate, calls, hold)
+            role, answers, asks, numbers = KINDS[kind]
+            if role == "agent":
+                helpers = [self._callee(answers, "agent", AGENT_IP, sut, "-inf", "targets",
+                                        "-inf", "logins", "-infindex", "logins", "0"),
+                           self._callee("asked" if kind == "attended" else "callee", "target",
+                                        TARGET_IP, sut)]
             else:
-                helpers = [self._callee("callee", "callee", CALLEE_IP, sut)]
-                time.sleep(0.3)
-                caller = self._caller(sut, "caller", numbers, rate, calls, hold)
+                helpers = [self._callee(answers, role, CALLEE_IP, sut)]
+            time.sleep(0.3)
+            caller = self._caller(sut, asks, numbers, rate, calls, hold)
             t0 = time.monotonic()
             try:
                 caller.wait(seconds + hold + patience)
