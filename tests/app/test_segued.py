@@ -194,7 +194,6 @@ def start_stop(_):
         assert os.stat(box.socket).st_mode & 0o777 == 0o600
         d.proc.send_signal(sig)
         assert d.proc.wait(20) == 0
-        d.reader.join(10)
         assert d.log(" stopping ") and d.log(" stopped"), d.lines
         assert not os.path.exists(box.socket)
 

@@ -512,7 +512,7 @@ def proxy(lab):
             return got if got.status == 200 else None
         got = wait("the directory is there", logged_in)
         assert "; Secure" in got.headers["Set-Cookie"], got
-        assert other.daemon.log("login user=boss from=192.0.2.7"), other.daemon.lines[-5:]
+        other.daemon.wait_log("login user=boss from=192.0.2.7")
     got = lab.nobody().post("/login", {"user": "boss", "password": PASSWORD},
                             headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.8"})
     assert "Secure" not in got.headers["Set-Cookie"]

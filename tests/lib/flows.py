@@ -2,6 +2,7 @@
 
 C is the customer on a trunk, A the agent who transfers, B the target; each is a ua.Call.
 """
+import re
 import time
 
 import ua
@@ -25,11 +26,33 @@ def pick_up(c, a, sdp=None):
     a.expect("ACK")
 
 
+def a_while():
+    """A few milliseconds pass: what lasts that long is more than nothing in the ledger."""
+    time.sleep(0.005)
+
+
+def arrived(x):
+    """All that x has sent so far has arrived: this is answered after it."""
+    x._do("OPTIONS").expect(200, method="OPTIONS")
+
+
+def booked(lab, c, what, since=0):
+    """Until that is on the timeline of C's call (hold_on, hold_off), and a while after it: messages
+    and what segue makes of them are two things. Returns the log line."""
+    line = lab.daemon.wait_log(rf" call={re.escape(c.segue_id)} \S+ {what} ", since=since)
+    a_while()
+    return line
+
+
 def talk(lab, agent=None, sdp=None, answer=None, headers=(), trunk=None):
-    """A customer talks with an agent. Returns (C, A)."""
+    """A customer talks with an agent, and segue counts it: C's ACK has arrived. Returns (C, A)."""
     agent = agent or lab.phone()
+    mark = lab.daemon.mark()
     c, a = ring(trunk or lab.trunk(), agent.number, agent, sdp, headers)
     pick_up(c, a, answer)
+    line = lab.daemon.wait_log(f" answered actor={agent.user} ", since=mark)
+    c.segue_id = re.search(r" call=(\S+)", line).group(1)
+    a_while()
     return c, a
 
 
@@ -104,8 +127,9 @@ def transfer(lab, c, a, b_phone, sdp=None):
 
 
 def end(c, *others):
-    """c hangs up; the others get BYE."""
-    time.sleep(0.02)  # whoever talks does so for a few milliseconds
+    """c hangs up, after a while in which all talk; the others get BYE."""
+    arrived(c)
+    a_while()
     c.hangup()
     for x in others:
         x.expect("BYE")

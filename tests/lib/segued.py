@@ -68,63 +68,66 @@ def quoted(values):
 
 
 class Daemon:
-    """One run of segued with a config file."""
+    """One run of segued with a config file.
+
+    Its log goes to a file that is read when it is looked at: a line that was written before an answer
+    was sent is there for whoever has the answer.
+    """
 
     def __init__(self, dir, conf):
         self.dir, self.conf = dir, conf
-        self.lines, self.cond = [], threading.Condition()
-        self.proc = None
+        self.proc = self.file = None
+        self.read, self.rest, self.lock = [], b"", threading.Lock()
 
     def start(self):
         env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:exitcode=99",
                    UBSAN_OPTIONS="print_stacktrace=1")
         libc = ctypes.CDLL(None)
-        self.proc = subprocess.Popen([program("segued"), "-c", self.conf], cwd=self.dir, env=env,
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, errors="replace",
-                                     preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        fd, path = tempfile.mkstemp(".log", time.strftime("segued-%H%M%S-"), self.dir)
+        self.file = open(path, "rb")
+        with open(fd, "ab") as log:
+            self.proc = subprocess.Popen(
+                [program("segued"), "-c", self.conf], cwd=self.dir, env=env,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 
-    def _read(self):
-        with open(os.path.join(self.dir, "segued.log"), "a") as f:
-            for line in self.proc.stdout:
-                f.write(line)
-                f.flush()
-                with self.cond:
-                    self.lines.append(line.rstrip("\n"))
-                    self.cond.notify_all()
+    @property
+    def lines(self):
+        """All that it has said so far. The list is ours: it grows."""
+        with self.lock:
+            if self.file:
+                *whole, self.rest = (self.rest + self.file.read()).split(b"\n")
+                self.read += [x.decode("utf-8", "replace") for x in whole]
+            return self.read
 
     def log(self, pattern, since=0):
         """The log lines that match."""
-        with self.cond:
-            return [x for x in self.lines[since:] if re.search(pattern, x)]
+        return [x for x in self.lines[since:] if re.search(pattern, x)]
 
     def wait_log(self, pattern, timeout=15, since=0):
         """Waits for a log line; returns it."""
         deadline = time.monotonic() + timeout
-        with self.cond:
-            while True:
-                for x in self.lines[since:]:
-                    if re.search(pattern, x):
-                        return x
-                left = deadline - time.monotonic()
-                if self.proc.poll() is not None:
-                    raise AssertionError("segued ended:\n" + "\n".join(self.lines[-40:]))
-                if left <= 0:
-                    raise AssertionError(f"no log line matches {pattern!r} in {timeout} s; the last "
-                                         "are:\n" + "\n".join(self.lines[-25:]))
-                self.cond.wait(min(left, 0.5))
+        while True:
+            over = self.proc.poll() is not None or time.monotonic() > deadline
+            new = self.lines[since:]
+            for x in new:
+                if re.search(pattern, x):
+                    return x
+            since += len(new)
+            if over:
+                raise AssertionError(f"no log line matches {pattern!r} "
+                                     + (f"in {timeout} s" if self.proc.poll() is None else
+                                        f"and segued ended with {self.proc.poll()}")
+                                     + "; the last are:\n" + "\n".join(self.lines[-40:]))
+            time.sleep(0.01)
 
     def mark(self):
         """A position in the log, for since=."""
-        with self.cond:
-            return len(self.lines)
+        return len(self.lines)
 
     def kill(self):
         self.proc.send_signal(signal.SIGKILL)
         self.proc.wait(10)
-        self.reader.join(10)
 
     def stop(self, timeout=30):
         """SIGTERM; fails unless it then ends by itself, with status 0 and no complaint."""
@@ -138,7 +141,6 @@ class Daemon:
             self.kill()
             raise AssertionError(f"segued did not end within {timeout} s of SIGTERM:\n"
                                  + "\n".join(self.lines[-30:]))
-        self.reader.join(10)
         bad = [i for i, x in enumerate(self.lines)
                if re.search(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion", x)]
         if bad or rc:

@@ -697,13 +697,20 @@ class Call(Inbox):
         self.ua.send(a, self.where())
 
     def _request(self, m):
-        if m.sdp:
-            self.remote_sdp = m.sdp
+        """Who sees the message, or what it has changed, knows that our own answer is on its way."""
         if m.method in ("INVITE", "UPDATE") and m.has("Contact"):
             self.target = uri_of(m.get("Contact"))
-        if m.method == "BYE":
-            self.ended = True
-        self.put(m)
+        try:
+            self._reply(m)
+        finally:
+            if m.sdp:
+                self.remote_sdp = m.sdp
+            if m.method == "BYE":
+                self.ended = True
+            self.put(m)
+
+    def _reply(self, m):
+        """What every phone answers by itself, unless the script does it."""
         if m.method in self.manual or m.method in ("ACK", "REFER") or \
                 (self.mine and self.mine(m)):
             return

@@ -123,7 +123,8 @@ class Phone:
             cmd, cwd=self.home, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.proc.stdout:
@@ -168,6 +169,7 @@ class Phone:
         """Waits for a line after those that earlier calls have taken; returns the match."""
         deadline = time.monotonic() + timeout
         while True:
+            over = self.is_mute() or time.monotonic() > deadline
             self.poll()
             with self.cond:
                 for i in range(self.read_to, len(self.lines)):
@@ -175,7 +177,7 @@ class Phone:
                     if m:
                         self.read_to = i + 1
                         return m
-                if time.monotonic() > deadline or self.proc.poll() is not None:
+                if over:
                     raise AssertionError(f"{self.name} did not say {pattern!r}; its last words:\n"
                                          + "\n".join(self.lines[-25:]))
                 self.cond.wait(0.05)
@@ -186,7 +188,15 @@ class Phone:
         with self.cond:
             self.read_to = len(self.lines)
 
+    def is_mute(self, timeout=1.0):
+        """It has ended, and all that it said has been read."""
+        if self.proc.poll() is None:
+            return False
+        self.reader.join(timeout)  # what it has started may hold its end of the pipe
+        return True
+
     def last_words(self):
+        self.is_mute()
         return "\n".join(self.lines[-8:])
 
     def story(self):

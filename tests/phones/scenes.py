@@ -9,7 +9,7 @@ import time
 import rtp
 import tap
 import ua
-from flows import wait
+from flows import arrived, wait
 
 WAIT = 20.0
 TALK = 0.05  # seconds of talk, so that the ledger has something to count
@@ -74,6 +74,7 @@ def called(lab, phone):
 
 def leave(c, *phones):
     """The customer hangs up; the phones that were still there hear it."""
+    arrived(c)
     time.sleep(TALK)
     c.bye().expect(200, WAIT, method="BYE")
     for p in phones:
@@ -244,10 +245,10 @@ def there_and_back(lab, one, two):
 
 def calls_out(lab, phone):
     """The phone calls a customer. Returns the customer's side."""
-    trunk = lab.trunk()
+    trunk, since = lab.trunk(), now(lab)
     phone.call(lab.outside(trunk, "555"))
     c = trunk.incoming(WAIT)
-    c.voice, c.music = voice(trunk.transport.ip), lab.music
+    c.voice, c.music, c.since = voice(trunk.transport.ip), lab.music, since
     c.voice.follow(c)
     c.reply(180)
     c.answer(c.voice.sdp())
@@ -268,22 +269,26 @@ def outbound(lab, phone, target):
     phone.ended()
     joined(c, target, phone)
     leave(c, target)
-    led = rows(lab, outbound_call_id(lab, phone), phone, target)
+    led = rows(lab, conversation_of(lab, phone, "outbound", c.since)["sip_call_id"], phone, target)
     transferred(lab, c, led, phone, target)
 
 
-def outbound_call_id(lab, phone):
-    """The Call-ID by which the newest call that the phone made is on record, when it has ended."""
+def now(lab):
+    return lab.rows("select clock_timestamp() as t")[0]["t"]
+
+
+def conversation_of(lab, phone, kind, since):
+    """The row of the call of that kind that the phone has made since, when it has ended."""
     return wait("the conversation is final", lambda: lab.rows(
-        "select sip_call_id from segue.conversations where ended_at is not null and source = "
-        f"'{phone.user}' and kind = 'outbound' order by started_at desc limit 1"),
-        WAIT)[0]["sip_call_id"]
+        "select * from segue.conversations where ended_at is not null and merged_into is null and "
+        f"source = '{phone.user}' and kind = '{kind}' and started_at >= '{since}'"), WAIT)[0]
 
 
 def internal(lab, caller, callee):
     """One phone calls the other; the callee hangs up, then the caller."""
     begin(caller, callee)
     for last in (callee, caller):
+        since = now(lab)
         caller.call(callee.number)
         callee.rings()
         callee.answer()
@@ -291,9 +296,7 @@ def internal(lab, caller, callee):
         rtp.wait_heard({caller: {callee.tone}, callee: {caller.tone}}, WAIT)
         last.hangup()
         (caller if last is callee else callee).ended()
-        conv = wait("the conversation is final", lambda: lab.rows(
-            "select * from segue.conversations where ended_at is not null and source = "
-            f"'{caller.user}' and kind = 'internal' order by started_at desc limit 1"), WAIT)[0]
+        conv = conversation_of(lab, caller, "internal", since)
         led = lab.ledger(conv["sip_call_id"], timeout=WAIT)
         assert sorted(s["who"] for s in led.segments) == sorted((caller.user, callee.user)), led
         assert conv["outcome"] == "answered" and conv["talk_ms"] > 0, conv
@@ -312,7 +315,8 @@ def attended_outbound(lab, agent, target):
     begin(agent, target)
     c = calls_out(lab, agent)
     consult_and_complete(c, agent, target)
-    consulted(lab, outbound_call_id(lab, agent), agent, target)
+    conv = conversation_of(lab, agent, "outbound", c.since)
+    consulted(lab, conv["sip_call_id"], agent, target)
 
 
 def consult_and_complete(c, agent, target):

@@ -2,12 +2,12 @@
 on either leg, in either direction (E-075, E-085 .. E-099)."""
 import os
 import sys
-import time
 from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (end, final_notify, hears, is_final, joined, pick_up, ring, sipfrag, talk, wait)
+from flows import (a_while, arrived, end, final_notify, hears, is_final, joined, pick_up, ring, sipfrag,
+                   talk, wait)
 from segued import Lab
 from ua import hostport, uri_of
 
@@ -42,7 +42,8 @@ def consult(lab, a, target, answer=True, **kw):
     a2, b = ring(a.ua, target.number, target, **kw)
     if answer:
         pick_up(a2, b)
-        time.sleep(0.02)  # they talk for a few milliseconds
+        arrived(a2)
+    a_while()
     return a2, b
 
 

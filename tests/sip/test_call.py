@@ -1,11 +1,10 @@
 """Plain calls: both directions, every way to ring, refuse and end; what passes and what is ours."""
 import os
 import sys
-import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, hears, joined, pick_up, ring, talk, wait
+from flows import booked, end, hears, joined, pick_up, ring, talk, wait
 from segued import Lab
 from ua import Sdp, tag_of, uri_of
 
@@ -271,10 +270,12 @@ def identity(lab):
 @tap.case("an agent's hold and un-hold pass, and make intervals")
 def hold(lab):
     c, a = talk(lab)
+    mark = lab.daemon.mark()
     ok = a.reinvite(a.sdp.copy(dir="sendonly"))
     assert ok.sdp.dir() == "recvonly", ok.sdp.short()
     c.expect("INVITE")
     hears(c, a, "sendonly")
+    booked(lab, c, "hold_on", mark)
     v1 = c.remote_sdp.origin
     ok = a.reinvite(a.sdp.copy(dir="sendrecv"))
     assert ok.sdp.dir() == "sendrecv", ok.sdp.short()
@@ -290,9 +291,10 @@ def hold(lab):
 @tap.case("E-051a a carrier holds with sendonly: answered recvonly, counted as held")
 def carrier_hold(lab):
     c, a = talk(lab)
+    mark = lab.daemon.mark()
     ok = c.reinvite(c.sdp.copy(dir="sendonly"))
     assert ok.sdp.dir() in ("recvonly", "inactive"), ok.sdp.short()
-    time.sleep(0.02)  # who holds does so for a few milliseconds
+    booked(lab, c, "hold_on", mark)
     ok = c.reinvite(c.sdp.copy(dir="sendrecv"))
     assert ok.sdp.dir() == "sendrecv", ok.sdp.short()
     end(c, a)

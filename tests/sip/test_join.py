@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (end, final_notify, hears, is_final, joined, refer, talk, transfer, wait)
+from flows import (booked, end, final_notify, hears, is_final, joined, refer, talk, transfer, wait)
 from segued import Lab
 from ua import Sdp
 
@@ -176,8 +176,10 @@ def e048(lab):
 @tap.case("E-049 C is held by A when transferred: sendrecv after the join")
 def e049(lab):
     c, a = talk(lab)
+    mark = lab.daemon.mark()
     a.reinvite(a.sdp.copy(dir="sendonly"))
     hears(c, a, "sendonly")
+    booked(lab, c, "hold_on", mark)
     b = transfer(lab, c, a, lab.phone())
     assert c.remote_sdp.dir() == "sendrecv" and b.remote_sdp.dir() == "sendrecv"
     end(c, b)

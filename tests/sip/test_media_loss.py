@@ -33,6 +33,12 @@ def call(lab):
     return c, a, cv, av
 
 
+def asked(x):
+    """x has had a re-INVITE, and segue has its answer."""
+    m = x.expect("INVITE")
+    x.expect("ACK", where=lambda ack: ack.cseq == m.cseq)
+
+
 def is_direct(c, av):
     return c.remote_sdp.port() == av.port
 
@@ -66,10 +72,13 @@ def dies_in_music(lab):
     all_back(lab)
     c, a, cv, av = call(lab)
     a.reinvite(a.sdp.copy(dir="sendonly"))
+    asked(c)
     a.keeps_hold = True
     rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
     next(e for e in engines if e.calls()).kill()
-    wait("the other engine has the call", lambda: any(e.proc and e.calls() for e in engines))
+    asked(a)
+    asked(c)
+    assert any(e.proc and e.calls() for e in engines), "the other engine does not have the call"
     rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
     a.keeps_hold = False
     a.reinvite(a.sdp.copy(dir="sendrecv"))

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (end, final_notify, is_final, joined, refer, ring, sipfrag, talk, transfer, wait)
+from flows import (arrived, end, final_notify, is_final, joined, refer, ring, sipfrag, talk, transfer, wait)
 from segued import Lab
 from ua import Sdp, Call, uri_of
 
@@ -232,8 +232,7 @@ def before_ack(lab):
     a.expect(491, method="REFER")
     c.ack()
     joined(c, a)
-    c._do("OPTIONS")  # the ACK has arrived once this is answered
-    c.expect(200, method="OPTIONS")
+    arrived(c)
     b = transfer(lab, c, a, target)
     end(c, b)
 

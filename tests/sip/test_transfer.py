@@ -5,7 +5,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (end, final_notify, hears, is_final, joined, pick_up, refer, ring, sipfrag, talk,
+from flows import (booked, end, final_notify, hears, is_final, joined, pick_up, refer, ring, sipfrag, talk,
                    transfer, wait)
 from segued import Lab
 from ua import Sdp, challenge_params
@@ -221,7 +221,9 @@ def e007(lab):
 @tap.case("E-008 after a failed transfer A un-holds and talks with C again")
 def e008(lab):
     c, a = talk(lab)
+    mark = lab.daemon.mark()
     a.reinvite(a.sdp.copy(dir="sendonly"))
+    booked(lab, c, "hold_on", mark)
     target = lab.phone()
     refer(lab, a, target.number)
     target.incoming().reply(486)
