@@ -277,6 +277,8 @@ void sip_leg_take_sdp(
 	sdp_take_note(what, sdp.p, sdp.n, l->remote.p, l->remote.n, note);
 	if (note->what == SDP_BAD || note->what == SDP_NONE)
 		return;
+	if (what == SDP_ANSWER && note->usable && l->given.n > 0)
+		note->usable = sdp_answers(sdp, (struct slice){l->given.p, l->given.n});
 	if (what == SDP_OFFER)
 		text_move(&l->remote_was, &l->remote);
 	if (text_set(&l->remote, sdp.p, sdp.n) != 0)

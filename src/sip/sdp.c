@@ -415,6 +415,102 @@ static void note_streams(const struct sdp *sdp, struct sdp_note *note)
 	note->dir = audio ? audio->dir : DIR_INACTIVE;
 }
 
+/* ---- codecs -------------------------------------------------------------------------------- */
+
+/* Payload numbers that need no a=rtpmap line (RFC 3551), as far as others map them to a number of
+ * their own. */
+static const struct {
+	const char *number, *name;
+} assigned[] = {{"0", "PCMU/8000"}, {"3", "GSM/8000"}, {"4", "G723/8000"}, {"8", "PCMA/8000"},
+	{"9", "G722/8000"}, {"15", "G728/8000"}, {"18", "G729/8000"}};
+
+/* The codecs of an m-line: "PCMU/8000", or the format itself if nothing names it. */
+struct codecs {
+	unsigned n;
+	struct slice name[SDP_FORMATS_MAX];
+};
+
+static void name_assigned(struct codecs *cs)
+{
+	for (unsigned i = 0; i < cs->n; i++)
+		for (unsigned j = 0; j < sizeof(assigned) / sizeof(assigned[0]); j++)
+			if (slice_is(cs->name[i], assigned[j].number)) {
+				cs->name[i] = slice_str(assigned[j].name);
+				break;
+			}
+}
+
+/* "PCMU/8000/1" is "PCMU/8000". */
+static struct slice without_channels(struct slice name)
+{
+	if (name.n > 2 && name.p[name.n - 2] == '/' && name.p[name.n - 1] == '1')
+		name.n -= 2;
+	return name;
+}
+
+static void codecs_of(const struct sdp_stream *st, struct codecs *cs)
+{
+	struct slice rest = st->formats, text = st->text, line, word[SDP_FORMATS_MAX];
+
+	cs->n = 0;
+	while (cs->n < SDP_FORMATS_MAX && (word[cs->n] = slice_word(&rest)).n > 0) {
+		cs->name[cs->n] = word[cs->n];
+		cs->n++;
+	}
+	while (slice_line(&text, &line)) {
+		struct slice number, name;
+
+		if (!slice_starts(line, "a=rtpmap:"))
+			continue;
+		name = slice_skip(line, 9);
+		number = slice_word(&name);
+		name = without_channels(slice_trim(name));
+		for (unsigned i = 0; i < cs->n && name.n > 0; i++)
+			if (slice_eq(word[i], number))
+				cs->name[i] = name;
+	}
+	name_assigned(cs);
+}
+
+/* Says nothing by itself: keys, comfort noise, packets sent twice. */
+static bool is_helper(struct slice name)
+{
+	static const char *const helpers[] = {"telephone-event/", "CN/", "red/", "ulpfec/", "13"};
+
+	for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++)
+		if (name.n >= strlen(helpers[i]) &&
+			strncasecmp(name.p, helpers[i], strlen(helpers[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool share_codec(const struct sdp_stream *a, const struct sdp_stream *b)
+{
+	static struct codecs of_a, of_b; /* too large for the stack of a deep call */
+
+	codecs_of(a, &of_a);
+	codecs_of(b, &of_b);
+	for (unsigned i = 0; i < of_a.n; i++)
+		for (unsigned j = 0; j < of_b.n && !is_helper(of_a.name[i]); j++)
+			if (of_a.name[i].n == of_b.name[j].n &&
+				strncasecmp(of_a.name[i].p, of_b.name[j].p, of_a.name[i].n) == 0)
+				return true;
+	return false;
+}
+
+bool sdp_answers(struct slice answer, struct slice offer)
+{
+	struct sdp ours, theirs;
+
+	if (sdp_scan(answer.p, answer.n, &theirs) || sdp_scan(offer.p, offer.n, &ours))
+		return true;
+	for (unsigned i = 0; i < theirs.n && i < ours.n; i++)
+		if (theirs.stream[i].active && ours.stream[i].active &&
+			share_codec(&theirs.stream[i], &ours.stream[i]))
+			return true;
+	return false;
+}
+
 void sdp_take_note(enum sdp_what what, const char *text, size_t len, const char *prev,
 	size_t prev_len, struct sdp_note *note)
 {

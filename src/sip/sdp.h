@@ -68,6 +68,11 @@ enum sdp_error sdp_scan(const char *text, size_t len, struct sdp *sdp);
 void sdp_take_note(enum sdp_what what, const char *text, size_t len, const char *prev,
 	size_t prev_len, struct sdp_note *note);
 
+/* An answer can be worked with: at least one of its streams has a codec of the offer (E-033), by name
+ * where a payload number has one, since the number may be another. Texts that do not scan count as
+ * good: others refuse them. */
+bool sdp_answers(struct slice answer, struct slice offer);
+
 /* Two bodies say the same: line by line, o= version, line ends and blank lines aside. */
 int sdp_same(struct slice a, struct slice b);
 

@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(note.what == SDP_NONE || (note.what == SDP_BAD) == (sdp_scan(now.p, now.n, &sdp) != 0));
 	sdp_take_note(SDP_OFFER, before.p, before.n, before.p, before.n, &note);
 	must(note.what != SDP_OFFER || note.same);
+	must(sdp_answers(now, before) == sdp_answers(now, before));
 	check_rewrite(before, now, SDP_ROLE_OFFER);
 	check_rewrite(before, now, SDP_ROLE_ANSWER);
 	sdp_in_body("multipart/mixed;boundary=b", before.p, before.n, &body);

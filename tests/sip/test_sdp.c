@@ -200,6 +200,53 @@ static bool same(enum sdp_what what, const char *now, const char *prev)
 	return note.same;
 }
 
+#define STREAM(formats, lines) BASE "m=audio 4000 RTP/AVP " formats "\r\n" lines
+
+static const struct {
+	const char *answer;
+	bool good;
+} answers[] = {
+	{STREAM("0", ""), true},
+	{STREAM("8 101", "a=rtpmap:101 telephone-event/8000\r\n"), true},
+	{STREAM("18", ""), false},
+	{STREAM("101", "a=rtpmap:101 telephone-event/8000\r\n"), false}, /* keys carry no speech */
+	{STREAM("13", ""), false},
+	{STREAM("97", "a=rtpmap:97 opus/48000/2\r\n"), true}, /* the same codec by another number */
+	{STREAM("96", "a=rtpmap:96 speex/8000\r\n"), false},  /* another codec by the same number */
+	{STREAM("100", "a=rtpmap:100 pcmu/8000/1\r\n"), true},
+	{BASE "m=audio 0 RTP/AVP 0\r\n" VIDEO, false}, /* the offer had no video */
+};
+
+static void test_answers(void **state)
+{
+	const char *offer = STREAM("0 8 96 101",
+		"a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n");
+
+	for (size_t i = 0; i < COUNT(answers); i++)
+		if (sdp_answers(slice_str(answers[i].answer), slice_str(offer)) != answers[i].good)
+			fail_msg("answer %zu", i);
+	assert_true(sdp_answers(slice_str(BASE IMAGE), slice_str(BASE IMAGE)));
+	assert_true(sdp_answers(slice_str("rubbish"), slice_str(offer)));
+}
+
+/* As many formats and names as there is room for: names of the last are still found. */
+static void test_answers_bounds(void **state)
+{
+	static char body[SDP_MAX];
+	size_t n = (size_t)snprintf(body, sizeof(body), BASE "m=audio 4000 RTP/AVP");
+
+	for (int i = 0; i < SDP_FORMATS_MAX; i++)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, " %d", i);
+	n += (size_t)snprintf(body + n, sizeof(body) - n, "\r\n");
+	for (int i = 0; i < 400; i++)
+		n += (size_t)snprintf(
+			body + n, sizeof(body) - n, "a=rtpmap:%d c%d/8000\r\n", i % 128, i % 128);
+	assert_true(sdp_answers(
+		slice_str(STREAM("96", "a=rtpmap:96 C127/8000\r\n")), slice_of(body, n)));
+	assert_false(sdp_answers(
+		slice_str(STREAM("96", "a=rtpmap:96 c128/8000\r\n")), slice_of(body, n)));
+}
+
 static void test_same_offer(void **state)
 {
 	assert_true(same(SDP_OFFER, BASE AUDIO, BASE AUDIO));
@@ -681,6 +728,8 @@ int main(void)
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_answers_bounds),
 		cmocka_unit_test(test_same_offer),
 		cmocka_unit_test(test_same_answer),
 		cmocka_unit_test(test_offer_passes),
