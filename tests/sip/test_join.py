@@ -1,10 +1,12 @@
 """Joining two legs: glare, refused and late offers, hold, odd media (E-040 .. E-058)."""
 import os
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import (booked, end, final_notify, hears, is_final, joined, refer, talk, transfer, wait)
+from flows import (booked, end, final_notify, hears, joined, pick_up, refer, ring, talk, transfer,
+                   wait)
 from segued import Lab
 from ua import Sdp
 
@@ -36,13 +38,38 @@ def e040(lab):
     end(c, b)
 
 
-@tap.case("E-040 our join re-INVITE meets 491: repeated after 2.1 to 4 s, then joined")
+@tap.case("E-040 R-009 our join re-INVITE meets 491: again within 2 s where the Call-ID is theirs")
 def e040_retry(lab):
     c, a, b, req = answered(lab)
     c.reply(491, req=req)
+    t0 = time.monotonic()
     c.expect("ACK")
     again = c.expect("INVITE", timeout=6)
+    assert time.monotonic() - t0 < 2.5, "the side that does not own the Call-ID waits 0 to 2 s"
     assert again.cseq > req.cseq
+    c.manual = set()
+    c.reply(200, c.fitting(again.sdp), req=again)
+    joined(c, b)
+    final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-040 R-009 the same where the Call-ID is ours: again after 2.1 to 4 s")
+def e040_retry_owner(lab):
+    agent, trunk, target = lab.phone(), lab.trunk(), lab.phone()
+    a, c = ring(agent, lab.outside(trunk, "555"), trunk)
+    pick_up(a, c)
+    refer(lab, a, target.number)
+    b = target.incoming()
+    c.manual = {"INVITE"}
+    b.answer()
+    req = c.expect("INVITE")
+    c.reply(491, req=req)
+    t0 = time.monotonic()
+    c.expect("ACK")
+    again = c.expect("INVITE", timeout=7)
+    waited = time.monotonic() - t0
+    assert 2.0 < waited < 4.5, f"{waited} s"
     c.manual = set()
     c.reply(200, c.fitting(again.sdp), req=again)
     joined(c, b)
@@ -96,6 +123,7 @@ def e042(lab):
     c.reply(200, c.fitting(req.sdp), req=req)
     c.expect("ACK")
     final_notify(a, 200)
+    t0 = time.monotonic()
     for x in (c, b):
         x.do_invite(x.sdp.copy())
     todo = []
@@ -108,6 +136,7 @@ def e042(lab):
     for x in todo:
         x.reinvite(x.sdp.copy())
     joined(c, b)
+    assert len(todo) < 2 and time.monotonic() - t0 < 8, (len(todo), time.monotonic() - t0)
     end(c, b)
 
 
@@ -120,6 +149,7 @@ def e043(lab):
     a.refer(lab.refer_to(target.number))
     a.expect(202, method="REFER")
     a.ack(cseq=req.cseq)
+    hears(c, a, "sendonly")
     b = target.incoming()
     b.reply(180)
     b.answer()
@@ -151,14 +181,17 @@ for _status in (488, 500, 503, 606):
         refused_join(_status))
 
 
-@tap.case("E-047 C answers the join with 481: C is gone, B and A are released")
-def e047_gone(lab):
-    c, a, b, req = answered(lab)
-    c.reply(481, req=req)
-    b.expect("BYE")
-    a.expect("BYE")
-    t = lab.ledger(c).transfers[0]
-    assert t["outcome"] == "abandoned", t
+for _status in (481, 408):
+    def _gone(lab, status=_status):
+        c, a, b, req = answered(lab)
+        c.reply(status, req=req)
+        b.expect("BYE")
+        final_notify(a)
+        a.expect("BYE")
+        led = lab.ledger(c)
+        assert led.transfers[0]["outcome"] == "abandoned", led
+        assert led.segment(b.ua.user)["talk_ms"] == 0, led
+    tap.case(f"E-047 R-009 C answers the join with {_status}: C is gone, B and A are released")(_gone)
 
 
 @tap.case("E-048 a 2xx to our offer that comes again gets the same ACK")
@@ -195,12 +228,18 @@ def e050(lab):
     refer(lab, a, target.number)
     b = target.incoming()
     b.reply(180)
+    c.keeps_hold = True
     b.answer()
     b.expect("ACK")
     final_notify(a, 200)
+    assert b.remote_sdp.port() == c.sdp.port and b.remote_sdp.dir() == "sendonly", \
+        b.remote_sdp.short()
+    time.sleep(0.05)  # the hold that is measured
+    c.keeps_hold = False
     c.reinvite(c.sdp.copy(dir="sendrecv"))
     joined(c, b)
     end(c, b)
+    assert lab.ledger(c).segment(target.user)["held_ms"] > 0
 
 
 @tap.case("E-051 C answers the join with a mirrored hold: offered sendrecv once more")
@@ -213,6 +252,20 @@ def e051(lab):
     assert again.sdp is None or again.sdp.dir() == "sendrecv", str(again)
     joined(c, b)
     final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-051 C mirrors the hold again: it is asked once, not for ever")
+def e051_once(lab):
+    c, a, b, req = answered(lab)
+    c.reply(200, c.sdp.copy(dir="inactive"), req=req)
+    c.expect("ACK")
+    again = c.expect("INVITE")
+    c.reply(200, c.sdp.copy(dir="inactive"), req=again)
+    c.expect("ACK")
+    c.expect_none("INVITE", 0.5)
+    final_notify(a, 200)
+    c.manual = set()
     end(c, b)
 
 
@@ -249,12 +302,26 @@ FAX = "v=0\r\no=ua 7 {v} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\
 @tap.case("E-053 a switch to T.38 passes both ways; a transfer meanwhile is refused media_busy")
 def e053(lab):
     c, a = talk(lab)
-    ok = c.reinvite(Sdp(raw=FAX.format(v=2, p=40100), port=40100))
+    a.manual = {"INVITE"}
+    sent = c.do_invite(Sdp(raw=FAX.format(v=2, p=40100), port=40100))
     req = a.expect("INVITE")
-    assert req.sdp.kinds()[0] in ("image", "audio") and "image" in req.sdp.kinds(), str(req)
-    a.refer(lab.refer_to(lab.phone().number))
-    assert a.expect(range(400, 700), method="REFER")
-    end(c, a)
+    assert req.sdp.kinds() == ["image"] and req.sdp.port() == 40100, str(req)
+    a.reply(200, Sdp(raw=FAX.format(v=2, p=42100), port=42100), req=req)
+    ok = c.expect(200, method="INVITE")
+    c.ack(cseq=sent.cseq)
+    a.expect("ACK")
+    a.manual = set()
+    assert ok.sdp.kinds() == ["image"] and ok.sdp.port() == 42100, ok.sdp.short()
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number))
+    a.expect(488, method="REFER")
+    target.expect_none("INVITE", 0.2)
+    wait("there is an audit row that says media_busy", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{a.ua.user}' and why = 'media_busy'"))
+    a.sdp = Sdp()
+    c.reinvite(Sdp())
+    joined(a, c)
+    end(c, transfer(lab, c, a, target))
 
 
 @tap.case("E-054 telephone-event payload numbers: each leg is offered fresh, not a copied answer")

@@ -44,12 +44,12 @@ def two_in_one(lab):
 
 for _bad in ("<http://example.com/>", "<mailto:a@b.example>", "<urn:service:sos>"):
     tap.case(f"E-060 Refer-To {_bad}: 4xx")(
-        lambda lab, bad=_bad: refused(lab, bad, (400, 403, 404, 416)))
+        lambda lab, bad=_bad: refused(lab, bad, 416))
 
 for _bad in ("<sip:", "<>", "<sip:@>", "garbage", "<sip:2001@[::1>", "<sip:20%zz01@x>",
              "<sip:2001@host name>", "\"unclosed <sip:2001@x>"):
     tap.case(f"E-060 malformed Refer-To {_bad}: 400, nothing rings")(
-        lambda lab, bad=_bad: refused(lab, bad, (400, 404, 416)))
+        lambda lab, bad=_bad: refused(lab, bad, 416 if bad == "garbage" else 400))
 
 
 def accepted(lab, to, headers=()):
@@ -119,17 +119,14 @@ def escaped_inject(lab):
     c, a = talk(lab)
     target = lab.phone()
     a.refer(f"<sip:{target.number}@{lab.domain}?X-Case=1%0D%0AX-Evil%3A%20yes>")
-    r = a.expect(range(200, 700), method="REFER")
-    if r.status < 300:
-        b = target.incoming()
-        assert not b.invite.has("X-Evil"), b.invite.headers
-        b.reply(486)
+    a.expect(400, method="REFER")
+    target.expect_none("INVITE", 0.2)
     end(c, a)
 
 
 @tap.case("E-063 Refer-To without a user part: 404")
 def no_user(lab):
-    refused(lab, f"<sip:{lab.domain}>", (404, 400))
+    refused(lab, f"<sip:{lab.domain}>", 404)
 
 
 @tap.case("E-064 Refer-To with segue's own address as host: only the number matters")
@@ -139,7 +136,9 @@ def own_host(lab):
 
 @tap.case("E-064 a foreign host is refused")
 def foreign(lab):
-    refused(lab, "<sip:2001@elsewhere.example>", (403, 404, 603))
+    led = refused(lab, "<sip:2001@elsewhere.example>", 403)
+    wait("there is an audit row", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{led.segments[0]['who']}' and result = 'refused'"))
 
 
 @tap.case("E-065 REFER without Referred-By is accepted, one is made that names the user")
@@ -192,8 +191,10 @@ def repeated(lab):
     a.send(m)
     a.expect((200, 202), method="REFER")
     a.ua.send(a.sent["REFER"], a.where())
-    wait("the 202 came again", lambda: a.ua.count((200, 202), where=lambda r: r.method == "REFER"
-                                                  and r.cseq == a.sent["REFER"].cseq) >= 2)
+    mine = lambda r: r.method == "REFER" and r.cseq == a.sent["REFER"].cseq
+    wait("the 202 came again", lambda: a.ua.count(202, where=mine) >= 2)
+    one, two = [r for way, r in a.ua.log if way == "<-" and not r.is_request and mine(r)][-2:]
+    assert one.headers == two.headers, (one.headers, two.headers)
     b = target.incoming()
     b.reply(180)
     a.refer(lab.refer_to(lab.phone().number))
@@ -214,7 +215,7 @@ def early(lab):
     a.reply(180)
     c.expect(180)
     a.refer(lab.refer_to("2001"))
-    assert a.expect(range(400, 700), method="REFER")
+    a.expect((403, 481), method="REFER")
     a.answer()
     c.expect(200, method="INVITE")
     c.ack()
@@ -242,7 +243,20 @@ def after_bye(lab):
     c, a = talk(lab)
     end(a, c)
     a.refer(lab.refer_to("2001"))
-    assert a.expect((481, 403), method="REFER").status
+    a.expect(481, method="REFER")
+
+
+@tap.case("E-068 REFER after our BYE, which is not answered yet: 481, nothing rings")
+def after_our_bye(lab):
+    c, a = talk(lab)
+    target = lab.phone()
+    a.manual = {"BYE"}
+    c.hangup()
+    bye = a.expect("BYE")
+    a.refer(lab.refer_to(target.number))
+    a.expect(481, method="REFER")
+    a.reply(200, req=bye)
+    target.expect_none("INVITE", 0.2)
 
 
 @tap.case("E-070 REFER from the trunk side: 603 and a row in audit")
@@ -262,9 +276,11 @@ def trunk_refer(lab):
 def self_transfer(lab):
     c, a = talk(lab)
     a.refer(lab.refer_to(a.ua.number))
-    r = a.expect(range(200, 700), method="REFER")
-    assert r.status >= 400, str(r)
+    a.expect(403, method="REFER")
+    a.ua.expect_none("INVITE", 0.2)
     end(c, a)
+    wait("there is an audit row that says self", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{a.ua.user}' and why = 'self'"))
 
 
 @tap.case("E-073 both sides send REFER at once: one wins")
@@ -297,6 +313,14 @@ def bad_replaces(lab):
     refused(lab, f"<sip:2001@{lab.domain}?Replaces=onlycallid>", 400)
 
 
+for _bad in ("a%40b%3Bto-tag%3D1", "a%40b%3Bfrom-tag%3D1", "%3Bto-tag%3D1%3Bfrom-tag%3D2", "",
+             "a%00b%3Bto-tag%3D1%3Bfrom-tag%3D2", "a%40b%3Bto-tag%3D1%3Bto-tag%3D2%3Bfrom-tag%3D3",
+             "x%40y%3Bto-tag%3D1%3Bfrom-tag%3D2&Replaces=x%40y%3Bto-tag%3D1%3Bfrom-tag%3D2",
+             "a%0D%0Ab%3Bto-tag%3D1%3Bfrom-tag%3D2"):
+    tap.case(f"E-075 malformed Replaces={_bad}: 400 before any 202")(
+        lambda lab, bad=_bad: refused(lab, f"<sip:2001@{lab.domain}?Replaces={bad}>", 400))
+
+
 @tap.case("E-076 Refer-Sub: false: echoed in the 2xx, no NOTIFY at all")
 def no_sub(lab):
     c, a = talk(lab)
@@ -325,9 +349,12 @@ def unsubscribe(lab):
     a._do("SUBSCRIBE", [("Event", n.get("Event")), ("Expires", "0")])
     a.expect(200, method="SUBSCRIBE")
     a.expect("NOTIFY", where=is_final)
+    told = a.ua.count("NOTIFY")
     b.answer()
     b.expect("ACK")
     joined(c, b)
+    a.expect("BYE")
+    assert a.ua.count("NOTIFY") == told, "a NOTIFY after the subscription had ended"
     end(c, b)
     assert lab.ledger(c).transfers[0]["outcome"] == "completed"
 
@@ -349,17 +376,19 @@ def hijack(lab):
     fake.cseq = a.cseq + 10
     thief.calls[fake.call_id] = fake
     fake.refer(lab.refer_to(target.number))
-    r = fake.expect(range(400, 700), method="REFER")
-    assert r.status in (401, 403, 407, 481), str(r)
+    fake.expect(403, method="REFER")
     target.expect_none("INVITE", 0.3)
+    assert not a.ended and not c.ended
     end(c, a)
+    wait("there is an audit row", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{thief.user}' and result = 'refused'"))
 
 
 @tap.case("R-048 REFER outside of any dialog: 403")
 def out_of_dialog(lab):
     phone, target = lab.phone(), lab.phone()
     x = phone.plain("REFER", target.number, [("Refer-To", lab.refer_to(target.number))])
-    assert x.expect((403, 481)).status
+    x.expect(403)
     target.expect_none("INVITE", 0.2)
 
 
@@ -511,7 +540,7 @@ def second(lab):
     one.incoming().reply(486)
     final_notify(a, 486)
     n = refer(lab, a, two.number)
-    assert "id=" in n.get("Event"), n.get("Event")
+    assert f"id={a.sent['REFER'].cseq}" in n.get("Event"), n.get("Event")
     b = two.incoming()
     b.reply(180)
     b.answer()
