@@ -316,6 +316,8 @@ msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 	msg_t *msg;
 	sip_t *sip;
 
+	if (status < 100 || status > 699) /* of these the library makes a message without a status */
+		status = 500;
 	if (phrase == NULL || phrase[0] == '\0')
 		phrase = sip_status_phrase(status);
 	if (phrase == NULL)
@@ -379,10 +381,15 @@ void stack_server_release(struct stack_server *t)
 
 /* ---- client transactions ------------------------------------------------------------------ */
 
+/* A status that does not exist (SIP/2.0 700) is taken for a failure of the server that sent it: it
+ * could not be passed on, the library makes no response of it. */
 static int on_response(struct stack_client_sink *sink, nta_outgoing_t *orq, const sip_t *sip)
 {
-	if (sip != NULL)
-		sink->response(sink, (struct stack_client *)orq, sip);
+	if (sip == NULL)
+		return 0;
+	if (sip->sip_status->st_status > 699)
+		((sip_t *)sip)->sip_status->st_status = 500;
+	sink->response(sink, (struct stack_client *)orq, sip);
 	return 0;
 }
 

@@ -10,10 +10,11 @@ sip_tests = \
 	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
-	tests/sip/test_policy.py tests/sip/test_queue.py \
 	tests/sip/test_media.py \
 	tests/sip/test_media_loss.py \
+	tests/sip/test_mutations.py \
 	tests/sip/test_policy.py \
+	tests/sip/test_queue.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_replaces.py \
@@ -34,8 +35,6 @@ EXTRA_DIST += $(sip_tests) \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml
-EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music contrib/quickstart contrib/demo/alice.xml \
-	tests/sip/scenarios/target.xml
 EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music \
 	contrib/quickstart contrib/recording-to-wav contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/callers.py contrib/demo/check.sql contrib/demo/customer.xml \

@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from flows import talk
 from segued import STRANGER, Lab
 
 
@@ -66,6 +67,25 @@ def malformed(lab):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.sendto(b"INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 1.2.3.4\r\n\r\n", (lab.ip, lab.port))
         lab.daemon.wait_log("malformed_messages count=", since=mark)
+
+
+@tap.case("a phone answers with a status that does not exist: it counts as 500, segued lives")
+def no_such_status(lab):
+    agent, target = lab.phone(), lab.phone()
+    for status in (700, 999):
+        c = lab.trunk().invite(agent.number)
+        agent.incoming().reply(status)
+        c.expect(500, method="INVITE")
+    c, a = talk(lab, agent)
+    a.manual = {"INVITE", "NOTIFY"}
+    c.do_invite(c.sdp.copy(dir="sendonly"))
+    a.reply(999, req=a.expect("INVITE"))
+    c.expect(500, method="INVITE")
+    a.refer(lab.refer_to(target.number))
+    a.reply(700, req=a.expect("NOTIFY"))
+    target.incoming().reply(800)
+    c.hangup()
+    alive(lab)
 
 
 if __name__ == "__main__":
