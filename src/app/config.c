@@ -254,6 +254,7 @@ static void read_group_list(struct reader *r, const struct section *sec, config_
 static void unknown_section(struct reader *r, const config_setting_t *s)
 {
 	const char *name = config_setting_name(s), *near = section_suggest(name);
+	char all[256];
 
 	for (unsigned i = 0; near == NULL && i < options_count; i++)
 		if (str_eq(options[i].name, name)) {
@@ -263,13 +264,17 @@ static void unknown_section(struct reader *r, const config_setting_t *s)
 				name, options[i].section, name);
 			return;
 		}
-	if (near != NULL)
+	if (near != NULL) {
 		problem(r, s, "unknown section `%s': did you mean `%s'?", name, near);
-	else
-		problem(r, s,
-			"unknown section `%s': expected sip, call, transfer, fallback, numbers, "
-			"ledger, control, log, recorder, peers, devices or routes",
-			name);
+		return;
+	}
+	all[0] = '\0';
+	for (unsigned i = 0; i < sections_count; i++) {
+		str_append(all, sizeof(all),
+			i == 0 ? "" : i + 1 < sections_count ? ", " : " or ");
+		str_append(all, sizeof(all), sections[i].name);
+	}
+	problem(r, s, "unknown section `%s': expected %s", name, all);
 }
 
 static void read_section(struct reader *r, config_setting_t *s)
@@ -327,6 +332,43 @@ static void check_times(struct reader *r)
 		problem(r, find_setting(r, "call.close"),
 			"call.close = `%lldms': expected more than 64 * sip.t1 = %ums",
 			(long long)r->cfg->core.close_ms, 64 * sip->t1_ms);
+}
+
+static bool only(const char *text, const char *set)
+{
+	return text[strspn(text, set)] == '\0';
+}
+
+/* The realm stands in quotes in every challenge, and phones hash it byte by byte. */
+static void check_texts(struct reader *r)
+{
+	const struct numbering *n = &r->cfg->core.numbering;
+	const char *realm = r->cfg->sip.realm;
+
+	for (const char *p = realm; *p != '\0'; p++)
+		if (*p == '"' || *p == '\\' || (unsigned char)*p < ' ' || (unsigned char)*p > '~') {
+			problem(r, find_setting(r, "sip.realm"),
+				"sip.realm = `%s': expected ASCII without quotes and backslashes", realm);
+			break;
+		}
+	if (!only(n->country, "0123456789"))
+		problem(r, find_setting(r, "numbers.country"),
+			"numbers.country = `%s': expected digits such as 49", n->country);
+	if (!only(n->area, "0123456789"))
+		problem(r, find_setting(r, "numbers.area"),
+			"numbers.area = `%s': expected digits such as 89", n->area);
+}
+
+static void note_lines(struct reader *r)
+{
+	config_setting_t *at = find_setting(r, "ledger.database");
+
+	const char *file = at != NULL ? config_setting_source_file(at) : NULL;
+
+	str_set(r->cfg->database_at, file != NULL ? file : r->path);
+	if (at != NULL)
+		snprintf(r->cfg->database_at + strlen(r->cfg->database_at), 16, ":%d",
+			config_setting_source_line(at));
 }
 
 static void check_status(struct reader *r)
@@ -536,6 +578,8 @@ static void check_together(struct reader *r)
 {
 	check_listeners(r);
 	check_times(r);
+	check_texts(r);
+	note_lines(r);
 	check_status(r);
 	check_fallback(r);
 	check_peers(r);
@@ -573,6 +617,7 @@ static void syntax_problem(struct reader *r)
 {
 	const char *file = config_error_file(&r->lc), *why = config_error_text(&r->lc);
 	int line = config_error_line(&r->lc);
+	const char *expected = "name = value; with text and times in double quotes";
 	char text[120];
 
 	if (config_error_type(&r->lc) != CONFIG_ERR_PARSE) {
@@ -580,9 +625,13 @@ static void syntax_problem(struct reader *r)
 		return;
 	}
 	line_text(file ? file : r->path, line, text, sizeof(text));
-	problem_at(r, file, (unsigned)line,
-		"%s at or before `%s': expected name = value; with text and times in double quotes",
-		why, text);
+	if (str_eq(why, "duplicate setting name"))
+		expected = "each name once in its group";
+	else if (strstr(why, "include") != NULL)
+		expected = "@include and the path of a file that can be read, in double quotes";
+	else if (text[0] == '#')
+		expected = "the end of the line after the comment";
+	problem_at(r, file, (unsigned)line, "%s at or before `%s': expected %s", why, text, expected);
 }
 
 static int read_tree(struct reader *r)

@@ -32,6 +32,7 @@ struct app_config {
 	struct media_config media;
 
 	struct shipper_config shipper;
+	char database_at[APP_PATH_MAX + 16]; /* FILE:LINE of ledger.database; FILE: if it is not there */
 	char outbox[APP_PATH_MAX];         /* directory of the LMDB outbox */
 	unsigned outbox_mb;                /* its bound on disk */
 	char directory_copy[APP_PATH_MAX]; /* file of the last good directory, "" none */

@@ -382,6 +382,18 @@ static int print_and_exit(int what)
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* libpq knows what it understands, and config/ does not know libpq. */
+static bool database_good(const struct app_config *cfg)
+{
+	char why[160];
+
+	if (cfg->shipper.conninfo[0] == '\0' ||
+		shipper_conninfo_good(cfg->shipper.conninfo, why, sizeof(why)))
+		return true;
+	fprintf(stderr, "%s: ledger.database: %s\n", cfg->database_at, why);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = SEGUE_CONF;
@@ -410,6 +422,10 @@ int main(int argc, char **argv)
 	}
 	if (config_load(path, print_problem, NULL, &cfg))
 		return EXIT_FAILURE;
+	if (!database_good(cfg)) {
+		free(cfg);
+		return EXIT_FAILURE;
+	}
 	if (!check)
 		return run(path, cfg);
 	printf("%s is good: %u listeners, %u peers, %u routes\n", path, cfg->sip.nlisten,

@@ -13,6 +13,7 @@
 #include "db/pg.h"
 #include "db/statements.h"
 
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -524,4 +525,34 @@ void shipper_stop(struct shipper *s, unsigned grace_ms)
 	pg_waker_stop(&s->waker, grace_ms);
 	pthread_join(s->thread, NULL);
 	destroy(s);
+}
+
+/* "invalid connection option "hots"": a word is told, anything else of the string is not. */
+static void option_of(const char *message, char *why, size_t size)
+{
+	static const char known[] = "invalid connection option \"";
+	const char *word = strstr(message, known), *end = word;
+
+	str_copy(why, size, "expected KEYWORD=VALUE ... or postgresql://...");
+	if (word == NULL)
+		return;
+	word += sizeof(known) - 1;
+	for (end = word; isalnum((unsigned char)*end) || *end == '_';)
+		end++;
+	if (*end == '"' && end - word < 40)
+		snprintf(why, size, "`%.*s': expected a keyword of libpq such as host, dbname or user",
+			(int)(end - word), word);
+}
+
+bool shipper_conninfo_good(const char *conninfo, char *why, size_t size)
+{
+	char *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+
+	why[0] = '\0';
+	if (options == NULL)
+		option_of(message != NULL ? message : "", why, size);
+	PQfreemem(message);
+	PQconninfoFree(options);
+	return options != NULL;
 }

@@ -37,6 +37,10 @@ struct shipper_status {
 
 struct shipper;
 
+/* Can libpq read this connection string? If not, why says what was expected; it quotes nothing that
+ * could be a password. */
+bool shipper_conninfo_good(const char *conninfo, char *why, size_t size);
+
 /* Starts the thread. notify_fd (an eventfd, owned by the caller) is written after each commit, so
  * that the loop trims the outbox. 0 or an errno. */
 int shipper_start(const struct shipper_config *cfg, const struct shipper_source *src, int notify_fd,

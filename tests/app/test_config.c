@@ -76,6 +76,7 @@ static void an_empty_file_is_all_defaults(void **state)
 
 	config_default(def);
 	str_set(def->file, cfg->file);
+	str_set(def->database_at, cfg->database_at);
 	assert_int_equal(cfg->sip.nlisten, 2);
 	assert_string_equal(cfg->sip.listen[0], "udp:127.0.0.1:5060");
 	assert_int_equal(cfg->core.ring_ms, 20000);
@@ -215,7 +216,19 @@ static const struct {
 			    "...; };'?\n"},
 	{"elephants = 3;",
 		"segue.conf:1: unknown section `elephants': expected sip, call, transfer, fallback, numbers, "
-		"ledger, control, log, recorder, peers, devices or routes\n"},
+		"queue, media, ledger, control, http, log, recorder, peers, devices, webhooks or routes\n"},
+	{"sip: { realm = \"a\\\"b\"; };", "segue.conf:1: sip.realm = `a\"b': expected ASCII without quotes "
+					"and backslashes\n"},
+	{"sip: { realm = \"caf\xc3\xa9\"; };", "segue.conf:1: sip.realm = `caf\xc3\xa9': expected ASCII "
+					   "without quotes and backslashes\n"},
+	{"numbers: { country = \"abc\"; };",
+		"segue.conf:1: numbers.country = `abc': expected digits such as 49\n"},
+	{"numbers: { area = \"+8\"; };",
+		"segue.conf:1: numbers.area = `+8': expected digits such as 89\n"},
+	{"sip: { };\nsip: { };", "segue.conf:2: duplicate setting name at or before `sip: { };': "
+				 "expected each name once in its group\n"},
+	{"# end", "segue.conf:1: syntax error at or before `# end': expected the end of the line after "
+		  "the comment\n"},
 	{"transfer = 5;", "segue.conf:1: transfer = `5': expected a group { name = value; ... }\n"},
 	{"peers: { name = \"x\"; };",
 		"segue.conf:1: peers = `{...}': expected a list of groups ( { ... }, { ... } )\n"},

@@ -144,6 +144,23 @@ def check_bad(_):
     ], err
 
 
+@tap.case("--check reads the connection string of the database; what may be a password is not quoted")
+def check_database(_):
+    box = Box()
+    for text, said in (("hots=x", "`hots': expected a keyword of libpq such as host, dbname or user"),
+                       ("host", "expected KEYWORD=VALUE ... or postgresql://..."),
+                       ("password=hunter2 hunter3", "expected KEYWORD=VALUE ... or postgresql://..."),
+                       ("hunter2hunter2hunter2hunter2hunter2hunter2=1",
+                        "expected KEYWORD=VALUE ... or postgresql://..."),
+                       ("postgresql://u:hunter2@[::1/db",
+                        "expected KEYWORD=VALUE ... or postgresql://...")):
+        with open(box.conf, "w") as f:
+            f.write(f'log: {{ level = "info"; }};\nledger: {{ database = "{text}"; }};\n')
+        for args in (["--check"], []):
+            rc, _, err = run("segued", *args, "-c", box.conf)
+            assert rc == 1 and err == f"{box.conf}:2: ledger.database: {said}\n", err
+
+
 @tap.case("--check tries the examples of the dial plan")
 def check_examples(_):
     box = Box()
