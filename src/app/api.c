@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SESSION_COOKIE "segue_session"
 #define AUDITS_A_MINUTE 600
@@ -719,6 +720,17 @@ void api_reconfigure(struct api *a, const struct app_config *cfg)
 	access_reconfigure(a->access, &cfg->access);
 }
 
+/* Without its files the panel is a page that is not found: said once, to who starts the daemon. */
+static void look_at_panel(const char *dir)
+{
+	char file[APP_PATH_MAX + 16];
+
+	snprintf(file, sizeof(file), "%s/index.html", dir);
+	if (dir[0] != '\0' && access(file, R_OK) != 0)
+		log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "panel_missing", "http.panel_dir", dir,
+			"why", strerror(errno), NULL);
+}
+
 int api_open(const struct app_config *cfg, const struct api_parts *parts, struct api **out)
 {
 	struct api *a;
@@ -742,6 +754,7 @@ int api_open(const struct app_config *cfg, const struct api_parts *parts, struct
 	api_reconfigure(a, cfg);
 	runner_watch(parts->runner, on_step, a);
 	people_on_synced(parts->people, on_directory, a);
+	look_at_panel(cfg->panel_dir);
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "http_open", "listen", cfg->http.listen[0],
 		"tls", cfg->http.tls_cert[0] ? "yes" : "no", "panel", cfg->panel_dir, NULL);
 	*out = a;

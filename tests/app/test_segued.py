@@ -237,6 +237,15 @@ def cannot_start(_):
     fails("outbox_unusable")
 
 
+@tap.case("a directory of the panel that is not there is told of once, and the rest runs")
+def no_panel(_):
+    box = Box()
+    d = box.start(f'http: {{ listen = [ "127.0.0.1:{free_port()}" ]; panel_dir = "{box.dir}/no"; '
+                  f'sessions = ""; access_copy = ""; }};')
+    assert d.log(f"warn panel_missing http.panel_dir={box.dir}/no why="), d.lines
+    assert "Calls        0 live" in box.ctl("status")
+
+
 @tap.case("a socket file left over from a crash is no obstacle")
 def stale_socket(_):
     box = Box()
