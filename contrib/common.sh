@@ -82,6 +82,10 @@ install_packages() {
 	say "    installing: ${missing[*]}"
 	command -v apt-get >/dev/null || die "this is no Debian: there is no apt-get" \
 		"install by hand what corresponds to: ${missing[*]}"
+	if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+		die "packages are missing, this is not root, and there is no sudo" \
+			"run as root: apt-get install ${missing[*]}"
+	fi
 	if [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
 		die "packages are missing and sudo asks for a password" \
 			"run as root: apt-get install ${missing[*]}"

@@ -311,11 +311,12 @@ def hold(lab):
 def hold_shapes(lab):
     for held in (lambda sdp: sdp.copy(dir="inactive"), lambda sdp: sdp.copy(ip="0.0.0.0")):
         c, a = talk(lab)
+        mark = lab.daemon.mark()
         ok = a.reinvite(held(a.sdp))
         assert ok.sdp.dir() in ("inactive", "recvonly"), ok.sdp.short()
         assert ok.sdp.port() == c.sdp.port, "a hold takes no port away"
         wait("C was told of the hold", lambda: c.remote_sdp.dir() in ("inactive", "sendonly"))
-        time.sleep(0.02)  # who holds does so for a few milliseconds
+        booked(lab, c, "hold_on", mark)
         a.reinvite(a.sdp.copy(dir="sendrecv", ip="127.0.0.1"))
         hears(c, a)
         end(c, a)
