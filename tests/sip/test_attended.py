@@ -2,6 +2,7 @@
 on either leg, in either direction (E-075, E-085 .. E-099)."""
 import os
 import sys
+import time
 from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
