@@ -459,6 +459,36 @@ static void check_peers(struct reader *r)
 	}
 }
 
+/* Several segued on one database. */
+static void check_nodes(struct reader *r)
+{
+	const struct app_config *cfg = r->cfg;
+
+	for (unsigned i = 0; i < cfg->sip.npeers; i++) {
+		const struct sip_peer *p = &cfg->sip.peers[i];
+		config_setting_t *at = find_member(r, "peers", i, "node");
+
+		if (p->policy.node == 0)
+			continue;
+		if (!p->may_replace)
+			problem(r, at, "peers[%u].node = `%u': expected may_replace = true with it",
+				i + 1, p->policy.node);
+		if (p->policy.node == cfg->node)
+			problem(r, at, "peers[%u].node = `%u': expected another number than "
+				"control.node, which is this one", i + 1, p->policy.node);
+	}
+	if (cfg->core.locate_ms == 0)
+		return;
+	if (cfg->node == 0)
+		problem(r, find_setting(r, "control.locate"),
+			"control.locate = `%lldms': expected a control.node from 1 up with it",
+			(long long)cfg->core.locate_ms);
+	if (cfg->shipper.conninfo[0] == '\0')
+		problem(r, find_setting(r, "control.locate"),
+			"control.locate = `%lldms': expected a ledger.database with it",
+			(long long)cfg->core.locate_ms);
+}
+
 static void check_route(struct reader *r, unsigned i)
 {
 	const struct route *route = &r->cfg->core.route[i];
@@ -583,6 +613,7 @@ static void check_together(struct reader *r)
 	check_status(r);
 	check_fallback(r);
 	check_peers(r);
+	check_nodes(r);
 	for (unsigned i = 0; i < r->cfg->core.nroute; i++)
 		check_route(r, i);
 	if (r->problems != 0)

@@ -30,6 +30,7 @@ libapp_a_SOURCES = \
 	src/app/ledger.c src/app/ledger.h \
 	src/app/live.c src/app/live.h \
 	src/app/loop.c src/app/loop.h \
+	src/app/nodes.c src/app/nodes.h \
 	src/app/options.c src/app/options.h \
 	src/app/people.c src/app/people.h \
 	src/app/recorder.c src/app/recorder.h \

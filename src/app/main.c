@@ -10,6 +10,7 @@
 #include "app/control.h"
 #include "app/ledger.h"
 #include "app/loop.h"
+#include "app/nodes.h"
 #include "app/people.h"
 #include "app/recorder.h"
 #include "app/runner.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct recorder *recorder;
 	struct runner *runner;
 	struct people *people;
+	struct nodes *nodes; /* NULL: this one is alone */
 	struct sip *sip;
 	struct loop *loop;
 	struct control *control;
@@ -200,9 +202,23 @@ static bool on_find_user(void *arg, const char *name, struct sip_user *u)
 	return d->people != NULL && people_find(d->people, name, u);
 }
 
+static void on_dialog_up(void *arg, const struct sip_named *dialog)
+{
+	nodes_dialog_up(((struct daemon *)arg)->nodes, dialog);
+}
+
+static void on_dialog_over(void *arg, const char *local_tag)
+{
+	nodes_dialog_over(((struct daemon *)arg)->nodes, local_tag);
+}
+
 static int sip_open(struct daemon *d)
 {
-	struct sip_hooks hooks = {.arg = d, .emit = on_emit, .find_user = on_find_user};
+	struct sip_hooks hooks = {.arg = d,
+		.emit = on_emit,
+		.find_user = on_find_user,
+		.dialog_up = on_dialog_up,
+		.dialog_over = on_dialog_over};
 
 	d->sip = sip_create(&d->cfg->sip, &hooks);
 	d->loop = d->sip ? loop_create(sip_loop(d->sip)) : NULL;
@@ -214,6 +230,11 @@ static int sip_open(struct daemon *d)
 static int media_open(struct daemon *d)
 {
 	return runner_anchor(d->runner, d->cfg);
+}
+
+static int nodes_start(struct daemon *d)
+{
+	return nodes_open(d->cfg, d->loop, d->runner, &d->nodes);
 }
 
 static int http_start(struct daemon *d)
@@ -250,6 +271,7 @@ static const struct part {
 	{"media", media_open},         /* puts media engines into the path of the audio */
 	{"signals", signals_watch},
 	{"shipper", shipper_open},     /* outbox to PostgreSQL */
+	{"nodes", nodes_start},        /* other segued on the same database */
 	{"http", http_start},          /* panel and API; sees the directory from its first row */
 	{"directory", directory_open}, /* users, queues and IVRs from PostgreSQL */
 	{"control", control_start},    /* seguectl may come */
@@ -275,6 +297,8 @@ static void stop(struct daemon *d)
 {
 	control_close(d->control);
 	api_close(d->api);
+	nodes_close(d->nodes);
+	d->nodes = NULL;
 	people_destroy(d->people);
 	d->people = NULL;
 	ledger_close(d->ledger, d->cfg->ship_grace_ms);

@@ -362,6 +362,14 @@ const struct option options[] = {
 	{"control", "node", OPT_INT, 0, AT(node), RANGE(0, 255), .unit = 1, .def = "0",
 		.meaning = "Number of this segued where several share a database; part of every "
 			   "call id."},
+	{"control", "locate", OPT_TIME, 0, AT(core.locate_ms), RANGE(0, 10 * SEC), .unit = 1,
+		.def = "0s", .example = "2s",
+		.meaning = "With several nodes: so long the database is asked which of them has the "
+			   "dialog that a\n"
+			   "REFER replaces and that is not here; the other nodes see the dialogs of "
+			   "this one. Each\n"
+			   "is a peer with `node` of the others. 0s: nothing is shared, nothing is "
+			   "asked."},
 
 	/* ---- http ---- */
 	{"http", "listen", OPT_HTTP, 0, LIST_AT(http.listen, http.nlisten, HTTP_LISTEN_MAX),
@@ -457,6 +465,11 @@ const struct option options[] = {
 	{"peers", "may_replace", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_replace),
 		.def = "false",
 		.meaning = "Its INVITE with Replaces may take over a call that it names."},
+	{"peers", "node", OPT_INT, OPT_RELOAD, IN(struct sip_peer, policy.node), RANGE(0, 255),
+		.unit = 1, .def = "0", .example = "2",
+		.meaning = "It is the segued with this control.node, on the same database; 0: it is "
+			   "none.\n"
+			   "Needs may_replace."},
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},

@@ -59,6 +59,8 @@ struct runner {
 	struct runner_stats stats;
 	runner_step_fn *watcher; /* may be NULL */
 	void *watcher_arg;
+	runner_locate_fn *locate; /* may be NULL */
+	void *locate_arg;
 	int drain_fd; /* -1 while not draining */
 	struct loop_watch *drain_watch;
 	void (*drained)(void *arg);
@@ -248,6 +250,10 @@ static void carry_out(struct runner *r, const struct action *a)
 		break;
 	case ACT_REPLY:
 		act_reply(r, a);
+		break;
+	case ACT_LOCATE:
+		if (r->locate != NULL)
+			r->locate(r->locate_arg, a);
 		break;
 	case ACT_CALL_FREE:
 		story_forget(r->story, a->call);
@@ -515,6 +521,12 @@ void runner_watch(struct runner *r, runner_step_fn *fn, void *arg)
 {
 	r->watcher = fn;
 	r->watcher_arg = arg;
+}
+
+void runner_locator(struct runner *r, runner_locate_fn *fn, void *arg)
+{
+	r->locate = fn;
+	r->locate_arg = arg;
 }
 
 struct core *runner_core(struct runner *r)

@@ -61,6 +61,10 @@ void runner_drain(struct runner *r, unsigned grace_ms, void (*done)(void *arg), 
 typedef void runner_step_fn(void *arg, const struct event *ev, const struct core_out *out);
 void runner_watch(struct runner *r, runner_step_fn *fn, void *arg);
 
+/* Who carries out ACT_LOCATE; NULL: nobody, and no EV_LOCATED comes. */
+typedef void runner_locate_fn(void *arg, const struct action *a);
+void runner_locator(struct runner *r, runner_locate_fn *fn, void *arg);
+
 struct core *runner_core(struct runner *r);
 struct sip *runner_sip(struct runner *r);
 struct story *runner_story(struct runner *r);

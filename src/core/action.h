@@ -37,6 +37,8 @@
 	X(ACT_REFER_REJECT, "REFER_REJECT") /* `status` */                                         \
 	X(ACT_NOTIFY, "NOTIFY")       /* sipfrag `status` `text`; final: terminated;reason=noresource,\
 					 then EV_NOTIFY_DONE, always */                            \
+	X(ACT_LOCATE, "LOCATE")       /* which node has the dialog that REFER `cmd` replaces? EV_LOCATED\
+					 follows, or the guard expires (E-090) */                  \
 	/* -- commands ---------------------------------------------------------------------- */   \
 	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text */         \
 	/* -- queues ------------------------------------------------------------------------ */   \
@@ -86,6 +88,9 @@ struct act_dial {
 	struct party diverter; /* who had the call and sent it on; number "": nobody, or a recall */
 	bool recall;          /* Alert-Info, so the phone shows that a call comes back */
 	uuid xfer;            /* the transfer that failed before this recall; nil: no recall */
+	char replaces[REPLACES_MAX]; /* value of the Replaces header, "": none; the dialog is on the
+			       * node that dest.peer is (E-090) */
+	uuid conv;            /* told to that node, for its record; nil: nothing is told */
 };
 
 struct act_offer {

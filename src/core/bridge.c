@@ -220,6 +220,8 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
 	if (!relayed && holds_without_reason(l, n->dir)) {
+		if (p == NULL)
+			return; /* held meanwhile: it is asked again when it has a peer */
 		l->reoffers++;
 		l->given.rv = 0;
 		return;

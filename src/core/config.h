@@ -98,6 +98,7 @@ struct peer_policy {
 	enum caller_id caller_id;
 	struct party business; /* number "": none, then the caller is shown */
 	bool late_sdp;         /* it is called without SDP and offers itself (RFC 3725 flow I) */
+	unsigned node;         /* it is the segued of this number, on the same database; 0: none */
 };
 
 struct core_peer {
@@ -127,6 +128,8 @@ struct core_config {
 	int64_t bye_ms;      /* T_bye: after the final NOTIFY's answer (E-003) */
 	int64_t notify_ms;   /* the final NOTIFY waits this long for its answer (E-005) */
 	int64_t close_ms;    /* CLOSED must come within this; 64*T1 plus a margin */
+	int64_t locate_ms;   /* the database has this long to say where a dialog is; 0: it is not
+			      * asked, what is not here is unknown (E-090) */
 
 	int64_t queue_ring_ms;  /* an offer of a queue rings this long, unless the queue says */
 	int64_t queue_retry_ms; /* between offers that nobody took, unless the queue says */

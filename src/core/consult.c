@@ -331,14 +331,11 @@ static void describe_target(const struct call *k, const struct leg *p, struct ta
 	str_set(t->peer, p->peer);
 }
 
-static struct verdict judge_meeting(struct core *c, const struct call *k, const struct leg *l,
+static struct verdict judge_meeting(const struct call *k, const struct leg *l,
 	const struct leg *with, const struct call *other, const struct leg *m)
 {
 	const struct leg *p = other_side(other, m);
-	struct verdict v = policy_ask(c, l);
 
-	if (v.status)
-		return v;
 	if (m == l)
 		return deny(400, "self", "Replaces names the dialog of the REFER itself"); /* E-091 */
 	if (other == k)
@@ -354,29 +351,84 @@ static struct verdict judge_meeting(struct core *c, const struct call *k, const 
 	return (struct verdict){0, NULL, NULL};
 }
 
-struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *with)
+/* What was named is not here: it has ended, or another node may have it. */
+static struct verdict meet_nobody(struct core *c, struct call *k, struct leg *l,
+	const struct leg *with, const struct leg *m)
 {
 	const struct ev_transfer *e = &c->ev->transfer;
+	bool far = m == NULL && e->replaces_status == 481 && c->cfg.locate_ms > 0;
+	struct target *t = &k->xfer.target;
+
+	if (far && (l->image || with->image))
+		return deny(488, "media_busy", "A fax is being sent on this call");
+	k->status = e->replaces_status ? e->replaces_status : m ? 603 : 481;
+	k->meet = ID_NONE;
+	leg_take_roles(k, l);
+	if (!far || target_resolve(c, e->number, DIALPLAN_USERS, t) != 0)
+		*t = (struct target){.kind = TARGET_NONE};
+	str_set(t->number, e->number);
+	call_post(k, far ? MEET_FAR : MEET_NONE);
+	return (struct verdict){0, NULL, NULL};
+}
+
+struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *with)
+{
 	struct call *other = k->meet ? call_of(c, k->meet) : NULL;
 	struct leg *m = other ? call_leg(other, k->meet) : NULL;
 	struct verdict v;
 
-	if (m == NULL || !leg_is_live(m) || m->role == ROLE_PAST) {
-		k->status = e->replaces_status ? e->replaces_status : m ? 603 : 481;
-		k->meet = ID_NONE;
-		leg_take_roles(k, l);
-		k->xfer.target = (struct target){.kind = TARGET_NONE};
-		str_set(k->xfer.target.number, e->number);
-		call_post(k, MEET_NONE);
-		return (struct verdict){0, NULL, NULL};
-	}
-	v = judge_meeting(c, k, l, with, other, m);
+	v = policy_ask(c, l); /* who may not ask is not told either what there is */
+	if (v.status == 0 && (m == NULL || !leg_is_live(m) || m->role == ROLE_PAST))
+		return meet_nobody(c, k, l, with, m);
+	if (v.status == 0)
+		v = judge_meeting(k, l, with, other, m);
 	if (v.status)
 		return v;
 	leg_take_roles(k, l);
 	describe_target(other, other_side(other, m), &k->xfer.target);
 	call_post(k, other->state == SETUP ? MEET_RINGING : MEET_UP);
 	return v;
+}
+
+/* ---- a dialog that another node has (E-090) --------------------------------------------------- */
+
+void consult_locate(struct core *c, struct call *k)
+{
+	struct action *a = act_add(c, ACT_LOCATE, k->xfer.refer_leg);
+
+	a->call = k->id;
+	a->cmd = k->xfer.cmd;
+}
+
+/* The peer that is this node; NULL: none is known, and nobody else is trusted to be it. */
+static const struct core_peer *peer_of_node(const struct core *c, uint32_t node)
+{
+	for (unsigned i = 0; i < c->cfg.npeer && node != 0; i++)
+		if (c->cfg.peer[i].policy.node == node)
+			return &c->cfg.peer[i];
+	return NULL;
+}
+
+void consult_located(struct core *c, struct call *k)
+{
+	const struct ev_located *e = &c->ev->located;
+	const struct core_peer *p = peer_of_node(c, e->node);
+	struct xfer *x = &k->xfer;
+	struct target t = {.kind = TARGET_EXTERNAL, .there = true, .may_transfer = true};
+
+	if ((k->state != FIND && k->state != ALONE_FIND) || x->cmd != e->cmd)
+		return; /* the guard was first */
+	if (p == NULL || e->replaces[0] == '\0') {
+		call_post(k, FOUND_NOT);
+		return;
+	}
+	str_set(t.name, p->name);
+	str_set(t.peer, p->name);
+	/* Replaces says what is meant; a phone that named nobody still needs somebody in the URI. */
+	str_set(t.number, x->target.number[0] ? x->target.number : x->recall_user);
+	str_set(t.dial, t.number[0] ? t.number : p->name);
+	x->target = t;
+	call_post(k, FOUND);
 }
 
 /* The transferor's second dialog: over at once if it only rang, else when all is settled. */
@@ -489,7 +541,8 @@ void consult_ask_undo(struct core *c, struct call *k)
 
 	if (shell_of_met(c, k))
 		call_post(k, UNDO_MEET);
-	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && owner(k) && answered(k))
+	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && !x->target.there && owner(k) &&
+		 answered(k))
 		call_post(k, UNDO_CONSULT);
 	else
 		call_post(k, UNDO_BLIND);
@@ -637,11 +690,25 @@ uint16_t consult_pickup(struct core *c, struct call **k)
 	return status;
 }
 
+/* Whoever takes over comes from another node, where his conversation has a name of its own. */
+static void link_conversation(struct core *c, struct call *k)
+{
+	const uuid *to = &c->ev->invite.linked;
+	struct fact *f;
+
+	if (c->ev->type != EV_INVITE || uuid_is_nil(to) || k->open != RECORD_OPEN)
+		return;
+	f = fact_add(c, k, FACT_CONVERSATION_LINKED);
+	f->conversation_linked.conv = k->conv;
+	f->conversation_linked.to = *to;
+}
+
 /* If the new phone's media do not fit, everything stays as it was. */
 void consult_open_pickup(struct core *c, struct call *k)
 {
 	struct leg *o = owner(k);
 
+	link_conversation(c, k);
 	consult_part(c, k);
 	k->xfer = (struct xfer){.origin = ORIGIN_SIP, .step = STEP_TARGET};
 	str_set(k->xfer.recall_user, o ? o->user : "");

@@ -16,6 +16,7 @@ void consult_make_semi(struct core *c, struct call *k); /* handed over while the
 void consult_regroup(struct core *c, struct call *k);  /* the caller left: the two talk on (E-018) */
 void consult_ask_onhook(struct core *c, struct call *k); /* hung up in mid-consult: what now? */
 void consult_open_onhook(struct core *c, struct call *k);
+void consult_locate(struct core *c, struct call *k);   /* asks which node has what is replaced */
 void consult_adopt(struct core *c, struct call *k);    /* the met call's other party joins this one */
 
 /* ---- verbs of a join that failed: everybody goes back to where he was (R-035, R-036) ------------ */
@@ -41,8 +42,11 @@ bool consult_is_left(struct core *c, struct call *k, struct leg *l);
 /* The REFER of the step, on leg l of k, replaces a leg: finds the call that keeps the customer and
  * its transferor's leg, which may be the other one (E-093). */
 struct call *consult_keeper(struct core *c, struct call *k, struct leg **l);
-/* Judges the request and posts MEET_UP, MEET_RINGING or MEET_NONE. A refusal is returned. */
+/* Judges the request and posts MEET_UP, MEET_RINGING, MEET_FAR or MEET_NONE. A refusal is returned. */
 struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *kept);
+/* EV_LOCATED: posts FOUND and aims the transfer at the node that has the dialog, or FOUND_NOT. An
+ * answer that nobody waits for any more changes nothing. */
+void consult_located(struct core *c, struct call *k);
 /* An INVITE that replaces a leg (RFC 3891 section 3): 0 and the call, or the status that says why not. */
 uint16_t consult_pickup(struct core *c, struct call **k);
 void consult_open_pickup(struct core *c, struct call *k);

@@ -3,7 +3,7 @@
  * knows (call, leg, directory, transfer), collects what they append to the step's output, and
  * keeps the table of calls. See core.h for the promise, inner.h for the way of an event.
  */
-#include "core/inner.h"
+#include "core/consult.h"
 #include "core/presence.h"
 
 #include <assert.h>
@@ -300,6 +300,16 @@ static void step_command(struct core *c)
 	call_run(c, k);
 }
 
+static void step_located(struct core *c)
+{
+	struct call *k = call_of(c, c->ev->call);
+
+	if (k == NULL)
+		return;
+	consult_located(c, k);
+	call_run(c, k);
+}
+
 static void step_audit(struct core *c)
 {
 	const struct ev_audit *e = &c->ev->audit;
@@ -348,6 +358,9 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_NOTE:
 	case EV_RECORD:
 		step_command(c);
+		break;
+	case EV_LOCATED:
+		step_located(c);
 		break;
 	case EV_TIMER:
 		step_timer(c);

@@ -42,6 +42,7 @@
 	/* -- transfer ------------------------------------------------------------------- */      \
 	X(EV_TRANSFER, "TRANSFER")   /* REFER on a leg, or a command on a call */                  \
 	X(EV_NOTIFY_DONE, "NOTIFY_DONE") /* the final NOTIFY has its answer (any), or never will */\
+	X(EV_LOCATED, "LOCATED")     /* ACT_LOCATE has its answer: which node has that dialog, or none */ \
 	/* -- commands ------------------------------------------------------------------- */      \
 	X(EV_XFER_CANCEL, "XFER_CANCEL") /* give the transfer or consultation up */                \
 	X(EV_HANGUP, "HANGUP")                                                                     \
@@ -99,6 +100,7 @@ struct ev_invite {
 	leg_id replaces;      /* it comes in the place of this leg (RFC 3891): the adapter has matched
 			       * Call-ID and both tags; ID_NONE: it does not */
 	bool early_only;      /* .. unless that leg is answered already */
+	uuid linked;          /* conversation of the other node that sends this; nil: none (E-090) */
 };
 
 struct ev_progress {
@@ -156,6 +158,12 @@ struct ev_transfer {
 struct ev_notify {
 	uint64_t cmd;
 	uint16_t status; /* of the NOTIFY; 0 if it timed out or could not be sent */
+};
+
+struct ev_located { /* on event.call */
+	uint64_t cmd;                /* of the REFER, as ACT_LOCATE gave it */
+	uint32_t node;               /* who has it; 0: nobody, or nobody could say */
+	char replaces[REPLACES_MAX]; /* the dialog as that node knows it, for ACT_DIAL */
 };
 
 struct ev_command { /* EV_XFER_CANCEL to EV_RESUME: on event.call */
@@ -311,6 +319,7 @@ struct event {
 		struct ev_info info;
 		struct ev_transfer transfer;
 		struct ev_notify notify;
+		struct ev_located located;
 		struct ev_command command;
 		struct ev_note note;
 		struct ev_record record;

@@ -81,6 +81,9 @@ static const struct fact_field recording_started_fields[] = FIELDS_(FACT_RECORDI
 #define CUR recording_ended
 static const struct fact_field recording_ended_fields[] = FIELDS_(FACT_RECORDING_ENDED_);
 #undef CUR
+#define CUR conversation_linked
+static const struct fact_field conversation_linked_fields[] = FIELDS_(FACT_CONVERSATION_LINKED_);
+#undef CUR
 
 #define DESC_(id, name, member)                                                                    \
 	[id] = {name, sizeof(member##_fields) / sizeof(member##_fields[0]), member##_fields},

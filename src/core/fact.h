@@ -79,6 +79,9 @@
 /* A consulted party that was still ringing became somebody else (semi-attended transfer). */
 #define FACT_SEGMENT_CHANGED_(U, S, I, M, T) U(seg) S(kind, 12) U(transfer_in)
 
+/* A party of conv came from another node, where its conversation is `to` (E-090). */
+#define FACT_CONVERSATION_LINKED_(U, S, I, M, T) U(conv) U(to)
+
 #define FACT_NOTE_(U, S, I, M, T) U(note) U(conv) S(author, KEY_MAX) I(part) S(text, NOTE_MAX)
 
 /* A part of a visit that is kept as sound, from offset_ms after its answer on, in that file once the
@@ -105,7 +108,8 @@
 	X(FACT_SEGMENT_CHANGED, "segment_changed", segment_changed)                                \
 	X(FACT_NOTE, "note", note)                                                                 \
 	X(FACT_RECORDING_STARTED, "recording_started", recording_started)                          \
-	X(FACT_RECORDING_ENDED, "recording_ended", recording_ended)
+	X(FACT_RECORDING_ENDED, "recording_ended", recording_ended)                                \
+	X(FACT_CONVERSATION_LINKED, "conversation_linked", conversation_linked)
 
 #define FACT_ENUM_(id, name, member) id,
 enum fact_type { FACT_LIST(FACT_ENUM_) fact_type_count_ };
@@ -130,6 +134,7 @@ struct fact_started { FACT_STARTED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_agent_state { FACT_AGENT_STATE_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_conversation_merged { FACT_CONVERSATION_MERGED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_segment_changed { FACT_SEGMENT_CHANGED_(FU_, FS_, FI_, FI_, FI_) };
+struct fact_conversation_linked { FACT_CONVERSATION_LINKED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_recording_started { FACT_RECORDING_STARTED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_recording_ended { FACT_RECORDING_ENDED_(FU_, FS_, FI_, FI_, FI_) };
 struct fact_note { FACT_NOTE_(FU_, FS_, FI_, FI_, FI_) };

@@ -37,6 +37,8 @@
 	X(CONSULT_JOIN, "CONSULT_JOIN") /* it answered; media with the owner is being agreed */    \
 	X(CONSULT, "CONSULT")       /* owner and target talk, the kept party is held */            \
 	X(ASIDE, "ASIDE")           /* owner and kept party talk, the target is held */            \
+	X(FIND, "FIND")             /* transfer: where is what it replaces? The transferor is still there */ \
+	X(ALONE_FIND, "ALONE_FIND") /* the same, and nobody is with the kept party */              \
 	X(CHAIN, "CHAIN")           /* instant: which step of the fallback chain is next? */       \
 	X(END, "END")               /* over; the last dialogs are closing */
 ENUM_DECLARE(call_state, CALL_STATE_LIST);
@@ -70,6 +72,9 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(MEET_UP, "meets a call that is up")                                                      \
 	X(MEET_RINGING, "meets a call that rings")                                                 \
 	X(MEET_NONE, "meets nothing")     /* what it replaces is not there */                      \
+	X(MEET_FAR, "meets nothing here") /* what it replaces may be on another node */            \
+	X(FOUND, "found on a node")                                                                \
+	X(FOUND_NOT, "found nowhere")                                                              \
 	X(O_LEFT, "owner leaves in mid-consult")                                                   \
 	X(ONHOOK, "kept party goes back") /* to who has hung up */                                 \
 	X(PICKUP, "another phone takes over")                                                      \
@@ -211,6 +216,7 @@ enum meeting { MET_BY_CHANCE, MET_CONSULTATION };
 struct target {
 	uint8_t kind; /* enum target_kind */
 	bool may_transfer;
+	bool there;            /* another node has it: the INVITE replaces a dialog there (E-090) */
 	char name[USER_MAX];   /* user, queue, ivr or peer */
 	char number[NUM_MAX];  /* as asked */
 	char dial[NUM_MAX];    /* as sent, for peers */

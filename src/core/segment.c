@@ -636,7 +636,7 @@ enum interval segment_state_of(const struct call *k, const struct leg *l)
 		return IV_RINGING; /* the calling agent hears it ring */
 	if (k->state == WAIT || k->state == QUEUE_JOIN)
 		return IV_QUEUED;
-	if (k->state == ALONE || k->state == ALONE_JOIN)
+	if (k->state == ALONE || k->state == ALONE_JOIN || k->state == ALONE_FIND)
 		return IV_LIMBO;
 	if (k->state == JOIN)
 		return IV_HOLDING; /* media is moving away from it */

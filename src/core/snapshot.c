@@ -179,6 +179,9 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 		return c->cfg.ring_ms;
 	case ALONE:
 		return k->xfer.step == STEP_RECALL ? c->cfg.recall_ms : c->cfg.ring_ms;
+	case FIND:
+	case ALONE_FIND:
+		return c->cfg.locate_ms;
 	case RESUME:
 		return c->cfg.resume_ms;
 	case BACK:
@@ -255,7 +258,13 @@ static bool is_stable(unsigned state)
 static bool has_owner(unsigned state)
 {
 	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK ||
-	       consults(state);
+	       state == FIND || consults(state);
+}
+
+static bool rings_nobody(unsigned state)
+{
+	return state == TALK || state == RESUME || state == BACK || state == FIND ||
+	       state == ALONE_FIND;
 }
 
 static const char *check_roles(const struct call *k)
@@ -273,7 +282,7 @@ static const char *check_roles(const struct call *k)
 		return complain(k, "there must be exactly one kept party");
 	if (has_owner(k->state) != (no == 1))
 		return complain(k, "owner and state disagree");
-	if (k->state != WAIT && (k->state == TALK || k->state == RESUME || k->state == BACK) != (nt == 0))
+	if (k->state != WAIT && rings_nobody(k->state) != (nt == 0))
 		return complain(k, "targets and state disagree");
 	return NULL;
 }

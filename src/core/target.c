@@ -301,6 +301,10 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	if (k->state != CONSULT_RING && (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]))
 		mark_transfer(c, k, &a->dial);
 	choose_caller(c, dest, &a->dial);
+	if (k->xfer.target.there && c->ev->type == EV_LOCATED) {
+		str_set(a->dial.replaces, c->ev->located.replaces);
+		a->dial.conv = k->conv;
+	}
 	if (who && who->rv && !wants_to_offer(c, dest)) {
 		a->from = who->id;
 		a->dir = dir_forced(who->will); /* not as its transferor made it write (E-049) */
@@ -473,7 +477,7 @@ bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t sta
 	const char *peer;
 	struct leg *next;
 
-	if (l->peer[0] == '\0' || !would_mend(c, l, status) ||
+	if (l->peer[0] == '\0' || k->xfer.target.there || !would_mend(c, l, status) ||
 		!find_route(c, k, l, &r) || (peer = next_peer(r.route, l->peer)) == NULL)
 		return false;
 	next = add_target(c, k, (enum target_kind)l->kind);

@@ -16,6 +16,7 @@
 #define KEY_MAX 96   /* an external case key, an asker */
 #define FILE_MAX 256
 #define TEXT_MAX 128 /* a reason phrase, a short explanation */
+#define REPLACES_MAX 256 /* Call-ID and both tags of a dialog, as the value of a Replaces header */
 #define DIGITS_MAX 32 /* keys of a phone, 0-9 * # A-D, and "," for a pause */
 #define NOTE_MAX 240 /* one part of a remark that somebody wrote */
 

@@ -274,6 +274,12 @@ static void refuse(struct core *c, struct call *k, uint16_t refer_status, uint16
 			.value1 = e->number, .key2 = "cause", .value2 = cause});
 }
 
+/* REFER with Replaces, whether what it names is there or not. */
+static bool names_dialog(const struct ev_transfer *e)
+{
+	return e->replaces != ID_NONE || e->replaces_status != 0;
+}
+
 /* A request that policy refuses is a transfer too, with its outcome, in the ledger. */
 static void record_refusal(struct core *c, struct call *k, const struct leg *l,
 	const struct target *t, const struct verdict *v)
@@ -284,7 +290,7 @@ static void record_refusal(struct core *c, struct call *k, const struct leg *l,
 
 	f->transfer_opened.xfer = id;
 	f->transfer_opened.conv = k->conv;
-	str_set(f->transfer_opened.kind, xfer_kind_name(e->kind));
+	str_set(f->transfer_opened.kind, xfer_kind_name(names_dialog(e) ? XFER_CONSULT : e->kind));
 	str_set(f->transfer_opened.via, origin_name(e->origin));
 	str_set(f->transfer_opened.asker, e->asker);
 	str_set(f->transfer_opened.target_kind, target_kind_name(t->kind));
@@ -312,10 +318,12 @@ static void v_admit(struct core *c, struct call *k)
 		refuse(c, k, 481, 409, "no_party", "There is nobody to transfer");
 		return;
 	}
-	if (c->ev->transfer.replaces != ID_NONE || c->ev->transfer.replaces_status) {
+	if (names_dialog(&c->ev->transfer)) {
 		v = consult_meet(c, k, l, other);
-		if (v.status)
+		if (v.status) {
+			record_refusal(c, k, l, &t, &v);
 			refuse(c, k, v.status, 403, v.cause, v.text);
+		}
 		return;
 	}
 	v = policy_transfer(c, k, l, other, &t);
@@ -508,6 +516,13 @@ static void v_set_internal(struct core *c, struct call *k)
 	k->status = 500;
 }
 
+/* What is to be replaced is nowhere. */
+static void v_set_unknown(struct core *c, struct call *k)
+{
+	(void)c;
+	k->status = 481;
+}
+
 /* ---- what is on record ----------------------------------------------------------------------- */
 
 const char *target_word(const struct target *t)
@@ -594,7 +609,7 @@ static void v_open_xfer(struct core *c, struct call *k)
 	if (k->meet == ID_NONE)
 		consult_part(c, k);
 	*x = (struct xfer){.origin = (uint8_t)e->origin, .step = STEP_TARGET, .target = t,
-		.kind = e->replaces != ID_NONE ? XFER_CONSULT : e->kind,
+		.kind = names_dialog(e) ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
 		.immediate = e->immediate};
@@ -605,7 +620,7 @@ static void v_open_xfer(struct core *c, struct call *k)
 		x->immediate = x->immediate || l->immediate;
 	}
 	xfer_open_row(c, k);
-	if (x->kind == XFER_CONSULT && k->meet == ID_NONE)
+	if (x->kind == XFER_CONSULT && !names_dialog(e))
 		timeline(c, k, &(struct timeline_note){.type = "consult_started", .leg = l,
 			.actor = l ? l->user : "", .key1 = "with", .value1 = target_word(&x->target)});
 }
@@ -789,6 +804,11 @@ static void v_guard_resume(struct core *c, struct call *k)
 	guard(c, k, c->cfg.resume_ms);
 }
 
+static void v_guard_locate(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.locate_ms);
+}
+
 static void v_guard_bye(struct core *c, struct call *k)
 {
 	guard(c, k, c->cfg.bye_ms);
@@ -821,6 +841,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[SET_NO_ANSWER] = v_set_no_answer, [SET_LEFT] = v_set_left,
 		[SET_CANCELLED] = v_set_cancelled, [SET_UNREACHABLE] = v_set_unreachable,
 		[SET_DECLINED] = v_set_declined, [SET_INTERNAL] = v_set_internal,
+		[SET_UNKNOWN] = v_set_unknown, [LOCATE] = consult_locate,
 		[NOTE_CONSULT] = consult_note, [MAKE_SEMI] = consult_make_semi,
 		[REGROUP] = consult_regroup, [ASK_ONHOOK] = consult_ask_onhook,
 		[OPEN_ONHOOK] = consult_open_onhook, [ADOPT] = consult_adopt,
@@ -836,7 +857,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = chain_next_step,
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring, [GUARD_REST] = v_guard_rest,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
-		[GUARD_BYE] = v_guard_bye, [UNGUARD] = v_unguard,
+		[GUARD_BYE] = v_guard_bye, [GUARD_LOCATE] = v_guard_locate, [UNGUARD] = v_unguard,
 		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
 		[ASK_ON] = v_ask_on, [LEAVE_PLACE] = v_leave_place, [TAKE_PLACE] = v_take_place,
 		[ANSWERED_IN_QUEUE] = v_answered_in_queue, [LEAVE_QUEUE] = v_leave_queue,
@@ -857,6 +878,10 @@ void transfer_request(struct core *c, struct call *k, struct leg *l)
 				  (l->role == ROLE_TARGET && l->state == LEG_UP));
 
 	k->request = l ? l->id : ID_NONE;
+	if (l && l->role == ROLE_AIDE && c->ev->transfer.origin == ORIGIN_REFER) {
+		v_refuse_busy(c, k); /* the transfer that it serves still runs (E-067) */
+		return;
+	}
 	if (!party && c->ev->transfer.origin == ORIGIN_REFER) {
 		refuse(c, k, 481, 409, "no_party", "This dialog is not a party of the call");
 		return;

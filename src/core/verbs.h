@@ -20,14 +20,14 @@
 	X(REPLY_DONE) X(ADMIT_RETRY) X(ASK_RECALL)                                                 \
 	/* why it failed */                                                                        \
 	X(SET_NO_ANSWER) X(SET_LEFT) X(SET_CANCELLED) X(SET_UNREACHABLE) X(SET_DECLINED)           \
-	X(SET_INTERNAL)                                                                            \
+	X(SET_INTERNAL) X(SET_UNKNOWN)                                                             \
 	/* what is on record */                                                                    \
 	X(OPEN_XFER) X(OPEN_RETRY) X(OPEN_RECALL) X(FALL_BACK) X(NOTE_RINGING)                     \
 	X(NOTE_ANSWERED) X(CLOSE_COMPLETED) X(CLOSE_FAILED) X(CLOSE_ABANDONED)                     \
 	X(CLOSE_CANCELLED) X(FORGET_XFER)                                                          \
 	/* consultation, and calls that meet */                                                    \
 	X(NOTE_CONSULT) X(MAKE_SEMI) X(REGROUP) X(ASK_ONHOOK) X(OPEN_ONHOOK) X(ADOPT)              \
-	X(OPEN_PICKUP) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN)                                    \
+	X(OPEN_PICKUP) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN) X(LOCATE)                          \
 	/* whom to ring */                                                                         \
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
 	/* waiting in a queue: queue.c, offer.c */                                                 \
@@ -35,7 +35,7 @@
 	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
 	/* how long */                                                                             \
 	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME)                  \
-	X(GUARD_BYE) X(UNGUARD)
+	X(GUARD_BYE) X(GUARD_LOCATE) X(UNGUARD)
 
 #define VERB_ENUM_(v) v,
 enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };

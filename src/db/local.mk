@@ -4,6 +4,7 @@ libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS)
 libdb_a_SOURCES = \
 	src/db/batch.c src/db/batch.h \
 	src/db/credentials.c src/db/credentials.h \
+	src/db/dialogs.c src/db/dialogs.h \
 	src/db/directory.c src/db/directory.h \
 	src/db/history.c src/db/history.h \
 	src/db/history_sql.c src/db/history_sql.h \
@@ -24,5 +25,6 @@ dist_migrations_DATA = \
 	sql/007-queue-reports.sql \
 	sql/008-consult.sql \
 	sql/009-recordings.sql \
+	sql/010-nodes.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

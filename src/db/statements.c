@@ -147,6 +147,11 @@ static const struct statement statements[] = {
 	{FACT_CONVERSATION_MERGED,
 		"SELECT segue.merge_conversation(f.conv, f.\"into\", f.shift::integer)"
 		" FROM @ ORDER BY f.fact_id"},
+	/* The other node's facts may come later than this one: then its case is not known yet. */
+	{FACT_CONVERSATION_LINKED,
+		"UPDATE segue.conversations c SET linked_to = f.\"to\", case_id = coalesce(c.case_id,"
+		" (SELECT o.case_id FROM segue.conversations o WHERE o.id = f.\"to\"))"
+		" FROM @ WHERE c.id = f.conv"},
 	{FACT_SEGMENT_CHANGED,
 		"UPDATE segue.segments s SET kind = f.kind, transfer_id_in = f.transfer_in"
 		" FROM @ WHERE s.id = f.seg"},

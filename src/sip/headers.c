@@ -93,6 +93,9 @@ static const struct header_rule rules[] = {
 	{"To", "t", HEADER_OWN, 0, "Shows the target, with the leg's own tag."},
 	{"User-Agent", NULL, HEADER_OWN, 0, "Names segue."},
 	{"Via", "v", HEADER_OWN, 0, "Each request starts here; the path behind stays private."},
+	{"X-Segue-Conversation", NULL, HEADER_OWN, 0,
+		"Names the conversation on another segued; only from one of its nodes it means "
+		"anything."},
 	{"X-Segue-Transfer", NULL, HEADER_OWN, 0,
 		"Names the transfer that failed before a recall; from outside it means nothing."},
 

@@ -132,6 +132,9 @@ static void fill_event(struct sip_leg *l, const sip_t *request, const struct cal
 		key = message_header(request, "X-Case-ID");
 		if (c->peer->trust_case_id && key != NULL)
 			str_set(in->case_key, key);
+		key = message_header(request, CONVERSATION_HEADER);
+		if (c->peer->policy.node != 0 && key != NULL)
+			uuid_parse(key, &in->linked);
 	} else {
 		in->source = SOURCE_USER;
 		str_set(in->user, c->user.name);

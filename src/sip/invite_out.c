@@ -69,6 +69,20 @@ static void add_recall(msg_t *msg, const struct act_dial *dial)
 		message_add_line(msg, "X-Segue-Transfer", uuid_str(&dial->xfer, id));
 }
 
+/* The dialog that the call comes in the place of is on another node (E-090). Whoever does not know
+ * Replaces must not take it for a new call. */
+static void add_replaces(msg_t *msg, const struct act_dial *dial)
+{
+	char id[UUID_STRLEN];
+
+	if (dial->replaces[0] == '\0')
+		return;
+	message_add_line(msg, "Replaces", dial->replaces);
+	message_add_line(msg, "Require", "replaces");
+	if (!uuid_is_nil(&dial->conv))
+		message_add_line(msg, CONVERSATION_HEADER, uuid_str(&dial->conv, id));
+}
+
 static msg_t *write_invite(struct sip_leg *l, const struct action *a, const struct outbound *o)
 {
 	const struct act_dial *dial = &a->dial;
@@ -95,6 +109,7 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 	message_pass_headers(msg, l, like, transfer ? HEADER_TRIP_TRANSFER : HEADER_TRIP_CALL);
 	identity_add(msg, l, dial);
 	add_recall(msg, dial);
+	add_replaces(msg, dial);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	return msg;

@@ -40,6 +40,17 @@ static void ended_free(struct sip *s, struct ended *e)
 	free(e);
 }
 
+void named_answered(struct sip_leg *l)
+{
+	struct sip_named d = {.call_id = l->dialog.call_id->i_id,
+		.local_tag = l->dialog.tag,
+		.remote_tag = l->dialog.remote->a_tag,
+		.user = l->user};
+
+	if (l->sip->hooks.dialog_up != NULL && l->user[0] != '\0' && d.remote_tag != NULL)
+		l->sip->hooks.dialog_up(l->sip->hooks.arg, &d);
+}
+
 void named_remember(struct sip_leg *l)
 {
 	const char *theirs = l->dialog.remote != NULL ? l->dialog.remote->a_tag : NULL;
@@ -48,6 +59,8 @@ void named_remember(struct sip_leg *l)
 
 	if (theirs == NULL)
 		return; /* never was a dialog */
+	if (s->hooks.dialog_over != NULL && l->user[0] != '\0')
+		s->hooks.dialog_over(s->hooks.arg, l->dialog.tag);
 	HASH_FIND_STR(s->ended, l->dialog.tag, e);
 	if (e != NULL)
 		return;

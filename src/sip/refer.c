@@ -108,6 +108,7 @@ static void refer_free(struct refer *r)
 	HASH_DELETE(hh, r->leg->sip->refers, r);
 	own_free(r);
 	text_clear(&r->target);
+	text_clear(&r->replaces);
 	text_clear(&r->referred_by);
 	text_clear(&r->headers);
 	free(r);
@@ -258,6 +259,15 @@ static void keep_headers(struct refer *r, const sip_t *request, const struct ref
 		text_set(&r->headers, value, n);
 }
 
+/* Another node may have it. */
+static void keep_replaces(struct refer *r, const struct replaces *name)
+{
+	char value[REFERTO_VALUE_MAX];
+
+	if (replaces_print(value, sizeof(value), name) == 0)
+		text_set(&r->replaces, value, strlen(value));
+}
+
 /* RFC 4488 section 4, RFC 7614 section 4. */
 static bool wants_no_subscription(const sip_t *request)
 {
@@ -304,6 +314,8 @@ static void refer_take(struct sip_leg *l, struct stack_server *t, const sip_t *r
 		own_add(r, own);
 	r->sub = wants_no_subscription(request) ? SUB_REFUSED : SUB_WANTED;
 	keep_headers(r, request, &q->to);
+	if (q->replaces_status == 481)
+		keep_replaces(r, &q->to.replaces);
 	refer_emit(r, q);
 }
 
@@ -427,6 +439,13 @@ const char *refer_target(struct sip *s, uint64_t cmd)
 	struct refer *r = refer_find(s, cmd);
 
 	return r != NULL ? r->target.p : NULL;
+}
+
+bool sip_refer_replaces(struct sip *s, uint64_t cmd, char *value, size_t size)
+{
+	struct refer *r = refer_find(s, cmd);
+
+	return r != NULL && r->replaces.n > 0 && str_copy(value, size, r->replaces.p);
 }
 
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg)

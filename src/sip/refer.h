@@ -34,6 +34,7 @@ struct refer {
 	uint32_t id;		 /* CSeq of the REFER: id parameter of its Event */
 	struct dialog *own;	 /* of the subscription; NULL: the leg's */
 	struct text target;	 /* URI of the Refer-To */
+	struct text replaces;	 /* a dialog that is not here, as a Replaces value; empty: none */
 	struct text referred_by; /* header value for the INVITE */
 	struct text headers;	 /* allow-listed headers of the Refer-To, as lines */
 	struct request *notify;	 /* under way */

@@ -87,6 +87,12 @@ struct sip_user {
 	bool enabled;
 };
 
+/* A dialog, by what a Replaces header calls it. */
+struct sip_named {
+	const char *call_id, *local_tag, *remote_tag;
+	const char *user; /* whose phone */
+};
+
 /* What sip asks of the rest of the program. */
 struct sip_hooks {
 	void *arg;
@@ -96,6 +102,10 @@ struct sip_hooks {
 	void (*emit)(void *arg, struct event *ev);
 	/* Fills *u and returns true if the user exists. Called per request; must be O(1). */
 	bool (*find_user)(void *arg, const char *name, struct sip_user *u);
+	/* A user's dialog was answered, so that it can be replaced; it is over. The texts live during
+	 * the call only. May be NULL: nobody wants to know. */
+	void (*dialog_up)(void *arg, const struct sip_named *d);
+	void (*dialog_over)(void *arg, const char *local_tag);
 };
 
 struct sip;
@@ -116,6 +126,10 @@ void sip_bind(struct sip *s, uint64_t handle, leg_id leg);
 
 /* Carries out one action of the SIP kind; others (REPLY, TIMER, MEDIA, CALL_FREE) are not for sip. */
 void sip_act(struct sip *s, const struct action *a);
+
+/* What a REFER that runs replaces, as the value of a Replaces header. False: nothing, the REFER is gone,
+ * or it does not fit. */
+bool sip_refer_replaces(struct sip *s, uint64_t cmd, char *value, size_t size);
 
 /* ---- session descriptions, for whoever puts a relay into the path of the media ----------------- */
 

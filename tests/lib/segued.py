@@ -181,7 +181,8 @@ class Lab:
     """segued, PostgreSQL, users and peers."""
 
     def __init__(self, conf="", cluster=None, t=None, peer_conf=None, sip="", routes="",
-                 fallback=None, users=USERS, peers=PEERS, ipv6=False, transfer="", silent=()):
+                 fallback=None, users=USERS, peers=PEERS, ipv6=False, transfer="", silent=(),
+                 ip="127.0.0.1", port=None, database=None, control="", more_peers=()):
         self.conf_extra, self.sip_extra, self.routes = conf, sip, routes
         self.timers = {"setup": 20000, "ring": 6000, "recall": 6000, "join": 6000,
                        "resume": 3000, "bye": 500, "notify": 2000}
@@ -192,6 +193,9 @@ class Lab:
         self.nusers, self.npeers = users, peers
         self.ipv6, self.domain, self.transfer_extra = ipv6, REALM, transfer
         self.silent = silent  # peers whose first address never answers
+        self.ip, self.port = ip, port or free_port(ip)
+        self.db = database    # of another lab, whose cluster is given too; None: a new one
+        self.control, self.more_peers = control, more_peers
         self.lock = threading.Lock()
         self.next_user = 0
         self.agents = []
@@ -202,7 +206,6 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix="segue-lab-")
         try:
             self._database()
-            self.ip, self.port = "127.0.0.1", free_port()
             self.port6 = free_port("::1") if self.ipv6 else 0
             self.peers = [ua.Ua(f"peer{i:02d}", (self.ip, self.port), ip=f"{PEER_NET}{i + 1}",
                                 user=f"+4930{i:06d}", domain=REALM) for i in range(self.npeers)]
@@ -241,6 +244,9 @@ class Lab:
             self.cluster = pg.test_cluster()
         if self.cluster.made and self.cluster.server is None:
             self.cluster.start()
+        if self.db is not None:
+            self.conninfo = self.cluster.conninfo(self.db)
+            return
         self.own_cluster = self.cluster.made
         self.db = pg.test_database(self.cluster)
         self.conninfo = self.cluster.conninfo(self.db)
@@ -317,6 +323,7 @@ class Lab:
         times = "".join(f'{k} = "{v}ms"; ' for k, v in self.timers.items() if k != "setup")
         fallback = f"fallback = [ {quoted(self.fallback)} ];" if self.fallback else ""
         join = lambda f: ",\n\t".join(f(i) for i in range(self.npeers))
+        peers = ",\n\t".join(list(map(self._peer, range(self.npeers))) + list(self.more_peers))
         return f"""
 sip: {{ listen = [ {quoted(listen)} ]; domains = [ "{REALM}" ]; realm = "{REALM}";
 \tregistrations = "{self.dir}/registrations"; {self.sip_extra} }};
@@ -324,11 +331,11 @@ call: {{ setup = "{self.timers['setup']}ms"; }};
 transfer: {{ {times} {fallback} {self.transfer_extra} }};
 ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_size = "256MB";
 \tdirectory_copy = "{self.dir}/directory"; linger = "20ms"; retry = "200ms"; }};
-control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; }};
+control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; {self.control} }};
 log: {{ level = "debug"; }};
 devices = ( {{ user_agent = "Impatient"; immediate = true; }},
 	{{ user_agent = "Old digest"; md5_only = true; }} );
-peers = ({join(self._peer)});
+peers = ({peers});
 routes = ({self.routes}{join(self._route)});
 {self.conf_extra}
 """

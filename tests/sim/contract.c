@@ -258,6 +258,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_AGENT_REACH:
 	case EV_CONTACTS:
 	case EV_AUDIT:
+	case EV_LOCATED: /* a late one changes nothing */
 		return true;
 	case EV_TIMER:
 		return timer_is_due(ct, ev);
@@ -439,6 +440,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 
 	ct->now = ev->now;
 	ct->stray = ID_NONE;
+	ct->located = ev->type == EV_LOCATED && ev->located.node != 0;
 	switch (ev->type) {
 	case EV_INVITE:
 		ev_invite(ct, ev, new_leg);
@@ -549,6 +551,10 @@ static void act_dial(struct contract *ct, const struct action *a)
 	}
 	if (a->dial.dest.kind == DEST_PEER && a->dial.dest.number[0] == '\0') {
 		leg_fail(ct, a, "dial-no-number", "no number for the peer");
+		return;
+	}
+	if (a->dial.replaces[0] != '\0' && !ct->located) {
+		leg_fail(ct, a, "dial-replaces-nothing", "no node said that it has a dialog");
 		return;
 	}
 	l = leg_new(ct, a->leg);
@@ -728,6 +734,19 @@ static void act_refer(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "refer-accepted-dead", "its dialog is over");
 	else if (r->accepted)
 		l->refer = r->cmd;
+}
+
+/* What an accepted REFER replaces is looked for, at most once. */
+static void act_locate(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->cmd);
+
+	if (r == NULL || r->kind != CT_REFER || !r->accepted)
+		leg_fail(ct, a, "locate-unknown", "no accepted REFER has this cmd");
+	else if (r->sought)
+		leg_fail(ct, a, "locate-twice", "was asked already");
+	else
+		r->sought = true;
 }
 
 static void act_notify(struct contract *ct, const struct action *a)
@@ -911,6 +930,9 @@ static void take_action(struct contract *ct, const struct action *a)
 	case ACT_REFER_ACCEPT:
 	case ACT_REFER_REJECT:
 		act_refer(ct, a);
+		break;
+	case ACT_LOCATE:
+		act_locate(ct, a);
 		break;
 	case ACT_NOTIFY:
 		act_notify(ct, a);

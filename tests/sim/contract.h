@@ -81,6 +81,7 @@ struct ct_req { /* somebody waits for an answer */
 	bool answered, accepted, no_sub;
 	bool final;    /* the final NOTIFY was sent */
 	bool notified; /* NOTIFY_DONE came */
+	bool sought;   /* what it replaces was looked for elsewhere */
 	int64_t final_at;
 	UT_hash_handle hh;
 };
@@ -107,6 +108,7 @@ struct contract {
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
 	leg_id stray;	     /* its offer came after it was freed, and waits for its refusal */
+	bool located;	     /* this step's event says where a dialog is */
 	bool lenient; /* adapters are broken: keep up as well as possible, complain of nothing */
 	bool failed;
 	char rule[CT_RULE_MAX]; /* which promise was broken, one word with dashes */

@@ -57,6 +57,16 @@ static bool still_there(struct contract *ct, const struct ct_leg *l)
 	       !l->parted;
 }
 
+/* It is let go in this step: as soon as a NOTIFY has its answer it is hung up. */
+static bool is_let_go(const struct core_out *out, leg_id leg)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].leg == leg && out->actions[i].type == ACT_TIMER &&
+			out->actions[i].timer.kind == TIMER_PART)
+			return true;
+	return false;
+}
+
 /* Its legs went into another call in this step; whoever had both ends here, on purpose. */
 static bool has_merged(const struct core_out *out, call_id call)
 {
@@ -93,7 +103,8 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 	HASH_ITER (hh, ct->legs, l, lt) {
 		if (l->call != call || l == kept || !still_there(ct, l))
 			continue;
-		if (ends_leg(ev, l->id) || hangs_up(out, l->id) || is_aide_told(out, l))
+		if (ends_leg(ev, l->id) || hangs_up(out, l->id) ||
+			is_aide_told(out, l) || is_let_go(out, l->id))
 			continue;
 		contract_fail(ct, "kept-dropped",
 			"leg %s was hung up while somebody else "
@@ -277,7 +288,8 @@ static void check_ears(struct contract *ct, const struct call_view *v)
 		(a->hears != HEARS_PEER || b->hears != HEARS_PEER))
 		contract_fail(ct, "music-in-talk", "call %s books talk, and hears %s and %s",
 			id_str(v->id, id), hears_name(a->hears), hears_name(b->hears));
-	if (strcmp(v->state, "ALONE") == 0 && a->hears == HEARS_PEER)
+	if ((strcmp(v->state, "ALONE") == 0 || strcmp(v->state, "ALONE_FIND") == 0) &&
+		a->hears == HEARS_PEER)
 		contract_fail(ct, "silence", "leg %s waits and hears nobody", id_str(a->id, id));
 }
 

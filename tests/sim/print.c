@@ -204,6 +204,10 @@ static void add_detail(struct line *l, const struct event *ev)
 		add_num(l, "cmd", ev->notify.cmd);
 		add(l, " %u", ev->notify.status);
 		break;
+	case EV_LOCATED:
+		add_num(l, "cmd", ev->located.cmd);
+		add_num(l, "node", ev->located.node);
+		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
 	case EV_COMPLETE:

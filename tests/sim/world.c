@@ -42,6 +42,7 @@ enum todo_kind {
 	DO_CONSULT,
 	DO_MEET,
 	DO_NOTIFY_DONE,
+	DO_LOCATED,
 	DO_COMMAND,
 	DO_DIRECTORY,
 	DO_STRAY,
@@ -268,7 +269,10 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->peer[0].policy.late_sdp = true;
 	str_set(cfg->peer[1].name, "trunk");
 	cfg->peer[1].policy.late_sdp = rng_chance(&r, 30);
-	cfg->npeer = 2;
+	str_set(cfg->peer[2].name, "far"); /* another segued */
+	cfg->peer[2].policy.node = 2;
+	cfg->npeer = 3;
+	cfg->locate_ms = rng_chance(&r, 85) ? 2000 : 0;
 	cfg->ring_away = rng_chance(&r, 80);
 	cfg->ring_unregistered = rng_chance(&r, 80);
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
@@ -596,6 +600,7 @@ static void do_invite(struct world *w)
 	if (old != NULL) { /* another phone takes over (E-096) */
 		ev.invite.replaces = chance(w, 95) ? old->id : old->id ^ 1;
 		ev.invite.early_only = chance(w, 20);
+		ev.invite.linked = (uuid){{chance(w, 20), 7}};
 		if (old->is_user && chance(w, 85)) {
 			ev.invite.source = SOURCE_USER;
 			str_set(ev.invite.user, old->user);
@@ -892,11 +897,39 @@ static void do_meet(struct world *w, struct phone *p)
 	str_set(ev.transfer.number, some_number(w));
 	ev.transfer.own_host = ev.transfer.may_refer = true;
 	ev.transfer.no_sub = chance(w, 8);
-	if (other == NULL || chance(w, 6))
-		ev.transfer.replaces_status = chance(w, 50) ? 481 : 603;
+	if (other == NULL || chance(w, 15))
+		ev.transfer.replaces_status = chance(w, 75) ? 481 : 603;
 	else
 		ev.transfer.replaces = chance(w, 96) ? other->id : p->id;
 	send(w, &ev);
+}
+
+/* The database says which node has the dialog, that none has it, or a node that nobody knows. */
+static void do_located(struct world *w, const struct todo *t)
+{
+	struct event ev = {.type = EV_LOCATED, .call = t->leg};
+	unsigned kind = rng_below(&w->rng, 100);
+
+	ev.located.cmd = chance(w, 97) ? t->arg : t->arg + 1;
+	ev.located.node = kind < 65 ? 2 : kind < 75 ? 3 : 0;
+	if (ev.located.node != 0)
+		str_set(ev.located.replaces, "elsewhere;to-tag=1;from-tag=2");
+	send(w, &ev);
+}
+
+/* What happens while that is asked. */
+static void plan_find(struct world *w, const struct action *a)
+{
+	if (chance(w, 85))
+		plan_arg(w, range(w, 1, 1900), DO_LOCATED, a->call, a->cmd);
+	if (chance(w, 25))
+		plan(w, range(w, 0, 300), DO_BYE, a->leg); /* E-001 */
+	while (chance(w, 35))
+		plan(w, range(w, 0, 1900), chance(w, 30) ? DO_BYE : DO_OFFER,
+			id_make_leg(a->call, 1 + rng_below(&w->rng, 3)));
+	while (chance(w, 55))
+		plan_arg(w, range(w, 0, 1900), DO_COMMAND, a->call,
+			chance(w, 25) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
 static void do_command(struct world *w, const struct todo *t)
@@ -1050,7 +1083,7 @@ static void do_todo(struct world *w, const struct todo *t)
 {
 	struct phone *p = t->leg != ID_NONE ? phone_of(w, t->leg) : NULL;
 
-	if (t->leg != ID_NONE && t->kind != DO_COMMAND &&
+	if (t->leg != ID_NONE && t->kind != DO_COMMAND && t->kind != DO_LOCATED &&
 		(p == NULL || contract_leg(&w->sim.ct, t->leg) == NULL))
 		return; /* the adapter knows no such leg any more */
 	switch (t->kind) {
@@ -1089,6 +1122,9 @@ static void do_todo(struct world *w, const struct todo *t)
 		break;
 	case DO_INFO:
 		do_info(w, t->leg);
+		break;
+	case DO_LOCATED:
+		do_located(w, t);
 		break;
 	case DO_NOTIFY_DONE:
 		do_notify_done(w, t);
@@ -1229,6 +1265,9 @@ static void react_action(struct world *w, const struct action *a)
 		else if (chance(w, 4))
 			plan(w, 0, DO_BYE, a->leg); /* E-007 */
 		break;
+	case ACT_LOCATE:
+		plan_find(w, a);
+		break;
 	case ACT_LEG_FREE:
 		phone_free(w, a->leg);
 		break;
@@ -1266,6 +1305,7 @@ struct world *world_create(
 	if (w == NULL)
 		abort();
 	w->rng.state = seed;
+	w->now = 1; /* a machine that is just up: 0 is no time */
 	w->mode = mode;
 	world_config(seed, &cfg);
 	sim_init(&w->sim, &cfg);

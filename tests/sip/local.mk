@@ -13,6 +13,7 @@ sip_tests = \
 	tests/sip/test_media.py \
 	tests/sip/test_media_loss.py \
 	tests/sip/test_mutations.py \
+	tests/sip/test_nodes.py \
 	tests/sip/test_policy.py \
 	tests/sip/test_queue.py \
 	tests/sip/test_refer.py \

@@ -122,6 +122,7 @@ static const struct {
 	{"bye_ms", offsetof(struct core_config, bye_ms)},
 	{"notify_ms", offsetof(struct core_config, notify_ms)},
 	{"close_ms", offsetof(struct core_config, close_ms)},
+	{"locate_ms", offsetof(struct core_config, locate_ms)},
 	{"queue_ring_ms", offsetof(struct core_config, queue_ring_ms)},
 	{"queue_retry_ms", offsetof(struct core_config, queue_retry_ms)},
 	{"queue_wait_ms", offsetof(struct core_config, queue_wait_ms)},
@@ -194,7 +195,7 @@ static int do_config(struct script *s)
 	return 0;
 }
 
-/* peer NAME caller|transferor|business [NUMBER] [late_sdp] */
+/* peer NAME caller|transferor|business [NUMBER] [late_sdp] [node N] */
 static int do_peer(struct script *s)
 {
 	struct core_peer *p = &s->cfg.peer[s->cfg.npeer++];
@@ -204,8 +205,10 @@ static int do_peer(struct script *s)
 		return wrong(s, "\"%s\" is no caller-ID policy", word(s, 2));
 	str_set(p->name, word(s, 1));
 	p->policy.caller_id = (enum caller_id)policy;
-	str_set(p->policy.business.number, word(s, 3));
+	if (isdigit((unsigned char)word(s, 3)[0]) || word(s, 3)[0] == '+')
+		str_set(p->policy.business.number, word(s, 3));
 	p->policy.late_sdp = has_word(s, 3, "late_sdp");
+	p->policy.node = (unsigned)atoi(word_after(s, 3, "node"));
 	return 0;
 }
 
@@ -471,6 +474,8 @@ static void make_invite(struct script *s, struct event *ev)
 	ev->invite.may_refer = user || has_word(s, 4, "may_refer");
 	ev->invite.from.anonymous = has_word(s, 4, "anonymous");
 	ev->invite.early_only = has_word(s, 4, "early_only");
+	if (has_word(s, 4, "linked"))
+		ev->invite.linked = (uuid){{9}};
 	if (has_word(s, 4, "replaces"))
 		ev->invite.replaces = stage_leg(&s->st, word_after(s, 4, "replaces"))->id;
 }
@@ -743,6 +748,22 @@ static int do_reach(struct script *s)
 	return 0;
 }
 
+/* TIME located NODE [of WHO]: the answer to where what REFER replaces is; 0: nowhere */
+static int do_located(struct script *s)
+{
+	const char *of = word_after(s, 3, "of");
+	struct event ev = {.type = EV_LOCATED,
+		.call = of[0] ? id_call(stage_leg(&s->st, of)->id)
+			      : core_next_call(s->st.sim.core, ID_NONE)};
+
+	ev.located.cmd = s->st.sought;
+	ev.located.node = (uint32_t)atoi(word(s, 2));
+	if (ev.located.node != 0)
+		str_set(ev.located.replaces, "there;to-tag=a;from-tag=b");
+	stage_send(&s->st, &ev, "");
+	return 0;
+}
+
 /* TIME member QUEUE USER ... */
 static int do_member_now(struct script *s)
 {
@@ -907,6 +928,8 @@ static int do_timed(struct script *s)
 		return 0;
 	if (strcmp(word(s, 1), "ctl") == 0)
 		return do_ctl(s);
+	if (strcmp(word(s, 1), "located") == 0)
+		return do_located(s);
 	if (strcmp(word(s, 1), "phones") == 0)
 		return do_phones(s);
 	if (strcmp(word(s, 1), "state") == 0)

@@ -238,6 +238,9 @@ static void tell_event(struct stage *st, const struct event *ev)
 	} else if (ev->type == EV_AGENT) {
 		fprintf(st->out, "%10.3f  # agent %s: %s %s\n", (double)st->now / 1000, ev->agent.user,
 			agent_intent_name((int)ev->agent.intent), ev->agent.reason);
+	} else if (ev->type == EV_LOCATED) {
+		fprintf(st->out, "%10.3f  # located: %s %u\n", (double)st->now / 1000,
+			ev->located.node ? "node" : "nowhere", ev->located.node);
 	} else if (ev->type >= EV_DIR_USER) {
 		return;
 	} else if (ev->leg == ID_NONE && ev->type != EV_INVITE) {
@@ -301,6 +304,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		snprintf(buf, size, "<- INVITE %s%s", a->dial.dest.number, sdp);
 		str_append(buf, size, recall_text(st, &a->dial, recall, sizeof(recall)));
 		str_append(buf, size, a->dial.referred_by[0] ? " referred" : "");
+		str_append(buf, size, a->dial.replaces[0] ? " Replaces" : "");
 		add_identity(st, &a->dial, buf, size);
 		return true;
 	case ACT_PROGRESS:
@@ -367,6 +371,9 @@ static void tell_action(struct stage *st, const struct action *a)
 		fprintf(st->out, "             ~ %s guard%s%s: %.3f s\n",
 			timer_kind_name((int)a->timer.kind), a->leg ? " of " : "",
 			a->leg ? stage_leg_name(st, a->leg) : "", (double)a->timer.ms / 1000);
+	} else if (a->type == ACT_LOCATE) {
+		st->sought = a->cmd;
+		fprintf(st->out, "%10.3f  # where is it?\n", (double)st->now / 1000);
 	} else if (a->type == ACT_REPLY) {
 		fprintf(st->out, "%10.3f  # reply: %u\n", (double)st->now / 1000, a->status);
 	}

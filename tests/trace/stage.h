@@ -56,6 +56,7 @@ struct stage {
 	struct fact *facts; /* everything on record, for "expect" */
 	unsigned nfacts, facts_cap;
 	uint64_t cmd;
+	uint64_t sought; /* REFER whose replaced dialog is looked for */
 	unsigned contact;
 	FILE *out;
 	char error[STAGE_ERROR_MAX];
