@@ -470,9 +470,6 @@ static void check_nodes(struct reader *r)
 
 		if (p->policy.node == 0)
 			continue;
-		if (!p->may_replace)
-			problem(r, at, "peers[%u].node = `%u': expected may_replace = true with it",
-				i + 1, p->policy.node);
 		if (p->policy.node == cfg->node)
 			problem(r, at, "peers[%u].node = `%u': expected another number than "
 				"control.node, which is this one", i + 1, p->policy.node);

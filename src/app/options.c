@@ -467,9 +467,9 @@ const struct option options[] = {
 		.meaning = "Its INVITE with Replaces may take over a call that it names."},
 	{"peers", "node", OPT_INT, OPT_RELOAD, IN(struct sip_peer, policy.node), RANGE(0, 255),
 		.unit = 1, .def = "0", .example = "2",
-		.meaning = "It is the segued with this control.node, on the same database; 0: it is "
-			   "none.\n"
-			   "Needs may_replace."},
+		.meaning = "It is the segued with this control.node, on the same database: it may "
+			   "replace, and is\n"
+			   "called for dialogs that it has. 0: it is none."},
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
 		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
 			   "until then."},

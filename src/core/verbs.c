@@ -321,7 +321,8 @@ static void v_admit(struct core *c, struct call *k)
 	if (names_dialog(&c->ev->transfer)) {
 		v = consult_meet(c, k, l, other);
 		if (v.status) {
-			record_refusal(c, k, l, &t, &v);
+			if (v.status != 400 && v.status != 491) /* not judged: it makes no sense */
+				record_refusal(c, k, l, &t, &v);
 			refuse(c, k, v.status, 403, v.cause, v.text);
 		}
 		return;

@@ -15,9 +15,10 @@ int dialogs_start(const char *conninfo, unsigned node, const char *address, stru
  * nothing. */
 void dialogs_stop(struct dialogs *d);
 
-/* A user's dialog was answered; id is its Call-ID, texts are copied. Without memory other nodes do not see it. */
-void dialogs_add(struct dialogs *d, const char *id, const char *local_tag, const char *remote_tag,
-	const char *user);
+/* A user's dialog was answered; id is its Call-ID, texts are copied. Without memory other nodes do
+ * not see it. */
+void dialogs_add(struct dialogs *d, const char *id, const char *local_tag,
+	const char *remote_tag, const char *user);
 /* It has ended; one that was never added does no harm. */
 void dialogs_remove(struct dialogs *d, const char *local_tag);
 

@@ -101,7 +101,7 @@ static bool replaces_check(struct sip *s, struct stack_server *t, const sip_t *r
 		reply_simple(s, NULL, t, status, NULL);
 		return false;
 	}
-	if (c->peer != NULL && !c->peer->may_replace) {
+	if (c->peer != NULL && !c->peer->may_replace && c->peer->policy.node == 0) {
 		sip_emit_audit(s, c->peer->name, "replace", l->user, "not permitted to this peer");
 		reply_simple(s, NULL, t, 403, NULL);
 		return false;

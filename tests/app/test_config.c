@@ -345,6 +345,14 @@ static const struct {
 		"segue.conf:1: peers[1].password: expected a peers[1].username with it\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; username = \"u\"; password = 12345; } );",
 		"segue.conf:1: peers[1].password: expected some text, in double quotes\n"},
+	{"control: { node = 3; };\npeers: ( { name = \"p\"; address = [\"h\"]; node = 3; } );",
+		"segue.conf:2: peers[1].node = `3': expected another number than control.node, "
+		"which is this one\n"},
+	{"control: { locate = \"2s\"; };\nledger: { database = \"dbname=segue\"; };",
+		"segue.conf:1: control.locate = `2000ms': expected a control.node from 1 up with "
+		"it\n"},
+	{"control: { locate = \"2s\"; node = 1; };\nledger: { database = \"\"; };",
+		"segue.conf:1: control.locate = `2000ms': expected a ledger.database with it\n"},
 	{"routes: ( { kind = \"user\"; } );", "segue.conf:1: routes[1].pattern is missing: "
 					      "expected a dial plan pattern such as 0Z. "
 					      "or 10XX\n"},

@@ -15,12 +15,11 @@ FAKES = {56: 8, 58: 9}  # peers that pass for nodes: Uas of the tests
 
 
 def peer_conf(i):
-    return f"may_replace = true; node = {FAKES[i]};" if i in FAKES else ""
+    return f"node = {FAKES[i]};" if i in FAKES else ""
 
 
 def node_peer(n, ip, port):
-    return (f'{{ name = "node{n}"; address = [ "{ip}:{port}" ]; node = {n}; may_replace = true; '
-            'trusted = true; }')
+    return (f'{{ name = "node{n}"; address = [ "{ip}:{port}" ]; node = {n}; trusted = true; }}')
 
 
 class Nodes(segued.Lab):
