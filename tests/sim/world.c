@@ -920,14 +920,17 @@ static void do_located(struct world *w, const struct todo *t)
 /* What happens while that is asked. */
 static void plan_find(struct world *w, const struct action *a)
 {
+	static const enum todo_kind whims[] = {
+		DO_BYE, DO_OFFER, DO_OFFER, DO_MEDIA_LOST, DO_MEDIA_LOST, DO_MEDIA_LOST};
+
 	if (chance(w, 85))
 		plan_arg(w, range(w, 1, 1900), DO_LOCATED, a->call, a->cmd);
 	if (chance(w, 25))
 		plan(w, range(w, 0, 300), DO_BYE, a->leg); /* E-001 */
-	while (chance(w, 35))
-		plan(w, range(w, 0, 1900), chance(w, 30) ? DO_BYE : DO_OFFER,
+	while (chance(w, 50))
+		plan(w, range(w, 0, 1900), whims[rng_below(&w->rng, COUNT(whims))],
 			id_make_leg(a->call, 1 + rng_below(&w->rng, 3)));
-	while (chance(w, 55))
+	while (chance(w, 72))
 		plan_arg(w, range(w, 0, 1900), DO_COMMAND, a->call,
 			chance(w, 25) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
