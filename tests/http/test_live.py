@@ -209,7 +209,7 @@ def targets(lab):
     end(c2, b2)
 
 
-@tap.case("E-022 nobody answers: the transfer ends as failed, the caller is kept; retry elsewhere")
+@tap.case("E-026 nobody answers: the transfer ends as failed, the caller is kept; retry elsewhere")
 def retry(lab):
     c, a = talk(lab)
     first, second = lab.phone(), lab.phone()

@@ -5,5 +5,5 @@ lint_tests = \
 	tests/lint/test_layers.py \
 	tests/lint/test_text.py
 TESTS += $(lint_tests)
-EXTRA_DIST += $(lint_tests) tests/lint/coverage.py tests/lint/lint.py \
+EXTRA_DIST += $(lint_tests) tests/lint/cases.py tests/lint/coverage.py tests/lint/lint.py \
 	docs/coverage.md docs/transfers.md

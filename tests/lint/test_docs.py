@@ -1,6 +1,7 @@
 """Pages that are made from the code are what the code makes."""
 
 import os
+import re
 import subprocess
 
 from lint import SRC, Tap, text
@@ -23,6 +24,14 @@ def drift(page, want, how):
     return [] if text(page) == want else [f"{page} is out of date; run: {how}"]
 
 
+def missing_scenarios():
+    """Names in the list of the RFCs' flows that are no scenarios."""
+    page = "tests/trace/README.md"
+    flows = text(page).split("## Flows of the RFCs")[1]
+    return [f"{page}: there is no {n}.scn" for n in re.findall(r"`([\w-]+)`", flows)
+            if not os.path.exists(os.path.join(SRC, f"tests/trace/scenarios/{n}.scn"))]
+
+
 def main():
     tap = Tap()
     tap.check("docs/coverage.md is what the tests say",
@@ -32,10 +41,11 @@ def main():
         tap.check("seguectl graph --markdown prints docs/transfers.md",
                   drift("docs/transfers.md", graph,
                         "seguectl graph --markdown > docs/transfers.md"))
-    found = coverage.collect()
-    missing = [i for i in coverage.promised() if i not in found]
-    tap.check("every promised edge case is named by a test",
-              [f"no test names {i}" for i in missing])
+    tap.check("every edge case has a test whose name carries its id",
+              [f"no test's name carries {i}" for i in coverage.unnamed()])
+    tap.check("every edge case that tests speak of is in tests/lint/cases.py",
+              [f"{i} is not in the list" for i in coverage.unknown()])
+    tap.check("every flow of RFC 5589 and 5359 names scenarios that exist", missing_scenarios())
     tap.finish()
 
 

@@ -940,6 +940,10 @@ static int do_timed(struct script *s)
 		return do_reach(s);
 	if (strcmp(word(s, 1), "member") == 0)
 		return do_member_now(s);
+	if (strcmp(word(s, 1), "clock") == 0) { /* TIME clock SECONDS: it is set by so much */
+		s->st.skew_us += atoll(word(s, 2)) * 1000000;
+		return 0;
+	}
 	if (strcmp(word(s, 1), "snapshot") == 0) {
 		stage_snapshot(&s->st);
 		return 0;

@@ -545,7 +545,7 @@ static void after_step(struct stage *st, struct event *ev, const char *name)
 bool stage_send(struct stage *st, struct event *ev, const char *name)
 {
 	ev->now = st->now;
-	ev->wall = SIM_WALL0 + st->now * 1000;
+	ev->wall = SIM_WALL0 + st->now * 1000 + st->skew_us;
 	ev->rnd = ++st->cmd * UINT64_C(0x9e3779b97f4a7c15);
 	if (!sim_step(&st->sim, ev))
 		return false;

@@ -56,6 +56,7 @@ struct stage {
 	struct fact *facts; /* everything on record, for "expect" */
 	unsigned nfacts, facts_cap;
 	uint64_t cmd;
+	int64_t skew_us; /* how far the clock was set */
 	uint64_t sought; /* REFER whose replaced dialog is looked for */
 	unsigned contact;
 	FILE *out;
