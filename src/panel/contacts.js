@@ -2,11 +2,12 @@
  * contacts: everything with one customer, grouped by case; and one case with its timeline.
  */
 import { h } from "./dom.js";
-import { app, icon, lasted, empty, bones, route_text, go } from "./ui.js";
-import { error_sentence, first } from "./words.js";
+import { app, icon, pill, empty, bones, route_text, go } from "./ui.js";
+import { error_sentence, number_text } from "./words.js";
 import { name_of } from "./names.js";
 import { log_row, log_line } from "./log.js";
-import { moment, span, time_ms, time_now, day, at_second } from "./time.js";
+import { moment, short_day, span, time_ms, time_now, at_minute } from "./time.js";
+import { call_button } from "./dial.js";
 import { api_get, api_query } from "./api.js";
 
 const seen = { key: "", data: null, error: "" };
@@ -58,43 +59,31 @@ function search() {
 
 function lines(rows) {
 	return h(
-		"table.calls.log",
+		"table.calls.log.slim",
 		{ role: "table", "aria-label": "Conversations" },
 		h(
-			"thead",
+			"thead.sr",
 			{ role: "rowgroup" },
 			h(
 				"tr",
 				{ role: "row" },
-				h("th.w-at", { role: "columnheader" }, "Start"),
-				h("th", { role: "columnheader" }, "Path"),
-				h("th.w-rib.so", { role: "columnheader" }, "How it went"),
-				h("th.w-sum.r", { role: "columnheader" }, "Talk"),
-				h("th.w-sum.r", { role: "columnheader" }, "Total"),
-				h("th.w-out", { role: "columnheader" }, "Outcome"),
+				["Start", "Path", "How it went", "Total", "Outcome"].map(w =>
+					h("th", { role: "columnheader", key: w }, w),
+				),
 			),
 		),
 		h(
 			"tbody",
 			{ role: "rowgroup" },
-			rows.flatMap((r, i) => {
-				const d = day(r.started, time_now()),
-					head =
-						i === 0 ||
-						day(rows[i - 1].started, time_now()) !== d;
-				return [
-					head &&
-						h(
-							"tr.day",
-							{ key: `d${d}`, role: "row" },
-							h("td", { colspan: 6, role: "cell" }, d),
-						),
-					log_line(r, true),
-				];
-			}),
+			rows.map(r => log_line(r, true)),
 		),
 	);
 }
+
+const open_pill = k =>
+	k.closed_at
+		? pill({ tone: "plain", sign: "ok", word: `Closed ${short_day(time_ms(k.closed_at), time_now())}` })
+		: pill({ tone: "talk", sign: "live", word: "Open" });
 
 function by_case(rows) {
 	const groups = new Map();
@@ -102,72 +91,52 @@ function by_case(rows) {
 		const id = r.case?.key || r.case?.id || "";
 		groups.set(id, [...(groups.get(id) || []), r]);
 	}
-	return [...groups].map(([id, list]) =>
-		h(
+	return [...groups].map(([id, list]) => {
+		const k = list[0].case;
+		return h(
 			"section.card.list",
-			{ key: id, "aria-label": id ? `Case ${id}` : "No case" },
+			{ key: id, "aria-label": id ? `Case ${k.key || ""}`.trim() : "No case" },
 			h(
 				"header",
 				null,
+				h("span.sign.t-consult", null, icon("contacts")),
 				h(
 					"h2",
 					null,
-					list[0].case?.key
-						? h(
-								"a.link",
-								{ href: route_text("cases", id) },
-								`Case ${id}`,
-							)
-						: id
-							? h(
-									"a.link",
-									{
-										href: route_text(
-											"cases",
-											id,
-										),
-									},
-									"Case without a key",
-								)
-							: "No case",
+					id
+						? h("a", { href: route_text("cases", id) }, k.key ? `Case ${k.key}` : "Case without a key")
+						: "No case",
 				),
-				list[0].case?.owner &&
-					h(
-						"span.pill.t-plain",
-						null,
-						icon("person"),
-						name_of(list[0].case?.owner),
-					),
-				h(
-					"span.sub",
-					null,
-					`${list.length} conversation${list.length === 1 ? "" : "s"}`,
-				),
+				k?.owner && h("span.pill.t-plain", null, icon("person"), name_of(k.owner)),
+				h("span.grow"),
+				h("span.sub", null, `${list.length} conversation${list.length === 1 ? "" : "s"}`),
+				id && open_pill(k),
 			),
 			lines(list),
-		),
-	);
+		);
+	});
 }
 
-function about(a) {
+function about(a, number) {
 	const row = (word, value) => [h("dt", null, word), h("dd.num", null, value)];
-	const friends = a.agents
-		.slice(0, 4)
-		.map(f => `${first(name_of(f.user))} (${f.conversations})`)
+	const friends = [...a.agents]
+		.sort((p, q) => q.conversations - p.conversations)
+		.slice(0, 3)
+		.map(f => name_of(f.user))
 		.join(", ");
 	return h(
 		"section.card",
-		{ "aria-label": "About" },
-		h("header", null, h("h2", null, "About")),
+		{ "aria-label": "Contact" },
+		h("header", null, h("h2", null, "Contact")),
 		h(
 			"div.in",
 			null,
 			h(
 				"dl.kv",
 				null,
-				row("Number", a.number),
-				row("Conversations", String(a.conversations)),
-				row("Talked", span(a.talk_ms)),
+				row("Number", number_text(number)),
+				a.names.length > 1 && row("Also as", a.names.slice(1).join(", ")),
+				row("Calls", `${a.conversations}, ${span(a.talk_ms)} of talk`),
 				row("First", moment(time_ms(a.first_at), time_now())),
 				row("Last", moment(time_ms(a.last_at), time_now())),
 				row("Mostly with", friends || "nobody"),
@@ -196,11 +165,14 @@ export function contacts_view(number) {
 			api_get(`contacts/${encodeURIComponent(number)}`),
 			api_get(`conversations${api_query({ contact: number, limit: 100 })}`),
 		]);
-		return { a, rows: list.conversations.map(log_row) };
+		const rows = list.conversations.map(log_row),
+			k = rows.find(r => r.case)?.case;
+		const newest = k && (await api_get(`cases/${encodeURIComponent(k.key || k.id)}`).catch(() => null));
+		return { a, rows, newest };
 	});
 	if (!seen.data)
 		return {
-			title: number,
+			title: number_text(number),
 			body: h(
 				"div.card",
 				null,
@@ -216,91 +188,97 @@ export function contacts_view(number) {
 					: bones(),
 			),
 		};
-	const { a, rows } = seen.data,
+	const { a, rows, newest } = seen.data,
 		name = a.names[0];
 	return {
-		title: name || number,
-		beside: h("span.sub.num", null, name ? number : "no contact yet"),
-		body: h("div.cols", null, h("div.stack", null, by_case(rows)), about(a)),
+		title: name || number_text(number),
+		beside: h("span.sub.num", null, name ? number_text(number) : "no contact yet"),
+		extra: call_button(number, name || number_text(number)),
+		body: h(
+			"div.cols",
+			null,
+			h("div.stack", null, by_case(rows)),
+			h("div.stack", null, newest && timeline(newest, "Case timeline", 8), about(a, number)),
+		),
 	};
 }
 
 /* ---- a case ----------------------------------------------------------------------------------- */
 
-const who = e => name_of(e.actor) || "Somebody";
+const who = e => name_of(e.actor) || number_text(e.actor) || "Somebody";
+
+/* What a transfer's entry calls its target: a user, a queue, or a number. */
+function whom(e) {
+	const t = e.data.target || e.data.number || "";
+	return app.store.agents.get(t)?.name || app.store.queues.get(t)?.name || number_text(t) || "somebody";
+}
+
+const kept_by = e => `${whom(e)} did not take it${e.data.cause ? `: ${REASONS[e.data.cause] || e.data.cause}` : ""}`;
+const REASONS = {
+	busy: "busy",
+	declined: "declined",
+	no_answer: "no answer",
+	unreachable: "phone not reached",
+	invalid_target: "no such number",
+	not_permitted: "not allowed",
+	media_incompatible: "no common audio format",
+	auth: "the line refused us",
+	loop: "the number leads back",
+	internal: "an error of ours",
+};
 const ENTRY = {
-	conversation_started: ["in", () => "A conversation began"],
-	conversation_ended: ["end", () => "The conversation ended"],
-	answered: ["talk", e => `${who(e)} answered`],
-	case_assigned: ["person", e => `The case went to ${who(e)}`],
-	queue_entered: [
-		"queue",
-		e =>
-			`Waits${e.data.queue ? ` in ${name_of(e.data.queue, "queue")}` : " in a queue"}`,
-	],
-	note: ["note", e => `${who(e)}: ${e.data.text || ""}`],
-	transfer_requested: ["transfer", e => `${who(e)} sends it on`],
-	transfer_completed: ["ok", () => "The transfer is complete"],
-	transfer_failed: ["warn", () => "The other side did not take it"],
-	transfer_cancelled: ["x", () => "The transfer was cancelled"],
-	transfer_refused: ["warn", () => "A transfer was refused"],
-	transfer_abandoned: ["x", () => "The caller left before anybody answered"],
-	transfer_recalled: ["back", () => "It came back"],
-	transfer_fell_back: ["back", () => "It went on to somebody else"],
-	consult_started: ["consult", e => `${who(e)} asks somebody`],
-	customer_left: ["end", () => "The customer hung up"],
+	case_assigned: ["person", "talk", e => `${who(e)} answered and has the case`],
+	note: ["note", "plain", e => `${who(e)}: ${e.data.text || ""}`],
+	transfer_completed: ["transfer", "move", e => `${who(e)} sent it to ${whom(e)}`],
+	transfer_failed: ["warn", "bad", kept_by],
+	transfer_cancelled: ["x", "plain", e => `The transfer to ${whom(e)} was cancelled`],
+	transfer_refused: ["warn", "bad", e => `${who(e)} may not send it to ${whom(e)}`],
+	transfer_abandoned: ["x", "bad", e => `The caller left before ${whom(e)} answered`],
+	transfer_recalled: ["back", "ring", () => "Nobody answered; it came back"],
+	transfer_fell_back: ["back", "ring", e => `${whom(e)} did not answer; it went on`],
 };
 
 function entry(e) {
-	const [sign, text] = ENTRY[e.type],
+	const [sign, tone, text] = ENTRY[e.type],
 		at = time_ms(e.at);
 	return h(
 		"li",
 		{ key: `${e.conversation}.${e.seq}` },
-		h("time.sub", { datetime: e.at, title: moment(at, time_now()) }, at_second(at)),
-		h("span.sign.t-plain", null, icon(sign)),
+		h("time.sub", { datetime: e.at, title: moment(at, time_now()) }, at_minute(at)),
+		h("span.sign", { class: `t-${tone}` }, icon(sign)),
 		h("p", null, text(e)),
-		h(
-			"a.link",
-			{
-				href: route_text("log", e.conversation),
-				"aria-label": "Open the conversation",
-			},
-			"open",
-		),
 	);
 }
 
-function case_lines(list) {
-	return h(
-		"ol.thread",
-		null,
-		list.map(c =>
+/* What has happened to a case, newest conversation first, within each as it went. */
+function timeline(c, title, most = 1000) {
+	let left = most;
+	const blocks = [];
+	for (const v of c.conversations) {
+		const list = c.timeline.filter(e => e.conversation === v.id && ENTRY[e.type]).slice(0, left);
+		left -= list.length;
+		const at = time_ms(v.started_at);
+		blocks.push(
 			h(
-				"li",
-				{ key: c.id },
+				"li.visit",
+				{ key: v.id },
 				h(
-					"time.sub",
-					{ datetime: c.started_at },
-					at_second(time_ms(c.started_at)),
+					"a",
+					{ href: route_text("log", v.id) },
+					icon(v.kind === "outbound" ? "out" : "in"),
+					h("b", null, `${short_day(at, time_now())} ${at_minute(at)}`),
+					h("span.sub", null, v.ended_at ? `${span(v.talk_ms || 0)} of talk` : "live now"),
 				),
-				h(
-					"span.sign.t-plain",
-					null,
-					icon(c.kind === "outbound" ? "out" : "in"),
-				),
-				h(
-					"p",
-					null,
-					h(
-						"a.link",
-						{ href: route_text("log", c.id) },
-						moment(time_ms(c.started_at), time_now()),
-					),
-				),
-				lasted(c.talk_ms || 0, true),
 			),
-		),
+			list.map(entry),
+		);
+		if (left <= 0) break;
+	}
+	return h(
+		"section.card",
+		{ "aria-label": title },
+		h("header", null, h("h2", null, title)),
+		h("ol.thread.tight", null, blocks),
 	);
 }
 
@@ -312,30 +290,22 @@ export function case_view(key) {
 			title: "Case",
 			body: h("div.card", null, seen.error ? empty(seen.error) : bones()),
 		};
-	const number = c.customer?.number;
+	const number = c.customer?.number,
+		rows = (c.conversations || []).map(v => log_row({ ...v, customer: c.customer }));
 	return {
 		title: c.key ? `Case ${c.key}` : "Case",
-		beside: c.owner && h("span.pill.t-plain", null, icon("person"), name_of(c.owner)),
+		beside: [
+			open_pill(c),
+			c.owner && h("span.pill.t-plain", null, icon("person"), name_of(c.owner)),
+			h("span.sub", null, `since ${moment(time_ms(c.opened_at), time_now())}`),
+		],
 		extra:
 			number &&
-			h(
-				"a.link",
-				{ href: route_text("contacts", number) },
-				c.customer.name || number,
-			),
+			h("a.link", { href: route_text("contacts", number) }, c.customer.name || number_text(number)),
 		body: h(
 			"div.cols",
 			null,
-			h(
-				"section.card",
-				{ "aria-label": "Timeline" },
-				h("header", null, h("h2", null, "Timeline")),
-				h(
-					"ol.thread",
-					null,
-					c.timeline.filter(e => ENTRY[e.type]).map(entry),
-				),
-			),
+			timeline(c, "Timeline"),
 			h(
 				"section.card",
 				{ "aria-label": "Conversations" },
@@ -343,9 +313,25 @@ export function case_view(key) {
 					"header",
 					null,
 					h("h2", null, "Conversations"),
-					h("span.sub", null, String(c.conversations.length)),
+					h("span.sub", null, String(rows.length)),
 				),
-				case_lines(c.conversations),
+				h(
+					"ol.thread.tight",
+					null,
+					rows.map(r =>
+						h(
+							"li.visit",
+							{ key: r.id },
+							h(
+								"a",
+								{ href: route_text("log", r.id) },
+								icon(r.kind === "outbound" ? "out" : "in"),
+								h("b", null, moment(r.started, time_now())),
+								h("span.sub", null, r.ended ? span(r.ended - r.started) : "live now"),
+							),
+						),
+					),
+				),
 			),
 		),
 	};

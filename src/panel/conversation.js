@@ -16,7 +16,15 @@ import {
 	announce,
 	route_text,
 } from "./ui.js";
-import { OUTCOMES, BARS, transfer_line, first, error_sentence, tried } from "./words.js";
+import {
+	OUTCOMES,
+	BARS,
+	transfer_line,
+	number_text,
+	first,
+	error_sentence,
+	tried,
+} from "./words.js";
 import { score_layout, zoom, pan, missed } from "./score.js";
 import { customer_name } from "./model.js";
 import { name_of } from "./names.js";
@@ -255,9 +263,8 @@ function seek(e, layout) {
 
 function score(c, layout) {
 	const high = TOP + layout.lanes.length * LANE + 6;
-	const states = [...new Set(layout.lanes.flatMap(l => l.bars.map(b => b.state)))].filter(
-		s => BARS[s],
-	);
+	const there = layout.lanes.flatMap(l => l.bars).filter(b => b.to - b.from > layout.whole / 1000);
+	const states = [...new Set(there.map(b => b.state))].filter(s => BARS[s]);
 	const keyed = [...new Map(states.map(s => [BARS[s].tone, BARS[s].word]))];
 	return h(
 		"section.card",
@@ -382,7 +389,7 @@ function score(c, layout) {
 		h(
 			"div.key",
 			{ "aria-hidden": "true" },
-			h("span", null, `Top lane: what ${first(c.customer)} heard.`),
+			h("span", null, `Top lane: what ${c.customer} heard.`),
 			keyed.map(([tone, word]) => h("span", { key: tone }, swatch(tone), word)),
 		),
 	);
@@ -772,7 +779,7 @@ export function conversation_view(id) {
 			h(
 				"span.sub.num",
 				null,
-				`${c.named ? `${c.contact} · ` : ""}${moment(c.started, time_now())}`,
+				`${c.named ? `${number_text(c.contact)} · ` : ""}${moment(c.started, time_now())}`,
 			),
 		],
 		extra: h(

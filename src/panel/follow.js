@@ -4,36 +4,114 @@
  * what the server says, and what failed stays until it was read.
  */
 import { h } from "./dom.js";
-import { app, icon, face, pill, left, announce, alarm, copy } from "./ui.js";
-import { STATES, stage_sentence, outcome_sentence, first } from "./words.js";
+import { app, icon, face, pill, left, announce, alarm, copy, route_text } from "./ui.js";
+import {
+	STATES,
+	stage_sentence,
+	outcome_sentence,
+	answered_sentence,
+	chain_text,
+	first,
+	error_sentence,
+} from "./words.js";
 import { call_view, transfer_view, why_not } from "./model.js";
 import { name_of } from "./names.js";
-import { at_second } from "./time.js";
-import { api_get } from "./api.js";
-import { act, open_transfer } from "./live.js";
+import { at_second, time_now } from "./time.js";
+import { api_get, api_once, api_query } from "./api.js";
+import { act, open_transfer, DEAF_MS } from "./live.js";
 
 const SUCCESS_MS = 8000,
-	KEPT = 20;
+	WATCH_MS = 15 * 60000, // so long it is told who answered a caller that was sent into a queue
+	KEPT = 20,
+	STORED = "segue.follow";
 export const cancelled_here = new Set(); // transfers that this page called off
-const cards_by_id = new Map(); // transfer id -> {v: its call as last seen, t: the transfer, done, shut}
+
+/*
+ * transfer id -> its card: v, the call as last seen; t, the transfer; customer, as it was called at
+ * first; done, how it ended (outcome_sentence()); shut, it is not shown any more.
+ */
+const cards_by_id = new Map();
+
+/* ---- what is kept over a reload ---------------------------------------------------------------- */
+
+function keep() {
+	const list = [...cards_by_id]
+		.filter(([, w]) => w.v && !w.shut)
+		.map(([id, w]) => ({ id, call: w.v.id, customer: w.customer, owner: w.t?.owner || "" }));
+	try {
+		sessionStorage.setItem(STORED, JSON.stringify(list));
+	} catch {
+		// a browser that keeps nothing: the log still has it
+	}
+}
+
+/* Cards of before the reload. Called when the first snapshot is here. */
+export function cards_restore() {
+	let list = [];
+	try {
+		list = JSON.parse(sessionStorage.getItem(STORED) || "[]");
+	} catch {
+		return;
+	}
+	for (const { id, call, customer, owner } of list) {
+		const raw = app.store.calls.get(call);
+		const v = raw ? call_view(raw) : { id: call, customer, with: "", can: {}, parties: [], raw: null };
+		if (!cards_by_id.has(id)) cards_by_id.set(id, { v, customer, t: { id, call, owner, stage: "" } });
+	}
+	cards_changed();
+}
 
 /* This page asked for that transfer (as the API shows it) of that call. */
-export function follow(v, raw) {
+export function follow(v, raw, fallback) {
 	if (!raw?.id || cards_by_id.has(raw.id)) return;
-	cards_by_id.set(raw.id, { v, t: transfer_view(raw, v.raw) });
+	cards_by_id.set(raw.id, { v, customer: v.customer, t: transfer_view(raw, v.raw), fallback });
 	cards_changed();
 	app.draw();
+}
+
+/* ---- how it goes on ---------------------------------------------------------------------------- */
+
+function fade(w) {
+	setTimeout(() => {
+		w.shut = true;
+		keep();
+		app.draw();
+	}, SUCCESS_MS);
 }
 
 function finish(w) {
 	const o = outcome_sentence(facts(w));
 	w.done = o;
-	(o.tone === "bad" ? alarm : announce)(o.text);
-	if (o.tone === "ok")
-		setTimeout(() => {
-			w.shut = true;
-			app.draw();
-		}, SUCCESS_MS);
+	if (!w.shut) (o.tone === "bad" ? alarm : announce)(`${o.text} ${o.more}`.trim());
+	if (o.tone === "ok") fade(w);
+	if (o.tone === "ok" && w.t.target_kind === "queue") w.entered = time_now();
+}
+
+/* Who was sent into a queue: has somebody answered? */
+function watch(w) {
+	const raw = app.store.calls.get(w.v.id),
+		v = raw && call_view(raw);
+	if (!v || v.state === "ended" || time_now() - w.entered > WATCH_MS) {
+		w.entered = 0;
+		return;
+	}
+	if (v.queue?.position && !w.placed) {
+		w.placed = true; // the place in line comes a moment after the outcome
+		w.done = outcome_sentence(facts(w));
+	}
+	w.waits ||= v.state === "queued";
+	if (v.state !== "talking" || !v.with || (!w.waits && v.with_id === w.t.owner_user)) return;
+	const text = answered_sentence({
+		with: v.with,
+		customer: w.customer,
+		waited: time_now() - w.entered,
+		target: w.t.target,
+	});
+	w.done = { ...w.done, text, more: "", offer: [] };
+	w.entered = 0;
+	w.shut = false;
+	announce(text);
+	fade(w);
 }
 
 /* A transfer that a snapshot no longer has: how did it end? */
@@ -41,7 +119,8 @@ async function ask(id, w) {
 	w.asking = true;
 	try {
 		const raw = await api_get(`transfers/${id}`);
-		w.t = { ...w.t, ...transfer_view(raw, w.v.raw) };
+		const t = transfer_view(raw, w.v.raw);
+		w.t = { ...w.t, ...t, owner: t.owner || w.t.owner };
 		if (raw.outcome && !w.done) finish(w);
 	} catch {
 		w.shut = true; // the server does not know it any more; the log does
@@ -50,22 +129,47 @@ async function ask(id, w) {
 	app.draw();
 }
 
+/* What would become of the caller: asked for once, for cards that this page did not open. */
+async function ask_chain(w) {
+	w.fallback = {};
+	try {
+		const number = w.t.target_number || w.t.target;
+		w.fallback = (await api_get(`calls/${w.v.id}/targets${api_query({ number })}`)).fallback || {};
+	} catch {
+		return; // the card says all the rest
+	}
+	app.draw();
+}
+
+function take(w, raw, call) {
+	const t = transfer_view(raw, call || w.v.raw),
+		was = w.t || {};
+	w.t = {
+		...t,
+		owner: t.owner || was.owner || "",
+		owner_user: t.owner_user || was.owner_user || "",
+		owner_since: t.owner_since || was.owner_since,
+	};
+	if (raw.outcome) finish(w);
+}
+
 /* The store has changed: picks up transfers that run, and outcomes. */
 export function cards_changed() {
 	for (const raw of app.store.transfers.values()) {
 		const call = app.store.calls.get(raw.call);
 		let w = cards_by_id.get(raw.id);
 		if (!w && !raw.outcome && call && raw.asker === app.me?.user)
-			cards_by_id.set(raw.id, (w = {}));
+			cards_by_id.set(raw.id, (w = { customer: call_view(call).customer }));
 		if (!w || w.done) continue;
+		if (w.from === raw && w.call === call) continue;
+		w.from = raw;
+		w.call = call;
 		if (call) w.v = call_view(call);
-		if (!w.v) continue;
-		const t = transfer_view(raw, call || w.v.raw);
-		w.t = { ...t, owner: t.owner || w.t?.owner || "" };
-		if (raw.outcome) finish(w);
+		if (w.v) take(w, raw, call);
 	}
 	for (const [id, w] of cards_by_id) {
 		const raw = app.store.calls.get(w.t?.call);
+		if (w.entered) watch(w);
 		if (
 			!w.done &&
 			!w.asking &&
@@ -74,19 +178,31 @@ export function cards_changed() {
 			!app.store.transfers.get(id)?.outcome
 		)
 			ask(id, w);
-		if (w.shut && cards_by_id.size > KEPT) cards_by_id.delete(id);
+		if (w.shut && !w.entered && cards_by_id.size > KEPT) cards_by_id.delete(id);
 	}
+	if (cards_by_id.size) keep();
+}
+
+function cancelled_by(id) {
+	const actor = app.store.cancelled.get(id);
+	return cancelled_here.has(id) || (actor && actor === app.me?.user)
+		? "You"
+		: first(name_of(actor, "user"));
 }
 
 function facts(w) {
 	const { v, t } = w,
-		next = t.next && app.store.transfers.get(t.next);
+		next = t.next && app.store.transfers.get(t.next),
+		raw = app.store.calls.get(v.id);
 	const kept = t.outcome === "failed" || t.outcome === "cancelled";
 	return {
 		...t,
-		customer: v.customer,
-		by: cancelled_here.has(t.id) ? "You" : "",
+		customer: w.customer,
+		by: cancelled_by(t.id),
 		fallback_kind: next?.target?.kind,
+		owner_for: t.owner_since && t.ended ? t.ended - t.owner_since : 0,
+		talk_on: t.kind === "consult" && t.answered && raw && !raw.ended_at,
+		position: raw?.queue?.position || t.position,
 		has: next
 			? name_of(next.target.name, next.target.kind) || next.target.number
 			: kept
@@ -97,14 +213,10 @@ function facts(w) {
 
 /* ---- drawing ---------------------------------------------------------------------------------- */
 
+const NO_DIAL = new Set(["consulting", "queued", "swapped"]);
+
 function dial(t) {
-	if (
-		!t.ring_until ||
-		t.stage === "consulting" ||
-		t.stage === "queued" ||
-		t.stage === "swapped"
-	)
-		return null;
+	if (!t.ring_until || NO_DIAL.has(t.stage)) return null;
 	return h(
 		"div.dial",
 		null,
@@ -122,68 +234,66 @@ function dial(t) {
 				"data-ring": `${t.ring_from} ${t.ring_until}`,
 			}),
 		),
-		h(
-			"div",
-			null,
-			h("b", null, left(t.ring_until)),
-			h("span.sub", null, "seconds left"),
-		),
+		h("div", null, h("b", null, left(t.ring_until)), h("span.sub", null, "seconds left")),
 	);
 }
 
 /* Each party and what it hears now: [name, what it hears, state]. */
-function hearing(v, t) {
-	const target = first(t.target);
+function hearing(customer, t) {
+	const target = first(t.target),
+		owner = first(t.owner),
+		music = [customer, "hears music", "held"];
 	switch (t.stage) {
 		case "consulting":
 			return [
-				[v.customer, "hears music", "held"],
+				music,
 				[t.owner, `talks with ${target}`, "consulting"],
-				[t.target, "was asked", "consulting"],
+				[t.target, `talks with ${owner}`, "consulting"],
 			];
 		case "swapped":
 			return [
-				[v.customer, `talks with ${first(t.owner)}`, "talking"],
+				[customer, `talks with ${owner}`, "talking"],
 				[t.owner, "talks with the customer", "talking"],
 				[t.target, "hears music", "held"],
 			];
 		case "queued":
 			return [
-				[v.customer, "hears music", "queued"],
-				[t.owner, "is still on the line", "held"],
-				[t.target, "caller waits here", "queued"],
+				[customer, "hears music", "queued"],
+				!t.owner_left && [t.owner, "is still on the line", "held"],
+				[t.target, "the caller waits here", "queued"],
 			];
 		case "joining":
 			return [
-				[v.customer, "is being connected", "joining"],
+				[customer, "is being connected", "joining"],
 				[t.owner, "leaves now", "held"],
 				[t.target, "answered", "joining"],
 			];
 		default:
 			return [
-				[v.customer, "hears music", "held"],
-				[
+				music,
+				!t.owner_left && [
 					t.owner,
 					t.kind === "consult" ? "hears it ring" : "leaves on answer",
-					"held",
+					t.kind === "consult" ? "ringing" : "holding",
 				],
-				[t.target, "rings", "ringing"],
+				[t.target, t.stage === "asked" ? "is next" : "rings", "ringing"],
 			];
 	}
 }
 
-function parties(v, t) {
-	const signs = { queue: "department", ivr: "menu", external: "number" };
+const SQUARE = { queue: "department", ivr: "menu", external: "number" };
+
+function parties(w) {
 	return h(
 		"ul.parties",
 		{ "aria-label": "Who hears what" },
-		hearing(v, t)
-			.filter(([name]) => name)
+		hearing(w.customer, w.t)
+			.filter(p => p && p[0])
 			.map(([name, says, state], i) =>
 				h(
 					"li",
 					{ key: i },
-					face(name, { sign: i === 2 && signs[t.target_kind] }),
+					face(name, { sign: name === w.t.target && SQUARE[w.t.target_kind] }),
 					h(
 						"div",
 						null,
@@ -196,116 +306,192 @@ function parties(v, t) {
 	);
 }
 
-function do_verb(w, verb) {
-	act(w.v, verb);
+/* What happens if the target does not take it: who keeps the caller, and the chain behind that. */
+function otherwise(w) {
+	const t = w.t,
+		chain = chain_text(w.fallback?.[t.target_kind], name_of),
+		owner = first(t.owner) || "the agent";
+	if (!w.fallback && w.v.raw) ask_chain(w);
+	if (NO_DIAL.has(t.stage) || t.stage === "joining" || t.target_kind === "queue") return null;
+	return h(
+		"p.sub.else",
+		null,
+		h("b", null, `If ${first(t.target)} does not answer`),
+		t.owner_left ? "" : `${owner} keeps the call. `,
+		chain && `If ${owner} has gone: ${chain}.`,
+	);
 }
 
-function verb_button(w, verb, word, sign) {
-	return (
-		!why_not(w.v, verb) &&
+const RETRY = new Set(["ringing", "accepted", "queued", "recall", "chain"]);
+const VERBS = [
+	["complete", "Hand over", "consult"],
+	["swap", "Swap", "swap"],
+	["cancel", "Cancel", "x"],
+	["resume", "Take back", "back"],
+];
+
+/* Which buttons the table allows now. */
+function allowed(w) {
+	const list = VERBS.filter(([verb]) => !why_not(w.v, verb) && w.t.stage !== "joining");
+	// taking the caller back is called cancelling as long as the agent is there
+	const verbs = list.filter(([verb]) => verb !== "resume" || !list.some(([x]) => x === "cancel"));
+	return RETRY.has(w.t.stage) && !why_not(w.v, "cancel") ? [...verbs, ["retry"]] : verbs;
+}
+
+/* A place whose verb changes does not hear clicks for a moment. */
+function deaf(w, list) {
+	const shape = list.map(([verb]) => verb).join(" ");
+	if (w.shape !== undefined && w.shape !== shape) {
+		w.deaf = performance.now() + DEAF_MS;
+		setTimeout(app.draw, DEAF_MS + 20);
+	}
+	w.shape = shape;
+	return w.deaf > performance.now();
+}
+
+function buttons(w) {
+	const list = allowed(w),
+		busy = deaf(w, list);
+	const say = (verb, word, sign, onclick) =>
 		h(
 			"button.btn",
 			{
 				key: verb,
 				type: "button",
-				"aria-label": `${word}: ${w.v.customer}`,
-				onclick: () => do_verb(w, verb),
+				"aria-label": `${word}: ${w.customer}`,
+				onclick: () => w.deaf > performance.now() || onclick(),
 			},
 			icon(sign),
 			word,
+		);
+	return (
+		list.length > 0 &&
+		h(
+			"div.do",
+			{ key: "do", "aria-busy": busy || null },
+			list.map(([verb, word, sign]) =>
+				verb === "retry"
+					? say("another", "Try another", "transfer", () => another(w))
+					: say(verb, word, sign, () => act(w.v, verb)),
+			),
 		)
 	);
 }
 
-function another(w) {
-	const raw = app.store.calls.get(w.v.id),
-		now = raw && call_view(raw);
-	if (!raw || why_not(now, w.done ? "transfer" : "cancel")) return null;
-	return h(
-		"button.btn",
-		{
-			key: "another",
-			type: "button",
-			"aria-label": `Try another: ${w.v.customer}`,
-			onclick: () => {
-				if (w.done) w.shut = true;
-				open_transfer(now, { retry: !w.done });
-			},
-		},
-		icon("transfer"),
-		"Try another",
-	);
+function another(w, typed) {
+	const raw = app.store.calls.get(w.v.id);
+	if (!raw) return;
+	if (w.done) dismiss(w);
+	open_transfer(call_view(raw), { retry: !w.done, typed });
 }
 
-function buttons(w) {
+function ids(w) {
+	const id = w.v.id;
 	return h(
-		"div.do",
+		"div.ids",
 		null,
-		verb_button(w, "complete", "Hand over", "consult"),
-		verb_button(w, "swap", "Swap", "swap"),
-		verb_button(w, "cancel", "Cancel", "x"),
-		verb_button(w, "resume", "Take back", "back"),
-		another(w),
+		"Call id",
+		h("span.grow"),
+		h("code", null, id),
+		h(
+			"button.btn.bare.icon",
+			{
+				type: "button",
+				"aria-label": `Copy the call id of ${w.customer}`,
+				title: "Copy the call id",
+				onclick: () => copy(id, "Call id"),
+			},
+			icon("copy"),
+		),
 	);
 }
 
 function running(id, w) {
-	const { v, t } = w;
-	const by = t.asker === app.me?.user ? "you" : name_of(t.asker) || "a phone";
-	const call_id = v.id;
+	const t = w.t,
+		by = t.asker === app.me?.user ? "you" : name_of(t.asker) || "a phone",
+		how = t.kind === "consult" ? "asking first" : "without asking first";
 	return h(
 		"section.card.follow",
-		{
-			key: id,
-			"aria-label": `${v.customer} to ${t.target}`,
-			onkeydown: e => keys(e, w),
-		},
+		{ key: id, "aria-label": `${w.customer} to ${t.target}`, onkeydown: e => keys(e, w) },
 		h(
 			"header",
 			null,
 			h(
 				"div",
 				null,
-				h("h2", null, `${v.customer} to ${t.target}`),
-				h(
-					"p.sub",
-					null,
-					`Sent by ${by} at ${at_second(t.asked)}, ${t.kind === "consult" ? "asking first" : "without asking"}`,
-				),
+				h("h2", null, `${w.customer} to ${t.target}`),
+				h("p.sub", null, `Sent by ${by} at ${at_second(t.asked)}, ${how}`),
 			),
 		),
 		h("div.stage", null, dial(t), h("p.say", null, stage_sentence(facts(w)))),
-		parties(v, t),
+		parties(w),
 		buttons(w),
-		h(
-			"div.ids",
-			null,
-			"Call id",
-			h("code", null, call_id),
-			h("span.grow"),
-			h(
-				"button.btn.bare.icon",
-				{
-					type: "button",
-					"aria-label": `Copy the call id of ${v.customer}`,
-					onclick: () => copy(call_id, "Call id"),
-				},
-				icon("copy"),
-			),
-		),
+		otherwise(w),
+		ids(w),
 	);
 }
 
-const TONES = { ok: ["t-talk", "ok"], bad: ["t-bad", "warn"], plain: ["t-plain", "back"] };
+function dismiss(w) {
+	w.shut = true;
+	keep();
+	app.draw();
+}
+
+/* Sends the call somewhere without the dialog; what is refused is said. */
+async function send(w, number, what) {
+	try {
+		const v = call_view(app.store.calls.get(w.v.id));
+		const answer = await api_once(`calls/${v.id}/transfer`, { number, kind: "blind" });
+		dismiss(w);
+		follow(v, answer, w.fallback);
+	} catch (e) {
+		alarm(error_sentence(e, { target: what, customer: w.customer }));
+	}
+}
+
+/* What is offered after the end: [word, sign, what it does], or null if that is not possible now. */
+const OFFERS = {
+	another: (w, now) => now && !why_not(now, "transfer") && ["Try another", "transfer", () => another(w)],
+	correct: (w, now) =>
+		now && !why_not(now, "transfer") && ["Correct it", "transfer", () => another(w, w.t.target)],
+	department(w, now) {
+		const q = now && !why_not(now, "transfer") && app.store.queues.get(now.raw.department);
+		return (
+			q?.number &&
+			q.queue !== w.t.target_id && [
+				`Send to ${q.name || q.queue}`,
+				"department",
+				() => send(w, q.number, q.name),
+			]
+		);
+	},
+	queue: w => ["Open queue", "queues", null, route_text("queues", w.t.target_id)],
+	back(w, now) {
+		const number = app.store.agents.get(w.t.owner_user)?.number;
+		if (!now || now.with_id === w.t.owner_user) return null;
+		if (!why_not(now, "resume")) return ["Take back", "back", () => act(now, "resume")];
+		return number && !why_not(now, "transfer") && ["Take back", "back", () => send(w, number, w.t.owner)];
+	},
+};
+
+function offer(w, name) {
+	const raw = app.store.calls.get(w.v.id),
+		o = OFFERS[name]?.(w, raw && call_view(raw));
+	if (!o) return null;
+	const [word, sign, onclick, href] = o;
+	const props = { key: name, "aria-label": `${word}: ${w.customer}` };
+	return href
+		? h("a.btn", { ...props, href }, icon(sign), word)
+		: h("button.btn", { ...props, type: "button", onclick }, icon(sign), word);
+}
 
 function finished(id, w) {
 	const o = w.done,
-		[tone, sign] = TONES[o.tone],
-		call_id = w.v.id;
+		[tone, sign] = o.look;
 	return h(
 		"section.card.over-card.follow",
 		{ key: id, "aria-label": "Transfer ended" },
-		h("span.sign", { class: tone }, icon(sign)),
+		h("span.sign", { class: `t-${tone}` }, icon(sign)),
 		h(
 			"div",
 			null,
@@ -313,21 +499,22 @@ function finished(id, w) {
 				"p",
 				null,
 				h("b", null, o.text),
-				o.tone === "bad" &&
-					w.t.sip > 0 &&
-					h("span.sub", null, ` SIP ${w.t.sip}`),
+				o.more && h("span.sub", null, ` ${o.more}`),
+				o.tone === "bad" && w.t.sip > 0 && h("span.sub", null, ` SIP ${w.t.sip}`),
 			),
 			h(
 				"div.do",
 				null,
-				o.again && another(w),
+				o.offer.map(name => offer(w, name)),
 				o.tone === "bad" &&
 					h(
 						"button.btn",
 						{
+							key: "id",
 							type: "button",
-							"aria-label": `Copy the call id of ${w.v.customer}`,
-							onclick: () => copy(call_id, "Call id"),
+							"aria-label": `Copy the call id of ${w.customer}`,
+							title: w.v.id,
+							onclick: () => copy(w.v.id, "Call id"),
 						},
 						icon("copy"),
 						"Call id",
@@ -336,14 +523,7 @@ function finished(id, w) {
 		),
 		h(
 			"button.btn.bare.icon",
-			{
-				type: "button",
-				"aria-label": "Dismiss",
-				onclick: () => {
-					w.shut = true;
-					app.draw();
-				},
-			},
+			{ type: "button", "aria-label": "Dismiss", onclick: () => dismiss(w) },
 			icon("x"),
 		),
 	);
@@ -357,18 +537,14 @@ function keys(e, w) {
 		return;
 	e.preventDefault();
 	e.stopPropagation();
-	do_verb(w, verb);
+	act(w.v, verb);
 }
 
 /* The same in a line or two, for places that are about something else. */
 function slim(id, w) {
 	return h(
-		"section.card.over-card.follow",
-		{
-			key: id,
-			"aria-label": `${w.v.customer} to ${w.t.target}`,
-			onkeydown: e => keys(e, w),
-		},
+		"section.card.over-card.follow.slim",
+		{ key: id, "aria-label": `${w.customer} to ${w.t.target}`, onkeydown: e => keys(e, w) },
 		h("span.sign.t-move", null, icon("transfer")),
 		h(
 			"div",
@@ -388,7 +564,7 @@ function slim(id, w) {
 
 /* What stands at the right of the list, running transfers first; "slim" for other places. */
 export function cards(form) {
-	const all = [...cards_by_id].filter(([, w]) => w.v && w.t && !w.shut);
+	const all = [...cards_by_id].filter(([, w]) => w.v && w.t && !w.shut && (w.done || w.t.stage));
 	return [
 		...all
 			.filter(([, w]) => !w.done)

@@ -24,14 +24,24 @@ import {
 	tick,
 } from "./ui.js";
 import { STATES, TILES, off_label, off_sentence, first, error_sentence, nth } from "./words.js";
-import { call_view, why_not, main_verb, by_age, by_need, matches } from "./model.js";
+import {
+	call_view,
+	why_not,
+	why_no_transfer,
+	main_verb,
+	by_age,
+	by_need,
+	matches,
+} from "./model.js";
 import { span, time_now } from "./time.js";
 import { api_once } from "./api.js";
+import { name_of } from "./names.js";
 import { cards, cancelled_here } from "./follow.js";
 import { call_card } from "./call.js";
 
-const DEAF_MS = 700; // a place whose verb has just changed does not hear clicks
-const ENDED_MS = 3000;
+export const DEAF_MS = 700; // a place whose verb has just changed does not hear clicks
+const ENDED_MS = 3000,
+	SOON_MS = 5000; // an estimate below is no figure to be held to
 const ROW_PX = 57,
 	SPARE = 10,
 	ALL_ROWS = 100;
@@ -77,7 +87,7 @@ function all_calls() {
 
 /* ---- verbs ------------------------------------------------------------------------------------ */
 
-const ui = { sure: "", why: null, row: "", verbs: new Map() };
+const ui = { sure: "", why: null, row: "", verbs: new Map(), sheet: false };
 let timers = {};
 
 function for_a_while(name, ms, undo) {
@@ -128,24 +138,27 @@ function deaf(v, verb) {
 	const was = ui.verbs.get(v.id);
 	if (!was || was.verb !== verb) {
 		ui.verbs.set(v.id, { verb, at: was ? performance.now() : 0 });
+		if (was)
+			setTimeout(app.draw, DEAF_MS + 20);
 		if (ui.verbs.size > 3000) ui.verbs.delete(ui.verbs.keys().next().value);
 	}
 }
 
 function hears(v, verb) {
 	const was = ui.verbs.get(v.id);
-	return !was || (was.verb === verb && performance.now() - was.at > DEAF_MS);
+	return !was || !was.at || (was.verb === verb && performance.now() - was.at > DEAF_MS);
+}
+
+function do_verb(v, verb) {
+	const code = verb === "transfer" ? why_no_transfer(v) : why_not(v, verb);
+	if (code) say_why(v, off_sentence(code, v));
+	else if (verb === "transfer") open_transfer(v);
+	else act(v, verb);
 }
 
 function do_main(v) {
 	const verb = main_verb(v);
-	if (!hears(v, verb)) return;
-	if (verb === "transfer") {
-		const code = why_not(v, "transfer");
-		code ? say_why(v, off_sentence(code, v)) : open_transfer(v);
-	} else {
-		act(v, verb);
-	}
+	if (hears(v, verb)) do_verb(v, verb);
 }
 
 function ask_hangup(v) {
@@ -186,7 +199,7 @@ function main_button(v, { wide, tab } = {}) {
 	const verb = main_verb(v),
 		m = MAIN[verb];
 	deaf(v, verb);
-	const code = why_not(v, verb),
+	const code = verb === "transfer" ? why_no_transfer(v) : why_not(v, verb),
 		label = code ? off_label(code) : m.word;
 	const name = code
 		? `Transfer ${v.customer}: ${label.toLowerCase()}`
@@ -199,6 +212,7 @@ function main_button(v, { wide, tab } = {}) {
 			key: "main",
 			"aria-label": name,
 			"data-main": v.id,
+			"aria-busy": hears(v, verb) ? null : "true",
 			tabindex: tab,
 			title: wide
 				? verb === "transfer"
@@ -301,9 +315,11 @@ function with_lines(v) {
 			v.queue
 				? `${v.queue.title}${v.queue.position ? `, ${nth(v.queue.position)} in line` : ""}`
 				: v.with,
-			v.queue?.estimate_ms > 0
+			v.queue?.estimate_ms >= SOON_MS
 				? `agent in about ${span(v.queue.estimate_ms)}`
-				: "waiting for an agent",
+				: v.queue?.estimate_ms >= 0
+					? "agent in a moment"
+					: "waiting for an agent",
 		];
 	if (v.state === "consulting") return [v.with, t ? `asks ${t.target}` : "asks somebody"];
 	if (t && t.ring_until)
@@ -319,7 +335,11 @@ function with_lines(v) {
 		];
 	if (t) return [v.with || "nobody", h("span.c-move", null, `to ${t.target}`)];
 	if (v.state === "menu") return [v.with || "Menu", "choosing"];
-	return [v.with || (v.state === "ringing" ? "nobody yet" : ""), v.department];
+	const own = app.store.agents.get(v.with_id)?.queues?.[0]; // of a call that came through no queue
+	return [
+		v.with || (v.state === "ringing" ? "nobody yet" : ""),
+		v.department || name_of(own, "queue"),
+	];
 }
 
 function direction(v) {
@@ -343,7 +363,8 @@ const row_memo = memo();
 
 function row(v, i, current, second) {
 	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
-	return row_memo(v.id, [v, i, current, second, marks, app.route.id === v.id], () => {
+	const deps = [v, i, current, second, marks, app.route.id === v.id, hears(v, main_verb(v))];
+	return row_memo(v.id, deps, () => {
 		const state = STATES[v.state] || STATES.talking,
 			[who, more] = with_lines(v);
 		const open = v.transfer && !v.transfer.outcome,
@@ -544,9 +565,10 @@ function keys(list) {
 			go("live", v.id, app.route.query);
 		} else if (v && app.letters() && !e.ctrlKey && !e.metaKey && !e.altKey) {
 			const k = e.key.toLowerCase();
-			if (k === "t" || (k === "c" && main_verb(v) === "cancel")) {
+			if (k === "t" || k === "c") {
+				// a key says what it means: it need not wait until a place stands still
 				e.preventDefault();
-				do_main(v);
+				do_verb(v, k === "t" ? "transfer" : "cancel");
 			} else if (k === "x") {
 				e.preventDefault();
 				ask_hangup(v);
@@ -702,7 +724,7 @@ const widget_memo = memo();
 
 function widget_row(v, second) {
 	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
-	return widget_memo(v.id, [v, second, marks], () => {
+	return widget_memo(v.id, [v, second, marks, hears(v, main_verb(v))], () => {
 		const t = v.transfer && !v.transfer.outcome ? v.transfer : null;
 		return h(
 			"li",
@@ -736,7 +758,10 @@ function widget_row(v, second) {
 }
 
 export function widget() {
-	const open = app.route.place === "live" ? false : remembered("widget", "open") === "open";
+	const narrow = matchMedia("(max-width: 720px)").matches; // a sheet there: it opens when it is asked for
+	const open =
+		app.route.place !== "live" &&
+		(narrow ? ui.sheet : remembered("widget", "open") === "open");
 	const all = app.store.ready ? [...app.store.calls.values()].map(call_view) : [];
 	const second = Math.floor(time_now() / 5000);
 	const longest = Math.min(...all.map(v => v.started));
@@ -755,7 +780,8 @@ export function widget() {
 								".calls.live tr[tabindex='0']",
 							)
 							?.focus();
-					remember("widget", open ? "shut" : "open");
+					if (narrow) ui.sheet = !open;
+					else remember("widget", open ? "shut" : "open");
 					app.draw();
 				},
 			},

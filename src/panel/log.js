@@ -4,11 +4,11 @@
  */
 import { h } from "./dom.js";
 import { app, icon, pill, lasted, ribbon, empty, bones, refine, route_text, go } from "./ui.js";
-import { OUTCOMES, error_sentence, tried, first } from "./words.js";
+import { OUTCOMES, error_sentence, number_text, tried, first } from "./words.js";
 import { customer_name, heard } from "./model.js";
 import { segment } from "./score.js";
 import { name_of } from "./names.js";
-import { at_minute, day, time_ms, time_now, span } from "./time.js";
+import { at_minute, day, short_day, time_ms, time_now, span } from "./time.js";
 import { outcome_of } from "./conversation.js";
 import { api_get, api_query, api_url } from "./api.js";
 
@@ -91,7 +91,7 @@ export function log_row(c) {
 		started,
 		ended,
 		customer: customer_name(c.customer),
-		contact: c.customer?.name ? c.customer.number : "",
+		contact: c.customer?.name ? number_text(c.customer.number) : "",
 		segments: c.segments || [],
 		bars: heard(visits, started, ended ?? time_now()),
 		moved: visits.filter(v => v.transfer_in && v.answered).map(v => v.answered),
@@ -144,7 +144,7 @@ function filter_bar(q) {
 			h("input", {
 				type: "search",
 				id: "search",
-				placeholder: "Name or number of the customer",
+				placeholder: "Customer’s name or number",
 				value: q.q || "",
 				oninput: e => {
 					clearTimeout(typing);
@@ -153,7 +153,10 @@ function filter_bar(q) {
 				},
 			}),
 		),
-		select(
+		h(
+			"div.picks",
+			null,
+			select(
 			"period",
 			"Period",
 			PERIODS.map(([v, w]) => [v, w]),
@@ -163,7 +166,7 @@ function filter_bar(q) {
 		agents.length > 0 &&
 			app.me.role !== "agent" &&
 			select("agent", "Agent", [["", "Any agent"], ...agents]),
-		select("outcome", "Outcome", WORDS),
+		select("outcome", "Outcome", WORDS)),
 		h("span.grow"),
 		h(
 			"a.btn",
@@ -228,7 +231,9 @@ export function log_line(r, slim) {
 				h(
 					"time",
 					{ datetime: new Date(r.started).toISOString() },
-					at_minute(r.started),
+					slim
+						? `${short_day(r.started, time_now())} ${at_minute(r.started)}`
+						: at_minute(r.started),
 				),
 			),
 		),
@@ -290,7 +295,7 @@ export function log_line(r, slim) {
 			tries.slice(-1).map(t => h("div.tried", null, icon("back"), t)),
 		),
 		h("td.so", { role: "cell" }, ribbon(r.bars, r.started, end, r.moved)),
-		h("td.tlk.r", { role: "cell" }, lasted(r.ended ? r.talk_ms || 0 : talked(r))),
+		!slim && h("td.tlk.r", { role: "cell" }, lasted(r.ended ? r.talk_ms || 0 : talked(r))),
 		h(
 			"td.len.r",
 			{ role: "cell" },

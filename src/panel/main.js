@@ -22,7 +22,7 @@ import { stream_open } from "./stream.js";
 import { time_set, time_ms, at_second } from "./time.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, widget } from "./live.js";
-import { cards_changed, cards } from "./follow.js";
+import { cards_changed, cards_restore, cards } from "./follow.js";
 import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
 import { pop, pop_changed } from "./pop.js";
@@ -294,7 +294,7 @@ function page() {
 	const place = PLACES.find(p => p.id === app.route.place) || PLACES[0];
 	const v = place.view(app.route),
 		wall = app.route.place === "queues" && app.route.id === "wall";
-	const docked = place.id === "live" ? [] : cards("slim");
+	const docked = place.id === "live" || wall ? [] : cards("slim");
 	return h(
 		"div.app",
 		{
@@ -359,7 +359,7 @@ function page() {
 					connection(),
 					theme_button(),
 				),
-				pop(),
+				!wall && pop(),
 				docked.length > 0 && h("div.stack", { key: "docked" }, docked),
 				v.body,
 			),
@@ -468,6 +468,7 @@ function global_keys(e) {
 function apply(next) {
 	const before = app.store;
 	app.store = next;
+	if (!before.ready) cards_restore();
 	live_changed(before, app.store);
 	cards_changed();
 	dialog_changed();

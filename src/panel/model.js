@@ -3,6 +3,7 @@
  * computed once per object of the store.
  */
 import { time_ms } from "./time.js";
+import { number_text } from "./words.js";
 
 const cache = new WeakMap();
 let name_of = who => who; // what the directory calls a user, a queue, a menu
@@ -14,11 +15,11 @@ export function model_names(fn) {
 
 /* What the customer is called: a name, else the number, else that it was withheld. */
 export function customer_name(c) {
-	return c?.name || c?.number || "Withheld number";
+	return c?.name || number_text(c?.number) || "Withheld number";
 }
 
 function party_name(p) {
-	return p ? p.name || p.user || p.number || "" : "";
+	return p ? p.name || p.user || number_text(p.number) : "";
 }
 
 /* What the customer hears while a party is in that state, most telling first. */
@@ -83,6 +84,7 @@ function stage(t, raw, owner) {
 /* A transfer as it is shown; `raw` is its call, null once that has gone. */
 export function transfer_view(t, raw) {
 	const owner = raw?.parties?.find(p => p.role === "owner"),
+		gone = owner || raw?.parties?.find(p => p.role === "past" && p.user),
 		kind = t.target?.kind || "user";
 	return {
 		id: t.id,
@@ -91,10 +93,12 @@ export function transfer_view(t, raw) {
 		via: t.via,
 		asker: t.asker || "",
 		stage: raw ? stage(t, raw, owner) : t.stage,
-		target: name_of(t.target?.name, kind) || t.target?.number || "",
+		target: name_of(t.target?.name, kind) || number_text(t.target?.number),
 		target_kind: kind,
 		target_id: t.target?.name || "",
-		owner: party_name(owner) || (t.from ? name_of(t.from, "user") : ""),
+		owner: party_name(gone),
+		owner_user: gone?.user || "",
+		owner_since: time_ms(owner?.since),
 		owner_left: !!raw && !owner,
 		asked: time_ms(t.asked_at),
 		ring_from: time_ms(t.ringing_at) ?? time_ms(t.asked_at),
@@ -104,6 +108,7 @@ export function transfer_view(t, raw) {
 		outcome: t.outcome || "",
 		cause: t.cause,
 		sip: t.sip_status || 0,
+		answered: time_ms(t.answered_at),
 		ended: time_ms(t.ended_at),
 		rang: t.ringing_at && t.ended_at ? time_ms(t.ended_at) - time_ms(t.ringing_at) : 0,
 		next: t.next,
@@ -124,7 +129,8 @@ export function call_view(raw) {
 		started: time_ms(raw.started_at),
 		ended: time_ms(raw.ended_at),
 		customer: customer_name(raw.customer),
-		number: raw.customer?.name ? raw.customer.number : "",
+		number: raw.customer?.name ? number_text(raw.customer.number) : "",
+		dial: raw.customer?.number || "", // as it is dialled
 		with: party_name(raw.with),
 		with_id: raw.with?.user || "",
 		department: name_of(raw.department, "queue") || "",
@@ -152,6 +158,14 @@ let permissions = null; // of who is signed in; null: all
 
 export function model_permissions(list) {
 	permissions = list ? new Set(list) : null;
+}
+
+/*
+ * Why Transfer is off in a list of calls: as why_not(), but who waits in a queue is moved in Queues,
+ * where it is seen who waits longer.
+ */
+export function why_no_transfer(v) {
+	return why_not(v, "transfer") || (v.state === "queued" ? "no_agent" : "");
 }
 
 /* "" if the verb is allowed now, else why not. */

@@ -2,7 +2,7 @@
  * queues: who waits and who is free, each figure beside its goal; and the people, by what they do.
  */
 import { h, patch } from "./dom.js";
-import { app, icon, face, pill, since, empty, bones, announce, alarm, route_text } from "./ui.js";
+import { app, icon, face, pill, since, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
 import { AGENT_STATES, error_sentence, first, nth } from "./words.js";
 import { call_view, why_not } from "./model.js";
 import { name_of } from "./names.js";
@@ -11,6 +11,7 @@ import { span, time_ms, time_now } from "./time.js";
 import { open_transfer } from "./live.js";
 
 const LONG_MS = { busy: 15 * 60000, away: 30 * 60000 };
+const COLUMN = 8;
 const REASONS = ["break", "lunch", "training", "meeting"];
 const report = { at: 0, day: new Map() };
 
@@ -130,7 +131,7 @@ function waiting_list(q) {
 		.map(call_view)
 		.filter(v => v.state === "queued" && v.queue?.name === q.queue)
 		.sort((a, b) => (a.queue.position || 99) - (b.queue.position || 99));
-	return h(
+	const list = h(
 		"ul.waiting",
 		{ "aria-label": `Waiting in ${shown(q)}` },
 		calls.map(v =>
@@ -142,8 +143,18 @@ function waiting_list(q) {
 					null,
 					v.queue.position ? nth(v.queue.position) : "",
 				),
-				h("b.clip.grow", null, v.customer),
-				since(v.since),
+				h(
+					"div.grow",
+					null,
+					h("div.clip", null, h("b", null, v.customer)),
+					v.number && h("div.sub.num", null, v.number),
+				),
+				h(
+					"span.sub",
+					null,
+					v.queue.estimate_ms >= 5000 && `agent in about ${span(v.queue.estimate_ms)}`,
+				),
+				h("b.num", null, since(v.since)),
 				!why_not(v, "transfer") &&
 					h(
 						"button.btn",
@@ -159,6 +170,23 @@ function waiting_list(q) {
 		),
 		!calls.length && h("li.sub", null, "Nobody waits."),
 	);
+	return h(
+		"section.card",
+		{ key: "waiting", "aria-label": `${shown(q)}: who waits` },
+		h(
+			"header",
+			null,
+			h("h2", null, `Waiting in ${shown(q)}`),
+			h("span.sub.num", null, String(calls.length)),
+			h("span.grow"),
+			h(
+				"a.btn.bare.icon",
+				{ href: route_text("queues"), "aria-label": "Close" },
+				icon("x"),
+			),
+		),
+		list,
+	);
 }
 
 const COUNTS = [
@@ -173,7 +201,7 @@ function queue_card(q, most, open) {
 		goal = j.goal > 0 && `, goal ${span(j.goal)}`;
 	return h(
 		"section.card.queue",
-		{ key: q.queue, "aria-label": shown(q) },
+		{ key: q.queue, "aria-label": shown(q), class: open ? "open" : null },
 		h(
 			"div",
 			null,
@@ -263,7 +291,6 @@ function queue_card(q, most, open) {
 			),
 		),
 		chart(q.queue, most),
-		open && waiting_list(q),
 	);
 }
 
@@ -483,12 +510,18 @@ export function queues_view(id) {
 		agents
 			.filter(a => group_of(a) === g.id)
 			.sort((a, b) => (time_ms(a.since) ?? 0) - (time_ms(b.since) ?? 0));
+	const people = GROUPS.map(g => [g, sorted(g)]).filter(([, l]) => l.length);
+	// few people stand in columns beside each other, many below
+	const beside = people.every(([g, l]) => g.id === "busy" || l.length <= COLUMN);
 	return {
 		title: "Queues and agents",
-		extra:
+		extra: [
+			h("span.legend.sub", null, swatch("talk"), "answered"),
+			h("span.legend.sub", null, swatch("left"), "caller left, by hour"),
 			id === "wall"
 				? h("a.btn", { href: "#/queues" }, "Leave full screen")
 				: h("a.btn", { href: "#/queues/wall" }, "Full screen"),
+		],
 		body: [
 			queues.length
 				? h(
@@ -503,9 +536,10 @@ export function queues_view(id) {
 						null,
 						empty("No queues. They are rows of segue.queues."),
 					),
+			queues.filter(q => q.queue === id).map(waiting_list),
 			id !== "wall" &&
 				h(
-					"section.card",
+					"section.card.people",
 					{ "aria-label": "Agents" },
 					h(
 						"header",
@@ -517,12 +551,13 @@ export function queues_view(id) {
 							`${agents.length} people, ${free} free`,
 						),
 					),
-					GROUPS.map(g => [g, sorted(g)])
-						.filter(([, l]) => l.length)
-						.map(([g, l]) =>
+					people.map(([g, l]) =>
 							h(
 								"div",
-								{ key: g.id },
+								{
+									key: g.id,
+									class: beside && g.id !== "busy" ? "third" : null,
+								},
 								h(
 									"div.group",
 									null,

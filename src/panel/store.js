@@ -8,7 +8,7 @@ const KEYS = { calls: "id", agents: "user", queues: "queue", transfers: "id" };
 const OVER_KEPT = 200; // transfers that have ended, for those who still read how
 
 export function store_new() {
-	const s = { changes: 0, ended: 0, ready: false, notes: new Map() };
+	const s = { changes: 0, ended: 0, ready: false, notes: new Map(), cancelled: new Map() };
 	for (const k of KINDS) s[k] = new Map();
 	return s;
 }
@@ -67,7 +67,15 @@ function noted(s, m) {
 	return { ...s, notes };
 }
 
+/* Who called a transfer off. */
+function called_off(s, m) {
+	const cancelled = new Map(s.cancelled).set(m.transfer, m.actor);
+	if (cancelled.size > OVER_KEPT) cancelled.delete(cancelled.keys().next().value);
+	return { ...s, cancelled };
+}
+
 function trim(s) {
+	if (s.transfers.size <= OVER_KEPT) return s;
 	const over = [...s.transfers.values()].filter(t => t.outcome);
 	if (over.length <= OVER_KEPT) return s;
 	const map = new Map(s.transfers);
@@ -92,6 +100,7 @@ export function store_change(s, name, m) {
 		case "transfer":
 			return trim(put(s, "transfers", m));
 		case "timeline":
+			if (m.type === "transfer_cancelled") return called_off(s, m);
 			return m.type === "note" ? noted(s, m) : s;
 		case "agent":
 			return put(s, "agents", m);

@@ -91,6 +91,15 @@ export function day(ms, now) {
 			: name;
 }
 
+const week_day = new Intl.DateTimeFormat("en-GB", { weekday: "short" });
+const day_month = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/* "today", "Thu" within a week, "30 Sep" before. */
+export function short_day(ms, now) {
+	if (iso_day.format(ms) === iso_day.format(now)) return "today";
+	return now - ms < 6 * 86400000 ? week_day.format(ms) : day_month.format(ms);
+}
+
 /* "today 13:41:07", or with its date. */
 export function moment(ms, now) {
 	return `${iso_day.format(ms) === iso_day.format(now) ? "today" : full_day.format(ms)} ${at_second(ms)}`;

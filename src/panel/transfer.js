@@ -3,10 +3,18 @@
  * every target's reason; its order stays until the search text changes.
  */
 import { h, patch } from "./dom.js";
-import { app, icon, face, since, announce, alarm, tick } from "./ui.js";
-import { AGENT_STATES, unavailable, how_sentence, error_sentence, first } from "./words.js";
+import { app, icon, face, since, left, announce, alarm, tick } from "./ui.js";
+import {
+	AGENT_STATES,
+	unavailable,
+	how_sentence,
+	error_sentence,
+	chain_text,
+	number_text,
+	first,
+} from "./words.js";
 import { why_not, matches, call_view } from "./model.js";
-import { span, time_now, time_ms } from "./time.js";
+import { span, time_now, time_ms, at_minute } from "./time.js";
 import { name_of } from "./names.js";
 import { api_get, api_once, api_query } from "./api.js";
 import { follow } from "./follow.js";
@@ -18,12 +26,7 @@ const KINDS = [
 	{ id: "ivr", word: "Menus" },
 	{ id: "external", word: "Number" },
 ];
-const CHAIN = {
-	recall: "whoever sent it",
-	voicemail: "voicemail",
-	announce: "the closing message",
-	hangup: "the call ends",
-};
+const REFRESH_MS = 800; // the list is asked for again so long after somebody's state has changed
 const SIGNS = { queue: "department", ivr: "menu", external: "number" };
 
 let d = null; // the dialog that is open
@@ -35,22 +38,28 @@ document.body.append(el);
 
 function target(raw) {
 	const since_ms = time_ms(raw.since);
+	const until = time_ms(raw.until),
+		id = raw.user || raw.queue || raw.ivr || raw.number || raw.dial;
 	return {
 		raw,
 		kind: raw.kind === "none" ? "external" : raw.kind,
-		id: raw.user || raw.queue || raw.ivr || raw.number || raw.dial,
-		name: raw.name || raw.user || raw.queue || raw.ivr || raw.number || raw.dial,
+		id,
+		name: raw.name || raw.user || raw.queue || raw.ivr || number_text(raw.number || raw.dial),
 		number: raw.number || "",
 		dial: raw.dial || raw.number,
 		departments: (raw.queues || []).map(q => name_of(q, "queue")),
 		agent: raw.kind === "user" ? raw.state : "",
 		since: since_ms,
+		until,
 		ok: raw.selectable,
+		code: raw.reason || "",
 		reason: raw.reason
 			? unavailable(raw.reason, {
 					...raw,
 					since: since_ms,
 					age: since_ms ? time_now() - since_ms : 0,
+					left: until ? until - time_now() : 0,
+					why: app.store.agents.get(raw.user)?.reason,
 					limit: raw.max_length,
 				})
 			: "",
@@ -114,8 +123,11 @@ function typed_number() {
 	return /^\+?[\d*#]{2,}$/.test(digits) ? digits : "";
 }
 
-function shown() {
-	const number = typed_number();
+const key_of = t => `${t.kind}:${t.id}`;
+const is_free = t => t.ok && !t.reason;
+
+/* The order and the two halves of the list, for what is typed; they stand until that changes. */
+function arrange() {
 	const list = d.targets.filter(
 		t =>
 			(d.kind === "all" || t.kind === d.kind) &&
@@ -123,14 +135,23 @@ function shown() {
 	);
 	const named = t => (d.typed.trim() && matches(d.typed, [t.name]) ? 0 : 1);
 	list.sort((a, b) => named(a) - named(b)); // who is called so, before whose number is like that
-	const known = number && d.targets.some(t => t.number === number);
-	if (number && !known && (d.kind === "all" || d.kind === "external"))
-		list.unshift(typed_target(number));
-	const free = t => t.ok && !t.reason;
-	return { can: list.filter(free), cannot: list.filter(t => !free(t)) };
+	d.can = list.filter(is_free).map(key_of);
+	d.cannot = list.filter(t => !is_free(t)).map(key_of);
 }
 
-const key_of = t => `${t.kind}:${t.id}`;
+/* What is shown: as arranged, with what is known of each now. */
+function shown() {
+	const number = typed_number(),
+		now = new Map(d.targets.map(t => [key_of(t), t])),
+		get = keys => keys.map(k => now.get(k)).filter(Boolean);
+	const out = { can: get(d.can), cannot: get(d.cannot) };
+	const known = number && d.targets.some(t => t.number === number);
+	if (number && !known && (d.kind === "all" || d.kind === "external")) {
+		const t = typed_target(number);
+		out[is_free(t) ? "can" : "cannot"].unshift(t);
+	}
+	return out;
+}
 
 function chosen() {
 	const { can, cannot } = shown();
@@ -139,13 +160,27 @@ function chosen() {
 
 /* ---- what is drawn ---------------------------------------------------------------------------- */
 
+/* The reason in one line, or two with a figure that runs. */
+function reason_lines(t) {
+	const two = (word, ...figure) => [
+		h("div", { class: t.ok ? "c-ring" : null }, word),
+		h("div.sub", null, figure),
+	];
+	if (t.code === "busy" && t.since) return two("On a call", "for ", since(t.since, true));
+	if (t.code === "unregistered" && t.since)
+		return two("Phone not connected", `since ${at_minute(t.since)}`);
+	if (t.code === "wrapup" && t.until > time_now())
+		return two("Finishing notes", left(t.until, true), " left");
+	return [h("div", { class: t.ok ? "c-ring" : null }, t.reason)];
+}
+
 function right_side(t) {
 	const waiting = t.kind === "queue" && h("div.sub", null, `${t.raw.waiting} waiting`);
-	if (t.reason) return [h("div", { class: t.ok ? "c-ring" : null }, t.reason), waiting];
+	if (t.reason) return [...reason_lines(t), waiting];
 	if (t.kind === "queue") {
 		const wait = t.raw.estimate_ms,
 			soon = wait === 0 || t.raw.agents.free > t.raw.waiting;
-		const word = soon ? "At once" : wait > 0 ? `About ${span(wait)}` : "Nobody is free";
+		const word = soon ? "At once" : wait >= 0 && wait < 5000 ? "In a moment" : wait > 0 ? `About ${span(wait)}` : "Nobody is free";
 		return [h("div", { class: soon ? "c-talk" : "c-wait" }, word), waiting];
 	}
 	if (t.kind === "ivr")
@@ -172,11 +207,6 @@ function second_line(t) {
 		[...t.departments, t.number && `ext. ${t.number}`].filter(Boolean).join(" · ") ||
 		"No department"
 	);
-}
-
-/* A fallback chain in words: "Sales, then voicemail". */
-function chain_text(steps) {
-	return steps.map(f => name_of(f.target, f.kind) || CHAIN[f.kind] || f.kind).join(", then ");
 }
 
 function option(t) {
@@ -212,15 +242,22 @@ function option(t) {
 	);
 }
 
+/* `t` is the marked one from now on; whether it was free then is remembered. */
 function mark(t) {
 	d.mark = t ? key_of(t) : "";
+	d.was_free = !!t && is_free(t);
+}
+
+/* Why the marked target cannot be sent to as it was chosen; "" if it can. */
+function changed_mind(t) {
+	return t.ok && t.reason && d.was_free ? t.reason : t.ok ? "" : t.reason;
 }
 
 function plan(t) {
 	const owner = first(d.view.with) || "the agent",
 		name = t.typed ? t.number : first(t.name);
 	const ring = Math.round(d.ring_ms / 1000);
-	const chain = chain_text(d.fallback[t.kind] || []);
+	const chain = chain_text(d.fallback[t.kind], name_of);
 	const back = h(
 		"li",
 		null,
@@ -247,7 +284,7 @@ function plan(t) {
 				: [
 						[
 							`${t.kind === "user" ? `${name}’s phones ring` : `${name} is rung`} for up to `,
-							h("b", null, `${ring} s`),
+							h("b", null, `${ring}\u00a0s`),
 						],
 						[
 							`Answered: the caller is with ${name}, `,
@@ -388,7 +425,12 @@ function how_choice(v, t) {
 		h(
 			"p.sub",
 			null,
-			how_sentence(d.how, first(v.with), t && !t.typed ? first(t.name) : ""),
+			how_sentence(
+				d.how,
+				first(v.with),
+				t && !t.typed ? first(t.name) : "",
+				t?.kind === "queue",
+			),
 		),
 	);
 }
@@ -401,7 +443,8 @@ function draw() {
 	if (!order.some(t => key_of(t) === d.mark)) mark(lists.can[0] || null);
 	const t = chosen(),
 		gone = d.gone;
-	const off = gone || !t || !t.ok || d.sending;
+	const why = gone || (t && changed_mind(t)),
+		off = why || !t || d.sending;
 	const counts = id => d.targets.filter(x => x.kind === id).length;
 	patch(
 		el,
@@ -439,6 +482,7 @@ function draw() {
 								d.typed = e.target.value;
 								d.mark = "";
 								d.error = "";
+								arrange();
 								judge(typed_number());
 								draw();
 							},
@@ -458,6 +502,7 @@ function draw() {
 									onclick: () => {
 										d.kind = k.id;
 										d.mark = "";
+										arrange();
 										draw();
 										el.querySelector(
 											"#who",
@@ -521,12 +566,10 @@ function draw() {
 						type: "button",
 						"aria-disabled": off ? "true" : null,
 						onclick: () => send(),
-						title: gone || (t && !t.ok ? t.reason : null),
+						title: why || null,
 					},
-					gone ||
-						(t && !t.ok
-							? t.reason
-							: [
+					why ||
+						[
 									icon(
 										d.how === "consult"
 											? "consult"
@@ -534,7 +577,7 @@ function draw() {
 									),
 									go_label(t),
 									h("kbd", null, "Enter"),
-								]),
+								],
 				),
 			),
 		),
@@ -569,6 +612,7 @@ function keys(e) {
 		e.preventDefault();
 		d.kind = KINDS[Number(e.code[5]) - 1].id;
 		d.mark = "";
+		arrange();
 		draw();
 	}
 }
@@ -578,8 +622,9 @@ async function send() {
 		mine = d;
 	if (d.loading) d.eager = true; // typed and confirmed before the list was here
 	if (!t || d.sending || d.loading) return;
-	if (!t.ok) {
-		d.error = `${t.name}: ${t.reason}`;
+	if (d.gone) return;
+	if (changed_mind(t)) {
+		d.error = `${t.name}: ${t.reason}.${t.ok ? " Choose again to ring all the same." : ""}`;
 		return draw();
 	}
 	d.sending = true;
@@ -602,12 +647,16 @@ async function send() {
 		announce(
 			`${d.how === "consult" ? "Asking" : "Sending to"} ${t.typed ? t.number : t.name}.`,
 		);
-		follow(mine.view, answer);
+		follow(mine.view, answer, mine.fallback);
 		if (d === mine) el.close();
 	} catch (e) {
 		if (d !== mine) return;
 		d.sending = false;
-		d.error = error_sentence(e);
+		d.error = error_sentence(e, {
+			target: t.typed ? d.typed.trim() : t.name,
+			has: d.view.with,
+			customer: d.view.customer,
+		});
 		draw();
 	}
 }
@@ -623,9 +672,31 @@ function shut() {
 		)?.focus();
 }
 
+/* Somebody's state is another now: the list is asked for again, and keeps its order. */
+function refresh() {
+	if (d.agents === app.store.agents && d.queues === app.store.queues) return;
+	Object.assign(d, { agents: app.store.agents, queues: app.store.queues });
+	d.timer ||= setTimeout(async () => {
+		const mine = d;
+		if (!mine) return;
+		mine.timer = 0;
+		try {
+			const a = await api_get(`calls/${mine.call.id}/targets`);
+			if (d !== mine) return;
+			const known = new Set(mine.targets.map(key_of));
+			d.targets = sorted(a.targets.map(target), d.view.department);
+			if (d.targets.some(t => !known.has(key_of(t)))) arrange();
+			draw();
+		} catch {
+			return; // the call has gone, which is said elsewhere
+		}
+	}, REFRESH_MS);
+}
+
 /* The store changed: is the call still there, and may it still move? */
 export function changed() {
 	if (!d) return;
+	if (!d.loading) refresh();
 	const raw = app.store.calls.get(d.call.id);
 	const before = d.gone;
 	d.gone = !raw ? "The call has ended" : "";
@@ -642,14 +713,20 @@ export function changed() {
 	}
 }
 
-/* Opens the dialog for a call. `retry`: a transfer of it is running or has failed. */
-export async function open(v, { retry } = {}) {
+/* Opens the dialog for a call. `retry`: a transfer of it is running; `typed`: what was typed before. */
+export async function open(v, { retry, typed } = {}) {
 	d = {
 		call: { id: v.id, raw: v.raw },
 		view: v,
 		how: "blind",
 		kind: "all",
-		typed: "",
+		typed: typed || "",
+		can: [],
+		cannot: [],
+		was_free: false,
+		agents: app.store.agents,
+		queues: app.store.queues,
+		timer: 0,
 		word: "",
 		mark: "",
 		error: "",
@@ -679,6 +756,8 @@ export async function open(v, { retry } = {}) {
 		d.error = error_sentence(e);
 	}
 	d.loading = false;
+	arrange();
+	judge(typed_number());
 	draw();
 	if (d.eager) send();
 }

@@ -107,12 +107,12 @@ export function sign(def) {
 /* A duration that runs since `from`; column form, or `short` for sentences. */
 export function since(from, short) {
 	if (!from) return null;
-	return h("time", { own: true, "data-from": from, "data-short": short || null });
+	return h("time", { own: true, "data-from": from, "data-short": short ? "1" : null });
 }
 
-/* Seconds that are left until `to`. */
-export function left(to) {
-	return h("time", { own: true, "data-to": to });
+/* Seconds that are left until `to`; or minutes and seconds. */
+export function left(to, minutes) {
+	return h("time", { own: true, "data-to": to, "data-short": minutes ? "1" : null });
 }
 
 /* A duration that stands still. */
@@ -132,9 +132,10 @@ export function tick(root) {
 		}
 	}
 	for (const el of root.querySelectorAll("time[data-to]")) {
-		const s = String(Math.max(0, Math.ceil((Number(el.dataset.to) - now) / 1000)));
-		if (el.textContent !== s) {
-			el.textContent = s;
+		const s = Math.max(0, Math.ceil((Number(el.dataset.to) - now) / 1000)),
+			text = el.dataset.short ? span(s * 1000) : String(s);
+		if (el.textContent !== text) {
+			el.textContent = text;
 			el.setAttribute("datetime", `PT${s}S`);
 		}
 	}

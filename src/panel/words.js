@@ -3,11 +3,25 @@
  *
  * Rules: say who has the caller now; plain words; names, never he or she.
  */
-import { span, at_second } from "./time.js";
+import { span, at_second, at_minute } from "./time.js";
 
 /* "Bob Meyer" -> "Bob"; a number or a company keeps its whole name. */
 export function first(name) {
 	return /^[^\d+*#][^\s]*\s\S+$/.test(name || "") ? name.split(/\s+/)[0] : name || "";
+}
+
+/*
+ * "+12025550143" -> "+1 202 555 0143", "+44****0132" -> "+44 •••• 0132": groups for the eye. What is
+ * no number with a country code stays as it is.
+ */
+export function number_text(n) {
+	const hidden = /^(\+?\d*)\*{4}(\d{4})$/.exec(n || "");
+	if (hidden) return `${hidden[1]} •••• ${hidden[2]}`;
+	const [, code, rest] =
+		/^(\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}))(\d{5,})$/.exec(
+			n || "",
+		) || [];
+	return code ? `${code} ${rest.replace(/\d{3}(?=\d{3})/g, "$& ")}` : n || "";
 }
 
 const possessive = name => (/s$/i.test(name) ? `${name}’` : `${name}’s`);
@@ -20,6 +34,7 @@ export const STATES = {
 	dialling: { word: "Dialling", tone: "ring", sign: "ring", tile: "ringing" },
 	talking: { word: "Talking", tone: "talk", sign: "talk", tile: "talking" },
 	held: { word: "On hold", tone: "hold", sign: "hold", tile: "held" },
+	holding: { word: "Holding", tone: "hold", sign: "hold", tile: "held" },
 	consulting: { word: "Consulting", tone: "consult", sign: "consult", tile: "transferring" },
 	transferring: {
 		word: "Transferring",
@@ -61,7 +76,7 @@ const OFF = {
 		() => "The caller is choosing in the menu. You can transfer once an agent answers.",
 	],
 	transfer_running: [
-		"Transfer runs",
+		"Transfer running",
 		c =>
 			`A transfer${c.target ? ` to ${first(c.target)}` : ""} is running. ` +
 			"Cancel it first, or try another from there.",
@@ -73,7 +88,14 @@ const OFF = {
 		"Not allowed",
 		() => "Your role cannot transfer. Ask an admin for “transfer calls”.",
 	],
+	other_department: [
+		"Not yours",
+		c =>
+			`${c.with ? `${possessive(first(c.with))} call` : "This call"} belongs to ` +
+			`${c.department || "another department"}; you supervise ${c.mine || "others"}.`,
+	],
 	no_consultation: ["Nobody asked", () => "Nobody is being asked about this call."],
+	consulting: ["Asking first", () => "Somebody is being asked about this call. Hand over, or cancel it first."],
 	no_transfer: ["No transfer", () => "There is no transfer to cancel."],
 	held: ["On hold", () => "The call is on hold already."],
 	not_held: ["Not on hold", () => "segue does not hold this call."],
@@ -92,30 +114,53 @@ export function off_sentence(code, call) {
 const UNAVAILABLE = {
 	ringing: () => "Ringing",
 	busy: t => (t.since ? `On a call for ${span(t.age)}` : "On a call"),
-	wrapup: () => "Finishing notes",
-	away: t => (t.text && t.text.length < 40 ? t.text : "Away"),
+	wrapup: t => (t.left > 0 ? `Finishing notes, ${span(t.left)} left` : "Finishing notes"),
+	away: t => (t.why ? `Away: ${t.why}` : "Away"),
 	logged_out: () => "Not signed in",
-	unregistered: () => "Phone not connected",
+	unregistered: t =>
+		t.since ? `Phone not connected since ${at_minute(t.since)}` : "Phone not connected",
 	disabled: () => "Switched off by an admin",
 	not_provisioned: () => "No phone set up",
 	self: () => "Already on this call",
 	already_party: () => "Already on this call",
-	not_permitted: t => t.text || "Not allowed",
+	outside: () => "Outside your departments",
+	not_permitted: t => {
+		const kind = number_class(t.text);
+		return kind ? `Number class “${kind}” not allowed` : t.text || "Not allowed";
+	},
 	invalid_target: () => "Not a number that can be dialled",
 	media_busy: () => "A fax is being sent",
 	full: t => (t.limit ? `Queue is full (${t.limit})` : "Queue is full"),
 	empty: () => "Nobody signed in",
 };
 
-/* Why a target is not free; `t` is the target, with since, age (ms) and limit. */
+/* The class of numbers that may not be dialled, out of the server's sentence; "" if it is another. */
+const number_class = text => /dial (\S+) numbers/.exec(text || "")?.[1] || "";
+
+/* Why a target is not free; `t` is the target, with since, age, left (ms), why and limit. */
 export function unavailable(code, t) {
 	return UNAVAILABLE[code] ? UNAVAILABLE[code](t) : t.text || "Not available";
 }
 
-/* What the two ways to transfer mean, with the agent's first name. */
-export function how_sentence(how, owner, target) {
+const CHAIN = {
+	recall: "whoever sent it",
+	voicemail: "voicemail",
+	announce: "the closing message",
+	hangup: "the call ends",
+};
+
+/* A fallback chain in words: "Sales, then voicemail"; `name_of(who, kind)`. */
+export function chain_text(steps, name_of) {
+	return (steps || [])
+		.map(f => name_of(f.target, f.kind) || CHAIN[f.kind] || f.kind)
+		.join(", then ");
+}
+
+/* What the two ways to transfer mean, with the agent's first name; `queue`: of a department. */
+export function how_sentence(how, owner, target, queue) {
 	const o = owner || "the agent",
 		t = target || "the other";
+	if (how !== "consult" && queue) return `The caller waits in ${target} with music. ${o} is released at once.`;
 	return how === "consult"
 		? `The caller hears music while ${o} and ${t} talk. ${o}, or you, hands over.`
 		: `The caller hears music while the phone rings. ${o} stays until somebody answers.`;
@@ -193,66 +238,88 @@ const FAILED = {
 };
 
 function completed(x) {
-	const released = x.owner && x.owner !== x.target ? ` ${first(x.owner)} was released.` : "";
-	if (x.target_kind !== "queue")
-		return `${x.customer} is talking with ${x.target}.${released}`;
-	return `${x.customer} waits in ${x.target}${x.position ? `, ${nth(x.position)} in line` : ""}.${released}`;
+	const after = x.owner_for >= 1000 ? ` after ${span(x.owner_for)}` : "";
+	const released =
+		x.owner && x.owner !== x.target
+			? `${first(x.owner)} was released${x.target_kind === "queue" ? "" : after}.`
+			: "";
+	if (x.target_kind !== "queue") return [`${x.customer} is talking with ${x.target}.`, released];
+	const place = x.position ? `, ${nth(x.position)} in line` : "";
+	return [`${x.customer} waits in ${x.target}${place}.`, released];
 }
 
-const kept = x =>
-	x.has ? ` ${x.has === x.owner ? first(x.owner) : first(x.has)} keeps ${x.customer}.` : "";
+const kept = x => (x.has ? ` ${first(x.has)} keeps ${x.customer}.` : "");
+
+/* Who waited in a queue has been answered. */
+export function answered_sentence(x) {
+	return `${x.with} answered ${x.customer} after ${span(x.waited)} in ${x.target}.`;
+}
 
 /*
  * How a transfer ended; `x` as for stage_sentence(), with outcome, cause, has (who has the customer
- * now, as shown), by (who cancelled), rang (ms).
- * Returns {text, tone: ok | bad | plain, again: offer to try another}.
+ * now, as shown), by (who cancelled), rang, owner_for (ms), talk_on: whom the customer left behind.
+ * Returns {text, more: what is less important, tone: ok | bad | plain, look: [colour, sign], offer:
+ * what is offered}: "another", "correct" (the number), "department", "queue" (to look at it), "call"
+ * (back), "back" (take the caller).
  */
 export function outcome_sentence(x) {
 	const c = x.customer,
-		o = first(x.owner),
-		t = x.target;
+		t = first(x.target);
+	const said = (tone, look, text, more, ...offer) => ({ tone, look, text, more, offer });
+	const back = ["ring", "back"];
 
 	switch (x.outcome) {
 		case "completed":
-			return {
-				tone: "ok",
-				again: false,
-				text: completed(x),
-			};
+			return said(
+				"ok",
+				["talk", "ok"],
+				...completed(x),
+				...(x.target_kind === "queue" ? ["queue"] : []),
+			);
 		case "failed":
-			return {
-				tone: "bad",
-				again: true,
-				text: (FAILED[x.cause] || FAILED.unreachable)(x) + kept(x),
-			};
+			return said(
+				"bad",
+				MISSES.has(x.cause) ? back : ["bad", "warn"],
+				(FAILED[x.cause] || FAILED.unreachable)(x) + kept(x),
+				"",
+				...(FAILED_OFFER[x.cause] || ["another"]),
+			);
 		case "cancelled":
-			return {
-				tone: "plain",
-				again: true,
-				text: `${x.by || "The transfer was"} cancelled.${kept(x)}`,
-			};
+			return said(
+				"plain",
+				["plain", "x"],
+				`${x.by || "The transfer was"} cancelled.${kept(x)}`,
+				"",
+				"another",
+			);
 		case "abandoned":
-			return {
-				tone: "plain",
-				again: false,
-				text: `${c} hung up before ${first(t)} answered. Nobody was connected.`,
-			};
+			return x.talk_on
+				? said("plain", ["plain", "end"], `${c} hung up. ${first(x.owner)} and ${t} are still talking.`, "")
+				: said("plain", ["bad", "x"], `${c} hung up before ${t} answered.`, "Nobody was connected.", "call");
 		case "recalled":
-			return {
-				tone: "plain",
-				again: true,
-				text: `Nobody answered. ${o || "The first agent"} has ${c} back.`,
-			};
+			return said(
+				"plain",
+				back,
+				`Nobody answered. ${first(x.owner) || "The first agent"} has ${c} back.`,
+				"",
+				"another",
+			);
 		case "fell_back":
-			return { tone: "plain", again: true, text: fell_back(x) };
+			return said(
+				"plain",
+				ENDS.has(x.fallback_kind) ? ["wait", "voicemail"] : back,
+				fell_back(x),
+				"",
+				...(ENDS.has(x.fallback_kind) ? [] : ["back", "another"]),
+			);
 		default:
-			return {
-				tone: "plain",
-				again: false,
-				text: `The transfer of ${c} is over.`,
-			};
+			return said("plain", ["plain", "ok"], `The transfer of ${c} is over.`, "");
 	}
 }
+
+const MISSES = new Set(["busy", "declined", "no_answer"]);
+const FAILED_OFFER = { invalid_target: ["correct"], no_answer: ["another", "department"] };
+const ENDS = new Set(["voicemail", "announcement", "announce"]);
 
 function fell_back(x) {
 	const miss =
@@ -262,9 +329,13 @@ function fell_back(x) {
 
 	switch (x.fallback_kind) {
 		case "queue":
-			return `${miss} ${x.customer} waits in ${x.has || "the queue"}.`;
+			return (
+				`${miss} ${x.customer} waits in ${x.has || "the queue"}` +
+				`${x.position ? `, ${nth(x.position)} in line` : ""}.`
+			);
 		case "voicemail":
 			return `Nobody could take it. ${x.customer} is leaving a voicemail.`;
+		case "announce":
 		case "announcement":
 			return `Nobody could take it. ${x.customer} hears the closing message.`;
 		default:
@@ -366,8 +437,15 @@ export const AGENT_STATES = {
 
 /* ---- errors of requests ----------------------------------------------------------------------- */
 
-/* `e` is an ApiError; the server's own sentence is good where we have no better one. */
-export function error_sentence(e) {
+/*
+ * `e` is an ApiError; the server's own sentence is good where we have no better one. `x`, of a
+ * transfer that was refused: {target, has, customer}.
+ */
+export function error_sentence(e, x) {
+	const kind = number_class(e.message);
+	if (x && kind) return `You may not dial ${kind} numbers.${kept(x)}`;
+	if (x && e.code === "no_target")
+		return `${x.target} is not a number that can be dialled.${kept(x)}`;
 	switch (e.status) {
 		case 0:
 			return "Not sent: no connection to segue.";

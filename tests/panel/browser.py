@@ -330,6 +330,8 @@ class Page:
             node.call("this.scrollIntoView({block: 'nearest', inline: 'nearest'})")
             x, y, w, h = node.box()
             middle = (x + w / 2, y + h / 2)
+            if node.call("return !!this.closest('[aria-busy=true]')"):
+                return None  # its verb has just changed: it does not hear clicks yet
             free = node.call("const e = document.elementFromPoint(...args);"
                              "return !!e && (this.contains(e) || e.contains(this))", *middle)
             still, last[:] = last == [middle], [middle]

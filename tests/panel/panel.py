@@ -9,12 +9,30 @@ from browser import Browser
 from web import PASSWORD, WebLab
 
 
+FIRST = """Alice Bob Carol Dan Erin Farid Grace Hugo Ines Jonas Kofi Lucia Mei Nils Omar Petra Quinn Rosa
+Sam Tara Umar Vera Wim Ximena Yara Zeno Anton Bela Cleo Dora Emil Fleur Goran Hana Igor Jutta Kai Lena
+Milo Nora Otto Paula Rita Sven Tilda Uma Viktor Wanda Xaver Yusuf Zora Arne Britt Cara Dirk Elsa""".split()
+LAST = """Novak Meyer Diaz Osei Walsh Haddad Lin Marsh Faria Berg Mensah Prat Chen Borg Nasser Wolf
+Sato Klein""".split()
+NAMES = [f"{first} {LAST[i % len(LAST)]}" for i, first in enumerate(FIRST)]  # of the lab's users, in order
+
+
 class PanelLab(WebLab):
-    """A WebLab that serves the panel of the source tree, and a browser."""
+    """A WebLab that serves the panel of the source tree, and a browser. Its users have names as people
+    do, so that a sentence says whom it means."""
+
+    def __init__(self, **kw):
+        super().__init__(**{"users": len(NAMES), **kw})
 
     def config(self):
         return super().config().replace(f'panel_dir = "{self.dir}/panel"',
                                         f'panel_dir = "{segued.SRC}/src/panel"')
+
+    def _users(self):
+        super()._users()
+        self.sql("update segue.users u set display_name = n.name from (values "
+                 + ", ".join(f"('u{i:03d}', '{name}')" for i, name in enumerate(NAMES))
+                 + ") n (id, name) where u.name = n.id")
 
     def __enter__(self):
         super().__enter__()
@@ -65,13 +83,24 @@ def sign_in_again(p):
 
 
 def customer(c):
-    """What the page calls the customer of a call of a Ua."""
-    return c.ua.user
+    """What the page calls the customer of a call of a Ua: its number, in groups."""
+    n = c.ua.user
+    return f"{n[:3]} {n[3:6]} {n[6:]}" if n.startswith("+49") else n
 
 
 def display(lab, phone):
     """The name that the directory gives to the user of a phone."""
-    return "User " + str(int(phone.user[1:]))
+    return NAMES[int(phone.user[1:])]
+
+
+def first(lab, phone):
+    return display(lab, phone).split()[0]
+
+
+def of(lab, phone):
+    """Bob’s, Ines’"""
+    name = first(lab, phone)
+    return name + ("’" if name.endswith("s") else "’s")
 
 
 def open_dialog(p, c):

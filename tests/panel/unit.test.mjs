@@ -191,9 +191,18 @@ test("each stage says who hears whom", () => {
 
 test("each outcome of the ledger says who has the caller", () => {
 	const say = more => words.outcome_sentence({ ...X, has: "Carol Diaz", ...more });
+	const all = o => `${o.text} ${o.more}`.trim();
 	assert.equal(
-		say({ outcome: "completed", has: "" }).text,
-		"Harbour Dental is talking with Bob Meyer. Carol was released.",
+		all(say({ outcome: "completed", has: "", owner_for: 232000 })),
+		"Harbour Dental is talking with Bob Meyer. Carol was released after 3:52.",
+	);
+	assert.equal(
+		all(say({ outcome: "completed", target: "Sales", target_kind: "queue", position: 1 })),
+		"Harbour Dental waits in Sales, 1st in line. Carol was released.",
+	);
+	assert.equal(
+		words.answered_sentence({ ...X, with: "Erin Walsh", waited: 23000, target: "Sales" }),
+		"Erin Walsh answered Harbour Dental after 0:23 in Sales.",
 	);
 	const causes = {
 		busy: "Bob’s phone is busy.",
@@ -208,14 +217,14 @@ test("each outcome of the ledger says who has the caller", () => {
 	for (const [cause, text] of Object.entries(causes)) {
 		const o = say({ outcome: "failed", cause, rang: 20000 });
 		assert.equal(o.text, `${text} Carol keeps Harbour Dental.`);
-		assert.deepEqual([o.tone, o.again], ["bad", true]);
+		assert.deepEqual([o.tone, o.offer[0]], ["bad", "another"]);
 	}
 	assert.equal(
 		say({ outcome: "cancelled", by: "You" }).text,
 		"You cancelled. Carol keeps Harbour Dental.",
 	);
 	assert.equal(
-		say({ outcome: "abandoned" }).text,
+		all(say({ outcome: "abandoned" })),
 		"Harbour Dental hung up before Bob answered. Nobody was connected.",
 	);
 	assert.equal(
@@ -228,9 +237,41 @@ test("each outcome of the ledger says who has the caller", () => {
 			cause: "no_answer",
 			fallback_kind: "queue",
 			has: "Sales",
+			position: 2,
 		}).text,
-		"Bob did not answer. Harbour Dental waits in Sales.",
+		"Bob did not answer. Harbour Dental waits in Sales, 2nd in line.",
 	);
+	assert.equal(
+		say({ outcome: "abandoned", talk_on: true }).text,
+		"Harbour Dental hung up. Carol and Bob are still talking.",
+	);
+	assert.deepEqual(say({ outcome: "failed", cause: "invalid_target" }).offer, ["correct"]);
+});
+
+test("a refused transfer says who keeps the caller", () => {
+	const say = (status, code, message) =>
+		words.error_sentence({ status, code, message }, { ...X, has: "Carol Diaz", target: "0800 1" });
+	assert.equal(
+		say(403, "refused", "Not allowed to dial international numbers"),
+		"You may not dial international numbers. Carol keeps Harbour Dental.",
+	);
+	assert.equal(
+		say(404, "no_target", "Nobody has this number"),
+		"0800 1 is not a number that can be dialled. Carol keeps Harbour Dental.",
+	);
+	assert.equal(say(0), "Not sent: no connection to segue.");
+});
+
+test("numbers are held apart for the eye, and stay what they are", () => {
+	const grouped = {
+		"+12025550143": "+1 202 555 0143",
+		"+442079460132": "+44 207 946 0132",
+		"+351215550110": "+351 215 550 110",
+		"+44****0132": "+44 •••• 0132",
+		4001: "4001",
+		"": "",
+	};
+	for (const [n, text] of Object.entries(grouped)) assert.equal(words.number_text(n), text);
 });
 
 test("no code of the server is ever shown raw", () => {

@@ -1,0 +1,210 @@
+"""What the panel says: each row of the two tables of its design, provoked by real SIP, and its sentence
+compared word for word. One page looks on; elements are found by role and name."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from flows import end, joined, pick_up, ring, talk, wait
+from browser import ALT
+from panel import PanelLab, customer, display, first, of, open_dialog, send
+
+RING_S = 10
+
+
+class TalkingLab(PanelLab):
+    """Targets ring for ten seconds; whom nobody keeps is taken along a chain."""
+
+    def __init__(self, **kw):
+        super().__init__(t={"ring": 1000 * RING_S, "recall": 1000 * RING_S}, **kw)
+
+
+def target_rings(lab, p, c, a, **kw):
+    """The page sends c to a phone that rings now. Returns its call."""
+    t = lab.phone()
+    send(p, c, display(lab, t), **kw)
+    b = t.incoming()
+    b.reply(180)
+    p.reads(f"{of(lab, t)} phone is ringing. {customer(c)} hears music; {first(lab, a.ua)} is still on the line.")
+    return b
+
+
+def offers(p, *names):
+    for name in names:
+        p.see("button", name)
+
+
+# ---- why Transfer is off ----------------------------------------------------------------------
+
+
+def off(p, c, label, sentence):
+    """The button is off, says why in its own place, and the whole sentence when it is pressed."""
+    name = f"Transfer {customer(c)}: {label.lower()}"
+    node = p.see("button", name)
+    assert node.off, f"{name}: a button that is off says so"
+    p.reads(label)
+    p.click("button", name)
+    p.reads(sentence)
+
+
+@tap.case("off: nobody has answered; a caller who waits; a call that is over")
+def off_labels(lab):
+    p, agent = lab.page(), lab.phone()
+    c, a = ring(lab.trunk(), agent.number, agent)
+    off(p, c, "Not answered yet",
+        f"Nobody has answered yet. You can transfer as soon as {first(lab, agent)} answers.")
+    c.cancel()
+    c.expect(487, method="INVITE")
+    member = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('sales', '{member.user}')")
+    wait("the member is known", lambda: lab.login("boss").get("/agents?queue=sales").json["agents"])
+    c = lab.trunk().invite("4002")
+    member.incoming().reply(180)
+    off(p, c, "No agent yet", "No agent is on this call yet. A caller who waits is moved in Queues.")
+    p.js("location.hash = '#/queues/sales'")
+    p.click("button", f"Move {customer(c)}")
+    p.see("combobox", "Name, department or number")
+    p.press("Escape")
+    p.js("location.hash = '#/live'")
+    c.cancel()
+    c.expect(487, method="INVITE")
+    c, a = talk(lab)
+    p.see("button", f"Transfer {customer(c)}", exact=True)
+    p.hover(p.see("row", customer(c)))
+    end(c, a)
+    p.reads("Ended 0:0")
+    p.away()
+    p.gone("row", customer(c), 10)
+
+
+@tap.case("off: a transfer is running: Cancel stands in the place; T says why")
+def off_running(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    b = target_rings(lab, p, c, a)
+    p.see("button", f"Cancel: {customer(c)}")
+    row = p.see("row", customer(c))
+    row.call("this.focus()")
+    p.press("t")
+    p.reads(f"A transfer to {first(lab, b.ua)} is running. Cancel it first, or try another from there.")
+    c.hangup()
+    p.reads(f"{customer(c)} hung up before {first(lab, b.ua)} answered. Nobody was connected.")
+
+
+@tap.case("off: a role that may not transfer; an admin is named")
+def off_role(lab):
+    agent = lab.phone()
+    lab.sql(f"update segue.users set may_transfer = false where name = '{agent.user}'")
+    p = lab.page(agent.user, "#/live")
+    c, a = talk(lab, agent)
+    off(p, c, "Not allowed", "Your role cannot transfer. Ask an admin for “transfer calls”.")
+    end(c, a)
+
+
+# ---- how a transfer ends ------------------------------------------------------------------------
+
+
+@tap.case("failed: busy, declined, unreachable, no audio format, our sign-in, a loop, an error of ours")
+def failed(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    keeps = f"{first(lab, a.ua)} keeps {customer(c)}."
+    says = {486: "{of} phone is busy.", 603: "{first} declined.", 480: "{of} phone cannot be reached.",
+            488: "{of} phone and the caller share no audio format.", 482: "The number leads back to segue.",
+            500: "Something broke on our side."}
+    for status, sentence in says.items():
+        b = target_rings(lab, p, c, a)
+        b.reply(status)
+        p.reads(f"{sentence.format(first=first(lab, b.ua), of=of(lab, b.ua))} {keeps} SIP {status}")
+        p.see("button", f"Copy the call id of {customer(c)}")
+        offers(p, f"Try another: {customer(c)}")
+        joined(c, a)
+        p.click("button", "Dismiss")
+        p.gone("region", "Transfer ended")
+    end(c, a)
+
+
+@tap.case("failed: no answer within the time; the caller's department is offered")
+def no_answer(lab):
+    p = lab.page()
+    member = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', '{member.user}')")
+    wait("the member is known", lambda: lab.login("boss").get("/agents?queue=support").json["agents"])
+    c = lab.trunk().invite("4001")
+    a = member.incoming()
+    a.reply(180)
+    a.answer()
+    c.expect(200, method="INVITE")
+    c.ack()
+    a.expect("ACK")
+    b = target_rings(lab, p, c, a)
+    b.expect("CANCEL", 2 * RING_S)
+    p.reads(f"{first(lab, b.ua)} did not answer within {RING_S} s. {first(lab, a.ua)} keeps {customer(c)}. SIP 408")
+    joined(c, a)
+    p.click("button", f"Send to Support: {customer(c)}")
+    a.expect("BYE")
+    p.reads(f"{customer(c)} waits in Support, 1st in line. {first(lab, a.ua)} was released.")
+    p.see("link", f"Open queue: {customer(c)}")
+    again = member.incoming()
+    again.reply(180)
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    p.reads(f"{display(lab, member)} answered {customer(c)} after 0:0")
+    p.reads("in Support.")
+    end(c, again)
+
+
+@tap.case("refused: a number that nobody has, a class that is not allowed: said in the dialog, which stays")
+def refused(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    lab.sql("insert into segue.number_classes values ('premium', '0900.', '{}')")
+    open_dialog(p, c)
+    p.type("0800 1")
+    p.see("option", "Dial 0800 1")
+    p.press("Enter")
+    p.reads("Not a number that can be dialled")
+    assert p.find("dialog"), "what was typed stays"
+    p.press("Escape")
+    p.gone("dialog", "Transfer")
+    end(c, a)
+
+
+@tap.case("completed, cancelled by somebody else, abandoned, and the customer who leaves a consultation")
+def endings(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    b = target_rings(lab, p, c, a)
+    other = lab.login("sup2")
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('sales', '{a.ua.user}')")
+    call = lab.login("boss").call_of(c)["id"]
+    wait("the supervisor of sales sees it", lambda: other.get(f"/calls/{call}").status == 200)
+    assert other.post(f"/calls/{call}/cancel").status == 200
+    b.expect("CANCEL")
+    p.reads(f"Sup cancelled. {first(lab, a.ua)} keeps {customer(c)}.")
+    p.click("button", "Dismiss")
+    b = target_rings(lab, p, c, a)
+    b.answer()
+    b.expect("ACK")
+    a.expect("BYE")
+    p.reads(f"{customer(c)} is talking with {display(lab, b.ua)}. {first(lab, a.ua)} was released after 0:0")
+    end(c, b)
+    c, a = talk(lab)
+    t = lab.phone()
+    open_dialog(p, c)
+    p.press("a", ALT)
+    p.type(display(lab, t))
+    p.click("button", f"Ask {first(lab, t)}")
+    b = t.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    p.reads(f"{first(lab, a.ua)} and {first(lab, t)} are talking. {customer(c)} hears music.")
+    c.hangup()
+    p.reads(f"{customer(c)} hung up. {first(lab, a.ua)} and {first(lab, t)} are still talking.")
+    end(a, b)
+
+
+if __name__ == "__main__":
+    tap.main(TalkingLab, jobs=1)
