@@ -730,12 +730,26 @@ static void v_close_abandoned(struct core *c, struct call *k)
 	forget(k);
 }
 
+/* The entry names who called it off, which need not be who asked for it (M6). */
+static void cancelled_timeline(struct core *c, struct call *k)
+{
+	const struct event *e = c->ev;
+
+	if (e->type < EV_XFER_CANCEL || e->type > EV_RESUME || str_empty(e->command.asker)) {
+		xfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
+		return;
+	}
+	timeline(c, k, &(struct timeline_note){.type = "transfer_cancelled",
+		.actor = e->command.asker, .via = e->command.origin,
+		.key1 = "target", .value1 = target_word(&k->xfer.target)});
+}
+
 static void v_close_cancelled(struct core *c, struct call *k)
 {
 	if (!uuid_is_nil(&k->xfer.id)) {
 		k->xfer.status = 487;
 		xfer_close_row(c, k, "cancelled", "", NULL);
-		xfer_timeline(c, k, "transfer_cancelled", NULL, NULL);
+		cancelled_timeline(c, k);
 	}
 	forget(k);
 }

@@ -21,6 +21,7 @@ import { api_get, api_once, api_query } from "./api.js";
 import { act, open_transfer, DEAF_MS } from "./live.js";
 
 const SUCCESS_MS = 8000,
+	LATE_MS = 300,
 	WATCH_MS = 15 * 60000, // so long it is told who answered a caller that was sent into a queue
 	KEPT = 20,
 	STORED = "segue.follow";
@@ -79,8 +80,24 @@ function fade(w) {
 	}, SUCCESS_MS);
 }
 
+/* Who called it off, and the place in a queue, are told a moment after the outcome. */
+function is_half(x) {
+	return x.outcome === "cancelled"
+		? !x.by
+		: x.outcome === "completed" && x.target_kind === "queue" && !x.position;
+}
+
 function finish(w) {
-	const o = outcome_sentence(facts(w));
+	const x = facts(w),
+		o = outcome_sentence(x);
+	if (w.done) return;
+	if (!w.late && is_half(x)) {
+		w.late = setTimeout(() => {
+			finish(w);
+			app.draw();
+		}, LATE_MS);
+		return;
+	}
 	w.done = o;
 	if (!w.shut) (o.tone === "bad" ? alarm : announce)(`${o.text} ${o.more}`.trim());
 	if (o.tone === "ok") fade(w);
@@ -95,11 +112,11 @@ function watch(w) {
 		w.entered = 0;
 		return;
 	}
-	if (v.queue?.position && !w.placed) {
-		w.placed = true; // the place in line comes a moment after the outcome
+	w.waits ||= v.state === "queued";
+	if (w.waits && v.queue?.position && !w.placed) {
+		w.placed = true;
 		w.done = outcome_sentence(facts(w));
 	}
-	w.waits ||= v.state === "queued";
 	if (v.state !== "talking" || !v.with || (!w.waits && v.with_id === w.t.owner_user)) return;
 	const text = answered_sentence({
 		with: v.with,
