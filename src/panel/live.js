@@ -36,8 +36,6 @@ import {
 import { span, time_now } from "./time.js";
 import { api_once } from "./api.js";
 import { name_of } from "./names.js";
-import { cards, cancelled_here } from "./follow.js";
-import { call_card } from "./call.js";
 
 export const DEAF_MS = 700; // a place whose verb has just changed does not hear clicks
 const ENDED_MS = 3000,
@@ -99,11 +97,43 @@ function for_a_while(name, ms, undo) {
 	app.draw();
 }
 
-let dialog = null; // transfer.js, once it was needed
+/* Modules that are fetched when they are first needed. */
+let dialog = null, // transfer.js
+	following = null, // follow.js
+	card = null; // call.js
+
+async function follow_load() {
+	const m = await import("./follow.js");
+	if (following) return;
+	following = m;
+	m.cards_restore();
+	app.draw();
+}
+
+/* The store has changed: are there transfers to be followed? */
+export function cards_changed() {
+	if (following) following.cards_changed();
+	else if (app.store.transfers.size || sessionStorage.getItem("segue.follow")) follow_load();
+}
+
+/* See follow.js. */
+export function cards(form) {
+	return following ? following.cards(form) : [];
+}
+
+function call_card(v) {
+	if (card) return card.call_card(v);
+	import("./call.js").then(m => {
+		card = m;
+		app.draw();
+	});
+	return null;
+}
 
 /* The dialog that chooses to whom the call goes; see transfer.js. */
 export async function open_transfer(v, options) {
 	dialog ||= await import("./transfer.js");
+	await follow_load();
 	dialog.open(v, options);
 }
 
@@ -122,7 +152,7 @@ function say_why(v, text) {
 
 /* Sends a verb; a refusal is said in the row. */
 export async function act(v, verb, body) {
-	if (verb === "cancel" && v.transfer) cancelled_here.add(v.transfer.id);
+	if (verb === "cancel" && v.transfer) following?.cancelled_here.add(v.transfer.id);
 	try {
 		const answer = await api_once(`calls/${v.id}/${verb}`, body ?? {});
 		return answer ?? {};

@@ -21,8 +21,7 @@ import { store_new, store_snapshot, store_change } from "./store.js";
 import { stream_open } from "./stream.js";
 import { time_set, time_ms, at_second } from "./time.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
-import { live_view, live_changed, dialog_changed, widget } from "./live.js";
-import { cards_changed, cards_restore, cards } from "./follow.js";
+import { live_view, live_changed, dialog_changed, cards_changed, cards, widget } from "./live.js";
 import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
 import { pop, pop_changed } from "./pop.js";
@@ -468,7 +467,6 @@ function global_keys(e) {
 function apply(next) {
 	const before = app.store;
 	app.store = next;
-	if (!before.ready) cards_restore();
 	live_changed(before, app.store);
 	cards_changed();
 	dialog_changed();
