@@ -9,7 +9,7 @@ DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
 MEDIA_PACKAGES=(rtpengine-daemon)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
 # panel.
-TEST_PACKAGES=(sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
+TEST_PACKAGES=(openssl sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
 	nodejs chromium)
 
 say() {

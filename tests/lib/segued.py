@@ -213,9 +213,7 @@ class Lab:
             self.conf = os.path.join(self.dir, "segue.conf")
             with open(self.conf, "w") as f:
                 f.write(self.config())
-            self.daemon = Daemon(self.dir, self.conf)
-            self.daemon.start()
-            self.wait_ready()
+            self.restart()
         except BaseException:
             self.__exit__(None, None, None, quiet=True)
             raise
@@ -254,10 +252,14 @@ class Lab:
                       config=False)
         self._users()
 
-    def restart(self):
+    def start(self):
         """A new daemon on the same config, ports and database."""
         self.daemon = Daemon(self.dir, self.conf)
         self.daemon.start()
+
+    def restart(self):
+        """A new daemon that is ready."""
+        self.start()
         self.wait_ready()
 
     def wait_ready(self):
