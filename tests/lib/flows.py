@@ -108,9 +108,11 @@ def hears(x, y, dir="sendrecv", timeout=ua.WAIT):
 
 
 def joined(x, y, timeout=ua.WAIT):
-    """Both hear each other."""
+    """Both hear each other, and segue has their answers."""
     hears(x, y, timeout=timeout)
     hears(y, x, timeout=timeout)
+    arrived(x)
+    arrived(y)
 
 
 def transfer(lab, c, a, b_phone, sdp=None):

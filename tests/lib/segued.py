@@ -359,9 +359,17 @@ routes = ({self.routes}{join(self._route)});
             ladder = tap._local.ladder = ua.Ladder()
             tap._local.ladder_of = tap._local.notes
             tap.note(lambda: f"{ladder}")
-            mark = self.daemon.mark()
-            tap.note(lambda: "\n".join(self.daemon.lines[mark:][:80]))
+            daemon, mark = self.daemon, self.daemon.mark()
+            tap.note(lambda: self._story(ladder, daemon.lines[mark:]))
         return ladder
+
+    def _story(self, ladder, log):
+        """Of those log lines what is about the messages of this ladder, as far as can be told."""
+        sip = {getattr(m, "call_id", None) for _, _, _, m in ladder.lines}
+        ids = {m.group(1) for m in (re.search(r" call=(\S+) .*sip_call_id=(\S+)", x) for x in log)
+               if m and m.group(2) in sip}
+        mine = [x for x in log if (m := re.search(r" call=(\S+)", x)) is None or m.group(1) in ids]
+        return "\n".join(x for x in mine if " debug event " not in x or " call=" in x)[-12000:]
 
     def user(self, register=False, **kw):
         """A phone of the next user, not registered."""
