@@ -87,13 +87,21 @@ def read_log(path, seen):
             seen[cid]["mark"], seen[cid][what] = mark, int(tick)
 
 
-def compare(lab, cid, seen, offers):
+def ledger(lab, since):
+    """{sip_call_id: (conversation, its segments, its transfers)}"""
+    convs = lab.rows(f"select * from segue.conversations where started_at >= '{since}'")
+    book = {c["id"]: (c, [], []) for c in convs}
+    for i, rows in ((1, lab.rows("select * from segue.segments order by seq")),
+                    (2, lab.rows("select * from segue.transfers order by asked_at"))):
+        for row in rows:
+            if row["conversation_id"] in book:
+                book[row["conversation_id"]][i].append(row)
+    return {c["sip_call_id"]: (c, s, t) for c, s, t in book.values()}
+
+
+def compare(cid, rows, seen, offers):
     """One call: the ledger's rows against what was seen of it."""
-    conv = lab.rows(f"select * from segue.conversations where sip_call_id = '{cid}'")[0]
-    segments = lab.rows(f"select * from segue.segments where conversation_id = '{conv['id']}' "
-                        "order by seq")
-    transfers = lab.rows(f"select * from segue.transfers where conversation_id = '{conv['id']}' "
-                         "order by asked_at")
+    conv, segments, transfers = rows
     told = f"{cid}: {seen} {offers}\n{conv}\n{segments}\n{transfers}"
     assert conv["outcome"] == ("answered" if "answered" in seen else "abandoned"), told
     ends = seen.get("end", seen.get("gave_up"))
@@ -148,7 +156,8 @@ def storm(lab):
     for _, mark, user, what in sorted((at, mark, a.phone.user, what)
                                       for a in agents for at, mark, what in a.saw):
         offers[mark].append((user, what))
-    moved = sum(compare(lab, cid, s, offers[s["mark"]]) for cid, s in seen.items())
+    book = ledger(lab, since)
+    moved = sum(compare(cid, book[cid], s, offers[s["mark"]]) for cid, s in seen.items())
     left = sum("gave_up" in s for s in seen.values())
     declined = sum(what == "busy" for o in offers.values() for _, what in o)
     assert moved > 10 and left > 3 and declined > 15, (moved, left, declined)
