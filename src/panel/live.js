@@ -530,11 +530,14 @@ function ordered(list) {
 }
 
 /* Above ALL_ROWS only what can be seen is in the document; spacers keep the length. */
+let tall = ROW_PX; // from one row to the next, as it is at this width
+
 function visible(n) {
 	const main = document.querySelector(".main"),
 		body = document.querySelector(".calls.live tbody");
 	if (n <= ALL_ROWS || !main || !body) return [0, Math.min(n, ALL_ROWS)];
-	const tall = body.querySelector("tr[data-id]")?.offsetHeight || ROW_PX;
+	const [one, two] = body.querySelectorAll("tr[data-id]");
+	if (two) tall = two.offsetTop - one.offsetTop || ROW_PX;
 	const above = main.getBoundingClientRect().top - body.getBoundingClientRect().top;
 	const start = Math.max(0, Math.floor(above / tall) - SPARE);
 	return [
@@ -543,15 +546,23 @@ function visible(n) {
 	];
 }
 
+/* Brings row i into sight, so that it exists. */
+function scroll_to(i) {
+	const main = document.querySelector(".main"),
+		body = document.querySelector(".calls.live tbody");
+	const top = body.getBoundingClientRect().top - main.getBoundingClientRect().top;
+	main.scrollTop += top + i * tall - main.clientHeight / 2;
+}
+
 function spacer(key, rows) {
 	return (
 		rows > 0 &&
 		h(
-			"tr",
+			"tr.gap",
 			{ key, "aria-hidden": "true" },
 			h("td", {
 				colspan: 6,
-				style: { height: `${rows * ROW_PX}px`, padding: "0" },
+				style: { height: `${rows * tall}px`, padding: "0" },
 			}),
 		)
 	);
@@ -578,6 +589,8 @@ function move_row(step, list) {
 		];
 	if (!to) return;
 	ui.row = to.id;
+	if (list.length > ALL_ROWS && !document.querySelector(`tr[data-id="${CSS.escape(to.id)}"]`))
+		scroll_to(list.indexOf(to));
 	app.draw.now();
 	document.querySelector(`tr[data-id="${CSS.escape(to.id)}"]`)?.focus();
 }

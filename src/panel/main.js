@@ -80,10 +80,15 @@ const PLACES = [
 ];
 const ROLES = { agent: "Agent", supervisor: "Supervisor", admin: "Admin" };
 
+const MANY = 100, // calls: from here on a change may wait for the next ones
+	BREATH_MS = 32;
+
 const root = document.getElementById("app");
 let stream = null,
 	scheduled = false,
+	drawn = 0,
 	signed_out = false,
+	before = null, // the store as it was when it was last looked at
 	note_timer = 0,
 	pending = null;
 
@@ -91,18 +96,23 @@ let stream = null,
 
 function draw_now() {
 	scheduled = false;
+	drawn = performance.now();
+	if (app.me) settle();
 	if (!app.me) patch(root, sign_in_view(start));
 	else patch(root, [page(), signed_out && sign_in_dialog(start)]);
 	document.title = app.me ? titled() : "Sign in · segue";
 	tick(document);
 }
 
+const frame = () => requestAnimationFrame(draw_now);
+
 app.draw = () => {
-	if (!scheduled) {
-		scheduled = true;
-		// a hidden page gets no frames, but its changes still have to be announced
-		document.hidden ? setTimeout(draw_now, 200) : requestAnimationFrame(draw_now);
-	}
+	if (scheduled) return;
+	scheduled = true;
+	// a hidden page gets no frames, but its changes still have to be announced
+	if (document.hidden) return setTimeout(draw_now, 200);
+	const rest = app.store.calls.size > MANY ? BREATH_MS - (performance.now() - drawn) : 0;
+	rest > 0 ? setTimeout(frame, rest) : frame();
 };
 app.draw.now = draw_now;
 
@@ -465,13 +475,20 @@ function global_keys(e) {
 /* ---- the server ------------------------------------------------------------------------------- */
 
 function apply(next) {
-	const before = app.store;
+	before ??= app.store;
 	app.store = next;
-	live_changed(before, app.store);
+	app.draw();
+}
+
+/* What has changed since the last frame is looked at once, however many changes it was. */
+function settle() {
+	if (!before) return;
+	const was = before;
+	before = null;
+	live_changed(was, app.store);
 	cards_changed();
 	dialog_changed();
-	pop_changed(before);
-	app.draw();
+	pop_changed(was);
 }
 
 function live_again() {
