@@ -152,6 +152,7 @@ static const char *const sql[history_topic_count_] = {
 	[ASK_CONVERSATION] =
 		"SELECT jsonb_build_object(" CONVERSATION ", 'sip_call_id', c.sip_call_id"
 		", 'segments', (SELECT coalesce(jsonb_agg(jsonb_build_object(" SEGMENT
+		", 'merged_from', s.original_conversation_id"
 		", 'sip_cause', s.sip_cause, 'released_by', s.released_by, 'previous',"
 		" s.prev_segment_id, 'transfer_out', s.transfer_id_out, 'acw_ms', s.acw_ms,"
 		" 'limbo_ms', s.limbo_ms) ORDER BY s.seq), '[]')"

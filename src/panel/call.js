@@ -3,10 +3,10 @@
  */
 import { h } from "./dom.js";
 import { app, icon, face, pill, ribbon, since, copy, go, route_text, announce } from "./ui.js";
-import { STATES, error_sentence } from "./words.js";
+import { STATES, error_sentence, number_text } from "./words.js";
 import { why_not } from "./model.js";
 import { at_second, time_now } from "./time.js";
-import { act, actions } from "./live.js";
+import { act, actions, open_transfer } from "./live.js";
 import { api_once } from "./api.js";
 
 const draft = { call: "", text: "", error: "" };
@@ -116,7 +116,7 @@ function legs(v) {
 		"ul.parties",
 		{ "aria-label": "Parties" },
 		there.map(p => {
-			const name = p.name || p.user || p.number || "Withheld number";
+			const name = p.name || p.user || number_text(p.number) || "Withheld number";
 			return h(
 				"li",
 				{ key: p.leg },
@@ -125,7 +125,7 @@ function legs(v) {
 					"div",
 					null,
 					h("div.clip", null, h("b", null, name)),
-					h("div.sub", null, name === p.number ? "" : p.number),
+					h("div.sub.num", null, p.name || p.user ? number_text(p.number) : ""),
 				),
 				h("span.sub", null, LEG[p.state] || ""),
 			);
@@ -192,6 +192,18 @@ export function call_card(v, own) {
 			h(
 				"div.states",
 				null,
+				!why_not(v, "consult") &&
+					h(
+						"button.btn",
+						{
+							type: "button",
+							key: "ask",
+							"aria-label": `Ask first: ${v.customer}`,
+							onclick: () => open_transfer(v, { how: "consult" }),
+						},
+						icon("consult"),
+						"Ask first",
+					),
 				verb(v, "hold", "Hold", "hold"),
 				verb(v, "unhold", "Take off hold", "play"),
 				verb(v, "swap", "Swap", "swap"),

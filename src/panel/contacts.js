@@ -193,7 +193,7 @@ export function contacts_view(number) {
 	return {
 		title: name || number_text(number),
 		beside: h("span.sub.num", null, name ? number_text(number) : "no contact yet"),
-		extra: call_button(number, name || number_text(number)),
+		extra: call_button(number, name || number_text(number), newest?.closed_at ? "" : newest?.key),
 		body: h(
 			"div.cols",
 			null,

@@ -89,8 +89,12 @@ async function load(id) {
 	app.draw();
 }
 
-/* A conversation that goes on is asked for again while it is looked at. */
+/* A conversation that goes on grows once a second, and is asked for again while it is looked at. */
 function refresh() {
+	if (page.data && !page.data.ended) {
+		clearTimeout(page.grow);
+		page.grow = setTimeout(() => app.route.id === page.id && app.draw(), 1000);
+	}
 	if (page.data && !page.data.ended && performance.now() - page.asked > 4500) load(page.id);
 }
 
@@ -245,6 +249,23 @@ function wheel(e) {
 	zoom_by(e.deltaY < 0 ? 0.8 : 1.25, (e.clientX - r.left) / r.width);
 }
 
+const fingers = new Map(); // pointer id -> x, while two of them zoom
+
+function pinch(e) {
+	if (e.pointerType !== "touch") return;
+	if (e.type !== "pointermove") {
+		e.type === "pointerdown" ? fingers.set(e.pointerId, e.clientX) : fingers.delete(e.pointerId);
+		return;
+	}
+	const wide = () => Math.abs([...fingers.values()].reduce((a, b) => a - b));
+	if (fingers.size !== 2 || !fingers.has(e.pointerId)) return;
+	const before = wide();
+	fingers.set(e.pointerId, e.clientX);
+	const r = e.currentTarget.getBoundingClientRect();
+	const middle = [...fingers.values()].reduce((a, b) => a + b) / 2;
+	if (before > 10 && wide() > 10) zoom_by(before / wide(), (middle - r.left) / r.width);
+}
+
 function drag(e) {
 	if (e.buttons === 1 && page.view[1] - page.view[0] < 1)
 		pan_by(-e.movementX / e.currentTarget.getBoundingClientRect().width);
@@ -303,7 +324,7 @@ function score(c, layout) {
 				layout.lanes.map(l =>
 					h(
 						"li",
-						{ key: l.key },
+						{ key: l.key, class: l.merged ? "merged" : null },
 						SIGNS[l.kind]
 							? icon(SIGNS[l.kind])
 							: face(l.name, { small: true }),
@@ -320,6 +341,10 @@ function score(c, layout) {
 						"Score. Plus and minus zoom, arrows move. The thread below says the same.",
 					onkeydown: score_keys,
 					onmousemove: drag,
+					onpointerdown: pinch,
+					onpointermove: pinch,
+					onpointerup: pinch,
+					onpointercancel: pinch,
 					mount: el =>
 						el.addEventListener("wheel", wheel, {
 							passive: false,
@@ -390,12 +415,19 @@ function score(c, layout) {
 			"div.key",
 			{ "aria-hidden": "true" },
 			h("span", null, `Top lane: what ${c.customer} heard.`),
+			layout.lanes.some(l => l.merged) &&
+				h("span.merged", null, `Joined with a conversation of ${joined_at(c)}`),
 			keyed.map(([tone, word]) => h("span", { key: tone }, swatch(tone), word)),
 		),
 	);
 }
 
 const seen = b => b.x < 101 && b.x + b.w > -1;
+
+/* When the conversation began that became part of this one. */
+function joined_at(c) {
+	return at_second(Math.min(...c.segments.filter(s => s.merged_from).map(s => time_ms(s.offered_at))));
+}
 
 function sums(c, layout) {
 	const total = c.total_ms ?? layout.whole;
@@ -470,6 +502,13 @@ function thread(c) {
 					: `${c.customer} called${c.dialled ? ` ${c.dialled}` : ""}`,
 		},
 	];
+	if (c.segments.some(s => s.merged_from))
+		out.push({
+			at: Math.min(...c.segments.filter(s => s.merged_from).map(s => time_ms(s.offered_at))),
+			sign: "consult",
+			tone: "consult",
+			text: "Another conversation began that was joined with this one",
+		});
 	for (const s of c.segments) {
 		const lost = !s.answered_at && s.kind !== "queue" && s.kind !== "ivr",
 			wait = s.kind === "queue";

@@ -2,12 +2,13 @@
 import { h } from "./dom.js";
 import { app, icon, announce, alarm } from "./ui.js";
 import { error_sentence } from "./words.js";
+import { may } from "./model.js";
 import { api_once } from "./api.js";
 
-/* Rings my phone, then `number`; says what comes of it. */
-export async function dial(number, name) {
+/* Rings my phone, then `number`; says what comes of it. `key`: of the case that it is about. */
+export async function dial(number, name, key) {
 	try {
-		await api_once("calls", { number });
+		await api_once("calls", key ? { number, case: key } : { number });
 		announce(`Your phone rings. Pick it up to call ${name}.`);
 		return "";
 	} catch (e) {
@@ -19,8 +20,9 @@ export async function dial(number, name) {
 
 const said = { number: "", text: "" };
 
-/* A button that calls; what went wrong stands beside it. */
-export function call_button(number, name) {
+/* A button that calls; what went wrong stands beside it. Numbers that are masked cannot be called. */
+export function call_button(number, name, key) {
+	if (!may("dial") || !/^[+\d*#]+$/.test(number) || number.includes("****")) return null;
 	return [
 		said.number === number && said.text && h("span.c-bad", { role: "status" }, said.text),
 		h(
@@ -30,7 +32,7 @@ export function call_button(number, name) {
 				"aria-label": `Call ${name}`,
 				title: "Your phone rings first",
 				onclick: async () => {
-					Object.assign(said, { number, text: await dial(number, name) });
+					Object.assign(said, { number, text: await dial(number, name, key) });
 					app.draw();
 				},
 			},

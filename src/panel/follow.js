@@ -14,7 +14,8 @@ import {
 	first,
 	error_sentence,
 } from "./words.js";
-import { call_view, transfer_view, why_not } from "./model.js";
+import { call_view, transfer_view, why_not, may } from "./model.js";
+import { dial } from "./dial.js";
 import { name_of } from "./names.js";
 import { at_second, time_now } from "./time.js";
 import { api_get, api_once, api_query } from "./api.js";
@@ -202,6 +203,7 @@ export function cards_changed() {
 
 function cancelled_by(id) {
 	const actor = app.store.cancelled.get(id);
+	if (actor === "ctl") return "An operator";
 	return cancelled_here.has(id) || (actor && actor === app.me?.user)
 		? "You"
 		: first(name_of(actor, "user"));
@@ -232,7 +234,7 @@ function facts(w) {
 
 const NO_DIAL = new Set(["consulting", "queued", "swapped"]);
 
-function dial(t) {
+function clock_face(t) {
 	if (!t.ring_until || NO_DIAL.has(t.stage)) return null;
 	return h(
 		"div.dial",
@@ -440,7 +442,7 @@ function running(id, w) {
 				h("p.sub", null, `Sent by ${by} at ${at_second(t.asked)}, ${how}`),
 			),
 		),
-		h("div.stage", null, dial(t), h("p.say", null, stage_sentence(facts(w)))),
+		h("div.stage", null, clock_face(t), h("p.say", null, stage_sentence(facts(w)))),
 		parties(w),
 		buttons(w),
 		otherwise(w),
@@ -482,6 +484,9 @@ const OFFERS = {
 			]
 		);
 	},
+	call: w =>
+		may("dial") &&
+		w.v.dial && ["Call back", "call", async () => (await dial(w.v.dial, w.customer)) || dismiss(w)],
 	queue: w => ["Open queue", "queues", null, route_text("queues", w.t.target_id)],
 	back(w, now) {
 		const number = app.store.agents.get(w.t.owner_user)?.number;

@@ -160,6 +160,11 @@ export function model_permissions(list) {
 	permissions = list ? new Set(list) : null;
 }
 
+/* Whether the role has that permission. */
+export function may(what) {
+	return !permissions || permissions.has(what);
+}
+
 /*
  * Why Transfer is off in a list of calls: as why_not(), but who waits in a queue is moved in Queues,
  * where it is seen who waits longer.

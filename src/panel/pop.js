@@ -1,8 +1,9 @@
 /* pop: who rings, who sends it and why, before it is answered. Shown on every place. */
 import { h } from "./dom.js";
-import { app, icon, pill, ribbon, announce, route_text } from "./ui.js";
-import { STATES, first } from "./words.js";
-import { call_view } from "./model.js";
+import { app, icon, left, ribbon, announce, route_text } from "./ui.js";
+import { BARS, first } from "./words.js";
+import { call_view, why_not } from "./model.js";
+import { act } from "./live.js";
 import { name_of } from "./names.js";
 import { api_get, api_query } from "./api.js";
 import { moment, span, time_ms, time_now } from "./time.js";
@@ -54,6 +55,24 @@ function talked_with(row) {
 	return [...new Set(names)].join(", ") || "nobody answered";
 }
 
+/* Who sends it, or how it came. */
+function whence(v, t) {
+	if (t) return `${name_of(t.asker) || t.owner || "Somebody"} sends you this call.`;
+	if (v.raw.table_state === "ORIGINATE") return `Pick up, then ${v.customer} is called.`;
+	if (v.queue) return `From ${v.queue.title}, waited ${span(time_now() - v.started)}.`;
+	return v.dir === "internal" ? "A colleague calls." : "A new call.";
+}
+
+/* "Talking 3:38, On hold 0:06": what the caller went through until now. */
+function so_far(v) {
+	const sums = new Map();
+	for (const b of v.bars(time_now())) {
+		const word = BARS[b.state]?.word || "Talking";
+		sums.set(word, (sums.get(word) || 0) + b.to - b.from);
+	}
+	return [...sums].filter(([, ms]) => ms >= 1000).map(([w, ms]) => `${w} ${span(ms)}`).join(" · ") || "just called";
+}
+
 /* Shown on every page while my phone rings. */
 export function pop() {
 	if (!app.store.ready) return null;
@@ -62,18 +81,21 @@ export function pop() {
 		.find(x => rings_for_me(x) && !shut.has(x.id));
 	if (!v) return null;
 	const t = v.transfer && !v.transfer.outcome ? v.transfer : null,
-		number = v.number || v.customer,
+		number = v.dial,
 		word = app.store.notes.get(v.id)?.text;
 	look_up(number);
+	const ring = t?.ring_until || time_ms(v.raw.deadline),
+		owner = first(t?.owner);
+	const row = (word, ...what) => [h("dt", null, word), h("dd", null, what)];
 	return h(
 		"section.card.pop",
 		{ key: "pop", "aria-label": `${v.customer} rings` },
 		h(
 			"header",
 			null,
-			pill(STATES.ringing),
-			h("span.who", null, v.customer),
-			h("span.sub.num", null, v.number),
+			icon("ring"),
+			h("b", null, "Your phone is ringing"),
+			ring > time_now() && h("span.num", null, left(ring), " s left"),
 			h("span.grow"),
 			h(
 				"button.btn.bare.icon",
@@ -91,53 +113,46 @@ export function pop() {
 		h(
 			"div.in",
 			null,
-			t
-				? h(
-						"p",
-						null,
-						`${name_of(t.asker) || t.owner || "Somebody"} sends it to you.`,
-						word && h("b", null, ` “${word}”`),
-					)
-				: h(
-						"p",
-						null,
-						v.queue
-							? `From ${v.queue.title}, waited ${span(time_now() - v.started)}.`
-							: v.dir === "internal"
-								? "A colleague calls."
-								: "A new call.",
+			h(
+				"div",
+				null,
+				h("p.who", null, v.customer),
+				h("p.sub.num", null, v.number || "no contact yet"),
+			),
+			h("div.note", null, h("p.sub", null, whence(v, t)), word && h("p", null, `“${word}”`)),
+			h(
+				"dl.kv",
+				null,
+				v.case_key &&
+					row("Case", h("a.link", { href: route_text("cases", v.case_key) }, v.case_key)),
+				row("So far", so_far(v)),
+				last.row &&
+					last.number === number &&
+					row(
+						"Last time",
+						`${moment(time_ms(last.row.started_at), time_now())}, ${talked_with(last.row)}. `,
+						h("a.link", { href: route_text("contacts", number) }, "All of this customer"),
 					),
-			v.case_key &&
-				h(
-					"p",
-					null,
-					"Case ",
+			),
+			ribbon(v.bars(time_now()), v.started, time_now()),
+			h(
+				"div.states",
+				null,
+				h("p.pick-up", null, icon("ring"), "Pick up on your phone"),
+				t &&
+					!why_not(v, "cancel") &&
 					h(
-						"a.link",
-						{ href: route_text("cases", v.case_key) },
-						v.case_key,
+						"button.btn",
+						{ type: "button", onclick: () => act(v, "cancel") },
+						owner ? `Decline, ${owner} keeps it` : "Decline",
 					),
-				),
-			last.row &&
-				last.number === number &&
+			),
+			t &&
 				h(
 					"p.sub",
 					null,
-					`Last contact ${moment(time_ms(last.row.started_at), time_now())}, ${talked_with(last.row)}. `,
-					h(
-						"a.link",
-						{ href: route_text("contacts", number) },
-						"All of this customer",
-					),
+					owner ? `If nobody picks up, ${owner} keeps the call.` : "If nobody picks up, it goes on to the next.",
 				),
-			ribbon(v.bars(time_now()), v.started, time_now()),
-			h(
-				"p.sub",
-				null,
-				"Pick up on your phone.",
-				t &&
-					` If you decline, ${first(t.owner) || "the caller"} ${t.owner ? "keeps the call" : "waits on"}.`,
-			),
 		),
 	);
 }

@@ -405,7 +405,8 @@ export function state_choice(a, set) {
 				"aria-pressed": now === "available",
 				onclick: () => set("available"),
 			},
-			"Free",
+			icon("person"),
+			a.state === "talking" ? "Free after this call" : "Free",
 		),
 		REASONS.map(r =>
 			h(

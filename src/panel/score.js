@@ -46,6 +46,7 @@ export function segment(s, end, name_of) {
 		cause: s.sip_cause,
 		seq: s.seq,
 		bars: bars.filter(b => b.to > b.from),
+		merged: s.merged_from || "",
 		transfer_in: s.transfer_in,
 		transfer_out: s.transfer_out,
 	};
@@ -104,6 +105,7 @@ export function score_layout(c, now, name_of, view = [0, 1]) {
 		let i = lanes.findIndex(l => l.key === key);
 		if (i < 0) i = lanes.push({ key, name: s.name, kind: s.kind, bars: [] }) - 1;
 		lane_of.set(s.id, i);
+		if (s.merged) lanes[i].merged = s.merged;
 		for (const b of s.bars)
 			lanes[i].bars.push({
 				...b,

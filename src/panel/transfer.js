@@ -713,12 +713,13 @@ export function changed() {
 	}
 }
 
-/* Opens the dialog for a call. `retry`: a transfer of it is running; `typed`: what was typed before. */
-export async function open(v, { retry, typed } = {}) {
+/* Opens the dialog for a call. `retry`: a transfer of it is running; `typed`: what was typed
+ * before; `how`: "consult" to ask first. */
+export async function open(v, { retry, typed, how } = {}) {
 	d = {
 		call: { id: v.id, raw: v.raw },
 		view: v,
-		how: "blind",
+		how: how || "blind",
 		kind: "all",
 		typed: typed || "",
 		can: [],
