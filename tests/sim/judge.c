@@ -168,6 +168,12 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 	const struct core_out *out)
 {
 	check_buttons(ct, ev, out);
+	for (unsigned i = 0; i < out->nfacts; i++) {
+		struct ct_call *met = contract_call(ct, out->facts[i].call);
+
+		if (out->facts[i].type == FACT_CONVERSATION_MERGED && met != NULL)
+			met->held = false; /* if they part again, it is not as before */
+	}
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
 		struct ct_call *k;
