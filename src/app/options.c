@@ -189,6 +189,10 @@ const struct option options[] = {
 		.meaning = "An agent who hangs up while consulting puts the caller and the target "
 			   "together;\n"
 			   "false rings the agent again for the caller."},
+	{"transfer", "dial_unknown", OPT_BOOL, OPT_RELOAD, AT(core.dial_unknown), .def = "false",
+		.meaning = "A phone asks to join two calls of which segue does not know one: true "
+			   "calls the target\n"
+			   "anew, as in a transfer without consulting; false tells the phone 481."},
 	{"transfer", "consult_belongs", OPT_BOOL, OPT_RELOAD, AT(core.consult_belongs),
 		.def = "true",
 		.meaning = "A consultation by phone that led to no transfer is part of the "

@@ -154,6 +154,8 @@ struct core_config {
 	/* consultation by phone */
 	bool onhook_join;       /* an agent who hangs up while he consults puts the two together;
 				 * false: the caller goes back to him, once (E-097) */
+	bool dial_unknown;      /* REFER that replaces what is not there calls its target anew; false:
+				 * 481 in the final NOTIFY (E-089, RFC 5589 section 7.7) */
 	bool consult_belongs;   /* a consultation that led to nothing is part of the conversation too */
 
 	/* policy */

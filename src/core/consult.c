@@ -351,6 +351,23 @@ static struct verdict judge_meeting(const struct call *k, const struct leg *l,
 	return (struct verdict){0, NULL, NULL};
 }
 
+/* Whom the REFER names beside the dialog: for the record, or to be called if no node has it. */
+static bool is_known(struct core *c, struct call *k, struct leg *l, const struct leg *with,
+	struct target *t)
+{
+	if (c->cfg.dial_unknown)
+		return policy_transfer(c, k, l, with, t).status == 0;
+	return target_resolve(c, c->ev->transfer.number, DIALPLAN_USERS, t) == 0;
+}
+
+bool consult_dials_instead(const struct core *c)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+
+	return c->cfg.dial_unknown && c->cfg.locate_ms == 0 && e->replaces == ID_NONE &&
+	       e->replaces_status == 481;
+}
+
 /* What was named is not here: it has ended, or another node may have it. */
 static struct verdict meet_nobody(struct core *c, struct call *k, struct leg *l,
 	const struct leg *with, const struct leg *m)
@@ -364,7 +381,7 @@ static struct verdict meet_nobody(struct core *c, struct call *k, struct leg *l,
 	k->status = e->replaces_status ? e->replaces_status : m ? 603 : 481;
 	k->meet = ID_NONE;
 	leg_take_roles(k, l);
-	if (!far || target_resolve(c, e->number, DIALPLAN_USERS, t) != 0)
+	if (!far || !is_known(c, k, l, with, t))
 		*t = (struct target){.kind = TARGET_NONE};
 	str_set(t->number, e->number);
 	call_post(k, far ? MEET_FAR : MEET_NONE);
@@ -419,7 +436,7 @@ void consult_located(struct core *c, struct call *k)
 	if ((k->state != FIND && k->state != ALONE_FIND) || x->cmd != e->cmd)
 		return; /* the guard was first */
 	if (p == NULL || e->replaces[0] == '\0') {
-		call_post(k, FOUND_NOT);
+		call_post(k, c->cfg.dial_unknown && x->target.kind != TARGET_NONE ? FOUND : FOUND_NOT);
 		return;
 	}
 	str_set(t.name, p->name);

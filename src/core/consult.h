@@ -42,9 +42,13 @@ bool consult_is_left(struct core *c, struct call *k, struct leg *l);
 /* The REFER of the step, on leg l of k, replaces a leg: finds the call that keeps the customer and
  * its transferor's leg, which may be the other one (E-093). */
 struct call *consult_keeper(struct core *c, struct call *k, struct leg **l);
+/* What the REFER of the step replaces is not there, and its target is called anew instead: by
+ * configuration, unless another node has to be asked first (E-089). */
+bool consult_dials_instead(const struct core *c);
 /* Judges the request and posts MEET_UP, MEET_RINGING, MEET_FAR or MEET_NONE. A refusal is returned. */
 struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *kept);
-/* EV_LOCATED: posts FOUND and aims the transfer at the node that has the dialog, or FOUND_NOT. An
+/* EV_LOCATED: posts FOUND and aims the transfer at the node that has the dialog (or leaves it at the
+ * target, which is called anew, by configuration), or FOUND_NOT. An
  * answer that nobody waits for any more changes nothing. */
 void consult_located(struct core *c, struct call *k);
 /* An INVITE that replaces a leg (RFC 3891 section 3): 0 and the call, or the status that says why not. */

@@ -318,7 +318,7 @@ static void v_admit(struct core *c, struct call *k)
 		refuse(c, k, 481, 409, "no_party", "There is nobody to transfer");
 		return;
 	}
-	if (names_dialog(&c->ev->transfer)) {
+	if (names_dialog(&c->ev->transfer) && !consult_dials_instead(c)) {
 		v = consult_meet(c, k, l, other);
 		if (v.status) {
 			if (v.status != 400 && v.status != 491) /* not judged: it makes no sense */
@@ -610,7 +610,7 @@ static void v_open_xfer(struct core *c, struct call *k)
 	if (k->meet == ID_NONE)
 		consult_part(c, k);
 	*x = (struct xfer){.origin = (uint8_t)e->origin, .step = STEP_TARGET, .target = t,
-		.kind = names_dialog(e) ? XFER_CONSULT : e->kind,
+		.kind = names_dialog(e) && k->word != XFER_OK ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
 		.immediate = e->immediate};

@@ -261,6 +261,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->refer_foreign = rng_chance(&r, 30);
 	cfg->onhook_join = rng_chance(&r, 40);
 	cfg->consult_belongs = rng_chance(&r, 80);
+	cfg->dial_unknown = rng_chance(&r, 25);
 	cfg->redirect = rng_chance(&r, 80);
 	cfg->redirect_max = rng_below(&r, 6);
 	str_set(cfg->numbering.country, rng_chance(&r, 90) ? "49" : "");

@@ -663,5 +663,136 @@ def target_leaves_at_join(lab):
     assert t["outcome"] == "failed", t
 
 
+# ---- what a phone may leave out, and what the configuration decides -------------------------------
+
+
+@tap.case("E-085 no hold before the consultation, and none after: the two are joined all the same")
+def without_hold(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = ring(agent, target.number, target)
+    pick_up(a2, b)
+    ask(a, attended(a2, lab, target.number))
+    done(lab, a, a2, c, b)
+    end(c, b)
+    led = lab.ledger(c)
+    assert led.transfers[-1]["kind"] == "consult" and led.conversation["n_consult"] == 1, led
+
+
+@tap.case("E-085 the agent called the customer, and is called by B: both his dialogs end")
+def caller_and_callee(lab):
+    agent, target, trunk = lab.phone(), lab.phone(), lab.trunk()
+    a, c = ring(agent, lab.outside(trunk, "300200"), trunk)
+    pick_up(a, c)
+    hold(a)
+    b, a2 = ring(target, agent.number, agent)
+    pick_up(b, a2)
+    ask(a, attended(a2, lab, target.number))
+    done(lab, a, a2, c, b)
+    end(c, b)
+    t = lab.ledger(a).transfers[-1]
+    assert (t["kind"], t["outcome"]) == ("consult", "completed"), t
+
+
+@tap.case("E-093 E-085 REFER on the consult dialog that B began, naming the agent's own outgoing call")
+def other_leg_other_direction(lab):
+    agent, target, trunk = lab.phone(), lab.phone(), lab.trunk()
+    a, c = ring(agent, lab.outside(trunk, "300201"), trunk)
+    pick_up(a, c)
+    hold(a)
+    b, a2 = ring(target, agent.number, agent)
+    pick_up(b, a2)
+    ask(a2, attended(a, lab, target.number))
+    joined(c, b)
+    final_notify(a2, 200)
+    for x in (a, a2):
+        if not x.ended:
+            x.expect("BYE")
+    end(c, b)
+    assert lab.ledger(a).transfers[-1]["outcome"] == "completed"
+
+
+@tap.case("E-085 the agent hangs up his consult dialog with the 202, the other a moment later")
+def consult_leg_first(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    ask(a, attended(a2, lab, target.number))
+    a2.hangup()
+    joined(c, b)
+    if not a.ended:
+        a.hangup()
+    end(c, b)
+    assert lab.ledger(c).transfers[-1]["outcome"] == "completed"
+
+
+@tap.case("E-088 the agent hangs up his consult dialog before REFER: 603, C stays with him")
+def consult_leg_too_early(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    a2.hangup()
+    b.expect("BYE")
+    a.refer(attended(a2, lab, target.number))
+    a.expect((202, 200), method="REFER")
+    final_notify(a, 603)
+    end(c, a)
+
+
+@tap.case("E-070 E-089 a trunk that may not transfer names a dialog: 603, it learns nothing of it")
+def trunk_names_a_dialog(lab):
+    c, a = talk(lab)
+    for name in ("nobody%3Bto-tag%3D1%3Bfrom-tag%3D2", name_of(a)):
+        c.refer(f"<sip:2000@{lab.domain}?Replaces={name}>")
+        c.expect(603, method="REFER")
+    c.expect_none("NOTIFY", 0.1)
+    end(c, a)
+    led = lab.ledger(c)
+    assert [t["cause"] for t in led.transfers] == ["not_permitted"] * 2, led.transfers
+
+
+@tap.case("E-097 E-086 hung up while the target rings: it rings on for C, and is joined")
+def onhook_while_it_rings(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target, answer=False)
+    a.hangup()
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    assert target.count("INVITE", where=lambda m: not m.to_tag) == 1
+    end(c, b)
+    t = lab.ledger(c).transfers[-1]
+    assert (t["kind"], t["outcome"]) == ("semi", "completed"), t
+
+
+@tap.case("E-097 E-089 by configuration: on-hook joins the two; who is unknown is called anew")
+def decided_by_configuration(lab):
+    with Lab(cluster=lab.cluster, users=12, peers=4,
+             transfer="onhook_join = true; dial_unknown = true;") as own:
+        agent, target = own.phone(), own.phone()
+        c, a = talk(own, agent)
+        a2, b = consult(own, a, target)
+        a.hangup()
+        joined(c, b)
+        a2.expect("BYE")
+        end(c, b)
+        t = own.ledger(c).transfers[-1]
+        assert (t["kind"], t["outcome"]) == ("consult", "completed"), t
+
+        c, a = talk(own, agent)
+        a.refer(f"<sip:{target.number}@{own.domain}?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>")
+        a.expect((202, 200), method="REFER")
+        b = target.incoming()
+        b.answer()
+        b.expect("ACK")
+        joined(c, b)
+        final_notify(a, 200)
+        a.expect("BYE")
+        end(c, b)
+        t = own.ledger(c).transfers[-1]
+        assert (t["kind"], t["outcome"]) == ("blind", "completed"), t
+
+
 if __name__ == "__main__":
     tap.main(lambda: Lab())

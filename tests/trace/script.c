@@ -160,6 +160,8 @@ static int do_config(struct script *s)
 		str_set(s->cfg.voicemail_prefix, value);
 	else if (strcmp(key, "onhook_join") == 0)
 		s->cfg.onhook_join = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "dial_unknown") == 0)
+		s->cfg.dial_unknown = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "consult_belongs") == 0)
 		s->cfg.consult_belongs = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "no_answer_status") == 0)
