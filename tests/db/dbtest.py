@@ -112,7 +112,7 @@ class Outbox:
 
         return int(out["last"])
 
-    def ship(self, db, ms=20000):
+    def ship(self, db, ms=60000):
         """Ships everything; returns what the shipper says."""
         out = self.run("ship", db.conninfo, ms)
         assert self.rc == 0, f"{out} {self.log}"

@@ -565,7 +565,7 @@ def killed(lab):
     db, box = lab.database(), Outbox()
     seen = 0
     for round in range(5):
-        p = box.start(db, 100000, 1000, 40)
+        p = box.start(db, 100000, 200, 40)  # a second: more would wait than can be shipped below
         wait_for("rows", lambda: int(db.value("select count(*) from segue.conversations")) > seen + 40)
         dbtest.kill(p)
         seen = int(db.value("select count(*) from segue.conversations"))
@@ -682,7 +682,7 @@ def text(lab):
 def no_schema(lab):
     db, box = lab.database(empty=True), Outbox()
     box.append(plain_call().lines)
-    box.run("ship", db.conninfo, 800)
+    box.run("ship", db.conninfo, 3000)
     assert box.rc == 1
     assert "database_away" in box.log and "segue.outboxes" in box.log, box.log
     assert "seguectl db upgrade" in box.log, box.log
