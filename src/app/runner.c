@@ -312,6 +312,8 @@ static void step(struct runner *r, struct event *ev)
 		recorder_note_leg(r->recorder, r->out.leg);
 		sip_bind(r->sip, ev->invite.handle, r->out.leg);
 	}
+	if (ev->type == EV_DIAL)
+		recorder_note_leg(r->recorder, r->out.leg);
 	if (r->anchor != NULL)
 		anchor_before(r->anchor, ev);
 	for (unsigned i = 0; i < r->out.nactions; i++)

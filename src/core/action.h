@@ -40,7 +40,8 @@
 	X(ACT_LOCATE, "LOCATE")       /* which node has the dialog that REFER `cmd` replaces? EV_LOCATED\
 					 follows, or the guard expires (E-090) */                  \
 	/* -- commands ---------------------------------------------------------------------- */   \
-	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text */         \
+	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text; 202's text is the\
+					 id of the transfer, or of the call that was begun */      \
 	/* -- queues ------------------------------------------------------------------------ */   \
 	X(ACT_POSITION, "POSITION")   /* leg waits in a queue: its place, for the panel and for an  \
 					 announcement; sent when it enters and when it changes */  \
@@ -65,7 +66,7 @@ ENUM_DECLARE(act, ACTION_LIST);
 	X(SDP_DIR_SENDRECV, "sendrecv")
 ENUM_DECLARE(sdp_dir, SDP_DIR_LIST);
 
-/* ACT_ANSWER, ACT_OFFER_ANSWER, ACT_OFFER: no party of the call but a media engine is at the other
+/* ACT_ANSWER, ACT_OFFER_ANSWER, ACT_OFFER, ACT_DIAL: no party of the call but a media engine is at the other
  * end of the leg's session. No leg has this id: no call has generation 0. */
 #define ID_MUSIC ((leg_id)1)
 
@@ -91,6 +92,7 @@ struct act_dial {
 	char replaces[REPLACES_MAX]; /* value of the Replaces header, "": none; the dialog is on the
 			       * node that dest.peer is (E-090) */
 	uuid conv;            /* told to that node, for its record; nil: nothing is told */
+	enum answering answering;
 };
 
 struct act_offer {

@@ -348,6 +348,9 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		else
 			step_command(c);
 		break;
+	case EV_DIAL:
+		originate(c);
+		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
 	case EV_COMPLETE:

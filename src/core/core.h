@@ -24,7 +24,8 @@ struct core_out {
 	unsigned nactions, actions_cap;
 	struct fact *facts;
 	unsigned nfacts, facts_cap;
-	leg_id leg; /* EV_INVITE: the new leg, ID_NONE when the core is full (answer 503) */
+	leg_id leg; /* EV_INVITE: the new leg, ID_NONE when the core is full (answer 503).
+		     * EV_DIAL: the first of those being rung, ID_NONE when it was refused */
 };
 
 void core_out_init(struct core_out *out);

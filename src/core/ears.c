@@ -40,6 +40,8 @@ static enum hears hears_now(const struct core *c, const struct call *k, const st
 		return HEARS_NOTHING; /* whoever holds by a click listens to nobody */
 	if (!held_by_us(k, l) && !held_by_phone(k, l))
 		return HEARS_PEER;
+	if (k->state == SETUP || k->state == ANSWERING) /* he calls, and is answered already */
+		return somebody_rings(k) ? HEARS_RINGBACK : HEARS_NOTHING;
 	if (k->state == WAIT)
 		return HEARS_MUSIC; /* that an agent is being rung says nothing yet */
 	return somebody_rings(k) ? c->cfg.ring_hears : HEARS_MUSIC;

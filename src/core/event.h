@@ -53,6 +53,8 @@
 	X(EV_RESUME, "RESUME")       /* the transferor wants the caller back, now */               \
 	X(EV_NOTE, "NOTE")           /* somebody writes a remark to the conversation */            \
 	X(EV_RECORD, "RECORD")       /* record the call from now on, or do not */                  \
+	X(EV_DIAL, "DIAL")           /* click-to-dial: a new call that begins with a user's own phone \
+					(RFC 5359 section 2.18) */                                 \
 	/* -- time ----------------------------------------------------------------------- */      \
 	X(EV_TIMER, "TIMER")                                                                       \
 	/* -- directory and registrations ------------------------------------------------- */     \
@@ -177,6 +179,16 @@ struct ev_record { /* begins as ev_command does */
 	enum origin origin;
 	char asker[KEY_MAX];
 	enum record_wish wish;
+};
+
+struct ev_dial { /* begins as ev_command does */
+	uint64_t cmd;
+	enum origin origin;
+	char asker[KEY_MAX];
+	char user[USER_MAX];    /* whose phone rings first, and who then calls .. */
+	char number[NUM_MAX];   /* .. whom, as he would dial it */
+	char case_key[KEY_MAX]; /* to which case the call belongs; "": whichever the number says */
+	enum answering answering;
 };
 
 struct ev_note { /* a long remark comes in several parts, one event each, under one id */
@@ -323,6 +335,7 @@ struct event {
 		struct ev_command command;
 		struct ev_note note;
 		struct ev_record record;
+		struct ev_dial dial;
 		struct ev_timer timer;
 		struct ev_dir_user user;
 		struct ev_dir_queue queue;

@@ -22,6 +22,7 @@
 
 #define CALL_STATE_LIST(X)                                                                         \
 	X(SETUP, "SETUP")           /* the caller waits, somebody is being rung */                 \
+	X(ORIGINATE, "ORIGINATE")   /* click-to-dial: the phone of who is to call rings first */   \
 	X(ANSWERING, "ANSWERING")   /* somebody answered; media with the caller is being agreed */ \
 	X(TALK, "TALK")             /* two parties are connected (one may hold the other) */       \
 	X(RING, "RING")             /* transfer: target rings, the transferor is still there */    \
@@ -454,6 +455,10 @@ enum sdp_dir dir_forced(enum dir d);
 /* ears.c */
 void ears_sync(struct core *c, struct call *k);
 
+/* originate.c: EV_DIAL, and what the row of its answer does */
+void originate(struct core *c);
+void originate_fill_dial(const struct core *c, const struct call *k, struct leg *l, struct action *a);
+
 /* recording.c */
 void recording_sync(struct core *c, struct call *k);
 void recording_end(struct core *c, struct call *k, struct leg *l, const char *why);
@@ -492,6 +497,8 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
  * numbers that he may not dial. Only outside numbers have a class. */
 const char *policy_denied_class(const struct core *c, const struct dir_user *u,
 	const struct target *t);
+/* Judges the EV_DIAL of the step. On ALLOW *t is who is to be called. */
+struct verdict policy_originate(struct core *c, struct target *t);
 const char *cause_of_status(uint16_t status);
 
 struct verdict policy_ask(struct core *c, const struct leg *transferor);
@@ -513,6 +520,8 @@ void record_close(struct core *c, struct call *k, const char *by);
 void segment_open(struct core *c, struct call *k, struct leg *l, const uuid *transfer_in);
 void segment_consults(struct core *c, struct call *k, struct leg *l); /* a consultation goes on */
 void segment_answered(struct core *c, struct call *k, struct leg *l);
+/* A person answers once, whichever phones were rung: the others no longer speak for the segment. */
+void segment_is_of(struct call *k, const struct leg *l);
 void segment_answered_late(struct core *c, struct call *k, struct leg *l);
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out);

@@ -286,8 +286,8 @@ static bool redirect(struct core *c, struct call *k, struct leg *l)
 	if (!c->cfg.redirect || !e->own_host || k->redirects >= c->cfg.redirect_max ||
 		k->redirects >= 5 || l->role != ROLE_TARGET)
 		return false;
-	if (k->state == WAIT)
-		return false; /* the queue decides who answers its callers, no agent's forwarding does */
+	if (k->state == WAIT || k->state == ORIGINATE)
+		return false; /* the queue decides who answers its callers; nobody else can call for him */
 	if (target_resolve(c, e->number, DIALPLAN_USERS, &t) != 0 || !t.may_transfer ||
 		(t.kind == TARGET_USER && is_here(k, l, t.name)) ||
 		policy_denied_class(c, directory_user(c, l->user), &t) != NULL)
@@ -408,7 +408,10 @@ static void on_answer(struct core *c, struct call *k, struct leg *l)
 		return;
 	}
 	leg_set_state(c, l, LEG_UP);
-	segment_answered(c, k, l);
+	if (k->state == ORIGINATE) /* who calls has not reached anybody yet */
+		segment_is_of(k, l);
+	else
+		segment_answered(c, k, l);
 	call_post(k, T_ANSWER);
 }
 

@@ -28,6 +28,7 @@ libcore_a_SOURCES = \
 	src/core/offer.c \
 	src/core/order.c \
 	src/core/order.h \
+	src/core/originate.c \
 	src/core/policy.c \
 	src/core/presence.c \
 	src/core/presence.h \

@@ -173,6 +173,63 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	return v;
 }
 
+/* ---- click-to-dial --------------------------------------------------------------------------- */
+
+/* Is he there, and free, to make a call? Who has said that he is away may still make his own. */
+static struct verdict can_call(struct core *c, const struct dir_user *u)
+{
+	const struct ev_dial *e = &c->ev->dial;
+	struct agent_view v;
+
+	if (u == NULL)
+		return deny(404, "invalid_target", "There is no such user");
+	if (!u->row.enabled)
+		return deny(409, "disabled", "The user is disabled");
+	if (u->ncontacts == 0)
+		return deny(409, "unregistered", "The user has no phone registered");
+	if (is_busy(c, u->row.user))
+		return deny(409, "busy", "The user is on a call");
+	if (!str_eq(e->asker, u->row.user) && core_agent_view(c, u->row.user, &v) &&
+		v.intent != INTENT_AVAILABLE)
+		return deny(409, "away", "The user is away");
+	return ALLOW;
+}
+
+/* He is the one who calls: his right counts, and that of whoever asks if he is one of ours. */
+static struct verdict may_call(struct core *c, const struct dir_user *u, const struct target *t)
+{
+	const struct dir_user *asker = directory_user(c, c->ev->dial.asker);
+	const char *denied = policy_denied_class(c, u, t);
+
+	if (denied == NULL && asker)
+		denied = policy_denied_class(c, asker, t);
+	if (denied == NULL)
+		return ALLOW;
+	snprintf(c->said, sizeof(c->said), "Not allowed to dial %s numbers", denied);
+	return deny(403, "not_permitted", c->said);
+}
+
+struct verdict policy_originate(struct core *c, struct target *t)
+{
+	const struct ev_dial *e = &c->ev->dial;
+	const struct dir_user *u = directory_user(c, e->user);
+	struct verdict v = can_call(c, u);
+
+	if (v.status)
+		return v;
+	switch (target_resolve(c, e->number, DIALPLAN_USERS, t)) {
+	case 0:
+		break;
+	case EACCES:
+		return deny(403, "not_permitted", "The dial plan refuses this number");
+	default:
+		return deny(404, "invalid_target", "Nobody has this number");
+	}
+	if (t->kind == TARGET_USER && str_eq(t->name, u->row.user))
+		return deny(403, "self", "That is the user's own number");
+	return may_call(c, u, t);
+}
+
 void core_try_transfer(struct core *c, const struct event *ev, struct target_view *out)
 {
 	struct call *k = call_of(c, ev->leg ? ev->leg : ev->call);

@@ -66,6 +66,7 @@ static const char *customer_number(const struct call *k)
 void record_open(struct core *c, struct call *k)
 {
 	const struct ev_invite *e = c->ev->type == EV_INVITE ? &c->ev->invite : NULL;
+	const struct ev_dial *d = c->ev->type == EV_DIAL ? &c->ev->dial : NULL;
 	struct fact *f = fact_add(c, k, FACT_CONVERSATION_OPENED);
 
 	k->open = RECORD_OPEN;
@@ -77,11 +78,12 @@ void record_open(struct core *c, struct call *k)
 		str_set(f->conversation_opened.customer_name, k->from.name);
 	str_set(f->conversation_opened.dialled, k->dialled);
 	str_set(f->conversation_opened.source, k->source);
-	str_set(f->conversation_opened.case_key, e ? e->case_key : "");
+	str_set(f->conversation_opened.case_key, e ? e->case_key : d ? d->case_key : "");
 	str_set(f->conversation_opened.sip_call_id, e ? e->sip_call_id : "");
 	id_str(k->id, f->conversation_opened.call);
 	timeline(c, k, &(struct timeline_note){.type = "conversation_started",
-		.actor = k->kind == CALL_INBOUND ? "customer" : k->source, .key1 = "from",
+		.actor = k->kind == CALL_INBOUND ? "customer" : d ? d->asker : k->source,
+		.via = d ? d->origin : ORIGIN_SIP, .key1 = "from",
 		.value1 = k->from.number, .key2 = "to", .value2 = k->dialled});
 }
 
@@ -396,8 +398,7 @@ static int64_t segment_stamp(const struct segment *s, int64_t mono)
 	return s->base + mono * 1000;
 }
 
-/* A person answers once, whichever phones were rung: the others no longer speak for the segment. */
-static void answered_by(struct call *k, const struct leg *l)
+void segment_is_of(struct call *k, const struct leg *l)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
 		if (k->legs[i] != l && uuid_eq(&k->legs[i]->seg_id, &l->seg_id))
@@ -416,7 +417,7 @@ void segment_answered(struct core *c, struct call *k, struct leg *l)
 	f = fact_add(c, k, FACT_SEGMENT_ANSWERED);
 	f->at = segment_stamp(s, c->ev->now);
 	f->segment_answered.seg = s->id;
-	answered_by(k, l);
+	segment_is_of(k, l);
 }
 
 /* The leg's 200 came after its segment was closed: it was answered, and nobody talked (E-016). */
@@ -425,7 +426,7 @@ void segment_answered_late(struct core *c, struct call *k, struct leg *l)
 	if (uuid_is_nil(&l->seg_id))
 		return;
 	fact_add(c, k, FACT_SEGMENT_ANSWERED)->segment_answered.seg = l->seg_id;
-	answered_by(k, l);
+	segment_is_of(k, l);
 	l->seg_id = (uuid){{0}};
 }
 
@@ -470,7 +471,7 @@ static bool is_failed_offer(const struct leg *l, const struct segment *s, const 
 	static const char *const failures[] = {
 		"busy", "declined", "no_answer", "unreachable", "media_incompatible"};
 
-	if (!l->outbound || s->answered)
+	if (!l->outbound || s->answered || l->role == ROLE_KEPT)
 		return false;
 	for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
 		if (str_eq(failures[i], outcome))
@@ -655,7 +656,7 @@ static enum interval conversation_state(const struct call *k)
 
 	if (k->state == WAIT || k->state == QUEUE_JOIN)
 		return IV_QUEUED;
-	if (k->state == SETUP || k->state == ANSWERING)
+	if (k->state == SETUP || k->state == ORIGINATE || k->state == ANSWERING)
 		return IV_RINGING;
 	for (unsigned o = 0; o < sizeof(order) / sizeof(order[0]); o++)
 		for (unsigned i = 0; i < k->nsegs; i++)

@@ -174,6 +174,7 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 	switch ((enum call_state)k->state) {
 	case SETUP:
 		return c->cfg.setup_ms;
+	case ORIGINATE:
 	case CONSULT_RING:
 	case RING:
 		return c->cfg.ring_ms;
@@ -278,6 +279,8 @@ static const char *check_roles(const struct call *k)
 		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;
 	if ((k->state == WAIT) != (k->waiter != NULL))
 		return complain(k, "place in a queue and state disagree");
+	if (k->state == ORIGINATE)
+		return nk + no || nt == 0 ? complain(k, "the caller's own phones ring, and nobody else") : NULL;
 	if (nk != 1)
 		return complain(k, "there must be exactly one kept party");
 	if (has_owner(k->state) != (no == 1))

@@ -294,6 +294,10 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	struct action *a = act_add(c, ACT_DIAL, l->id);
 
 	a->dial.dest = *dest;
+	if (k->state == ORIGINATE) {
+		originate_fill_dial(c, k, l, a);
+		return;
+	}
 	if (who) {
 		a->dial.caller = who->party;
 		a->dial.like = who->id;

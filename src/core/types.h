@@ -78,6 +78,12 @@ ENUM_DECLARE(hears, HEARS_LIST);
 	X(WISH_STOP, "stop")     /* not for the rest of the call */
 ENUM_DECLARE(record_wish, RECORD_WISH_LIST);
 
+/* Who takes a call that a phone is sent: its person, or the phone by itself (RFC 5373). */
+#define ANSWERING_LIST(X)                                                                          \
+	X(ANSWER_MANUAL, "manual")                                                                 \
+	X(ANSWER_AUTO, "auto")
+ENUM_DECLARE(answering, ANSWERING_LIST);
+
 /* Whose audio runs through a media engine. */
 #define ANCHOR_LIST(X)                                                                             \
 	X(ANCHOR_NEVER, "never")                                                                   \

@@ -45,9 +45,11 @@ static struct ending ending_of(const struct call *k)
 	}
 }
 
-/* The same for a party that was talking. */
-static struct ending farewell_of(const struct call *k)
+/* The same for a party that was talking, or that called and has reached nobody. */
+static struct ending farewell_of(const struct call *k, const struct leg *l)
 {
+	bool reached = l->seg == NO_SEG || k->segs[l->seg].answered;
+
 	switch ((enum word)k->word) {
 	case K_GONE:
 	case O_GONE:
@@ -55,7 +57,7 @@ static struct ending farewell_of(const struct call *k)
 	case HANGUP_REQ:
 		return (struct ending){"completed", "command"};
 	case GUARD:
-		return (struct ending){"no_resume", "system"};
+		return (struct ending){reached ? "no_resume" : "no_answer", "system"};
 	default:
 		return (struct ending){"failed", "system"};
 	}
@@ -173,11 +175,12 @@ static void v_drop_targets(struct core *c, struct call *k)
 static void v_drop_kept(struct core *c, struct call *k)
 {
 	struct leg *l = kept(k);
-	struct ending e = farewell_of(k);
 	uint16_t status = k->word == O_GONE ? 0 : k->status;
+	struct ending e;
 
 	if (l == NULL)
 		return;
+	e = farewell_of(k, l);
 	if (status == 0 && (l->state == LEG_NEW || l->state == LEG_EARLY))
 		status = 480;
 	leg_drop(c, k, l, status, e.outcome, e.by);
@@ -185,11 +188,13 @@ static void v_drop_kept(struct core *c, struct call *k)
 
 static void v_drop_owner(struct core *c, struct call *k)
 {
-	struct ending e = farewell_of(k);
 	struct leg *l = owner(k);
+	struct ending e;
 
-	if (l)
-		leg_drop(c, k, l, k->word == K_GONE ? 0 : k->status, e.outcome, e.by);
+	if (l == NULL)
+		return;
+	e = farewell_of(k, l);
+	leg_drop(c, k, l, k->word == K_GONE ? 0 : k->status, e.outcome, e.by);
 }
 
 static void v_part_owner(struct core *c, struct call *k)
@@ -829,6 +834,11 @@ static void v_guard_bye(struct core *c, struct call *k)
 	guard(c, k, c->cfg.bye_ms);
 }
 
+static void v_guard_setup(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.setup_ms);
+}
+
 static void v_unguard(struct core *c, struct call *k)
 {
 	timer_stop(c, k->id, TIMER_STATE, &k->timer);
@@ -872,7 +882,9 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[DIAL_RECALL] = v_dial_recall, [NEXT_STEP] = chain_next_step,
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring, [GUARD_REST] = v_guard_rest,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
-		[GUARD_BYE] = v_guard_bye, [GUARD_LOCATE] = v_guard_locate, [UNGUARD] = v_unguard,
+		[GUARD_BYE] = v_guard_bye, [GUARD_LOCATE] = v_guard_locate,
+		[GUARD_SETUP] = v_guard_setup, [UNGUARD] = v_unguard,
+		[SEAT_CALLER] = originate_seat_caller, [DIAL_NUMBER] = originate_dial_number,
 		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
 		[ASK_ON] = v_ask_on, [LEAVE_PLACE] = v_leave_place, [TAKE_PLACE] = v_take_place,
 		[ANSWERED_IN_QUEUE] = v_answered_in_queue, [LEAVE_QUEUE] = v_leave_queue,

@@ -7,8 +7,8 @@
 #include "core/inner.h"
 
 #define VERB_LIST(X)                                                                               \
-	/* first call */                                                                           \
-	X(PROGRESS_KEPT)                                                                           \
+	/* first call; click-to-dial: originate.c */                                               \
+	X(PROGRESS_KEPT) X(SEAT_CALLER) X(DIAL_NUMBER)                                             \
 	/* who is there */                                                                         \
 	X(WIN) X(PROMOTE) X(DROP_TARGETS) X(DROP_KEPT) X(DROP_OWNER) X(PART_OWNER) X(STAY)         \
 	/* who hears whom */                                                                       \
@@ -35,7 +35,7 @@
 	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
 	/* how long */                                                                             \
 	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME)                  \
-	X(GUARD_BYE) X(GUARD_LOCATE) X(UNGUARD)
+	X(GUARD_BYE) X(GUARD_LOCATE) X(GUARD_SETUP) X(UNGUARD)
 
 #define VERB_ENUM_(v) v,
 enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };
@@ -54,6 +54,10 @@ void xfer_timeline(struct core *c, struct call *k, const char *type, const char 
 void xfer_close_completed(struct core *c, struct call *k, const uuid *to);
 /* How people call the target: by name if it has one, else by the number that was asked for. */
 const char *target_word(const struct target *t);
+
+/* originate.c */
+void originate_seat_caller(struct core *c, struct call *k);
+void originate_dial_number(struct core *c, struct call *k);
 
 /* chain.c: verbs of the fallback chain. */
 void chain_next_step(struct core *c, struct call *k);

@@ -28,6 +28,7 @@ static const char *why_not(const struct call *k)
 {
 	switch ((enum call_state)k->state) {
 	case SETUP:
+	case ORIGINATE:
 	case ANSWERING:
 		return "not_answered";
 	case TALK:

@@ -238,6 +238,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 {
 	switch (ev->type) {
 	case EV_INVITE:
+	case EV_DIAL:
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
 	case EV_COMPLETE:
@@ -441,6 +442,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 	ct->now = ev->now;
 	ct->stray = ID_NONE;
 	ct->located = ev->type == EV_LOCATED && ev->located.node != 0;
+	ct->calls_for[0] = '\0';
 	switch (ev->type) {
 	case EV_INVITE:
 		ev_invite(ct, ev, new_leg);
@@ -461,6 +463,10 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 		k = contract_call(ct, ev->call);
 		if (k != NULL && ev->type == EV_HANGUP)
 			k->commanded = true;
+		break;
+	case EV_DIAL:
+		req_new(ct, ev->dial.cmd, CT_COMMAND, ID_NONE);
+		str_set(ct->calls_for, ev->dial.user);
 		break;
 	case EV_AGENT:
 		if (ev->agent.cmd != 0)
@@ -537,7 +543,11 @@ static void act_dial(struct contract *ct, const struct action *a)
 {
 	struct ct_leg *l;
 
-	if (contract_call(ct, a->leg) == NULL) {
+	if (ct->calls_for[0] != '\0' && strcmp(a->dial.dest.user, ct->calls_for) != 0) {
+		leg_fail(ct, a, "dial-too-early", "who is to call is not there yet");
+		return;
+	}
+	if (contract_call(ct, a->leg) == NULL && ct->calls_for[0] == '\0') {
 		leg_fail(ct, a, "dial-without-call", "there is no such call");
 		return;
 	}
@@ -975,6 +985,8 @@ static void check_demands(struct contract *ct, const struct event *ev)
 		r = contract_req(ct, ev->command.cmd);
 	else if (ev->type == EV_AGENT)
 		r = contract_req(ct, ev->agent.cmd);
+	else if (ev->type == EV_DIAL)
+		r = contract_req(ct, ev->dial.cmd);
 	else if (ev->type == EV_NOTE)
 		r = contract_req(ct, ev->note.cmd);
 	else if (ev->type == EV_INFO)

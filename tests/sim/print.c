@@ -218,6 +218,11 @@ static void add_detail(struct line *l, const struct event *ev)
 		add_num(l, "cmd", ev->command.cmd);
 		add_text(l, "via", origin_name(ev->command.origin));
 		break;
+	case EV_DIAL:
+		add_num(l, "cmd", ev->dial.cmd);
+		add_text(l, "user", ev->dial.user);
+		add_text(l, "number", ev->dial.number);
+		break;
 	case EV_RECORD:
 		add_num(l, "cmd", ev->record.cmd);
 		add_text(l, "wish", record_wish_name((int)ev->record.wish));

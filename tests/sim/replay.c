@@ -76,7 +76,9 @@ static void play_event(struct player *p, const struct event *recorded)
 {
 	struct event ev = *recorded;
 
-	if (ev.type == EV_INVITE)
+	bool begins = ev.type == EV_INVITE || ev.type == EV_DIAL;
+
+	if (begins)
 		ev.leg = ID_NONE;
 	ev.leg = move_id(p, ev.leg);
 	ev.call = move_id(p, ev.call);
@@ -85,7 +87,7 @@ static void play_event(struct player *p, const struct event *recorded)
 	else if (!sim_step(p->sim, &ev))
 		return;
 	tell(p, &ev);
-	if (ev.type == EV_INVITE && recorded->leg != ID_NONE && p->sim->out.leg != ID_NONE)
+	if (begins && recorded->leg != ID_NONE && p->sim->out.leg != ID_NONE)
 		note_call(p, id_call(recorded->leg), id_call(p->sim->out.leg));
 }
 
@@ -203,7 +205,8 @@ static void cut_calls(struct shrinker *h)
 {
 	for (unsigned i = 0; i < h->r->n; i++)
 		if (h->keep[i] && h->r->items[i].kind == SIM_EVENT &&
-			h->r->items[i].ev.type == EV_INVITE)
+			(h->r->items[i].ev.type == EV_INVITE || h->r->items[i].ev.type == EV_DIAL) &&
+			h->r->items[i].ev.leg != ID_NONE)
 			try_without(h, of_call, id_call(h->r->items[i].ev.leg), 0);
 }
 

@@ -287,7 +287,7 @@ static void take_step(struct sim *s, const struct event *ev)
 	s->steps++;
 	if (!guarded_step(s, ev))
 		return;
-	if (s->record != NULL && ev->type == EV_INVITE)
+	if (s->record != NULL && (ev->type == EV_INVITE || ev->type == EV_DIAL))
 		s->record->items[s->record->n - 1].ev.leg = s->out.leg; /* for replay() */
 	if (s->mutator != NULL && !s->mutated)
 		s->mutator(s, ev, &s->out);

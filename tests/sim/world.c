@@ -44,6 +44,7 @@ enum todo_kind {
 	DO_NOTIFY_DONE,
 	DO_LOCATED,
 	DO_COMMAND,
+	DO_DIAL,
 	DO_DIRECTORY,
 	DO_STRAY,
 	DO_SNAPSHOT
@@ -972,6 +973,33 @@ static void do_command(struct world *w, const struct todo *t)
 	send(w, &ev);
 }
 
+/* Somebody clicks on a number: for himself, or for somebody else. */
+static void do_dial(struct world *w)
+{
+	unsigned u = rng_below(&w->rng, COUNT(users));
+	const char *user = users[u].name, *number;
+	struct event ev = {.type = EV_DIAL};
+
+	plan(w, w->centre != NULL ? range(w, 100, 4000) : range(w, 1000, 20000), DO_DIAL, ID_NONE);
+	if (core_call_count(w->sim.core) >= (w->centre != NULL ? CENTRE_MAX : CALLS_MAX))
+		return;
+	if (w->centre != NULL)
+		centre_agent(w->centre, &user, &number);
+	ev.dial.cmd = ++w->cmd;
+	ev.dial.origin = chance(w, 70) ? ORIGIN_PANEL : ORIGIN_API;
+	ev.dial.answering = chance(w, 50) ? ANSWER_AUTO : ANSWER_MANUAL;
+	str_set(ev.dial.user, chance(w, 97) ? user : "nobody");
+	str_set(ev.dial.asker, chance(w, 80) ? ev.dial.user : "carol");
+	str_set(ev.dial.number, chance(w, 50) ? "0891234" : some_number(w));
+	if (!send(w, &ev) || w->sim.failed || w->sim.out.leg == ID_NONE)
+		return;
+	if (chance(w, 15))
+		plan_arg(w, range(w, 0, 9000), DO_COMMAND, w->sim.out.leg,
+			clicks[rng_below(&w->rng, COUNT(clicks))]);
+	if (chance(w, 10))
+		plan_command(w, w->sim.out.leg, 9000);
+}
+
 static void do_info(struct world *w, leg_id leg)
 {
 	struct event ev = {.type = EV_INFO, .leg = leg};
@@ -1135,6 +1163,9 @@ static void do_todo(struct world *w, const struct todo *t)
 		break;
 	case DO_COMMAND:
 		do_command(w, t);
+		break;
+	case DO_DIAL:
+		do_dial(w);
 		break;
 	case DO_DIRECTORY:
 		plan(w, range(w, 1000, w->centre != NULL ? 3000 : 20000), DO_DIRECTORY, ID_NONE);
@@ -1438,6 +1469,7 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	plan(w, 0, DO_INVITE, ID_NONE);
 	plan(w, 500, DO_STRAY, ID_NONE);
 	plan(w, 5000, DO_DIRECTORY, ID_NONE);
+	plan(w, 3000, DO_DIAL, ID_NONE);
 	plan(w, range(w, 1000, 200000), DO_SNAPSHOT, ID_NONE);
 	while (!w->sim.failed && w->sim.steps < steps && w->nheap > 0)
 		live(w);

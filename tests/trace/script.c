@@ -663,7 +663,7 @@ static const struct {
 	{"transfer", EV_TRANSFER}, {"consult", EV_TRANSFER}, {"cancel", EV_XFER_CANCEL},
 	{"hangup", EV_HANGUP}, {"complete", EV_COMPLETE}, {"swap", EV_SWAP}, {"hold", EV_HOLD},
 	{"unhold", EV_UNHOLD}, {"resume", EV_RESUME}, {"note", EV_NOTE},
-	{"record", EV_RECORD},
+	{"record", EV_RECORD}, {"dial", EV_DIAL},
 };
 
 static int command_type(const char *name, enum ev *type)
@@ -676,7 +676,7 @@ static int command_type(const char *name, enum ev *type)
 	return ENOENT;
 }
 
-/* TIME ctl COMMAND [NUMBER|TEXT] [of WHO] */
+/* TIME ctl COMMAND [NUMBER|TEXT] [of WHO]; TIME ctl dial NUMBER for USER [by ASKER] [case KEY] [auto] */
 static int do_ctl(struct script *s)
 {
 	const char *what = word(s, 2), *of = word_after(s, 3, "of");
@@ -692,6 +692,15 @@ static int do_ctl(struct script *s)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, word(s, 3));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
+	} else if (ev.type == EV_DIAL) {
+		ev.call = ID_NONE;
+		ev.dial.cmd = ++s->st.cmd;
+		ev.dial.origin = ORIGIN_PANEL;
+		str_set(ev.dial.number, word(s, 3));
+		str_set(ev.dial.user, word_after(s, 4, "for"));
+		str_set(ev.dial.asker, word_after(s, 4, "by")[0] ? word_after(s, 4, "by") : ev.dial.user);
+		str_set(ev.dial.case_key, word_after(s, 4, "case"));
+		ev.dial.answering = has_word(s, 4, "auto") ? ANSWER_AUTO : ANSWER_MANUAL;
 	} else if (ev.type == EV_NOTE) {
 		ev.note.cmd = ++s->st.cmd;
 		ev.note.origin = ORIGIN_CTL;

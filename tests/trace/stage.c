@@ -245,7 +245,10 @@ static void tell_event(struct stage *st, const struct event *ev)
 		return;
 	} else if (ev->leg == ID_NONE && ev->type != EV_INVITE) {
 		fprintf(st->out, "%10.3f  # command: %s %s\n", (double)st->now / 1000,
-			ev_name((int)ev->type), ev->type == EV_TRANSFER ? ev->transfer.number : "");
+			ev_name((int)ev->type),
+			ev->type == EV_TRANSFER ? ev->transfer.number
+			: ev->type == EV_DIAL	? ev->dial.number
+						: "");
 	} else {
 		event_text(ev, text, sizeof(text));
 		rung(st, ev->leg, text);
@@ -305,6 +308,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		str_append(buf, size, recall_text(st, &a->dial, recall, sizeof(recall)));
 		str_append(buf, size, a->dial.referred_by[0] ? " referred" : "");
 		str_append(buf, size, a->dial.replaces[0] ? " Replaces" : "");
+		str_append(buf, size, a->dial.answering == ANSWER_AUTO ? " answer by itself" : "");
 		add_identity(st, &a->dial, buf, size);
 		return true;
 	case ACT_PROGRESS:
