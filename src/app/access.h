@@ -21,6 +21,7 @@
 	X(PERM_VIEW, "view")                                                                       \
 	X(PERM_TRANSFER, "transfer")                                                               \
 	X(PERM_HANGUP, "hangup")                                                                   \
+	X(PERM_DIAL, "dial") /* click-to-dial */                                                   \
 	X(PERM_CONTROL, "control") /* hold, notes, recording */                                    \
 	X(PERM_AGENTS, "agents") /* set the state of agents */                                     \
 	X(PERM_HISTORY, "history")                                                                 \

@@ -96,17 +96,30 @@ static void fill_job(const struct action *a, const struct sip_source *src, struc
 }
 
 /* The session passes as it is; that of music is made up. */
-static void act_directly(struct anchor *an, const struct action *a, const struct media_job *job)
+static void act_directly(struct sip *sip, const struct action *a, const struct media_job *job)
 {
 	char own[OWN_SDP_ROOM];
 	size_t n;
 
 	if (a->from != ID_MUSIC) {
-		sip_act(an->sip, a);
+		sip_act(sip, a);
 		return;
 	}
 	n = media_own_sdp(job, own, sizeof(own));
-	sip_act_with(an->sip, a, own, n);
+	sip_act_with(sip, a, own, n);
+}
+
+void anchor_act_without(struct sip *sip, const struct action *a)
+{
+	struct sip_source src;
+	struct media_job job;
+
+	if (a->from != ID_MUSIC || !sip_source(sip, a, &src)) {
+		sip_act(sip, a);
+		return;
+	}
+	fill_job(a, &src, &job);
+	act_directly(sip, a, &job);
 }
 
 enum outcome { DONE, WAITS };
@@ -123,7 +136,7 @@ static enum outcome act_with_session(struct anchor *an, const struct action *a)
 	fill_job(a, &src, &job);
 	if (media_pass(an->media, &job) == MEDIA_WAIT)
 		return WAITS;
-	act_directly(an, a, &job);
+	act_directly(an->sip, a, &job);
 	return DONE;
 }
 
@@ -176,7 +189,7 @@ static void act_ready(struct anchor *an, const struct action *a, const char *sdp
 		return;
 	}
 	fill_job(a, &src, &job);
-	act_directly(an, a, &job);
+	act_directly(an->sip, a, &job);
 }
 
 static void on_ready(void *arg, call_id call, const char *sdp, size_t len)

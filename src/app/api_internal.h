@@ -201,6 +201,7 @@ void api_run_mixer(struct api_request *q);
 void api_transfer_event(const struct api_request *q, const struct live_call *k, const char *number,
 	enum xfer_kind kind, struct event *ev);
 void api_run_hangup(struct api_request *q);
+void api_run_dial(struct api_request *q);
 
 /* api_targets.c */
 void api_run_targets(struct api_request *q);

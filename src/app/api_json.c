@@ -71,6 +71,7 @@ static const struct {
 	const char *state, *shown;
 } shown_states[] = {
 	{"SETUP", "ringing"},
+	{"ORIGINATE", "ringing"},
 	{"ANSWERING", "ringing"},
 	{"WAIT", "queued"},
 	{"QUEUE_JOIN", "queued"},

@@ -35,6 +35,17 @@ static const struct api_field calls_fields[] = {
 		.doc = "Only customers whose number has this in it."},
 };
 
+static const struct api_field dial_fields[] = {
+	{"number", IN_BODY, API_TEXT, REQUIRED, 1, NUM_MAX - 1, .doc = NUMBER_DOC},
+	{"user", IN_BODY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
+		.doc = "Whose phone rings first, and who then calls; oneself, if it is not given."},
+	{"case", IN_BODY, API_TEXT, OPTIONAL, 1, KEY_MAX - 1,
+		.doc = "Key of the case that the call belongs to."},
+	{"answer", IN_BODY, API_WORD, OPTIONAL, .choice = "manual auto",
+		.doc = "auto: the phone is asked to answer by itself (Answer-Mode, Call-Info and "
+		       "Alert-Info); manual, if it is not given."},
+};
+
 static const struct api_field call_fields[] = {CALL_IN_PATH};
 
 static const struct api_field transfer_fields[] = {
@@ -150,6 +161,11 @@ const struct api_route api_routes[] = {
 	{"GET", "/api/v1/calls", PERMITTED, PERM_VIEW, api_run_calls,
 		"The calls that live now, oldest first; at most 1000 of them.", "200",
 		FIELDS(calls_fields)},
+	{"POST", "/api/v1/calls", PERMITTED, PERM_DIAL, api_run_dial,
+		"Click-to-dial: the user's phone rings, and once it is taken up the number is called. "
+		"Agents call for themselves, supervisors for those of their departments too. 409: he "
+		"has no phone registered, is on a call, or is away.",
+		"201 404 409", FIELDS(dial_fields)},
 	{"GET", "/api/v1/calls/{call}", PERMITTED, PERM_VIEW, api_run_call,
 		"One call with its legs, its segments so far and its story.", "200 404",
 		FIELDS(call_fields)},

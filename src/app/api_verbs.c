@@ -290,6 +290,59 @@ void api_run_record(struct api_request *q)
 	command(q, k, &ev, false);
 }
 
+/* ---- click-to-dial ----------------------------------------------------------------------------- */
+
+static void on_dialled(void *arg, int status, const char *text)
+{
+	struct api_request *q = arg;
+	struct live_call *k;
+	uint64_t id = ID_NONE;
+	char url[64];
+	json_t *o;
+
+	if (status >= 300) {
+		api_fail(q, http_status(status), code_of(status), "%s", text);
+		return;
+	}
+	id_parse(text, &id);
+	k = live_call(q->api->live, id);
+	o = k ? api_call_json(q->api, k, q->viewer.masked) : NULL;
+	snprintf(url, sizeof(url), "/api/v1/calls/%s", text);
+	api_reply_created(q, url, o ? o : json_object());
+}
+
+/* Whose phone: the viewer's own, if no other is named. False after having failed the request. */
+static bool who_dials(struct api_request *q, char *user, size_t size)
+{
+	const char *named = api_text(q, "user");
+
+	if (named == NULL && q->viewer.user[0] == '\0') {
+		api_fail_field(q, "user", "user: expected the name of a user; this token is nobody");
+		return false;
+	}
+	str_copy(user, size, named ? named : q->viewer.user);
+	if (api_sees_user(q->api, &q->viewer, user))
+		return true;
+	api_audit(q->api, &q->viewer, origin_of(q), "dial", user, "not of their departments");
+	api_fail(q, 403, "not_yours", "%s is not of your departments", user);
+	return false;
+}
+
+void api_run_dial(struct api_request *q)
+{
+	struct event ev = {.type = EV_DIAL, .dial = {.origin = origin_of(q)}};
+	const char *answer = api_text(q, "answer");
+
+	if (!who_dials(q, ev.dial.user, sizeof(ev.dial.user)))
+		return;
+	str_set(ev.dial.asker, q->viewer.name);
+	str_set(ev.dial.number, api_text(q, "number"));
+	str_set(ev.dial.case_key, api_text(q, "case"));
+	if (answer != NULL)
+		ev.dial.answering = (enum answering)answering_parse(answer);
+	runner_command(q->api->parts.runner, &ev, on_dialled, q);
+}
+
 /* ---- agents ---------------------------------------------------------------------------------- */
 
 static void on_agent_reply(void *arg, int status, const char *text)

@@ -321,6 +321,23 @@ static void cmd_consult(struct conn *c, json_t *req)
 	ask_transfer(c, req, XFER_CONSULT);
 }
 
+static void cmd_dial(struct conn *c, json_t *req)
+{
+	struct event ev = {.type = EV_DIAL, .dial = {.origin = ORIGIN_CTL, .asker = "ctl"}};
+	const char *user = command_text(c, req, "user", "the name of a user");
+	const char *number = user ? command_text(c, req, "number", "the number to call") : NULL;
+
+	if (number == NULL)
+		return;
+	if (!str_set(ev.dial.user, user) || !str_set(ev.dial.number, number)) {
+		conn_fail(c, "user `%.80s', number `%.80s': one of them is too long", user, number);
+		return;
+	}
+	if (json_is_true(json_object_get(req, "auto")))
+		ev.dial.answering = ANSWER_AUTO;
+	runner_command(conn_parts(c)->runner, &ev, command_reply, c);
+}
+
 static void command_on_call(struct conn *c, json_t *req, enum ev type)
 {
 	struct event ev = {.type = type, .command = {.origin = ORIGIN_CTL, .asker = "ctl"}};
@@ -439,6 +456,7 @@ static const struct {
 	{"call", cmd_call},
 	{"transfer", cmd_transfer},
 	{"consult", cmd_consult},
+	{"dial", cmd_dial},
 	{"cancel", cmd_cancel},
 	{"complete", cmd_complete},
 	{"swap", cmd_swap},

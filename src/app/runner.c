@@ -262,7 +262,7 @@ static void carry_out(struct runner *r, const struct action *a)
 		if (r->anchor != NULL)
 			anchor_act(r->anchor, a);
 		else if (a->type != ACT_MEDIA && a->type != ACT_RECORD)
-			sip_act(r->sip, a);
+			anchor_act_without(r->sip, a);
 	}
 }
 
@@ -440,6 +440,8 @@ static void set_cmd(struct event *ev, uint64_t cmd)
 		ev->note.cmd = cmd;
 	else if (ev->type == EV_AGENT)
 		ev->agent.cmd = cmd;
+	else if (ev->type == EV_DIAL)
+		ev->dial.cmd = cmd;
 	else
 		ev->command.cmd = cmd;
 }

@@ -40,6 +40,9 @@ static const char usage[] =
 	"                            customer, or of LEG\n"
 	"  consult CALL NUMBER [--leg LEG]    the same, but the two talk first; the customer "
 	"hears music\n"
+	"  dial USER NUMBER [--auto] ring the user's phone, then the number, and join them; --auto: "
+	"the phone\n"
+	"                            is asked to answer by itself\n"
 	"  complete CALL             after consult: the customer goes to the target\n"
 	"  swap CALL                 after consult: talk with the other of the two\n"
 	"  cancel CALL               call off a transfer or a consultation that is under way\n"
@@ -80,6 +83,7 @@ enum {
 	OPT_SQL,
 	OPT_JSON,
 	OPT_LEG,
+	OPT_AUTO,
 	OPT_PEER,
 	OPT_TEXT,
 	OPT_DOT,
@@ -94,6 +98,7 @@ static const struct option long_options[] = {
 	{"sql", required_argument, NULL, OPT_SQL},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"leg", required_argument, NULL, OPT_LEG},
+	{"auto", no_argument, NULL, OPT_AUTO},
 	{"peer", required_argument, NULL, OPT_PEER},
 	{"text", no_argument, NULL, OPT_TEXT},
 	{"dot", no_argument, NULL, OPT_DOT},
@@ -106,7 +111,7 @@ static const struct option long_options[] = {
 /* The command line, taken apart. */
 struct args {
 	const char *config, *socket, *db, *sql, *leg, *peer;
-	int json;
+	int json, answer_auto;
 	enum graph_format format;
 	char **word; /* the command and its words */
 	int words;
@@ -194,6 +199,14 @@ static int cmd_agents(const struct args *a)
 static int cmd_status(const struct args *a)
 {
 	return ask(a, json_pack("{s:s}", "cmd", "status"), ctl_print_status);
+}
+
+static int cmd_dial(const struct args *a)
+{
+	return ask(a,
+		json_pack("{s:s, s:s, s:s, s:b}", "cmd", "dial", "user", a->word[1], "number", a->word[2],
+			"auto", a->answer_auto),
+		ctl_print_reply);
 }
 
 static int cmd_transfer(const struct args *a)
@@ -384,6 +397,7 @@ static const struct {
 	{"status", 1, 1, "status", cmd_status},
 	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG]", cmd_transfer},
 	{"consult", 3, 3, "consult CALL NUMBER [--leg LEG]", cmd_transfer},
+	{"dial", 3, 3, "dial USER NUMBER [--auto]", cmd_dial},
 	{"complete", 2, 2, "complete CALL", cmd_on_call},
 	{"swap", 2, 2, "swap CALL", cmd_on_call},
 	{"cancel", 2, 2, "cancel CALL", cmd_on_call},
@@ -436,6 +450,9 @@ static int take_option(struct args *a, int opt)
 		return -1;
 	case OPT_LEG:
 		a->leg = optarg;
+		return -1;
+	case OPT_AUTO:
+		a->answer_auto = 1;
 		return -1;
 	case OPT_PEER:
 		a->peer = optarg;

@@ -280,7 +280,7 @@ static const char *check_roles(const struct call *k)
 	if ((k->state == WAIT) != (k->waiter != NULL))
 		return complain(k, "place in a queue and state disagree");
 	if (k->state == ORIGINATE)
-		return nk + no || nt == 0 ? complain(k, "the caller's own phones ring, and nobody else") : NULL;
+		return nk + no || nt == 0 ? complain(k, "only the caller's own phones may ring") : NULL;
 	if (nk != 1)
 		return complain(k, "there must be exactly one kept party");
 	if (has_owner(k->state) != (no == 1))

@@ -26,5 +26,6 @@ dist_migrations_DATA = \
 	sql/008-consult.sql \
 	sql/009-recordings.sql \
 	sql/010-nodes.sql \
+	sql/011-dial.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -83,6 +83,17 @@ static void add_replaces(msg_t *msg, const struct act_dial *dial)
 		message_add_line(msg, CONVERSATION_HEADER, uuid_str(&dial->conv, id));
 }
 
+/* Click-to-dial: the phone is asked to answer by itself, in the standard's words (RFC 5373) and in those
+ * that phones had before. One that does not know or not want any of them rings. */
+static void add_answer_mode(msg_t *msg, const struct act_dial *dial)
+{
+	if (dial->answering != ANSWER_AUTO)
+		return;
+	message_add_line(msg, "Answer-Mode", "Auto");
+	message_add_line(msg, "Call-Info", "<sip:127.0.0.1>;answer-after=0");
+	message_add_line(msg, "Alert-Info", "<http://127.0.0.1>;info=alert-autoanswer;delay=0");
+}
+
 static msg_t *write_invite(struct sip_leg *l, const struct action *a, const struct outbound *o)
 {
 	const struct act_dial *dial = &a->dial;
@@ -110,6 +121,7 @@ static msg_t *write_invite(struct sip_leg *l, const struct action *a, const stru
 	identity_add(msg, l, dial);
 	add_recall(msg, dial);
 	add_replaces(msg, dial);
+	add_answer_mode(msg, dial);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	return msg;

@@ -59,6 +59,8 @@ bool sip_source(struct sip *s, const struct action *a, struct sip_source *out)
 	const struct sip_leg *says = from;
 
 	*out = (struct sip_source){.role = SDP_ROLE_OFFER};
+	if (a->type == ACT_DIAL && a->from == ID_MUSIC)
+		return true; /* an offer of ours, to a leg that is not there yet */
 	if (a->type == ACT_DIAL) {
 		out->anchor = asks(s, a->dial.dest.peer);
 	} else {

@@ -16,7 +16,7 @@ from flows import end, joined, talk, wait
 from segued import Daemon, program
 from web import PASSWORD, Client, WebLab
 
-SCOPES = "view transfer hangup control agents history recordings metrics".split()
+SCOPES = "view transfer hangup dial control agents history recordings metrics".split()
 NONE = {"call": "99.99", "transfer": "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77", "user": "nobody",
         "conversation": "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77", "case": "none", "number": "none",
         "recording": "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77"}
