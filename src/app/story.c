@@ -15,12 +15,13 @@
 
 #define PAIRS_MAX   64
 #define NUMBERS_MAX 24
+#define NUMBER_SIZE (STR_NUMBER_MAX + 1)
 
 /* Key, value pairs of a fact; numbers are printed into a store of their own. */
 struct pairs {
 	const char *p[PAIRS_MAX];
 	unsigned n;
-	char number[NUMBERS_MAX][24];
+	char number[NUMBERS_MAX][NUMBER_SIZE];
 	unsigned nnumber;
 	const uuid *xfer;
 };
@@ -41,6 +42,17 @@ static int64_t read_int(const struct fact_field *fd, const char *at)
 	return v;
 }
 
+static const char *print_int(int64_t v, char buf[NUMBER_SIZE])
+{
+	char *p;
+
+	if (v >= 0)
+		return str_number((uint64_t)v, buf);
+	p = (char *)str_number(-(uint64_t)v, buf + 1);
+	*--p = '-';
+	return p;
+}
+
 static void add_field(struct pairs *ps, const struct fact *f, const struct fact_field *fd)
 {
 	const char *at = (const char *)f + fd->offset;
@@ -55,8 +67,7 @@ static void add_field(struct pairs *ps, const struct fact *f, const struct fact_
 		v = read_int(fd, at);
 		if (v == 0 || ps->nnumber == NUMBERS_MAX)
 			break;
-		snprintf(ps->number[ps->nnumber], sizeof(ps->number[0]), "%lld", (long long)v);
-		add_pair(ps, fd->name, ps->number[ps->nnumber++]);
+		add_pair(ps, fd->name, print_int(v, ps->number[ps->nnumber++]));
 		break;
 	case FIELD_UUID:
 		if (str_eq(fd->name, "xfer"))

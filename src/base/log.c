@@ -124,14 +124,23 @@ static size_t printable(const unsigned char *s)
 	return n;
 }
 
+/* ASCII that stands in a value as it is, without quotes. */
+static bool is_plain(unsigned char c)
+{
+	return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
 static bool needs_quotes(const char *v)
 {
-	for (const unsigned char *s = (const unsigned char *)v; *s != '\0';) {
-		size_t n = *s > ' ' && *s < 0x7f ? 1 : printable(s);
+	const unsigned char *s = (const unsigned char *)v;
+	size_t n;
 
-		if (n == 0 || *s == ' ' || *s == '"' || *s == '\\' || *s == '=')
+	while (is_plain(*s))
+		s++;
+	for (; *s != '\0'; s += n) {
+		n = *s >= 0x80 ? printable(s) : is_plain(*s);
+		if (n == 0)
 			return true;
-		s += n;
 	}
 	return false;
 }
@@ -182,17 +191,36 @@ static void put_value(struct line *l, const char *v)
 	put(l, "\"");
 }
 
+/* The word of a secret that begins with that letter; NULL: none. */
+static const char *secret_word(char first)
+{
+	switch (first | 0x20) {
+	case 'p':
+		return "password";
+	case 's':
+		return "secret";
+	case 'h':
+		return "ha1";
+	case 'a':
+		return "authorization";
+	case 't':
+		return "token";
+	default:
+		return NULL;
+	}
+}
+
 /* A secret that somebody passes by mistake must not end up in a file. Asked for each pair of each
- * line: a word is looked for only where its first letter is. */
+ * line. */
 static bool is_secret(const char *key)
 {
-	static const char *const words[] = {"password", "secret", "ha1", "authorization", "token"};
+	for (; *key != '\0'; key++) {
+		const char *word = secret_word(*key);
 
-	for (; *key != '\0'; key++)
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if ((*key | 0x20) == words[i][0] &&
-				strncasecmp(key, words[i], strlen(words[i])) == 0)
-				return true;
+		if (word != NULL && (key[1] | 0x20) == word[1] &&
+			strncasecmp(key, word, strlen(word)) == 0)
+			return true;
+	}
 	return false;
 }
 

@@ -34,6 +34,39 @@ bool str_append(char *dst, size_t size, const char *src)
 	return str_copy(dst + have, size - have, src);
 }
 
+bool str_join(char *dst, size_t size, const char *const *parts)
+{
+	for (; *parts != NULL; parts++) {
+		size_t n = strlen(*parts);
+
+		if (n >= size)
+			return str_copy_n(dst, size, *parts, n);
+		memcpy(dst, *parts, n);
+		dst += n;
+		size -= n;
+	}
+	dst[0] = '\0';
+	return true;
+}
+
+const char *str_number(uint64_t value, char buf[STR_NUMBER_MAX])
+{
+	char *p = buf + STR_NUMBER_MAX - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + value % 10);
+	while ((value /= 10) != 0);
+	return p;
+}
+
+void str_hex(uint64_t value, char buf[17])
+{
+	for (int i = 0; i < 16; i++)
+		buf[i] = "0123456789abcdef"[value >> (60 - 4 * i) & 15];
+	buf[16] = '\0';
+}
+
 bool str_eq(const char *a, const char *b)
 {
 	return strcmp(or_empty(a), or_empty(b)) == 0;

@@ -9,6 +9,7 @@
 #include <sofia-sip/sip_status.h>
 
 #include "sip/internal.h"
+#include "sip/print.h"
 
 /* ---- ours --------------------------------------------------------------------------------- */
 
@@ -34,7 +35,7 @@ void answer_send(struct sip_leg *l, const struct action *a)
 	message_pass_headers(msg, l, sip_leg_find(l->sip, a->from), HEADER_TRIP_DIALOG);
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
-	sip_add_dup(msg, sip_object(msg), (sip_header_t *)l->sip->server);
+	print_add_constant(msg, l->sip->server);
 	trace_message_out(l->sip, l, msg);
 	l->state = SIDE_ANSWERED;
 	stack_reply(l->invite, msg);

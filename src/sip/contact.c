@@ -11,7 +11,7 @@
 static void dest_of_uri(const char *text, struct stack_dest *d)
 {
 	struct uri u;
-	char transport[16];
+	char transport[16], port[STR_NUMBER_MAX];
 
 	d->listener = -1;
 	d->uri[0] = '\0';
@@ -19,13 +19,11 @@ static void dest_of_uri(const char *text, struct stack_dest *d)
 		return;
 	if (!uri_param(u.params, "transport", transport, sizeof(transport)))
 		transport[0] = '\0';
-	snprintf(d->uri, sizeof(d->uri), "%s:%s", u.scheme == URI_SIPS ? "sips" : "sip", u.host);
-	if (u.port != 0)
-		snprintf(d->uri + strlen(d->uri), sizeof(d->uri) - strlen(d->uri), ":%u", u.port);
-	if (transport[0] != '\0' && strlen(transport) < 8) {
-		str_append(d->uri, sizeof(d->uri), ";transport=");
-		str_append(d->uri, sizeof(d->uri), transport);
-	}
+	if (strlen(transport) >= 8)
+		transport[0] = '\0';
+	str_put(d->uri, u.scheme == URI_SIPS ? "sips:" : "sip:", u.host, u.port != 0 ? ":" : "",
+		u.port != 0 ? str_number(u.port, port) : "",
+		transport[0] != '\0' ? ";transport=" : "", transport);
 }
 
 void contact_route(const struct sip *s, const struct binding *b, const char *number,
@@ -49,7 +47,7 @@ void contact_route(const struct sip *s, const struct binding *b, const char *num
 	else
 		r->next = r->dest;
 	identity_uri(s, number, uri, sizeof(uri));
-	snprintf(r->to, sizeof(r->to), "<%s>", uri);
+	str_put(r->to, "<", uri, ">");
 }
 
 void contact_add_route(msg_t *msg, const char *path)

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/sip_header.h>
@@ -15,6 +17,69 @@
 #include "sip/uri.h"
 
 #define MAX_FORWARDS 70
+
+/* ---- parts that the dialog owns ------------------------------------------------------------- */
+
+/* A copy under class hc with that tag in place of its own, in one block; NULL without memory. */
+static sip_addr_t *with_tag(const sip_addr_t *a, msg_hclass_t *hc, const char *tag)
+{
+	char param[DIALOG_TAG_MAX + 4];
+	size_t n = 0, size = strlen(tag) + sizeof("tag=");
+	const char **params = NULL;
+	char *text = size <= sizeof(param) ? param : malloc(size);
+	sip_addr_t copy = *a, *made = NULL;
+
+	while (a->a_params != NULL && a->a_params[n] != NULL)
+		n++;
+	params = malloc((n + 2) * sizeof(params[0]));
+	if (text == NULL || params == NULL)
+		goto out;
+	memcpy(text, "tag=", 4);
+	memcpy(text + 4, tag, size - 4);
+	n = 0;
+	for (size_t i = 0; a->a_params != NULL && a->a_params[i] != NULL; i++)
+		if (strncasecmp(a->a_params[i], "tag=", 4) != 0)
+			params[n++] = a->a_params[i];
+	params[n++] = text;
+	params[n] = NULL;
+	copy.a_params = (msg_param_t *)params;
+	copy.a_next = NULL;
+	made = (sip_addr_t *)msg_header_dup_as(NULL, hc, (const msg_header_t *)&copy);
+out:
+	free(params);
+	if (text != param)
+		free(text);
+	return made;
+}
+
+static void drop(const void *part)
+{
+	su_free(NULL, (void *)(uintptr_t)part);
+}
+
+/* A header value of ours as an address with that tag (NULL: without). */
+static sip_addr_t *make_addr(const char *value, msg_hclass_t *hc, const char *tag)
+{
+	sip_addr_t *parsed = (sip_addr_t *)msg_header_make(NULL, hc, value), *made;
+
+	if (parsed == NULL || (parsed->a_params == NULL && tag == NULL))
+		return parsed;
+	made = tag != NULL ? with_tag(parsed, hc, tag)
+			   : (sip_addr_t *)msg_header_dup_as(NULL, hc, (msg_header_t *)parsed);
+	drop(parsed->a_params);
+	drop(parsed);
+	return made;
+}
+
+/* Room for a new route set; the old one is forgotten. */
+static su_home_t *fresh_routes(struct dialog *d)
+{
+	if (d->routes != NULL)
+		su_home_unref(d->routes);
+	d->route = NULL;
+	d->routes = su_home_new(sizeof(*d->routes));
+	return d->routes;
+}
 
 /* A URI from the network that we may send to: what uri_parse() accepts as sip or sips. */
 static bool url_is_usable(const url_t *url)
@@ -29,40 +94,58 @@ static bool url_is_usable(const url_t *url)
 	return uri_parse_str(text, &u) == URI_OK;
 }
 
+/* The same text, as far as we send it: the usual case of a Contact that comes again. */
+static bool url_same(const url_t *a, const url_t *b)
+{
+	return a->url_type == b->url_type && str_eq(a->url_user, b->url_user) &&
+	       str_eq(a->url_password, b->url_password) && str_eq(a->url_host, b->url_host) &&
+	       str_eq(a->url_port, b->url_port) && str_eq(a->url_params, b->url_params);
+}
+
 void dialog_take_target(struct dialog *d, const sip_t *sip)
 {
 	const sip_contact_t *m = sip->sip_contact;
-	sip_contact_t *fresh;
-	url_t url;
+	url_t url, *fresh;
 
-	if (m == NULL)
-		return;
-	if (d->target != NULL && url_cmp_all(d->target->m_url, m->m_url) == 0)
-		return; /* the usual case, so it comes first */
-	if (!url_is_usable(m->m_url))
+	if (m == NULL || (d->target != NULL && url_same(d->target, m->m_url)) ||
+		!url_is_usable(m->m_url))
 		return;
 	url = *m->m_url;
 	url.url_headers = NULL;
-	fresh = sip_contact_create(d->home, (url_string_t *)&url, NULL);
+	fresh = url_hdup(NULL, &url);
 	if (fresh == NULL)
 		return;
-	if (d->target != NULL)
-		su_free(d->home, d->target);
+	drop(d->target);
 	d->target = fresh;
 }
+
+int dialog_set_target(struct dialog *d, const char *uri)
+{
+	url_t *fresh = url_hdup(NULL, (const url_t *)uri);
+
+	if (fresh == NULL)
+		return ENOMEM;
+	if (fresh->url_host == NULL) {
+		drop(fresh);
+		return EINVAL;
+	}
+	drop(d->target);
+	d->target = fresh;
+	return 0;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
 
 int dialog_init_uas(
 	struct dialog *d, struct stack *s, const sip_t *invite, const struct stack_dest *flow)
 {
-	d->call_id = sip_call_id_dup(d->home, invite->sip_call_id);
-	d->local = sip_from_dup(d->home, (sip_from_t *)invite->sip_to);
-	d->remote = sip_to_dup(d->home, (sip_to_t *)invite->sip_from);
+	d->call_id = sip_call_id_dup(NULL, invite->sip_call_id);
+	d->local = with_tag(invite->sip_to, sip_from_class, d->tag);
+	d->remote = sip_to_dup(NULL, (sip_to_t *)invite->sip_from);
 	if (d->call_id == NULL || d->local == NULL || d->remote == NULL)
 		return ENOMEM;
-	if (sip_from_tag(d->home, d->local, d->tag) < 0)
-		return ENOMEM;
-	if (invite->sip_record_route != NULL)
-		d->route = sip_route_fixdup(d->home, invite->sip_record_route);
+	if (invite->sip_record_route != NULL && fresh_routes(d) != NULL)
+		d->route = sip_route_fixdup(d->routes, invite->sip_record_route);
 	dialog_take_target(d, invite);
 	d->remote_cseq = invite->sip_cseq->cs_seq;
 	d->next = *flow;
@@ -72,20 +155,19 @@ int dialog_init_uas(
 int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const char *from,
 	const char *to, const struct stack_dest *next)
 {
-	d->call_id = sip_call_id_make(d->home, id);
-	d->local = sip_from_make(d->home, from);
-	d->remote = sip_to_make(d->home, to);
+	d->call_id = sip_call_id_make(NULL, id);
+	d->local = make_addr(from, sip_from_class, d->tag);
+	d->remote = make_addr(to, sip_to_class, NULL);
 	if (d->call_id == NULL || d->local == NULL || d->remote == NULL)
 		return EINVAL;
-	if (sip_from_tag(d->home, d->local, d->tag) < 0)
-		return ENOMEM;
 	d->next = *next;
 	return 0;
 }
 
 void dialog_make_tag(struct dialog *d, uint64_t random)
 {
-	snprintf(d->tag, sizeof(d->tag), "s%016llx", (unsigned long long)random);
+	d->tag[0] = 's';
+	str_hex(random, d->tag + 1);
 }
 
 int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_dest *dest)
@@ -95,15 +177,24 @@ int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_des
 
 	if (hostport == NULL)
 		return EHOSTUNREACH;
-	snprintf(uri, sizeof(uri), "<sip:%s@%s%s>", d->tag, hostport,
-		strcmp(proto, "tcp") == 0 ? ";transport=tcp" : "");
-	d->contact = sip_contact_make(d->home, uri);
+	str_put(uri, "<sip:", d->tag, "@", hostport,
+		strcmp(proto, "tcp") == 0 ? ";transport=tcp>" : ">");
+	drop(d->contact);
+	d->contact = sip_contact_make(NULL, uri);
 	return d->contact != NULL ? 0 : ENOMEM;
 }
 
 void dialog_done(struct dialog *d)
 {
-	su_home_deinit(d->home);
+	drop(d->call_id);
+	drop(d->local);
+	drop(d->remote);
+	drop(d->target);
+	drop(d->contact);
+	if (d->routes != NULL)
+		su_home_unref(d->routes);
+	d->call_id = NULL, d->local = NULL, d->remote = NULL, d->target = NULL, d->contact = NULL;
+	d->routes = NULL, d->route = NULL;
 }
 
 void dialog_take_response(struct dialog *d, const sip_t *response)
@@ -113,21 +204,15 @@ void dialog_take_response(struct dialog *d, const sip_t *response)
 	if (tag == NULL)
 		return;
 	if (!str_eq(d->remote->a_tag, tag)) {
-		sip_to_t bare = *d->remote;
-		sip_to_t *fresh;
+		sip_to_t *fresh = with_tag(d->remote, sip_to_class, tag);
 
-		bare.a_params = NULL, bare.a_tag = NULL;
-		fresh = sip_to_dup(d->home, &bare);
-		if (fresh == NULL || sip_to_tag(d->home, fresh, tag) < 0)
+		if (fresh == NULL)
 			return;
-		su_free(d->home, d->remote);
+		drop(d->remote);
 		d->remote = fresh;
 	}
-	if (response->sip_record_route != NULL) {
-		if (d->route != NULL)
-			msg_header_free_all(d->home, (msg_header_t *)d->route);
-		d->route = sip_route_reverse(d->home, response->sip_record_route);
-	}
+	if (response->sip_record_route != NULL && fresh_routes(d) != NULL)
+		d->route = sip_route_reverse(d->routes, response->sip_record_route);
 	dialog_take_target(d, response);
 }
 
@@ -144,14 +229,14 @@ static url_t *route_request(struct dialog *d, msg_t *msg, sip_t *sip)
 	sip_route_t *last;
 
 	if (d->route == NULL)
-		return d->target->m_url;
+		return d->target;
 	if (url_has_param(d->route->r_url, "lr")) {
 		sip_add_dup(msg, sip, (sip_header_t *)d->route);
-		return d->target->m_url;
+		return d->target;
 	}
 	if (d->route->r_next != NULL)
 		sip_add_dup(msg, sip, (sip_header_t *)d->route->r_next);
-	last = sip_route_create(home, d->target->m_url, NULL);
+	last = sip_route_create(home, d->target, NULL);
 	if (last != NULL)
 		msg_header_insert(msg, (msg_pub_t *)sip, (msg_header_t *)last);
 	return d->route->r_url;
@@ -217,12 +302,11 @@ void dialog_dest(const struct dialog *d, struct stack_dest *dest)
 	if (d->route != NULL)
 		u = d->route->r_url;
 	else if (d->next.uri[0] == '\0' && d->target != NULL)
-		u = d->target->m_url;
+		u = d->target;
 	if (u == NULL || u->url_host == NULL)
 		return;
 	url_param(u->url_params, "transport", transport, sizeof(transport));
-	snprintf(dest->uri, sizeof(dest->uri), "%s:%s%s%s%s%s",
-		u->url_type == url_sips ? "sips" : "sip", u->url_host,
+	str_put(dest->uri, u->url_type == url_sips ? "sips:" : "sip:", u->url_host,
 		u->url_port != NULL && u->url_port[0] != '\0' ? ":" : "",
 		u->url_port != NULL ? u->url_port : "", transport[0] != '\0' ? ";transport=" : "",
 		transport);

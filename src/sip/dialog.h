@@ -11,21 +11,25 @@
 #define DIALOG_TAG_MAX 20
 
 struct dialog {
-	su_home_t home[1];       /* owns what the pointers below point to */
 	char tag[DIALOG_TAG_MAX]; /* local tag, unique in this process; the key of the dialog map */
+	/* Each is one block of its own. A home for them costs more than most of what it would hold, and
+	 * there are two dialogs to every call for as long as it lasts. */
 	sip_call_id_t *call_id;
 	sip_from_t *local;       /* as From of our requests, tag included */
 	sip_to_t *remote;        /* as To of our requests; the tag once it is known */
-	sip_route_t *route;      /* route set in the order of our requests */
-	sip_contact_t *target;   /* remote target; NULL until a Contact was seen */
+	url_t *target;           /* remote target; NULL until a Contact was seen */
 	sip_contact_t *contact;  /* ours */
+	su_home_t *routes;       /* owns the route set; NULL: there is none */
+	sip_route_t *route;      /* route set in the order of our requests */
 	uint32_t cseq;           /* of our last request */
 	uint32_t remote_cseq;    /* of their last request; 0: none yet */
 	uint32_t invite_cseq;    /* of our last INVITE, for its ACK */
 	struct stack_dest next;  /* fixed next hop (a phone's own flow, a peer's address), or "" */
 };
 
-/* A dialog that starts with their INVITE; the response needs d->tag. flow: send our requests back
+/* All of a dialog that is not zero is given back with dialog_done().
+ *
+ * A dialog that starts with their INVITE; the response needs d->tag. flow: send our requests back
  * where this came from (phones behind NAT), unless a route set says otherwise. 0 or ENOMEM. */
 int dialog_init_uas(
 	struct dialog *d, struct stack *s, const sip_t *invite, const struct stack_dest *flow);
@@ -34,6 +38,8 @@ int dialog_init_uas(
  * requests, or empty. 0, EINVAL or ENOMEM. */
 int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const char *from,
 	const char *to, const struct stack_dest *next);
+/* The remote target before a Contact was seen: the Request-URI of our INVITE, valid. 0, EINVAL, ENOMEM. */
+int dialog_set_target(struct dialog *d, const char *uri);
 /* Our tag, from random bits; before dialog_init. */
 void dialog_make_tag(struct dialog *d, uint64_t random);
 /* Our Contact, on the listener that is used toward dest. 0, EHOSTUNREACH if none fits, ENOMEM. */

@@ -23,7 +23,8 @@
 #include "sip/sip.h"
 #include "sip/stack.h"
 
-#define LADDER_MAX 200
+#define LADDER_MAX 200 /* lines */
+#define LADDER_TEXT 60 /* characters of one */
 #define SOURCE_MAX 96 /* "sip:HOST:PORT;transport=udp#0" */
 #define RELIABLES_MAX 8
 
@@ -80,19 +81,20 @@ struct sip {
 
 /* ---- per call: the ladder ----------------------------------------------------------------- */
 
+/* A line of it; the next one follows its text. Kept for as long as the call lasts, so it is packed. */
 struct ladder_entry {
 	int64_t wall; /* UTC microseconds */
 	uint16_t legno;
 	char dir;     /* '<' received, '>' sent */
-	char text[61];
+	uint8_t len;  /* of the text */
 };
 
 struct sip_call {
 	call_id id;
 	unsigned nlegs;
 	int traced;
-	struct ladder_entry *ladder;
-	unsigned n, cap, first; /* a ring once LADDER_MAX is reached */
+	char *ladder; /* entries with their texts, oldest first */
+	unsigned n, used, cap; /* entries; bytes */
 	UT_hash_handle hh;
 };
 

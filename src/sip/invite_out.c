@@ -50,7 +50,7 @@ static int to_peer(struct sip_leg *l, const struct act_dial *dial, struct outbou
 		str_set(o->to.ruri, referral);
 	else if (uri_build(o->to.ruri, sizeof(o->to.ruri), dest->number, u.host, u.port, NULL) != 0)
 		return EINVAL;
-	snprintf(o->to.to, sizeof(o->to.to), "<%s>", o->to.ruri);
+	str_put(o->to.to, "<", o->to.ruri, ">");
 	return 0;
 }
 
@@ -214,8 +214,6 @@ static void dial_failed(struct sip_leg *l, uint16_t status, const char *why)
 static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o)
 {
 	char id[40];
-	sip_contact_t *target;
-	url_t *url;
 	int err;
 
 	o->to.dest.listener = o->to.next.listener = -1;
@@ -224,16 +222,14 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	if (err != 0)
 		return err;
 	identity_from(l->sip, &a->dial.caller, o->from, sizeof(o->from));
-	snprintf(id, sizeof(id), "%016llx%016llx", (unsigned long long)sip_random(l->sip),
-		(unsigned long long)sip_random(l->sip));
+	str_hex(sip_random(l->sip), id);
+	str_hex(sip_random(l->sip), id + 16);
 	err = dialog_init_uac(&l->dialog, l->sip->stack, id, o->from, o->to.to, &o->to.next);
 	if (err != 0)
 		return err;
-	url = url_make(l->dialog.home, o->to.ruri);
-	target = url != NULL ? sip_contact_create(l->dialog.home, (url_string_t *)url, NULL) : NULL;
-	if (target == NULL)
-		return EINVAL;
-	l->dialog.target = target;
+	err = dialog_set_target(&l->dialog, o->to.ruri);
+	if (err != 0)
+		return err;
 	return sip_leg_set_local(l, &o->to.dest);
 }
 

@@ -30,7 +30,6 @@ struct sip_leg *sip_leg_new(struct sip *s, enum leg_side side)
 	l->side = side;
 	l->state = side == SIDE_UAS ? SIDE_INCOMING : SIDE_CALLING;
 	l->min_se = s->cfg.min_se_s;
-	su_home_init(l->dialog.home);
 	dialog_make_tag(&l->dialog, sip_random(s));
 	return l;
 }

@@ -8,6 +8,7 @@ libsip_a_SOURCES = \
 	src/sip/challenge.c \
 	src/sip/contact.c \
 	src/sip/dialog.c src/sip/dialog.h \
+	src/sip/print.c src/sip/print.h \
 	src/sip/digits.c \
 	src/sip/identity.c \
 	src/sip/info.c \

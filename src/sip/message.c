@@ -14,6 +14,7 @@
 #include <sofia-sip/sip_util.h>
 
 #include "sip/internal.h"
+#include "sip/print.h"
 
 #define KEEP_MAX 4096 /* bytes of headers that one message may pass on */
 #define SESSION_UUID 32 /* lower-case hex digits (RFC 7989 section 5) */
@@ -31,18 +32,18 @@ void message_add_capabilities(msg_t *msg, struct sip_leg *l)
 	sip_t *sip = sip_object(msg);
 
 	add(msg, l->dialog.contact);
-	add(msg, l->sip->allow);
+	print_add_constant(msg, l->sip->allow);
 	if (sip->sip_request != NULL) {
 		/* 100rel is offered only where its answer can be an answer */
-		add(msg, sip->sip_request->rq_method == sip_method_invite &&
-					 sip->sip_to->a_tag == NULL &&
-					 l->first_offer == INVITE_OFFERS
-				 ? l->sip->supported_rel
-				 : l->sip->supported);
-		add(msg, l->sip->user_agent);
+		print_add_constant(msg, sip->sip_request->rq_method == sip_method_invite &&
+							sip->sip_to->a_tag == NULL &&
+							l->first_offer == INVITE_OFFERS
+						? l->sip->supported_rel
+						: l->sip->supported);
+		print_add_constant(msg, l->sip->user_agent);
 	} else {
-		add(msg, l->sip->supported);
-		add(msg, l->sip->server);
+		print_add_constant(msg, l->sip->supported);
+		print_add_constant(msg, l->sip->server);
 	}
 }
 
@@ -52,7 +53,7 @@ void message_add_sdp(msg_t *msg, struct sip *s, const char *sdp, size_t len)
 
 	if (body == NULL)
 		return;
-	add(msg, s->type_sdp);
+	print_add_constant(msg, s->type_sdp);
 	msg_header_insert(msg, (msg_pub_t *)sip_object(msg), (msg_header_t *)body);
 }
 
@@ -488,7 +489,7 @@ int request_repeat(struct request *r, const struct stack_dest *d,
 void reply_final(struct sip *s, struct sip_leg *l, struct stack_server *t, msg_t *msg)
 {
 	if (msg != NULL) {
-		add(msg, s->server);
+		print_add_constant(msg, s->server);
 		trace_message_out(s, l, msg);
 		stack_reply(t, msg);
 	}
@@ -515,7 +516,7 @@ bool message_check_body(
 		return true;
 	msg = stack_response(t, 415, NULL);
 	if (msg != NULL)
-		add(msg, s->accept);
+		print_add_constant(msg, s->accept);
 	reply_final(s, l, t, msg);
 	return false;
 }

@@ -277,10 +277,14 @@ bool device_is_md5_only(const struct sip *s, const char *user_agent)
 
 void source_print(const struct stack_addr *from, char *buf, size_t size)
 {
-	snprintf(buf, size,
-		strchr(from->host, ':') != NULL ? "sip:[%s]:%u;transport=%s#%d"
-						: "sip:%s:%u;transport=%s#%d",
-		from->host, from->port, from->proto, from->listener);
+	bool v6 = strchr(from->host, ':') != NULL;
+	char port[STR_NUMBER_MAX], listener[STR_NUMBER_MAX];
+
+	str_join(buf, size,
+		(const char *const[]){v6 ? "sip:[" : "sip:", from->host, v6 ? "]:" : ":",
+			str_number(from->port, port), ";transport=", from->proto,
+			from->listener < 0 ? "#-" : "#",
+			str_number((uint64_t)llabs((long long)from->listener), listener), NULL});
 }
 
 bool source_parse(const char *text, struct stack_dest *d)

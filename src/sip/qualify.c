@@ -15,6 +15,7 @@
 #include <utlist.h>
 
 #include "sip/internal.h"
+#include "sip/print.h"
 
 #define ANSWER_T1 8  /* an answer may take so many T1: four tries over UDP */
 #define BURST_MIN 16 /* contacts asked in one second, at least; else what spreads them evenly */
@@ -145,8 +146,6 @@ static void on_answer(struct stack_client_sink *sink, struct stack_client *t, co
 static msg_t *write_options(struct sip *s, struct dialog *d, const struct contact_route *r)
 {
 	char from[URI_MAX + 2], uri[URI_MAX], id[40];
-	sip_contact_t *target;
-	url_t *url;
 	msg_t *msg;
 
 	identity_uri(s, "", uri, sizeof(uri));
@@ -154,17 +153,15 @@ static msg_t *write_options(struct sip *s, struct dialog *d, const struct contac
 	snprintf(d->tag, sizeof(d->tag), "%016llx", (unsigned long long)sip_random(s));
 	snprintf(id, sizeof(id), "%016llx%016llx", (unsigned long long)sip_random(s),
 		(unsigned long long)sip_random(s));
-	if (dialog_init_uac(d, s->stack, id, from, r->to, &r->next) != 0)
+	if (dialog_init_uac(d, s->stack, id, from, r->to, &r->next) != 0 ||
+		dialog_set_target(d, r->ruri) != 0)
 		return NULL;
-	url = url_make(d->home, r->ruri);
-	target = url != NULL ? sip_contact_create(d->home, (url_string_t *)url, NULL) : NULL;
-	d->target = target;
 	msg = dialog_request(d, s->stack, SIP_METHOD_OPTIONS);
 	if (msg == NULL)
 		return NULL;
 	contact_add_route(msg, r->path);
-	sip_add_dup(msg, sip_object(msg), (sip_header_t *)s->user_agent);
-	sip_add_dup(msg, sip_object(msg), (sip_header_t *)s->accept);
+	print_add_constant(msg, s->user_agent);
+	print_add_constant(msg, s->accept);
 	return msg;
 }
 
@@ -176,7 +173,6 @@ static void ask(struct probe *p, const struct binding *b)
 	struct contact_route r;
 	msg_t *msg;
 
-	su_home_init(d.home);
 	contact_route(s, b, b->user, &r);
 	msg = write_options(s, &d, &r);
 	p->sink.response = on_answer;

@@ -61,7 +61,6 @@ static struct dialog *own_new(struct sip *s, struct stack_server *t, const sip_t
 
 	if (d == NULL)
 		return NULL;
-	su_home_init(d->home);
 	dialog_make_tag(d, sip_random(s));
 	stack_server_source(s->stack, t, &from);
 	source_print(&from, source, sizeof(source));

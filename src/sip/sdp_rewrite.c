@@ -211,16 +211,22 @@ static void out_line(struct out *o, struct slice line)
 
 static void out_origin(struct out *o, const struct sdp_local *me, uint64_t version)
 {
-	char text[192];
+	char number[STR_NUMBER_MAX];
 
-	snprintf(text, sizeof(text), "o=segue %" PRIu64 " %" PRIu64 " IN %s %s\r\n", me->session,
-		version, strchr(me->address, ':') ? "IP6" : "IP4", me->address);
-	out_str(o, text);
+	out_str(o, "o=segue ");
+	out_str(o, str_number(me->session, number));
+	out_str(o, " ");
+	out_str(o, str_number(version, number));
+	out_str(o, strchr(me->address, ':') ? " IN IP6 " : " IN IP4 ");
+	out_str(o, me->address);
+	out_str(o, "\r\n");
 }
 
 static int is_dir_line(struct slice line)
 {
-	for (int i = 0; slice_starts(line, "a=") && i < (int)dir_count_; i++)
+	if (line.n < 3 || line.p[0] != 'a' || line.p[1] != '=' || !strchr("sri", line.p[2]))
+		return 0; /* most lines */
+	for (int i = 0; i < (int)dir_count_; i++)
 		if (slice_is(slice_trim(slice_skip(line, 2)), dir_name(i)))
 			return 1;
 	return 0;
@@ -304,13 +310,17 @@ static void out_session(struct out *o, const struct plan *plan, const struct sdp
 static void out_media(struct out *o, struct slice media, uint32_t port, uint32_t nports,
 	struct slice proto, struct slice formats)
 {
-	char number[32];
+	char number[STR_NUMBER_MAX];
 
 	out_str(o, "m=");
 	out_slice(o, media);
-	snprintf(number, sizeof(number), nports > 1 ? " %" PRIu32 "/%" PRIu32 " " : " %" PRIu32 " ",
-		port, nports);
-	out_str(o, number);
+	out_str(o, " ");
+	out_str(o, str_number(port, number));
+	if (nports > 1) {
+		out_str(o, "/");
+		out_str(o, str_number(nports, number));
+	}
+	out_str(o, " ");
 	out_slice(o, proto);
 	out_str(o, " ");
 	out_line(o, formats);

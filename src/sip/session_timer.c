@@ -9,12 +9,25 @@
 
 #include "sip/internal.h"
 
-static void add_seconds(msg_t *msg, const char *name, unsigned seconds, const char *more)
+static void add_min_se(msg_t *msg, unsigned seconds)
 {
-	char value[48];
+	sip_min_se_t x[1];
 
-	snprintf(value, sizeof(value), "%u%s", seconds, more);
-	message_add_line(msg, name, value);
+	sip_min_se_init(x);
+	x->min_delta = seconds;
+	sip_add_dup(msg, sip_object(msg), (sip_header_t *)x);
+}
+
+/* refresher: "refresher=uac", "refresher=uas", or NULL. */
+static void add_interval(msg_t *msg, unsigned seconds, const char *refresher)
+{
+	sip_session_expires_t x[1];
+	msg_param_t params[] = {refresher, NULL};
+
+	sip_session_expires_init(x);
+	x->x_delta = seconds;
+	x->x_params = refresher != NULL ? params : NULL;
+	sip_add_dup(msg, sip_object(msg), (sip_header_t *)x);
 }
 
 static void on_timer(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *arg);
@@ -84,13 +97,13 @@ void session_timer_offer(struct sip_leg *l, msg_t *msg)
 		return;
 	if (se < l->min_se)
 		se = l->min_se;
-	add_seconds(msg, "Session-Expires", se,
-		l->session_expires == 0		 ? ""
-		: l->refresher == REFRESHER_US	 ? ";refresher=uac"
-		: l->refresher == REFRESHER_THEM ? ";refresher=uas"
-						 : "");
+	add_interval(msg, se,
+		l->session_expires == 0		 ? NULL
+		: l->refresher == REFRESHER_US	 ? "refresher=uac"
+		: l->refresher == REFRESHER_THEM ? "refresher=uas"
+						 : NULL);
 	if (l->min_se > 90)
-		add_seconds(msg, "Min-SE", l->min_se, "");
+		add_min_se(msg, l->min_se);
 }
 
 static void raise_interval(msg_t *msg, void *arg)
@@ -141,7 +154,7 @@ bool session_timer_check(struct sip_leg *l, struct stack_server *t, const sip_t 
 		return true;
 	msg = stack_response(t, 422, NULL);
 	if (msg != NULL)
-		add_seconds(msg, "Min-SE", min, "");
+		add_min_se(msg, min);
 	reply_final(l->sip, l, t, msg);
 	return false;
 }
@@ -167,8 +180,8 @@ void session_timer_answer(struct sip_leg *l, msg_t *msg, const sip_t *request)
 		return;
 	if (l->session_expires < min && min <= 86400)
 		l->session_expires = min;
-	add_seconds(msg, "Session-Expires", l->session_expires,
-		l->refresher == REFRESHER_THEM ? ";refresher=uac" : ";refresher=uas");
+	add_interval(msg, l->session_expires,
+		l->refresher == REFRESHER_THEM ? "refresher=uac" : "refresher=uas");
 	if (l->refresher == REFRESHER_THEM)
 		message_add_line(msg, "Require", "timer");
 	start(l);

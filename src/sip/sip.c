@@ -12,6 +12,7 @@
 #include <sofia-sip/su.h>
 
 #include "sip/internal.h"
+#include "sip/print.h"
 
 #define TICK_MS		1000
 #define OPTIONS_OF_OURS "replaces, timer, norefersub, tdialog"
@@ -250,6 +251,13 @@ static int make_headers(struct sip *s)
 	s->accept = sip_accept_make(s->home, "application/sdp");
 	s->type_sdp = sip_content_type_make(s->home, "application/sdp");
 	s->type_sipfrag = sip_content_type_make(s->home, "message/sipfrag;version=2.0");
+	print_constant(s->home, s->allow);
+	print_constant(s->home, s->supported);
+	print_constant(s->home, s->supported_rel);
+	print_constant(s->home, s->user_agent);
+	print_constant(s->home, s->server);
+	print_constant(s->home, s->accept);
+	print_constant(s->home, s->type_sdp);
 	return s->allow != NULL && s->supported != NULL && s->supported_rel != NULL &&
 			       s->user_agent != NULL && s->server != NULL && s->accept != NULL &&
 			       s->type_sdp != NULL && s->type_sipfrag != NULL

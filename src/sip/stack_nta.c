@@ -30,6 +30,7 @@ struct stack;
 
 #include "base/log.h"
 #include "base/str.h"
+#include "sip/print.h"
 
 #define LISTEN_MAX  16
 #define MESSAGE_MAX 65536
@@ -364,6 +365,7 @@ void stack_reply(struct stack_server *t, msg_t *response)
 {
 	int status = sip_object(response)->sip_status->st_status;
 
+	print_parts(response);
 	nta_incoming_mreply(irq_of(t), response);
 	if (status >= 200)
 		hide_if_unsent(irq_of(t), status);
@@ -371,6 +373,7 @@ void stack_reply(struct stack_server *t, msg_t *response)
 
 int stack_reply_reliable(struct stack_server *t, msg_t *response)
 {
+	print_parts(response);
 	return nta_reliable_mreply(irq_of(t), on_prack, NULL, response) != NULL ? 0 : EPROTO;
 }
 
@@ -413,6 +416,7 @@ static nta_outgoing_t *send_msg(struct stack *s, msg_t *msg, const struct stack_
 			return NULL;
 		}
 	}
+	print_parts(msg);
 	orq = nta_outgoing_mcreate(s->agent, fn, sink, (url_string_t *)route, msg,
 		TAG_IF(ident != NULL, TPTAG_IDENT(ident)), TAG_END());
 	if (orq == NULL)

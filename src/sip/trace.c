@@ -41,40 +41,52 @@ void sip_call_put(struct sip *s, struct sip_call *c)
 
 /* ---- ladder ------------------------------------------------------------------------------- */
 
-static struct ladder_entry *ladder_slot(struct sip_call *c)
+static size_t ladder_size(const char *at)
 {
-	struct ladder_entry *grown;
-	unsigned cap;
+	struct ladder_entry e;
 
-	if (c->n == LADDER_MAX) {
-		struct ladder_entry *e = &c->ladder[c->first];
+	memcpy(&e, at, sizeof(e));
+	return sizeof(e) + e.len;
+}
 
-		c->first = (c->first + 1) % LADDER_MAX;
-		return e;
+/* Room for so many bytes behind the last line; NULL without memory. */
+static char *ladder_room(struct sip_call *c, size_t bytes)
+{
+	unsigned cap = c->cap < 1024 ? c->cap + 192 : 2 * c->cap;
+	char *grown;
+
+	if (c->n == LADDER_MAX) { /* the oldest goes */
+		size_t oldest = ladder_size(c->ladder);
+
+		c->used -= (unsigned)oldest;
+		c->n--;
+		memmove(c->ladder, c->ladder + oldest, c->used);
 	}
-	if (c->n == c->cap) {
-		cap = c->cap == 0 ? 16 : c->cap * 2 > LADDER_MAX ? LADDER_MAX : c->cap * 2;
-		grown = realloc(c->ladder, cap * sizeof(*grown));
-		if (grown == NULL)
-			return NULL;
-		c->ladder = grown;
-		c->cap = cap;
-	}
-	return &c->ladder[c->n++];
+	if (c->used + bytes <= c->cap)
+		return c->ladder + c->used;
+	grown = realloc(c->ladder, cap);
+	if (grown == NULL)
+		return NULL;
+	c->ladder = grown;
+	c->cap = cap;
+	return c->ladder + c->used;
 }
 
 static void ladder_add(struct sip_leg *l, char dir, const char *text)
 {
-	struct ladder_entry *e = l->call != NULL ? ladder_slot(l->call) : NULL;
+	struct ladder_entry e = {.dir = dir, .len = (uint8_t)strnlen(text, LADDER_TEXT)};
 	struct timespec ts;
+	char *at = l->call != NULL ? ladder_room(l->call, sizeof(e) + e.len) : NULL;
 
-	if (e == NULL)
+	if (at == NULL)
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	e->wall = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-	e->legno = (uint16_t)id_legno(l->id);
-	e->dir = dir;
-	str_set(e->text, text);
+	e.wall = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	e.legno = (uint16_t)id_legno(l->id);
+	memcpy(at, &e, sizeof(e));
+	memcpy(at + sizeof(e), text, e.len);
+	l->call->used += (unsigned)sizeof(e) + e.len;
+	l->call->n++;
 }
 
 /* Appends at most max characters of text (NULL: none). By hand, since every message comes by. */
@@ -238,22 +250,32 @@ int sip_trace(struct sip *s, call_id call, const char *peer, int on)
 	return ENOENT;
 }
 
+static void print_entry(call_id call, const char *at, char *line, size_t size)
+{
+	char id[ID_STRLEN];
+	struct ladder_entry e;
+	struct tm tm;
+	time_t sec;
+
+	memcpy(&e, at, sizeof(e));
+	sec = (time_t)(e.wall / 1000000);
+	gmtime_r(&sec, &tm);
+	snprintf(line, size, "%02d:%02d:%02d.%03d %s %s %.*s", tm.tm_hour, tm.tm_min, tm.tm_sec,
+		(int)(e.wall / 1000 % 1000), id_str(id_make_leg(call, e.legno), id),
+		e.dir == '<' ? "<-" : "->", e.len, at + sizeof(e));
+}
+
 void sip_ladder(struct sip *s, call_id call, void (*fn)(void *arg, const char *line), void *arg)
 {
 	struct sip_call *c;
+	const char *at;
+	char line[160];
 
 	HASH_FIND(hh, s->calls, &call, sizeof(call), c);
-	for (unsigned i = 0; c != NULL && i < c->n; i++) {
-		const struct ladder_entry *e = &c->ladder[(c->first + i) % LADDER_MAX];
-		time_t sec = (time_t)(e->wall / 1000000);
-		char line[160], id[ID_STRLEN];
-		struct tm tm;
-
-		gmtime_r(&sec, &tm);
-		snprintf(line, sizeof(line), "%02d:%02d:%02d.%03d %s %s %s", tm.tm_hour, tm.tm_min,
-			tm.tm_sec, (int)(e->wall / 1000 % 1000),
-			id_str(id_make_leg(call, e->legno), id), e->dir == '<' ? "<-" : "->",
-			e->text);
+	if (c == NULL || c->n == 0)
+		return;
+	for (at = c->ladder; at < c->ladder + c->used; at += ladder_size(at)) {
+		print_entry(call, at, line, sizeof(line));
 		fn(arg, line);
 	}
 }

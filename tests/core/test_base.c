@@ -446,9 +446,32 @@ static void log_names_parse(void **state)
 	assert_string_equal(log_target_name(-1), "?");
 }
 
+static void test_str_join(void **state)
+{
+	char buf[8], number[STR_NUMBER_MAX], hex[17];
+
+	assert_true(str_put(buf, "ab", "", "cd", str_number(12, number)));
+	assert_string_equal(buf, "abcd12");
+	assert_true(str_put(buf, "abcdefg"));
+	assert_string_equal(buf, "abcdefg");
+	assert_false(str_put(buf, "abcd", "efgh", "i"));
+	assert_string_equal(buf, "abcdefg");
+	assert_false(str_put(buf, "abcdef", "\xc3\xa4")); /* never half a character */
+	assert_string_equal(buf, "abcdef");
+	assert_true(str_join(buf, sizeof(buf), (const char *const[]){NULL}));
+	assert_string_equal(buf, "");
+	assert_string_equal(str_number(0, number), "0");
+	assert_string_equal(str_number(UINT64_MAX, number), "18446744073709551615");
+	str_hex(0x0123456789abcdefu, hex);
+	assert_string_equal(hex, "0123456789abcdef");
+	str_hex(10, hex);
+	assert_string_equal(hex, "000000000000000a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_str_join),
 		cmocka_unit_test(id_keeps_its_parts),
 		cmocka_unit_test(id_parts_do_not_spill),
 		cmocka_unit_test(id_text_goes_round),

@@ -2,6 +2,7 @@
 sip_unit_tests = \
 	tests/sip/test_digest \
 	tests/sip/test_headers \
+	tests/sip/test_print \
 	tests/sip/test_referto \
 	tests/sip/test_registrar_data \
 	tests/sip/test_sdp \
@@ -14,6 +15,8 @@ tests_sip_test_digest_CPPFLAGS = $(sip_unit_cppflags)
 tests_sip_test_digest_LDADD = $(sip_unit_ldadd)
 tests_sip_test_headers_CPPFLAGS = $(sip_unit_cppflags)
 tests_sip_test_headers_LDADD = $(sip_unit_ldadd)
+tests_sip_test_print_CPPFLAGS = $(sip_unit_cppflags) $(SOFIA_CFLAGS)
+tests_sip_test_print_LDADD = $(sip_unit_ldadd) $(SOFIA_LIBS)
 tests_sip_test_referto_CPPFLAGS = $(sip_unit_cppflags)
 tests_sip_test_referto_LDADD = $(sip_unit_ldadd)
 tests_sip_test_registrar_data_CPPFLAGS = $(sip_unit_cppflags)
