@@ -45,13 +45,14 @@ def token(n=8):
 
 
 class Msg:
-    """A SIP message: start line, headers in order, body. src is who sent it."""
+    """A SIP message: start line, headers in order, body. src is who sent it; at is when it came, or was
+    about to be sent (time.monotonic(); a script that looks at a clock itself may be late)."""
 
     def __init__(self, start, headers=(), body=b"", src=None):
         self.start, self.headers = start, [list(h) for h in headers]
         self.body = body.encode() if isinstance(body, str) else body
         self.src = src
-        self.raw = None
+        self.raw, self.at = None, None
 
     @classmethod
     def parse(cls, data, src=None):
@@ -775,6 +776,7 @@ class Ua(Inbox):
         self.ladder.add(self.name, "->", msg)
         with self.cond:
             self.log.append(("->", msg))
+        msg.at = time.monotonic()
         self.transport.send(msg.encode(), dest or self.server)
 
     def send_raw(self, data, dest=None):
@@ -857,8 +859,10 @@ class Ua(Inbox):
     # -- input ---------------------------------------------------------------------------------
 
     def _input(self, data, src):
+        at = time.monotonic()
         try:
             m = Msg.parse(data, src)
+            m.at = at
             m.status if not m.is_request else m.method
         except (ValueError, IndexError, UnicodeError) as e:
             self.errors.append(f"unreadable: {e}: {data[:80]!r}")

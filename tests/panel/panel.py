@@ -1,6 +1,7 @@
 """panel: segued, the panel that it serves, and somebody who uses it, for tests."""
 import os
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import segued
@@ -114,6 +115,17 @@ def send(p, c, what, button=None):
     p.type(what)
     p.click("button", button or "Send to")
     p.gone("combobox", "Name, department or number")
+
+
+def reads_span(p, text, began):
+    """Until that can be read, with the span of something, which began then or later, for SPAN."""
+    flat = lambda s: " ".join(s.split())
+
+    def check():
+        says = flat(p.says())
+        return any(flat(text).replace("SPAN", f"{s // 60}:{s % 60:02d}") in says
+                   for s in range(int(time.monotonic() - began) + 1))
+    p.wait(check, f"the page says {text!r}")
 
 
 def in_the_log(lab, p, c, led, outcome):

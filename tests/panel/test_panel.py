@@ -11,8 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from browser import ALT, SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
-from panel import PanelLab, customer, display, first, of, in_the_log, open_dialog, quiet, reach, send, \
-    sign_in_again
+from panel import PanelLab, customer, display, first, of, in_the_log, open_dialog, quiet, reach, \
+    reads_span, send, sign_in_again
 
 LOAD_MAX = 150 * 1024  # bytes until the page can be used
 
@@ -66,7 +66,6 @@ def appears(lab):
     agent = lab.phone()
     began = time.monotonic()
     c, a = seen_within_a_second(lab, p, agent)
-    rings = time.monotonic()
     off = p.see("button", f"Transfer {customer(c)}: not answered yet")
     assert off.off, "a button that is off says so"
     p.click("button", f"Transfer {customer(c)}: not answered yet")
@@ -77,10 +76,8 @@ def appears(lab):
     assert "Talking" in row.name and display(lab, agent) in row.name, row
     before = row.text
     p.wait(lambda: p.see("row", customer(c)).text != before, "the duration ticks", 3)
-    ending = time.monotonic()
     end(c, a)
-    p.wait(lambda: any(f"Ended {s // 60}:{s % 60:02d}" in p.says() for s in range(
-        int(ending - rings), int(time.monotonic() - began) + 1)), "it says how long the call was")
+    reads_span(p, "Ended SPAN", began)
     p.away()
     p.gone("row", customer(c), 10)
 

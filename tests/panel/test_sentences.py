@@ -2,12 +2,13 @@
 compared word for word. One page looks on; elements are found by role and name."""
 import os
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
 from flows import end, joined, pick_up, ring, talk, wait
 from browser import ALT
-from panel import PanelLab, customer, display, first, of, open_dialog, send
+from panel import PanelLab, customer, display, first, of, open_dialog, reads_span, send
 
 RING_S = 10
 
@@ -68,11 +69,12 @@ def off_labels(lab):
     p.js("location.hash = '#/live'")
     c.cancel()
     c.expect(487, method="INVITE")
+    began = time.monotonic()
     c, a = talk(lab)
     p.see("button", f"Transfer {customer(c)}", exact=True)
     p.hover(p.see("row", customer(c)))
     end(c, a)
-    p.reads("Ended 0:0")
+    reads_span(p, "Ended SPAN", began)
     p.away()
     p.gone("row", customer(c), 10)
 
@@ -141,6 +143,7 @@ def no_answer(lab):
     b.expect("CANCEL", 2 * RING_S)
     p.reads(f"{first(lab, b.ua)} did not answer within {RING_S} s. {first(lab, a.ua)} keeps {customer(c)}. SIP 408")
     joined(c, a)
+    began = time.monotonic()
     p.click("button", f"Send to Support: {customer(c)}")
     a.expect("BYE")
     p.reads(f"{customer(c)} waits in Support, 1st in line. {first(lab, a.ua)} was released.")
@@ -150,7 +153,7 @@ def no_answer(lab):
     again.answer()
     again.expect("ACK")
     joined(c, again)
-    p.reads(f"{display(lab, member)} answered {customer(c)} after 0:0")
+    reads_span(p, f"{display(lab, member)} answered {customer(c)} after SPAN", began)
     p.reads("in Support.")
     end(c, again)
 
@@ -174,6 +177,7 @@ def refused(lab):
 @tap.case("completed, cancelled by somebody else, abandoned, and the customer who leaves a consultation")
 def endings(lab):
     p = lab.page()
+    began = time.monotonic()
     c, a = talk(lab)
     b = target_rings(lab, p, c, a)
     other = lab.login("sup2")
@@ -188,7 +192,8 @@ def endings(lab):
     b.answer()
     b.expect("ACK")
     a.expect("BYE")
-    p.reads(f"{customer(c)} is talking with {display(lab, b.ua)}. {first(lab, a.ua)} was released after 0:0")
+    reads_span(p, f"{customer(c)} is talking with {display(lab, b.ua)}. {first(lab, a.ua)} was released "
+               "after SPAN", began)
     end(c, b)
     c, a = talk(lab)
     t = lab.phone()
