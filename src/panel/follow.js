@@ -132,6 +132,14 @@ function watch(w) {
 	fade(w);
 }
 
+/* The caller is taken along a chain: how far it is now. */
+function go_on(w) {
+	const o = outcome_sentence(facts(w));
+	if (o.text === w.done.text) return;
+	if (!o.text.startsWith(w.done.text.slice(0, -1))) announce(o.text); // a place in line is no news
+	w.done = o;
+}
+
 /* A transfer that a snapshot no longer has: how did it end? */
 async function ask(id, w) {
 	w.asking = true;
@@ -188,6 +196,7 @@ export function cards_changed() {
 	for (const [id, w] of cards_by_id) {
 		const raw = app.store.calls.get(w.t?.call);
 		if (w.entered) watch(w);
+		if (w.done && w.t.outcome === "fell_back" && !w.shut) go_on(w);
 		if (
 			!w.done &&
 			!w.asking &&
@@ -201,6 +210,17 @@ export function cards_changed() {
 	if (cards_by_id.size) keep();
 }
 
+/* How far the chain behind a transfer has come: [the word of the ledger for the step, its transfer]. */
+function last_step(t) {
+	let step = "",
+		next = null;
+	for (let x = t; x?.outcome === "fell_back"; x = next) {
+		step = x.cause;
+		next = app.store.transfers.get(x.next);
+	}
+	return [step, next];
+}
+
 function cancelled_by(id) {
 	const actor = app.store.cancelled.get(id);
 	if (actor === "ctl") return "An operator";
@@ -211,14 +231,14 @@ function cancelled_by(id) {
 
 function facts(w) {
 	const { v, t } = w,
-		next = t.next && app.store.transfers.get(t.next),
+		[step, next] = last_step(t),
 		raw = app.store.calls.get(v.id);
 	const kept = t.outcome === "failed" || t.outcome === "cancelled";
 	return {
 		...t,
 		customer: w.customer,
 		by: cancelled_by(t.id),
-		fallback_kind: next?.target?.kind,
+		fallback_kind: step,
 		owner_for: t.owner_since && t.ended ? t.ended - t.owner_since : 0,
 		talk_on: t.kind === "consult" && t.answered && raw && !raw.ended_at,
 		position: raw?.queue?.position || t.position,
@@ -352,9 +372,12 @@ const VERBS = [
 /* Which buttons the table allows now. */
 function allowed(w) {
 	const list = VERBS.filter(([verb]) => !why_not(w.v, verb) && w.t.stage !== "joining");
-	// taking the caller back is called cancelling as long as the agent is there
-	const verbs = list.filter(([verb]) => verb !== "resume" || !list.some(([x]) => x === "cancel"));
-	return RETRY.has(w.t.stage) && !why_not(w.v, "cancel") ? [...verbs, ["retry"]] : verbs;
+	// to take the caller back is to cancel, as long as the agent is there
+	const drop = w.t.owner_left ? "cancel" : "resume",
+		other = w.t.owner_left ? "resume" : "cancel";
+	const verbs = list.filter(([verb]) => verb !== drop || !list.some(([x]) => x === other));
+	const again = RETRY.has(w.t.stage) && (!why_not(w.v, "cancel") || !why_not(w.v, "transfer"));
+	return again ? [...verbs, ["retry"]] : verbs;
 }
 
 /* A place whose verb changes does not hear clicks for a moment. */

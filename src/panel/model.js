@@ -73,8 +73,15 @@ const ASKING = {
 	ASIDE: "swapped",
 };
 
+/* Who is rung because nobody else took the call: whoever had it before, and has gone. */
+function recalled_user(t, raw) {
+	const rung = raw?.parties?.find(p => p.role === "target" && p.user && p.state !== "closing");
+	return !t.outcome && t.target?.kind === "user" && rung && rung.user !== t.target.name ? rung : null;
+}
+
 /* Where a transfer stands, in the words of words.js. */
 function stage(t, raw, owner) {
+	if (!owner && recalled_user(t, raw)) return "recall";
 	if (ASKING[raw.table_state]) return ASKING[raw.table_state];
 	if (t.target?.kind === "queue" && raw.queue) return "queued";
 	if (raw.table_state === "RESUME") return "resuming";
@@ -84,7 +91,10 @@ function stage(t, raw, owner) {
 /* A transfer as it is shown; `raw` is its call, null once that has gone. */
 export function transfer_view(t, raw) {
 	const owner = raw?.parties?.find(p => p.role === "owner"),
-		gone = owner || raw?.parties?.find(p => p.role === "past" && p.user),
+		gone =
+			owner ||
+			recalled_user(t, raw) ||
+			raw?.parties?.find(p => p.role === "past" && p.user && p.user !== t.target?.name),
 		kind = t.target?.kind || "user";
 	return {
 		id: t.id,

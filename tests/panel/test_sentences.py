@@ -11,13 +11,15 @@ from browser import ALT
 from panel import PanelLab, customer, display, first, of, open_dialog, reads_span, send
 
 RING_S = 10
+ANNOUNCER = 59  # the peer that speaks the closing message
 
 
 class TalkingLab(PanelLab):
     """Targets ring for ten seconds; whom nobody keeps is taken along a chain."""
 
     def __init__(self, **kw):
-        super().__init__(t={"ring": 1000 * RING_S, "recall": 1000 * RING_S}, **kw)
+        super().__init__(t={"ring": 1000 * RING_S, "recall": 1000 * RING_S},
+                         fallback=["recall", "queue:support", f"announce:9{ANNOUNCER}4711"], **kw)
 
 
 def target_rings(lab, p, c, a, **kw):
@@ -209,6 +211,82 @@ def endings(lab):
     c.hangup()
     p.reads(f"{customer(c)} hung up. {first(lab, a.ua)} and {first(lab, t)} are still talking.")
     end(a, b)
+
+
+def left_alone(lab, p):
+    """The page sends a caller on, and the agent leaves while the target rings. (C, the agent, B)"""
+    c, a = talk(lab)
+    b = target_rings(lab, p, c, a)
+    a.hangup()
+    p.reads(f"{first(lab, a.ua)} has gone. {customer(c)} hears music while {of(lab, b.ua)} phone rings.")
+    offers(p, f"Take back: {customer(c)}", f"Try another: {customer(c)}")
+    return c, a.ua, b
+
+
+@tap.case("the agent has gone: nobody takes it, the agent is rung again and has the caller back")
+def recalled(lab):
+    p = lab.page()
+    c, agent, b = left_alone(lab, p)
+    b.reply(486)
+    again = agent.incoming()
+    again.reply(180)
+    p.reads(f"Nobody answered. {of(lab, agent)} phone rings again.")
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    p.reads(f"Nobody answered. {first(lab, agent)} has {customer(c)} back.")
+    end(c, again)
+
+
+@tap.case("the agent has gone: the caller is taken back by a click")
+def taken_back(lab):
+    p = lab.page()
+    c, agent, b = left_alone(lab, p)
+    p.click("button", f"Take back: {customer(c)}")
+    b.expect("CANCEL")
+    again = agent.incoming()
+    again.reply(180)
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+
+
+@tap.case("the agent has gone, and nobody else takes it: a department, then the closing message")
+def fell_back(lab):
+    p = lab.page()
+    member = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', '{member.user}')")
+    wait("the member is known", lambda: lab.login("boss").get("/agents?queue=support").json["agents"])
+    c, agent, b = left_alone(lab, p)
+    b.reply(603)
+    again = agent.incoming()
+    again.reply(480)
+    m = member.incoming()
+    m.reply(180)
+    p.reads(f"{first(lab, b.ua)} did not answer. {customer(c)} waits in Support, 1st in line.")
+    offers(p, f"Take back: {customer(c)}")
+    m.answer()
+    m.expect("ACK")
+    joined(c, m)
+    end(c, m)
+
+
+@tap.case("nobody at all takes it: the caller hears the closing message")
+def closing(lab):
+    p = lab.page()
+    speaker = lab.trunk(index=ANNOUNCER)
+    lab.sql("delete from segue.queue_members where queue = 'support'")
+    wait("nobody serves it", lambda: not lab.login("boss").get("/agents?queue=support").json["agents"])
+    c, agent, b = left_alone(lab, p)
+    b.reply(486)
+    agent.incoming().reply(603)
+    x = speaker.incoming()
+    x.reply(180)
+    x.answer()
+    x.expect("ACK")
+    p.reads(f"Nobody could take it. {customer(c)} hears the closing message.")
+    end(c, x)
 
 
 if __name__ == "__main__":
