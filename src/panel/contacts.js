@@ -301,7 +301,12 @@ export function case_view(key) {
 		],
 		extra:
 			number &&
-			h("a.link", { href: route_text("contacts", number) }, c.customer.name || number_text(number)),
+			h(
+				"a.btn",
+				{ href: route_text("contacts", number) },
+				icon("person"),
+				c.customer.name || number_text(number),
+			),
 		body: h(
 			"div.cols",
 			null,

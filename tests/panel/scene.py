@@ -15,7 +15,7 @@ from flows import joined, pick_up
 from panel import FIRST, PanelLab
 
 PLACES = {
-    "live": "#/live", "dialog": "#/live", "log": "#/log", "queues": "#/queues",
+    "live": "#/live", "log": "#/log", "queues": "#/queues",
     "wall": "#/queues/wall", "contacts": "#/contacts", "desk": "#/desk",
 }
 SUPPORT = "Alice Dan Hugo Petra Hana".split()
@@ -35,7 +35,7 @@ def user(name):
 
 class SceneLab(PanelLab):
     def __init__(self, **kw):
-        super().__init__(**{"t": {"ring": 120000}, "fallback": ["recall", "queue:support", "voicemail"], **kw})
+        super().__init__(**{"t": {"ring": 60000, "setup": 120000}, "fallback": ["recall", "queue:support", "voicemail"], **kw})
 
     def _users(self):
         super()._users()
@@ -75,7 +75,9 @@ end $$""")
 
 
 class Scene:
-    def __init__(self, lab, history=True):
+    def __init__(self, lab, history=True, settle=0):
+        """settle: seconds that the calls have been going on for when some of them begin to move."""
+        self.settle = settle
         self.lab, self.calls, self.phones = lab, [], {}
         self.boss = lab.login("boss")
         if history:
@@ -206,23 +208,29 @@ class Scene:
     def _now(self):
         lab = self.lab
         case = lambda key: (("X-Case-ID", key),)
+        pause = lambda part: time.sleep(part * self.settle)  # calls of different ages
         self.talks("Okafor and Sons", "Ines")
+        pause(0.4)
         self.talks("Priya Raman", "Alice", case("20418"))
+        pause(0.2)
         self.talks("Harbour Dental", "Carol", case("20433"))
-        c, a = self.talks("Tomas Ferreira", "Grace")
+        asking, _ = self.talks("Tomas Ferreira", "Grace")
+        pause(0.2)
+        moving, _ = self.talks("Jonas Lind", "Dan")
+        held, _ = self.talks("Mei Park", "Erin")
+        pause(0.2)
+        c = asking
         self.post(c, "transfer", number=self.phone("Farid").number, kind="consult")
         b = self.phone("Farid").incoming()
         b.reply(180)
         b.answer()
         b.expect("ACK")
-        c, a = self.talks("Mei Park", "Erin")
-        self.post(c, "hold")
+        self.post(held, "hold")
         ringing = self.calls_in("", self.phone("Hugo").number)
         self.phone("Hugo").incoming().reply(180)
         for name in ("Kofi", "Omar", "Bob"):
             self.phone(name)
-        c, a = self.talks("Jonas Lind", "Dan")
-        self.post(c, "transfer", number=self.phone("Lucia").number)
+        self.post(moving, "transfer", number=self.phone("Lucia").number)
         self.phone("Lucia").incoming().reply(180)
         self.early = [ringing, self.calls_in("Lena Petrova", "4001")]
         self.boss.post(f"/agents/{user('Nils')}/state", {"state": "away", "reason": "training"})

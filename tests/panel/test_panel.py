@@ -334,38 +334,85 @@ def history(lab):
     p.see("link", customer(c))
 
 
-WIDTHS = ((390, 844), (1024, 768), (1440, 900))
-PLACES = ("live", "log", "queues", "contacts", "desk")
-LOOK = """(() => {
-	const wide = document.querySelector('.main').scrollWidth - document.querySelector('.main').clientWidth;
-	const seen = e => e.getClientRects().length && getComputedStyle(e).visibility === 'visible';
-	const all = [...document.querySelectorAll('button, a[href], input, select')].filter(seen);
-	const small = all.filter(e => !e.closest('p, h2, td, dd, label, .skip')
-		&& Math.min(e.getBoundingClientRect().width, e.getBoundingClientRect().height) < 24);
-	return { wide, small: small.map(e => e.outerHTML.slice(0, 120)) };
-})()"""
-
-
-@tap.case("nothing sticks out, is too small to hit or has no name: every place, three widths, both themes")
-def layout(lab):
-    c, a = talk(lab)
+@tap.case("a running transfer survives a reload of the page; what failed stays until it is dismissed")
+def reload(lab):
     p = lab.page()
+    c, a = talk(lab)
+    target = lab.phone()
+    send(p, c, display(lab, target))
+    b = target.incoming()
+    b.reply(180)
+    p.reads(f"{of(lab, target)} phone is ringing.")
+    p.send("Page.reload")
+    p.see("region", f"{customer(c)} to {display(lab, target)}")
+    p.reads(f"{of(lab, target)} phone is ringing. {customer(c)} hears music; {first(lab, a.ua)} is still on the line.")
+    b.reply(603)
+    sentence = f"{first(lab, target)} declined. {first(lab, a.ua)} keeps {customer(c)}."
+    p.reads(sentence)
+    p.send("Page.reload")
     p.see("row", customer(c))
-    for dark in (False, True):
-        p.scheme(dark)
-        for width, height in WIDTHS:
-            p.resize(width, height, phone=width < 500)
-            for place in PLACES:
-                p.js(f"location.hash = '#/{place}'")
-                p.see("heading")
-                p.wait(lambda: not p.find("image", "Loading"), "it has loaded")
-                look = p.js(LOOK)
-                where = (place, width, "dark" if dark else "light")
-                assert look["wide"] <= 0, (where, look)
-                assert not look["small"], (where, look)
-                for role in ("button", "link", "textbox", "combobox", "searchbox"):
-                    nameless = [n for n in p.find_all(role) if not n.name.strip()]
-                    assert not nameless, (where, nameless)
+    p.reads(sentence)
+    p.click("button", "Dismiss")
+    p.send("Page.reload")
+    p.see("row", customer(c))
+    assert not p.find("region", "Transfer ended"), "it was dismissed"
+    end(c, a)
+
+
+@tap.case("the list of targets is live in a frozen order; a marked target that goes away turns Go off")
+def target_goes(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    one, other = lab.phone(), lab.phone()
+    open_dialog(p, c)
+    p.type(display(lab, one))
+    p.see("button", f"Send to {first(lab, one)}")
+    before = [n.name for n in p.find_all("option")]
+    d, e = talk(lab, one)  # somebody else calls the target
+    p.reads("On a call for 0:0")
+    assert [n.name.split(" ")[:3] for n in p.find_all("option")] == [n.split(" ")[:3] for n in before]
+    p.wait(lambda: not p.find("button", f"Send to {first(lab, one)}"), "Go is off")
+    p.press("Enter")
+    p.reads(f"{display(lab, one)}: On a call")
+    p.reads("Choose again to ring all the same.")
+    p.click("option", display(lab, one))
+    p.see("button", f"Ring {first(lab, one)} anyway")
+    p.press("Escape")
+    end(d, e)
+    end(c, a)
+
+
+@tap.case("two supervisors on one call: one transfers, the other reads why not, in the dialog")
+def two_supervisors(lab):
+    p, q = lab.page(), lab.page()
+    c, a = talk(lab)
+    one, other = lab.phone(), lab.phone()
+    open_dialog(q, c)
+    q.type(display(lab, other))
+    q.see("button", f"Send to {first(lab, other)}")
+    send(p, c, display(lab, one))
+    b = one.incoming()
+    b.reply(180)
+    q.see("button", "Another transfer is running")
+    assert q.find("dialog"), "what was typed stays"
+    b.reply(603)
+    q.see("button", f"Send to {first(lab, other)}")
+    end(c, a)
+    q.see("button", "The call has ended")
+
+
+@tap.case("nothing moves where less motion is asked for; forced colours keep every edge")
+def kinder(lab):
+    c, a = talk(lab)
+    p = lab.page(reduced=True)
+    open_dialog(p, c)
+    assert p.js("document.getAnimations().length") == 0
+    p.send("Emulation.setEmulatedMedia", {"features": [{"name": "forced-colors", "value": "active"}]})
+    bare = p.js("""[...document.querySelectorAll('.tile, .pill, .card, dialog[open], .field, .opt[aria-selected=true]')]
+        .filter(e => e.getClientRects().length && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
+        .map(e => e.className)""")
+    assert not bare, bare
+    p.press("Escape")
     end(c, a)
 
 

@@ -568,3 +568,45 @@ test("every file that a file imports is there and is installed", () => {
 			assert.ok(readdirSync(SRC).includes(other), `${name} imports ${other}`);
 	}
 });
+
+/* ---- colours -------------------------------------------------------------------------------------- */
+
+test("contrast of the tokens: text 4.5, marks 3, in both themes", () => {
+	const css = readFileSync(new URL("panel.css", SRC), "utf8");
+	const tokens = Object.fromEntries(
+		[...css.matchAll(/--([\w-]+): light-dark\((#\w+), (#\w+)\)/g)].map(m => [m[1], [m[2], m[3]]]),
+	);
+	const luminance = hex => {
+		const full = hex.length === 4 ? hex.replace(/\w/g, "$&$&") : hex;
+		const [r, g, b] = [1, 3, 5]
+			.map(i => parseInt(full.slice(i, i + 2), 16) / 255)
+			.map(v => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const contrast = (a, b) => {
+		const [x, y] = [luminance(a), luminance(b)].sort((p, q) => q - p);
+		return (x + 0.05) / (y + 0.05);
+	};
+	const kinds = ["talk", "ring", "hold", "consult", "wait", "move", "bad"];
+	const text = [
+		...["ink", "ink2", "ink3"].flatMap(i => ["bg", "surface", "sunken", "side"].map(g => [i, g])),
+		["ink3", "accent-soft"],
+		["accent", "surface"],
+		["on-accent", "accent"],
+		...kinds.flatMap(k => [
+			[`${k}-ink`, "surface"],
+			[`${k}-ink`, `${k}-soft`],
+		]),
+	];
+	const marks = [...kinds.map(k => [k, "surface"]), ["edge", "surface"]];
+	for (const [pairs, least] of [
+		[text, 4.5],
+		[marks, 3],
+	])
+		for (const [a, b] of pairs)
+			for (const theme of [0, 1]) {
+				assert.ok(tokens[a] && tokens[b], `${a} ${b}`);
+				const c = contrast(tokens[a][theme], tokens[b][theme]);
+				assert.ok(c >= least, `${a} on ${b}: ${c.toFixed(2)} in theme ${theme}`);
+			}
+});

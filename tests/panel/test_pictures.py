@@ -1,0 +1,118 @@
+"""The panel with a full house: every place at three widths in both themes, and the pictures of the docs.
+
+    SEGUE_SHOTS=docs/img python3 tests/panel/test_pictures.py     # makes them anew
+"""
+import os
+import shutil
+import subprocess
+import sys
+import time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from scene import CUSTOMERS, PLACES, Scene, SceneLab
+
+SHOTS = os.environ.get("SEGUE_SHOTS")
+AGE = 75  # seconds that calls go on before their picture is taken for the docs
+
+
+WIDTHS = ((390, 844), (1024, 768), (1440, 900))
+LOOK = """(() => {
+	const wide = document.querySelector('.main').scrollWidth - document.querySelector('.main').clientWidth;
+	const seen = e => e.getClientRects().length && getComputedStyle(e).visibility === 'visible';
+	const all = [...document.querySelectorAll('button, a[href], input, select')].filter(seen);
+	const small = all.filter(e => !e.closest('p, h2, td, dd, label, .skip')
+		&& Math.min(e.getBoundingClientRect().width, e.getBoundingClientRect().height) < 24);
+	return { wide, small: small.map(e => e.outerHTML.slice(0, 120)) };
+})()"""
+
+
+def layout(lab, s):
+    """Nothing sticks out, is too small to hit or has no name: every place, three widths, both themes."""
+    p = lab.page()
+    p.see("row", "Harbour Dental")
+    places = [*PLACES.values(), f"#/log/{s.story}", f"#/contacts/{CUSTOMERS['Priya Raman']}", "#/cases/20418",
+              "#/queues/support"]
+    for dark in (False, True):
+        p.scheme(dark)
+        for width, height in WIDTHS:
+            p.resize(width, height, phone=width < 500)
+            for place in places:
+                p.js(f"location.hash = '{place}'")
+                p.see("heading")
+                p.wait(lambda: not p.find("image", "Loading"), "it has loaded")
+                look = p.js(LOOK)
+                where = (place, width, "dark" if dark else "light")
+                assert look["wide"] <= 0, (where, look)
+                assert not look["small"], (where, look)
+                for role in ("button", "link", "textbox", "combobox", "searchbox"):
+                    nameless = [n for n in p.find_all(role) if not n.name.strip()]
+                    assert not nameless, (where, nameless)
+            p.js("location.hash = '#/live'")
+            p.click("button", "Transfer Harbour Dental", exact=True)
+            p.see("option", "Kofi Mensah")
+            look = p.js(LOOK)
+            assert not look["small"], ("dialog", width, look)
+            p.press("Escape")
+            p.gone("option", "Kofi Mensah")
+
+
+
+def take(p, directory, name):
+    p.away()
+    p.wait(lambda: not p.find("image", "Loading"), "it has loaded")
+    path = os.path.join(directory, name + ".png")
+    p.shot(path)
+    if shutil.which("pngquant"):  # a third of the size
+        subprocess.run(["pngquant", "--force", "--output", path, "96", path], check=True)
+
+
+def pictures(lab, s):
+    directory = SHOTS or os.path.join(lab.dir, "pictures")
+    os.makedirs(directory, exist_ok=True)
+    p = lab.page("sup", width=1440, height=900)
+    p.see("row", "Harbour Dental")
+    take(p, directory, "live")
+    p.click("button", "Transfer Harbour Dental", exact=True)
+    p.see("option", "Bob Meyer")
+    p.click("textbox", "A word for")
+    p.type("Wants a quote for two more chairs.")
+    p.js("document.getElementById('who').focus()")
+    take(p, directory, "transfer")
+    p.press("Enter")
+    b = s.phone("Bob").incoming()
+    b.reply(180)
+    p.reads("Bob’s phone is ringing. Harbour Dental hears music; Carol is still on the line.")
+    p.scheme(True)
+    time.sleep(2 if SHOTS else 0)  # the ring has moved
+    take(p, directory, "following")
+    p.click("button", "Cancel: Harbour Dental")
+    b.expect("CANCEL")
+    p.click("button", "Dismiss")
+    p.js("location.hash = '#/log'")
+    p.see("table", "Call log")
+    take(p, directory, "log")
+    p.scheme(False)
+    p.js(f"location.hash = '#/log/{s.story}'")
+    p.see("group", "Score")
+    take(p, directory, "conversation")
+    p.js("location.hash = '#/queues'")
+    p.see("region", "Support")
+    take(p, directory, "queues")
+    phone = lab.page("sup", width=390, height=844, phone=True)
+    phone.see("row", "Harbour Dental")
+    take(phone, directory, "phone")
+    for name in ("live", "transfer", "following", "log", "conversation", "queues", "phone"):
+        assert os.path.getsize(os.path.join(directory, name + ".png")) > 10000, name
+
+
+@tap.case("a full house: the pictures of the docs; nothing sticks out, is too small to hit or has no name")
+def full_house(lab):
+    s = Scene(lab, settle=AGE if SHOTS else 0)
+    tap.at_end(s.end)
+    pictures(lab, s)
+    layout(lab, s)
+
+
+if __name__ == "__main__":
+    tap.main(SceneLab, jobs=1)
