@@ -284,7 +284,7 @@ function seek(e, layout) {
 
 function score(c, layout) {
 	const high = TOP + layout.lanes.length * LANE + 6;
-	const there = layout.lanes.flatMap(l => l.bars).filter(b => b.to - b.from > layout.whole / 1000);
+	const there = layout.lanes.flatMap(l => l.bars).filter(b => b.to - b.from > layout.whole / 250);
 	const states = [...new Set(there.map(b => b.state))].filter(s => BARS[s]);
 	const keyed = [...new Map(states.map(s => [BARS[s].tone, BARS[s].word]))];
 	return h(

@@ -786,7 +786,11 @@ function widget_row(v, second) {
 						marks && marks !== "sure"
 							? marks
 							: t
-								? [`${first(t.target)} rings`]
+								? v.state === "consulting" && t.stage !== "ringing"
+									? `asks ${first(t.target)}`
+									: t.ring_until
+										? [`${first(t.target)} rings, `, left(t.ring_until), " s"]
+										: `to ${first(t.target)}`
 								: v.state === "queued" && v.queue
 									? v.queue.title
 									: first(v.with) ||

@@ -290,7 +290,7 @@ export function log_line(r, slim) {
 								{ href: route_text("log", r.id) },
 								"Nobody",
 							)
-						: h("span.sub", null, "nobody answered"),
+						: h("span.sub", null, r.ended ? "nobody answered" : "nobody yet"),
 			),
 			tries.slice(-1).map(t => h("div.tried", null, icon("back"), t)),
 		),

@@ -19,7 +19,7 @@ import {
 } from "./ui.js";
 import { store_new, store_snapshot, store_change } from "./store.js";
 import { stream_open } from "./stream.js";
-import { time_set, time_ms, at_second } from "./time.js";
+import { time_set, time_ms, time_now, at_second } from "./time.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, cards_changed, cards, widget } from "./live.js";
 import { model_names, model_permissions } from "./model.js";
@@ -169,6 +169,9 @@ function tabbar() {
 	);
 }
 
+/* Whether somebody waits longer there than the goal says. */
+const is_late = q => q.service_ms > 0 && time_now() - time_ms(q.longest_since) > q.service_ms;
+
 function departments() {
 	const mine = [...app.store.queues.values()].filter(
 		q => !app.me.departments?.length || app.me.departments.includes(q.queue),
@@ -189,8 +192,8 @@ function departments() {
 					h("span.clip", null, q.name || q.queue),
 					q.waiting
 						? h(
-								"span.num.late",
-								null,
+								"span.num",
+								{ class: is_late(q) ? "late" : null },
 								`${q.waiting} waiting, `,
 								since(
 									time_ms(q.longest_since),

@@ -379,7 +379,7 @@ const TRY = {
 	unreachable: "could not be reached",
 	invalid_target: "is no valid number",
 	not_permitted: "was not allowed",
-	cancelled: "was cancelled",
+	cancelled: "was not waited for",
 	media_incompatible: "had no common audio format",
 	cancelled_caller_left: "was still ringing",
 	answered_elsewhere: "was not the first to answer",

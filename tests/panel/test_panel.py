@@ -401,6 +401,29 @@ def two_supervisors(lab):
     q.see("button", "The call has ended")
 
 
+@tap.case("a click on a contact's page calls it: the agent's phone first, then the number")
+def click_to_dial(lab):
+    agent, trunk = lab.phone(), lab.trunk()
+    number = lab.outside(trunk, "0301234")
+    c, a = talk(lab, agent)
+    end(c, a)
+    lab.ledger(c)
+    lab.sql(f"update segue.conversations set customer_number = '{number}' where sip_call_id = '{c.call_id}'")
+    p = lab.page(agent.user, f"#/contacts/{number}")
+    p.click("button", "Call ")
+    own = agent.incoming()
+    own.reply(180)
+    p.reads("Your phone is ringing")
+    own.answer()
+    own.expect("ACK")
+    x = trunk.incoming()
+    x.reply(180)
+    x.answer()
+    x.expect("ACK")
+    joined(own, x)
+    end(own, x)
+
+
 @tap.case("nothing moves where less motion is asked for; forced colours keep every edge")
 def kinder(lab):
     c, a = talk(lab)

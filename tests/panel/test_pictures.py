@@ -33,9 +33,9 @@ def layout(lab, s):
     p.see("row", "Harbour Dental")
     places = [*PLACES.values(), f"#/log/{s.story}", f"#/contacts/{CUSTOMERS['Priya Raman']}", "#/cases/20418",
               "#/queues/support"]
-    for dark in (False, True):
+    for dark, widths in ((False, WIDTHS), (True, WIDTHS[:1])):  # colours move nothing: one width will do
         p.scheme(dark)
-        for width, height in WIDTHS:
+        for width, height in widths:
             p.resize(width, height, phone=width < 500)
             for place in places:
                 p.js(f"location.hash = '{place}'")
@@ -45,7 +45,7 @@ def layout(lab, s):
                 where = (place, width, "dark" if dark else "light")
                 assert look["wide"] <= 0, (where, look)
                 assert not look["small"], (where, look)
-                for role in ("button", "link", "textbox", "combobox", "searchbox"):
+                for role in () if dark else ("button", "link", "textbox", "combobox", "searchbox"):
                     nameless = [n for n in p.find_all(role) if not n.name.strip()]
                     assert not nameless, (where, nameless)
             p.js("location.hash = '#/live'")
