@@ -4,7 +4,7 @@
 # Packages to build segue, and to run it with a database of its own.
 BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-dev libpq-dev
 	libconfig-dev libjansson-dev liblmdb-dev libssl-dev libmicrohttpd-dev
-	libcrypt-dev libcurl4-openssl-dev uthash-dev libcmocka-dev python3)
+	libcrypt-dev libcurl4-openssl-dev zlib1g-dev uthash-dev libcmocka-dev python3)
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
 MEDIA_PACKAGES=(rtpengine-daemon)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the

@@ -260,6 +260,15 @@ static bool has_control(const char *s)
 	return false;
 }
 
+/* What is no UTF-8 is refused here, before the database does it in its own way. */
+static bool is_utf8(const char *s)
+{
+	json_t *j = json_string(s);
+
+	json_decref(j);
+	return j != NULL;
+}
+
 static bool fail_value(struct api_request *q, const struct api_field *f, const char *got)
 {
 	char what[160];
@@ -276,7 +285,7 @@ static bool check_text(struct api_request *q, const struct api_field *f, const c
 			return true;
 		return fail_value(q, f, "");
 	}
-	return fits(f, text) && !has_control(text) ? true : fail_value(q, f, text);
+	return fits(f, text) && !has_control(text) && is_utf8(text) ? true : fail_value(q, f, text);
 }
 
 /* A value of the body has the JSON type that its field wants. */
@@ -586,8 +595,84 @@ bool api_sees_call(const struct api *a, const struct viewer *v, const struct liv
 	return false;
 }
 
+static const char *name_of_queue(const struct api *a, const char *queue)
+{
+	const struct live_queue *q = live_queue(a->live, queue);
+
+	return q != NULL && q->row.name[0] != '\0' ? q->row.name : queue;
+}
+
+/* "Support, Parts and Sales" */
+static void list_departments(const struct api *a, const struct viewer *v, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (unsigned i = 0; i < v->ndepartments; i++) {
+		const char *before = i == 0 ? "" : i + 1 < v->ndepartments ? ", " : " and ";
+
+		str_append(buf, size, before);
+		str_append(buf, size, name_of_queue(a, v->department[i]));
+	}
+}
+
+void api_fail_not_yours(struct api_request *q, const char *action, const char *object, const char *what,
+	const char *department)
+{
+	json_t *more = json_object();
+	char text[400], mine[200];
+
+	if (q->viewer.role == VIEWER_SUPERVISOR) {
+		list_departments(q->api, &q->viewer, mine, sizeof(mine));
+		snprintf(text, sizeof(text), "%s belongs to %s; you supervise %s", what,
+			department[0] ? name_of_queue(q->api, department) : "no department",
+			mine[0] ? mine : "none");
+		jo_text_or_null(more, "department", department);
+	} else { /* an agent is not told whose it is */
+		snprintf(text, sizeof(text), "%s is not yours", object);
+	}
+	api_audit(q->api, &q->viewer, q->by_panel ? ORIGIN_PANEL : ORIGIN_API, action, object, text);
+	api_fail_with(q, 403, "not_yours", text, more);
+}
+
+void api_fail_not_your_user(struct api_request *q, const char *action, const char *user)
+{
+	const struct live_user *u = live_user(q->api->live, user);
+
+	api_fail_not_yours(q, action, user, u != NULL && u->row.name[0] ? u->row.name : user,
+		u != NULL && u->nqueues > 0 ? u->queue[0] : "");
+}
+
+/* Whose call it is: who talks with the customer. */
+static void whose_call(const struct api *a, const struct live_call *k, char *buf, size_t size)
+{
+	const struct live_user *u = NULL;
+	char id[ID_STRLEN];
+	struct call_view v;
+
+	if (core_view(live_core(a->live), k->id, &v))
+		u = live_user(a->live, v.with);
+	if (u != NULL)
+		snprintf(buf, size, "%s's call", u->row.name[0] ? u->row.name : u->row.user);
+	else
+		snprintf(buf, size, "Call %s", id_str(k->id, id));
+}
+
+/* Through which department it came, else a department of who is on it. */
+static const char *department_of(const struct api *a, const struct live_call *k)
+{
+	if (k->queue[0] != '\0')
+		return k->queue;
+	for (unsigned i = 0; i < k->nparties; i++) {
+		const struct live_user *u = live_user(a->live, k->party[i]->user);
+
+		if (u != NULL && u->nqueues > 0)
+			return u->queue[0];
+	}
+	return "";
+}
+
 struct live_call *api_call(struct api_request *q)
 {
+	char what[NAME_MAX_ + 16];
 	struct live_call *k;
 	uint64_t id = ID_NONE;
 
@@ -600,9 +685,8 @@ struct live_call *api_call(struct api_request *q)
 	}
 	if (api_sees_call(q->api, &q->viewer, k))
 		return k;
-	api_audit(q->api, &q->viewer, q->by_panel ? ORIGIN_PANEL : ORIGIN_API, q->route->path,
-		q->param[0], "not a call of theirs");
-	api_fail(q, 403, "not_yours", "Call %s is not one of yours", q->param[0]);
+	whose_call(q->api, k, what, sizeof(what));
+	api_fail_not_yours(q, q->route->path, q->param[0], what, department_of(q->api, k));
 	return NULL;
 }
 

@@ -141,6 +141,14 @@ bool api_sees_user(const struct api *a, const struct viewer *v, const char *user
 bool api_sees_queue(const struct viewer *v, const char *queue);
 bool api_sees_call(const struct api *a, const struct viewer *v, const struct live_call *k);
 
+/* 403 for what belongs to another department: says whose it is, and whose departments the viewer has.
+ * `what` as in "Mei's call"; department "": none. Put on record. */
+void api_fail_not_yours(struct api_request *q, const char *action, const char *object, const char *what,
+	const char *department);
+
+/* The same for a user. */
+void api_fail_not_your_user(struct api_request *q, const char *action, const char *user);
+
 /* The call of {call}, if it lives and the viewer sees it; NULL after having failed the request. */
 struct live_call *api_call(struct api_request *q);
 

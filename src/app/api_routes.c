@@ -391,6 +391,8 @@ static const struct {
 	{"403", "Not permitted; `permission` names what is missing. Or not one of yours."},
 	{"404", "There is no such thing."},
 	{"409", "Not in this state; `state` and `call` tell the present one."},
+	{"413", "The body is longer than a request may be."},
+	{"415", "The body is not application/json."},
 	{"416", "The file is shorter than that."},
 	{"429", "Too often; Retry-After says when to come back."},
 	{"501", "Not offered; `message` says what it would need."},
@@ -405,6 +407,14 @@ static const char *meaning_of(const char *status)
 	return "";
 }
 
+static bool has_body(const struct api_route *r)
+{
+	for (unsigned i = 0; i < r->nfields; i++)
+		if (r->fields[i].in == IN_BODY)
+			return true;
+	return false;
+}
+
 /* Calls fn for each status that the route may answer with. */
 static void each_status(const struct api_route *r, void (*fn)(void *arg, const char *status), void *arg)
 {
@@ -414,6 +424,10 @@ static void each_status(const struct api_route *r, void (*fn)(void *arg, const c
 	for (w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
 		fn(arg, w);
 	fn(arg, "400");
+	if (has_body(r)) {
+		fn(arg, "413");
+		fn(arg, "415");
+	}
 	if (r->who != OPEN)
 		fn(arg, "401");
 	if (r->who == PERMITTED || !str_eq(r->method, "GET"))

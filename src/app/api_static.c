@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TEXT_SIZE_MAX (1 << 20)
+
 static const struct {
 	const char *suffix, *type;
 } types[] = {
@@ -68,6 +70,22 @@ static int open_file(const struct api *a, const char *path, const char **type, s
 	return fd;
 }
 
+/* A text is read, so that it can be sent as gzip; anything else goes out as it lies there. */
+static void send_file(struct api_request *q, const char *type, int fd, size_t size)
+{
+	bool text = !str_starts(type, "image/png") && !str_starts(type, "audio/");
+	char *body = text && size <= TEXT_SIZE_MAX ? malloc(size + 1) : NULL;
+
+	if (body != NULL && pread(fd, body, size, 0) == (ssize_t)size) {
+		close(fd);
+		api_reply_text(q, 200, type, body, size);
+	} else {
+		q->api->counters.requests[2]++;
+		http_reply_file(q->http, 200, type, fd, 0, size);
+	}
+	free(body);
+}
+
 void api_run_file(struct api_request *q)
 {
 	const char *path = http_path(q->http), *type, *have = http_header(q->http, "If-None-Match");
@@ -81,16 +99,15 @@ void api_run_file(struct api_request *q)
 		api_fail(q, 404, "no_file", "there is no %.200s", path);
 		return;
 	}
-	snprintf(tag, sizeof(tag), "\"%llx-%llx\"", (unsigned long long)st.st_size,
+	snprintf(tag, sizeof(tag), "W/\"%llx-%llx\"", (unsigned long long)st.st_size,
 		(unsigned long long)st.st_mtim.tv_sec * 1000000000ull +
 			(unsigned long long)st.st_mtim.tv_nsec);
 	http_add_header(q->http, "ETag", tag);
 	http_add_header(q->http, "Cache-Control", "no-cache"); /* ask, and be told 304 */
-	if (have != NULL && strstr(have, tag) != NULL) {
+	if (have != NULL && (str_eq(have, "*") || strstr(have, tag + 2) != NULL)) { /* weakly: RFC 9110 13.1.2 */
 		close(fd);
 		api_reply_text(q, 304, NULL, "", 0);
 		return;
 	}
-	q->api->counters.requests[2]++;
-	http_reply_file(q->http, 200, type, fd, 0, (uint64_t)st.st_size);
+	send_file(q, type, fd, (size_t)st.st_size);
 }

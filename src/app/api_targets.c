@@ -54,6 +54,10 @@ static json_t *person_json(const struct api_request *q, const struct live_user *
 	} else if (is_selectable(o) && remarks[v.state].code != NULL) {
 		jo_text(o, "reason", remarks[v.state].code);
 		jo_text(o, "text", remarks[v.state].text);
+	} else if (is_selectable(o) && q->viewer.role == VIEWER_SUPERVISOR &&
+		   !api_sees_user(q->api, &q->viewer, u->row.user)) {
+		jo_text(o, "reason", "outside");
+		jo_text(o, "text", "is outside your departments");
 	}
 	return o;
 }
@@ -73,6 +77,9 @@ static json_t *queue_target_json(const struct api_request *q, const struct live_
 	} else if (v.agents[AGENT_LOGGED_OUT] + v.agents[AGENT_UNREACHABLE] == v.members) {
 		jo_text(o, "reason", "empty");
 		jo_text(o, "text", "has nobody logged in");
+	} else if (q->viewer.role == VIEWER_SUPERVISOR && !api_sees_queue(&q->viewer, x->row.queue)) {
+		jo_text(o, "reason", "outside");
+		jo_text(o, "text", "is outside your departments");
 	}
 	return o;
 }

@@ -323,8 +323,7 @@ static bool who_dials(struct api_request *q, char *user, size_t size)
 	str_copy(user, size, named ? named : q->viewer.user);
 	if (api_sees_user(q->api, &q->viewer, user))
 		return true;
-	api_audit(q->api, &q->viewer, origin_of(q), "dial", user, "not of their departments");
-	api_fail(q, 403, "not_yours", "%s is not of your departments", user);
+	api_fail_not_your_user(q, "dial", user);
 	return false;
 }
 
@@ -366,9 +365,7 @@ void api_run_agent_state(struct api_request *q)
 		return;
 	}
 	if (!api_sees_user(q->api, &q->viewer, u->row.user)) {
-		api_audit(q->api, &q->viewer, ev.agent.origin, "agent_state", u->row.user,
-			"not of their departments");
-		api_fail(q, 403, "not_yours", "%s is not of your departments", u->row.user);
+		api_fail_not_your_user(q, "agent_state", u->row.user);
 		return;
 	}
 	str_set(ev.agent.user, u->row.user);

@@ -46,7 +46,7 @@ sbin_PROGRAMS += segued
 segued_SOURCES = src/app/main.c
 segued_CPPFLAGS = $(AM_CPPFLAGS) $(app_paths)
 segued_LDADD = libapp.a libhttp.a libmedia.a libsip.a libdb.a libstore.a libcore.a libbase.a \
-	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(MHD_LIBS) $(CURL_LIBS) \
+	$(SOFIA_LIBS) $(PQ_LIBS) $(LMDB_LIBS) $(CONFIGLIB_LIBS) $(JANSSON_LIBS) $(MHD_LIBS) $(CURL_LIBS) $(ZLIB_LIBS) \
 	$(CRYPT_LIBS) $(CRYPTO_LIBS) -lpthread
 
 bin_PROGRAMS += seguectl

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "http/gzip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -430,6 +431,19 @@ static void give(struct http_request *r, unsigned status, const char *type, stru
 void http_reply(
 	struct http_request *r, unsigned status, const char *type, const char *body, size_t len)
 {
+	char *packed = NULL;
+
+	if (gzip_is_worth(type, len)) {
+		http_add_header(r, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+		if (gzip_is_wanted(http_header(r, MHD_HTTP_HEADER_ACCEPT_ENCODING)))
+			packed = gzip_pack(body, len, &len);
+	}
+	if (packed != NULL) {
+		http_add_header(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+		give(r, status, type,
+			MHD_create_response_from_buffer(len, packed, MHD_RESPMEM_MUST_FREE));
+		return;
+	}
 	give(r, status, type,
 		MHD_create_response_from_buffer(
 			len, len ? (void *)(uintptr_t)body : NULL, MHD_RESPMEM_MUST_COPY));

@@ -82,7 +82,7 @@ void *http_context(const struct http_request *r);
 /* For the reply that follows. A Cache-Control of "no-store" goes with every reply that sets none. */
 void http_add_header(struct http_request *r, const char *name, const char *value);
 
-/* The body is copied. */
+/* The body is copied; a long text is sent as gzip to who takes it. */
 void http_reply(
 	struct http_request *r, unsigned status, const char *type, const char *body, size_t len);
 /* size bytes of a file from offset on; the fd is taken over. */

@@ -121,6 +121,10 @@ def token_of_user(lab):
     wait("it is refused", lambda: token.get("/me").status == 401)
 
 
+def own_targets(lab, phone, call):
+    return lab.login(phone.user).get(f"/calls/{call}/targets").json["targets"]
+
+
 @tap.case("E-128 agents see and move own calls, supervisors those of their departments, others 403")
 def whose(lab):
     member, outsider, target = lab.phone(), lab.phone(), lab.phone()
@@ -129,7 +133,8 @@ def whose(lab):
     wait("the department has the member", lambda: "support" in [
         x for x in sup.get("/agents").json["agents"] if x["user"] == member.user][0]["queues"])
     c, a = talk(lab, member)
-    call = lab.login("boss").call_of(c)["id"]
+    row = lab.login("boss").call_of(c)
+    call, name = row["id"], row["with"]["name"]
     for who in (outsider.user, "sup2"):
         session = lab.login(who)
         assert call not in [x["id"] for x in session.get("/calls").json["calls"]], who
@@ -137,6 +142,15 @@ def whose(lab):
             body = {"transfer": {"number": target.number}, "note": {"text": "x"}}.get(verb)
             got = session.post(f"/calls/{call}/{verb}", body)
             assert got.status == 403 and got.code == "not_yours", (who, verb, got)
+            assert got.json["error"]["message"] == (
+                f"{name}'s call belongs to Support; you supervise Sales" if who == "sup2"
+                else f"{call} is not yours"), got
+    by = {t.get("user") or t.get("queue"): t
+          for t in sup.get(f"/calls/{call}/targets").json["targets"]}
+    assert (by[outsider.user]["reason"], by[outsider.user]["selectable"]) == ("outside", True)
+    assert by["support"]["reason"] != "outside" and by[target.user]["reason"] == "outside", by
+    by = {t.get("user"): t for t in own_targets(lab, member, call)}
+    assert by[outsider.user]["reason"] is None, by[outsider.user]
     own = lab.login(member.user)
     assert [x["id"] for x in own.get("/calls").json["calls"]] == [call]
     with own.events() as mine, lab.login(outsider.user).events() as theirs:

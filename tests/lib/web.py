@@ -9,6 +9,7 @@
 Promise: a client does what a browser or a program does, with a connection of its own for each
 request unless told otherwise; nothing is retried behind the test's back.
 """
+import gzip
 import http.client
 import json
 import os
@@ -29,8 +30,9 @@ class Answer:
     def __init__(self, r):
         self.status, self.headers, self.body = r.status, r.headers, r.read()
         self.json = None
+        packed = r.headers.get("Content-Encoding") == "gzip"
         if (r.headers.get("Content-Type") or "").startswith("application/json") and self.body:
-            self.json = json.loads(self.body)
+            self.json = json.loads(gzip.decompress(self.body) if packed else self.body)
 
     @property
     def code(self):

@@ -22,6 +22,7 @@ LIBRARIES = {
     "lmdb.h": {"store"},
     "microhttpd.h": {"http"},
     "curl/": {"http"},
+    "zlib.h": {"http"},
     "libconfig.h": {"app"},
     "jansson.h": {"media", "app"},
 }
