@@ -104,7 +104,8 @@ void api_run_file(struct api_request *q)
 			(unsigned long long)st.st_mtim.tv_nsec);
 	http_add_header(q->http, "ETag", tag);
 	http_add_header(q->http, "Cache-Control", "no-cache"); /* ask, and be told 304 */
-	if (have != NULL && (str_eq(have, "*") || strstr(have, tag + 2) != NULL)) { /* weakly: RFC 9110 13.1.2 */
+	/* compared weakly: RFC 9110 section 13.1.2 */
+	if (have != NULL && (str_eq(have, "*") || strstr(have, tag + 2) != NULL)) {
 		close(fd);
 		api_reply_text(q, 304, NULL, "", 0);
 		return;

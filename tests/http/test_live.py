@@ -184,12 +184,20 @@ def resume(lab):
 @tap.case("M8 targets: everybody is listed; who cannot take the call has the reason")
 def targets(lab):
     agent, free, busy, gone = lab.phone(), lab.phone(), lab.phone(), lab.user()
+    idle = lab.phone()
     c2, b2 = talk(lab, busy)
     c, a = talk(lab, agent)
     call = boss(lab).call_of(c)["id"]
     lab.sql(f"update segue.users set enabled = false where name = '{gone.user}'")
+    lab.sql("insert into segue.users (name, display_name) values ('unplugged', 'No Phone') "
+            "on conflict do nothing; insert into segue.queue_members (queue, user_name) "
+            f"values ('sales', '{idle.user}')")
     wait("the directory has it", lambda: not [
         x for x in boss(lab).get("/agents").json["agents"] if x["user"] == gone.user][0]["enabled"])
+    wait("the agent can be away", lambda: boss(lab).post(
+        f"/agents/{idle.user}/state", {"state": "away", "reason": "lunch"}).status == 200)
+    wait("the directory has the other", lambda: "unplugged" in [
+        x["user"] for x in boss(lab).get("/agents").json["agents"]])
     got = boss(lab).get(f"/calls/{call}/targets").json
     by = {t.get("user") or t.get("queue"): t for t in got["targets"]}
     assert by[free.user]["selectable"] and by[free.user]["reason"] is None, by[free.user]
@@ -200,6 +208,8 @@ def targets(lab):
     assert by["boss"]["reason"] == "unregistered", by["boss"]
     assert by["support"]["kind"] == "queue" and by["support"]["selectable"], by["support"]
     assert got["fallback"]["user"][0]["kind"] == "recall" and got["ring_ms"] == 6000, got
+    assert by["unplugged"]["reason"] == "not_provisioned" and not by["unplugged"]["selectable"], by
+    assert by[idle.user]["reason"] == "away" and by[idle.user]["selectable"], by[idle.user]
     one = boss(lab).get(f"/calls/{call}/targets?number=99887766").json["targets"]
     assert len(one) == 1 and not one[0]["selectable"] and one[0]["reason"] == "invalid_target", one
     trunk = lab.trunk()
