@@ -167,14 +167,16 @@ async function ask_chain(w) {
 	app.draw();
 }
 
+/* Once it has ended the call may be the target's, or have no owner: then who had it before counts. */
 function take(w, raw, call) {
 	const t = transfer_view(raw, call || w.v.raw),
-		was = w.t || {};
+		was = w.t || {},
+		had = (raw.outcome && was.owner) || !t.owner ? was : t;
 	w.t = {
 		...t,
-		owner: t.owner || was.owner || "",
-		owner_user: t.owner_user || was.owner_user || "",
-		owner_since: t.owner_since || was.owner_since,
+		owner: had.owner || "",
+		owner_user: had.owner_user || "",
+		owner_since: (had === t && t.owner_since) || was.owner_since,
 	};
 	if (raw.outcome) finish(w);
 }

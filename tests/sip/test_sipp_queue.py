@@ -51,19 +51,24 @@ class Agent(threading.Thread):
         if not call.take("ACK", 10):
             raise AssertionError("no ACK")
         self.note(call, "answered")
-        self.talk(call)
-        if self.phone.holds("INVITE"):
+        bye = self.talk(call)
+        with self.phone.cond:
+            early = [m for m in self.phone.box if m.method == "INVITE" and m.at < bye.at]
+        if early:
             self.trouble.append(f"{self.phone.user} was offered a second caller while on a call")
 
     def talk(self, call):
-        if call.take("BYE", 1 + self.seed % 7 / 10):
-            return  # its answer crossed the caller's leaving
+        """Until it ends; the BYE."""
+        bye = call.take("BYE", 1 + self.seed % 7 / 10)
+        if bye:
+            return bye  # its answer crossed the caller's leaving
         if self.seed % 5 == 0:
             call.refer(f"<sip:{self.other}@{self.phone.server[0]}:{self.phone.server[1]}>")
             call.expect((200, 202), method="REFER")
             n = call.expect("NOTIFY", 20, where=is_final)
             self.note(call, f"transferred {sipfrag(n)}")
         call.hangup()
+        return call.sent["BYE"]
 
 
 def queue(lab, name, number, phones):
