@@ -148,7 +148,8 @@ struct ev_transfer {
 	enum origin origin;
 	enum xfer_kind kind;  /* commands: BLIND, or CONSULT to talk with the target first */
 	leg_id replaces;      /* REFER whose Refer-To replaces this leg (E-085); ID_NONE: none, or see */
-	uint16_t replaces_status; /* why that leg cannot be had: 481 unknown, 603 ended; else 0 */
+	uint16_t replaces_status; /* why that leg cannot be had: 481 unknown, 603 ended, 486 answered and
+			       * only to be replaced before that; else 0 */
 	char asker[KEY_MAX];  /* user name, peer name or "ctl" */
 	char number[NUM_MAX]; /* user part of Refer-To, or what the command said */
 	bool own_host;        /* Refer-To host is one of our domains, a peer or a listener (E-064) */

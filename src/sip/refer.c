@@ -197,6 +197,10 @@ static bool find_replaced(struct sip_leg *l, struct stack_server *t, struct aske
 		refuse(l, t, 400, "Replaces Names This Dialog", q->to.user);
 		return false;
 	}
+	if (other != NULL && q->to.replaces.early_only && other->state == SIDE_UP) {
+		q->replaces_status = 486; /* answered meanwhile: not to be replaced */
+		other = NULL;
+	}
 	q->replaces = other != NULL ? other->id : ID_NONE;
 	return true;
 }

@@ -371,11 +371,11 @@ def backed_out(lab, agent, target):
     assert not [s for s in led.segments if s["who"] == target.user and s["talk_ms"]], led.segments
 
 
-def busy(lab, agent):
+def busy(lab, agent, begins=called):
     """A target that is busy. Returns the customer and the target's user agent."""
     begin(agent)
     target = lab.phone()
-    c = called(lab, agent)
+    c = begins(lab, agent)
     agent.transfer(target.number)
     b = target.incoming(WAIT)
     b.reply(180)
@@ -405,13 +405,28 @@ def busy_stays(lab, agent, other):
 def busy_is_hung_up(lab, agent):
     """The target is busy and the phone hangs up on that: the agent is recalled (E-002)."""
     c, target = busy(lab, agent)
+    recalled(c, agent)
+    brought_back(lab.ledger(c, timeout=WAIT), agent, target)
+
+
+def busy_is_hung_up_outbound(lab, agent):
+    """The same when it was the agent's phone that called the customer (E-002)."""
+    c, target = busy(lab, agent, calls_out)
+    recalled(c, agent)
+    conv = conversation_of(lab, agent, "outbound", c.since)
+    brought_back(lab.ledger(conv["sip_call_id"], timeout=WAIT), agent, target)
+
+
+def recalled(c, agent):
     agent.transfer_failed()
     agent.rings()
     c.expect_none("BYE", 0)
     agent.answer()
     joined(c, agent)
     leave(c, agent)
-    led = lab.ledger(c, timeout=WAIT)
+
+
+def brought_back(led, agent, target):
     assert [s["who"] for s in led.segments] == [agent.user, target.user, agent.user], led
     assert led.segments[2]["talk_ms"] > 0, led
     assert led.conversation["outcome"] == "answered", led

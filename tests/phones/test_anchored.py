@@ -22,13 +22,20 @@ for role, kind in enumerate(KINDS):
          scenes.leaves_early, role, target)
 play("Linphone to baresip and back (E-074)", scenes.there_and_back, LINPHONE, BARESIP)
 play("an outbound call of Twinkle is transferred to baresip", scenes.outbound, TWINKLE, BARESIP)
+play("an outbound call of Linphone is transferred to Twinkle", scenes.outbound, LINPHONE, TWINKLE)
+play("an outbound call of baresip is transferred to Linphone", scenes.outbound, BARESIP, LINPHONE)
 play("baresip calls Twinkle", scenes.internal, BARESIP, TWINKLE)
 play("the target is busy: Twinkle and the customer hear each other, the second try works (E-025)",
      scenes.busy_stays, TWINKLE, LINPHONE)
 play("the target is busy and baresip hangs up on that: it is recalled (E-002)",
      scenes.busy_is_hung_up, BARESIP)
+play("the same in a call that baresip has made (E-002)", scenes.busy_is_hung_up_outbound, BARESIP)
 play("Linphone consults Twinkle and connects them (E-085)", scenes.attended, LINPHONE, TWINKLE)
 play("Twinkle consults baresip and connects them (E-085)", scenes.attended, TWINKLE, BARESIP)
+play("Linphone calls the customer, consults baresip and connects them (E-085)",
+     scenes.attended_outbound, LINPHONE, BARESIP)
+play("Twinkle calls the customer, consults Linphone and connects them (E-085)",
+     scenes.attended_outbound, TWINKLE, LINPHONE)
 play("Twinkle consults Linphone and takes the customer back", scenes.backed_out, TWINKLE, LINPHONE)
 play("Linphone connects them while baresip rings (E-086)", scenes.attended_early, LINPHONE, BARESIP)
 

@@ -24,6 +24,7 @@ play("an outbound call of baresip is transferred to Linphone", scenes.outbound, 
 play("baresip calls Linphone", scenes.internal, 0, 1)
 play("the target is busy and baresip hangs up on that: it is recalled (E-002)",
      scenes.busy_is_hung_up, 0)
+play("the same in a call that baresip has made (E-002)", scenes.busy_is_hung_up_outbound, 0)
 
 if __name__ == "__main__":
     tap.main(lambda: Phones(Baresip, Linphone), jobs=1)

@@ -217,6 +217,8 @@ static void conversation_merged(struct books *b, const struct fact *f)
 	into->mixed = true; /* each call has its own base of time (E-125) */
 	into->nsegs += from->nsegs;
 	into->open_segs += from->open_segs;
+	if (from->open_xfers != 0)
+		into->call = from->call; /* the call that meets keeps its id, whichever is older */
 	into->open_xfers += from->open_xfers;
 	into->agent_talk += from->agent_talk;
 	into->requested += from->requested;

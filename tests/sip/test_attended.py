@@ -739,6 +739,28 @@ def consult_leg_too_early(lab):
     end(c, a)
 
 
+@tap.case("R-051 E-086 early-only: 486 if the target has answered meanwhile, else its leg is moved")
+def early_only(lab):
+    agent, target = lab.phone(), lab.phone()
+    only = lambda x: f"<sip:{target.number}@{lab.domain}?Replaces={name_of(x)}%3Bearly-only>"
+    c, a = talk(lab, agent)
+    a2, b = consult(lab, a, target)
+    a.refer(only(a2))
+    a.expect((202, 200), method="REFER")
+    final_notify(a, 486)
+    assert not a2.ended and not b.ended
+    end(a2, b)
+    a2, b = ring(agent, target.number, target)
+    ask(a, only(a2))
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    final_notify(a, 200)
+    end(c, b)
+    assert [(t["outcome"], t["sip_status"]) for t in lab.ledger(c).transfers] == [
+        ("failed", 486), ("completed", 200)]
+
+
 @tap.case("E-070 E-089 a trunk that may not transfer names a dialog: 603, it learns nothing of it")
 def trunk_names_a_dialog(lab):
     c, a = talk(lab)

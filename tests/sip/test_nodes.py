@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
+import pg
 import segued
 import tap
 from flows import end, final_notify, joined, pick_up, ring, sipfrag, talk, wait
@@ -32,7 +33,8 @@ class Nodes(segued.Lab):
         super().__init__(ip=ips[0], port=ports[0], control=control(1), peer_conf=peer_conf,
                          more_peers=[node_peer(2, ips[1], ports[1])], **kw)
         self.second = lambda: segued.Lab(
-            cluster=self.cluster, database=self.db, ip=ips[1], port=ports[1], peers=0,
+            cluster=self.cluster, database=self.db, users=self.nusers, ip=ips[1],
+            port=ports[1], peers=0,
             control=control(2), more_peers=[node_peer(1, ips[0], ports[0])])
 
     def __enter__(self):
@@ -355,6 +357,32 @@ def _(lab):
         own.two.daemon.stop()
         assert not own.rows("select * from segue.nodes where node = 2")
         assert not own.rows("select * from segue.dialogs where node = 2")
+
+
+@tap.case("E-090 E-123 PostgreSQL is away: 481 at once; when it is back, all that is live is shared")
+def _(lab):
+    with Nodes(cluster=pg.Cluster(), peers=4, users=12) as own:
+        agent = own.phone()
+        c, a = talk(own, agent)
+        a2, b, b_phone = consult_there(own, a, agent)
+        refer_to = replacing(a2, own, b_phone.number)
+        own.cluster.stop()
+        x_phone, y_phone = own.elsewhere(own.user()), own.elsewhere(own.user())
+        x, y = ring(x_phone, y_phone.number, y_phone)
+        pick_up(x, y)
+        a.refer(refer_to)
+        a.expect(202, method="REFER")
+        final_notify(a, 481)
+        own.cluster.start()
+        wait("both dialogs are in the table again",
+             lambda: own.shared(x) and own.shared(a2), 20)
+        a.refer(refer_to)
+        a.expect(202, method="REFER")
+        handed_over(own, c, b, a2)
+        final_notify(a, 200)
+        end(c, b)
+        end(x, y)
+        assert [t["outcome"] for t in own.ledger(c, timeout=20).transfers] == ["failed", "completed"]
 
 
 if __name__ == "__main__":
