@@ -145,9 +145,11 @@ async function ask(id, w) {
 	w.asking = true;
 	try {
 		const raw = await api_get(`transfers/${id}`);
-		const t = transfer_view(raw, w.v.raw);
-		w.t = { ...w.t, ...t, owner: t.owner || w.t.owner };
-		if (raw.outcome && !w.done) finish(w);
+		if (!w.done) { // else this answer is older than what the stream has told meanwhile
+			const t = transfer_view(raw, w.v.raw);
+			w.t = { ...w.t, ...t, owner: w.t.owner || t.owner };
+			if (raw.outcome) finish(w);
+		}
 	} catch {
 		w.shut = true; // the server does not know it any more; the log does
 	}
