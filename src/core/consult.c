@@ -558,8 +558,8 @@ void consult_ask_undo(struct core *c, struct call *k)
 
 	if (shell_of_met(c, k))
 		call_post(k, UNDO_MEET);
-	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && !x->target.there && owner(k) &&
-		 answered(k))
+	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && x->origin != ORIGIN_REFER &&
+		 owner(k) && answered(k)) /* by command: whom REFER brings from elsewhere is not here */
 		call_post(k, UNDO_CONSULT);
 	else
 		call_post(k, UNDO_BLIND);
