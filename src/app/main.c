@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -418,6 +419,20 @@ static bool database_good(const struct app_config *cfg)
 	return false;
 }
 
+#define HEAP_KEEP (64 << 20) /* bytes free at the top that are kept */
+#define HEAP_STEP (1 << 20)  /* by which it grows at least */
+
+/* What a wave of calls leaves, the next one needs: transactions alone are 15 KB a call for half a
+ * minute. The C library would give 128 KB back at once and take them again page by page, which is a
+ * sixth of the CPU at 300 calls/s. */
+static void keep_heap(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEEP);
+	mallopt(M_TOP_PAD, HEAP_STEP);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = SEGUE_CONF;
@@ -444,6 +459,7 @@ int main(int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
+	keep_heap();
 	if (config_load(path, print_problem, NULL, &cfg))
 		return EXIT_FAILURE;
 	if (!database_good(cfg)) {

@@ -260,7 +260,7 @@ static struct told *find_or_add(struct story *s, call_id call)
 static struct sentence *next_place(struct told *t)
 {
 	struct sentence *list, *oldest;
-	unsigned cap = t->cap ? t->cap * 2 : 8;
+	unsigned cap = t->cap ? t->cap * 2 : 4;
 
 	if (t->n == SENTENCES_MAX) {
 		oldest = &t->list[t->first++ % SENTENCES_MAX];

@@ -263,7 +263,7 @@ static int segment_slot(struct call *k)
 		if (k->segs[i].state == IV_FREE)
 			return i;
 	if (k->nsegs == k->segs_cap) {
-		k->segs_cap = k->segs_cap ? (uint16_t)(k->segs_cap * 2) : 2;
+		k->segs_cap = k->segs_cap ? (uint16_t)(k->segs_cap * 2) : 1;
 		k->segs = realloc(k->segs, k->segs_cap * sizeof(*k->segs));
 		if (k->segs == NULL)
 			abort();

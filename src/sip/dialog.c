@@ -148,7 +148,7 @@ int dialog_init_uas(
 		d->route = sip_route_fixdup(d->routes, invite->sip_record_route);
 	dialog_take_target(d, invite);
 	d->remote_cseq = invite->sip_cseq->cs_seq;
-	d->next = *flow;
+	dialog_set_next(d, flow);
 	return 0;
 }
 
@@ -160,7 +160,7 @@ int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const cha
 	d->remote = make_addr(to, sip_to_class, NULL);
 	if (d->call_id == NULL || d->local == NULL || d->remote == NULL)
 		return EINVAL;
-	d->next = *next;
+	dialog_set_next(d, next);
 	return 0;
 }
 
@@ -184,8 +184,21 @@ int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_des
 	return d->contact != NULL ? 0 : ENOMEM;
 }
 
+void dialog_set_next(struct dialog *d, const struct stack_dest *next)
+{
+	char *uri = next->uri[0] != '\0' ? strdup(next->uri) : NULL;
+
+	if (uri == NULL && next->uri[0] != '\0')
+		return;
+	free(d->next);
+	d->next = uri;
+	d->next_listener = next->listener;
+}
+
 void dialog_done(struct dialog *d)
 {
+	free(d->next);
+	d->next = NULL;
 	drop(d->call_id);
 	drop(d->local);
 	drop(d->remote);
@@ -298,10 +311,11 @@ void dialog_dest(const struct dialog *d, struct stack_dest *dest)
 	const url_t *u = NULL;
 	char transport[8] = "";
 
-	*dest = d->next;
+	str_set(dest->uri, d->next);
+	dest->listener = d->next_listener;
 	if (d->route != NULL)
 		u = d->route->r_url;
-	else if (d->next.uri[0] == '\0' && d->target != NULL)
+	else if (d->next == NULL && d->target != NULL)
 		u = d->target;
 	if (u == NULL || u->url_host == NULL)
 		return;

@@ -24,7 +24,8 @@ struct dialog {
 	uint32_t cseq;           /* of our last request */
 	uint32_t remote_cseq;    /* of their last request; 0: none yet */
 	uint32_t invite_cseq;    /* of our last INVITE, for its ACK */
-	struct stack_dest next;  /* fixed next hop (a phone's own flow, a peer's address), or "" */
+	char *next;              /* fixed next hop (a phone's own flow, a peer's address); NULL: none */
+	int next_listener;
 };
 
 /* All of a dialog that is not zero is given back with dialog_done().
@@ -44,6 +45,8 @@ int dialog_set_target(struct dialog *d, const char *uri);
 void dialog_make_tag(struct dialog *d, uint64_t random);
 /* Our Contact, on the listener that is used toward dest. 0, EHOSTUNREACH if none fits, ENOMEM. */
 int dialog_set_contact(struct dialog *d, struct stack *s, const struct stack_dest *dest);
+/* From now on requests go there; an empty URI: to the target. Without memory all stays as it was. */
+void dialog_set_next(struct dialog *d, const struct stack_dest *next);
 void dialog_done(struct dialog *d);
 
 /* Takes remote tag, route set and target from a 101..299 response to our first INVITE: the early

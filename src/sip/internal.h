@@ -157,7 +157,7 @@ struct sip_leg {
 	enum rel { REL_NO, REL_SUPPORTED, REL_REQUIRED } rel; /* 100rel of their INVITE */
 	struct reliable {               /* last RSeq of each fork (RFC 3262 section 4) */
 		uint32_t tag_hash, rseq;
-	} rseq[RELIABLES_MAX];
+	} *rseq;
 	unsigned nrseq;
 	unsigned address;               /* index into the peer's addresses (E-036) */
 	su_timer_t *failover;

@@ -101,12 +101,14 @@ void sip_leg_take_flow(struct sip_leg *l, struct stack_server *t)
 {
 	struct stack_addr from;
 	char source[SOURCE_MAX];
+	struct stack_dest flow;
 
-	if (l->user[0] == '\0' || l->dialog.next.uri[0] == '\0')
+	if (l->user[0] == '\0' || l->dialog.next == NULL)
 		return;
 	stack_server_source(l->sip->stack, t, &from);
 	source_print(&from, source, sizeof(source));
-	source_parse(source, &l->dialog.next);
+	if (source_parse(source, &flow))
+		dialog_set_next(&l->dialog, &flow);
 }
 
 static void leg_unindex(struct sip_leg *l)
@@ -149,6 +151,7 @@ void sip_leg_drop(struct sip_leg *l)
 	text_clear(&l->headers);
 	text_clear(&l->connected);
 	text_clear(&l->queued_sdp);
+	free(l->rseq);
 	if (l->call != NULL)
 		sip_call_put(l->sip, l->call);
 	dialog_done(&l->dialog);

@@ -385,12 +385,11 @@ static int retry_by_target(struct request *r)
 	struct dialog *d = r->dialog;
 	struct stack_dest dest;
 
-	if ((r->tried & TRIED_TARGET) || d->next.uri[0] == '\0' || d->route != NULL ||
+	if ((r->tried & TRIED_TARGET) || d->next == NULL || d->route != NULL ||
 		d->remote->a_tag == NULL)
 		return ENOENT;
 	r->tried |= TRIED_TARGET;
-	d->next.uri[0] = '\0';
-	d->next.listener = -1;
+	dialog_set_next(d, &(struct stack_dest){.listener = -1});
 	dialog_dest(d, &dest);
 	return request_repeat(r, &dest, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sofia-sip/sip_header.h>
@@ -52,6 +53,7 @@ static uint32_t hash_tag(const char *tag)
 static bool reliable_is_next(struct sip_leg *l, const sip_t *response)
 {
 	uint32_t tag = hash_tag(response->sip_to->a_tag), rseq = response->sip_rseq->rs_response;
+	struct reliable *grown;
 
 	for (unsigned i = 0; i < l->nrseq; i++)
 		if (l->rseq[i].tag_hash == tag) {
@@ -60,8 +62,12 @@ static bool reliable_is_next(struct sip_leg *l, const sip_t *response)
 			l->rseq[i].rseq = rseq;
 			return true;
 		}
-	if (l->nrseq >= RELIABLES_MAX)
+	grown = l->nrseq < RELIABLES_MAX
+			? realloc(l->rseq, (l->nrseq + 1) * sizeof(l->rseq[0]))
+			: NULL;
+	if (grown == NULL)
 		return false;
+	l->rseq = grown;
 	l->rseq[l->nrseq++] = (struct reliable){tag, rseq};
 	return true;
 }

@@ -170,11 +170,11 @@ static bool comes_from_elsewhere(struct sip_leg *l, struct stack_server *t)
 	struct stack_dest d;
 	char source[SOURCE_MAX];
 
-	if (l->dialog.next.uri[0] == '\0' || l->dialog.route != NULL)
+	if (l->dialog.next == NULL || l->dialog.route != NULL)
 		return false;
 	stack_server_source(l->sip->stack, t, &from);
 	source_print(&from, source, sizeof(source));
-	return source_parse(source, &d) && strcmp(d.uri, l->dialog.next.uri) != 0;
+	return source_parse(source, &d) && strcmp(d.uri, l->dialog.next) != 0;
 }
 
 /* What a REFER asks for. */
