@@ -314,8 +314,17 @@ class Page:
 
     def reads(self, text, timeout=WAIT):
         """Until that text can be read somewhere."""
+        self.reads_one(text, timeout=timeout)
+
+    def reads_one(self, *texts, timeout=WAIT):
+        """Until one of these can be read somewhere."""
+        self.wait(lambda: self.has(*texts), f"the page says {' or '.join(map(repr, texts))}", timeout)
+
+    def has(self, *texts):
+        """Can one of these be read now?"""
         flat = lambda s: " ".join(s.split())
-        self.wait(lambda: flat(text) in flat(self.says()), f"the page says {text!r}", timeout)
+        says = flat(self.says())
+        return any(flat(t) in says for t in texts)
 
     # -- acting -------------------------------------------------------------------------------
 

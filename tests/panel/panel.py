@@ -119,13 +119,8 @@ def send(p, c, what, button=None):
 
 def reads_span(p, text, began):
     """Until that can be read, with the span of something, which began then or later, for SPAN."""
-    flat = lambda s: " ".join(s.split())
-
-    def check():
-        says = flat(p.says())
-        return any(flat(text).replace("SPAN", f"{s // 60}:{s % 60:02d}") in says
-                   for s in range(int(time.monotonic() - began) + 1))
-    p.wait(check, f"the page says {text!r}")
+    p.wait(lambda: p.has(*(text.replace("SPAN", f"{s // 60}:{s % 60:02d}")
+                           for s in range(int(time.monotonic() - began) + 1))), f"the page says {text!r}")
 
 
 def in_the_log(lab, p, c, led, outcome):
