@@ -464,8 +464,14 @@ const struct option options[] = {
 	{"peers", "trust_case_id", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, trust_case_id),
 		.def = "false",
 		.meaning = "Its X-Case-ID header decides to which case a call belongs."},
-	{"peers", "may_refer", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_refer), .def = "false",
-		.meaning = "Its REFER may transfer calls. A trunk's should not."},
+	{"peers", "refer_mode", OPT_REFER_MODE, OPT_RELOAD, IN(struct sip_peer, policy.refer),
+		.def = "reject",
+		.meaning = "Who carries out a REFER in calls with it. reject: segue, but the peer's "
+			   "own are\n"
+			   "refused, which is right for a trunk. terminate: segue, whoever sends it. "
+			   "transparent:\n"
+			   "each side's REFERs are passed on to the other; segue does it if that one "
+			   "cannot."},
 	{"peers", "may_replace", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, may_replace),
 		.def = "false",
 		.meaning = "Its INVITE with Replaces may take over a call that it names."},
@@ -950,6 +956,7 @@ static const struct type_row {
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
 	[OPT_BYE] = {"wait or now", CONFIG_TYPE_STRING},
+	[OPT_REFER_MODE] = {"reject, terminate or transparent", CONFIG_TYPE_STRING},
 	[OPT_CALLER_ID] = {"caller, transferor or business", CONFIG_TYPE_STRING},
 	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
 	[OPT_EXAMPLE] = {"NUMBER->KIND:TARGET/NUMBER such as 1001->user/1001", CONFIG_TYPE_STRING,
@@ -1102,6 +1109,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_level_parse(text), dst, err, size);
 	case OPT_BYE:
 		return parse_word(o, bye_policy_parse(text), dst, err, size);
+	case OPT_REFER_MODE:
+		return parse_word(o, refer_mode_parse(text), dst, err, size);
 	case OPT_CALLER_ID:
 		return parse_word(o, caller_id_parse(text), dst, err, size);
 	case OPT_DIVERSION:

@@ -39,6 +39,8 @@
 					 then EV_NOTIFY_DONE, always */                            \
 	X(ACT_LOCATE, "LOCATE")       /* which node has the dialog that REFER `cmd` replaces? EV_LOCATED\
 					 follows, or the guard expires (E-090) */                  \
+	X(ACT_REFER, "REFER")         /* pass the REFER kept under `cmd` on to `leg`; EV_REFERRED comes, \
+					 always, then EV_REFER_NOTIFY for each NOTIFY */           \
 	/* -- commands ---------------------------------------------------------------------- */   \
 	X(ACT_REPLY, "REPLY")         /* to a command: status 200/202, or 4xx with text; 202's text is the\
 					 id of the transfer, or of the call that was begun */      \
@@ -100,6 +102,22 @@ struct act_offer {
 			     * "": the same as before */
 };
 
+/* Whom the REFER that is passed on asks for. */
+#define REFER_TO_LIST(X)                                                                           \
+	X(REFER_TO_AS_WRITTEN, "as_written") /* what the Refer-To said */                          \
+	X(REFER_TO_PEER, "peer")             /* `number` at `peer`, as we would dial it */         \
+	X(REFER_TO_US, "us")                 /* `number` here: as a new call */                    \
+	X(REFER_TO_LEG, "leg")               /* who is on the other end of leg `replaces`, in the place\
+						of that dialog as he knows it (R-056) */
+ENUM_DECLARE(refer_to, REFER_TO_LIST);
+
+struct act_refer {
+	enum refer_to to;
+	char peer[USER_MAX];
+	char number[NUM_MAX];
+	leg_id replaces;
+};
+
 struct act_notify {
 	uint64_t cmd;
 	bool final;
@@ -134,6 +152,7 @@ struct action {
 		struct act_dial dial;
 		struct act_offer offer;
 		struct act_notify notify;
+		struct act_refer refer;
 		struct act_timer timer;
 		struct act_position position;
 		struct act_media media;

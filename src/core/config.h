@@ -97,6 +97,7 @@ ENUM_DECLARE(caller_id, CALLER_ID_LIST);
 struct peer_policy {
 	enum caller_id caller_id;
 	struct party business; /* number "": none, then the caller is shown */
+	enum refer_mode refer; /* who carries REFERs out in calls with it */
 	bool late_sdp;         /* it is called without SDP and offers itself (RFC 3725 flow I) */
 	unsigned node;         /* it is the segued of this number, on the same database; 0: none */
 };

@@ -177,7 +177,10 @@ void consult_part(struct core *c, struct call *k)
 	if (second == NULL)
 		return;
 	unlink_calls(k, second);
-	set_free(c, second, "customer_left", "customer");
+	if (k->word == R_DONE) /* it goes on elsewhere, and so does the customer */
+		set_free(c, second, "transferred", "transfer");
+	else
+		set_free(c, second, "customer_left", "customer");
 	recording_sync(c, second); /* no step of its own comes for it */
 }
 
@@ -308,9 +311,10 @@ static bool same_party(const struct leg *a, const struct leg *b)
 	return str_eq(a->peer, b->peer);
 }
 
-/* Who is with leg l in its call: a party, or whoever is being rung for it. */
-static struct leg *other_side(const struct call *k, const struct leg *l)
+const struct leg *consult_other_side(const struct call *k, const struct leg *l)
 {
+	if (l == NULL)
+		return NULL;
 	if (k->state == SETUP)
 		return l->role == ROLE_KEPT ? target(k) : NULL;
 	if (k->state != TALK && k->state != BACK && k->state != RESUME)
@@ -334,7 +338,7 @@ static void describe_target(const struct call *k, const struct leg *p, struct ta
 static struct verdict judge_meeting(const struct call *k, const struct leg *l,
 	const struct leg *with, const struct call *other, const struct leg *m)
 {
-	const struct leg *p = other_side(other, m);
+	const struct leg *p = consult_other_side(other, m);
 
 	if (m == l)
 		return deny(400, "self", "Replaces names the dialog of the REFER itself"); /* E-091 */
@@ -402,7 +406,12 @@ struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struc
 	if (v.status)
 		return v;
 	leg_take_roles(k, l);
-	describe_target(other, other_side(other, m), &k->xfer.target);
+	describe_target(other, consult_other_side(other, m), &k->xfer.target);
+	if (passing_wanted(c, l, with)) {
+		k->meet = ID_NONE; /* not yet */
+		call_post(k, PASS_OK);
+		return v;
+	}
 	call_post(k, other->state == SETUP ? MEET_RINGING : MEET_UP);
 	return v;
 }
@@ -658,12 +667,16 @@ void consult_part_again(struct core *c, struct call *k)
 	b->role = a->outbound ? ROLE_KEPT : ROLE_OWNER;
 	from->merged_into = ID_NONE;
 	from->xfer = (struct xfer){.id = {{0}}};
+	from->wait = (struct waiting){.seg = NO_SEG};
 	from->wall0 = call_stamp(k, c->ev->now);
 	from->mono0 = c->ev->now;
 	c->live++;
 	call_set_state(c, from, TALK);
 	record_again(c, k, from, a, b);
-	bridge_connect(c, from, kept(from), owner(from));
+	if (from->bridge.state == BRIDGE_HOLD) /* somebody held them by command */
+		bridge_hold(c, from, kept(from), owner(from));
+	else
+		bridge_connect(c, from, kept(from), owner(from));
 	k->status = 0;
 	call_run(c, from);
 }

@@ -39,6 +39,8 @@ bool consult_is_left(struct core *c, struct call *k, struct leg *l);
 
 /* ---- two calls that meet ----------------------------------------------------------------------- */
 
+/* Who is with leg l in its call: a party, or whoever is being rung for it. NULL: nobody. */
+const struct leg *consult_other_side(const struct call *k, const struct leg *l);
 /* The REFER of the step, on leg l of k, replaces a leg: finds the call that keeps the customer and
  * its transferor's leg, which may be the other one (E-093). */
 struct call *consult_keeper(struct core *c, struct call *k, struct leg **l);

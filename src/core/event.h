@@ -41,6 +41,9 @@
 					from this leg, its transactions are over */                \
 	/* -- transfer ------------------------------------------------------------------- */      \
 	X(EV_TRANSFER, "TRANSFER")   /* REFER on a leg, or a command on a call */                  \
+	X(EV_REFERRED, "REFERRED")   /* our ACT_REFER was answered, or never will be (408, 503); a peer\
+					that says in Allow that it knows no REFER counts as 405 */ \
+	X(EV_REFER_NOTIFY, "REFER_NOTIFY") /* NOTIFY about it, answered by the adapter */          \
 	X(EV_NOTIFY_DONE, "NOTIFY_DONE") /* the final NOTIFY has its answer (any), or never will */\
 	X(EV_LOCATED, "LOCATED")     /* ACT_LOCATE has its answer: which node has that dialog, or none */ \
 	/* -- commands ------------------------------------------------------------------- */      \
@@ -156,6 +159,12 @@ struct ev_transfer {
 	bool no_sub;          /* Refer-Sub: false (E-076) */
 	bool immediate;       /* device class wants NOTIFY 200 at once (E-011) */
 	bool may_refer;       /* the sender may use REFER at all (E-070) */
+};
+
+struct ev_referred { /* EV_REFERRED, EV_REFER_NOTIFY */
+	uint64_t cmd;    /* of the ACT_REFER */
+	uint16_t status; /* of the response, or in the sipfrag; 0: it said nothing that can be read */
+	bool final;      /* EV_REFER_NOTIFY: the subscription has ended */
 };
 
 struct ev_notify {
@@ -333,6 +342,7 @@ struct event {
 		struct ev_transfer transfer;
 		struct ev_notify notify;
 		struct ev_located located;
+		struct ev_referred referred;
 		struct ev_command command;
 		struct ev_note note;
 		struct ev_record record;

@@ -34,7 +34,7 @@
 #define FACT_SEGMENT_CLOSED_(U, S, I, M, T)                                                        \
 	U(seg) S(outcome, 24) I(sip_cause) S(released_by, 16) U(transfer_out) M(ring_ms)           \
 	M(talk_ms) M(hold_ms) M(held_ms) M(consult_ms) M(wait_ms) M(limbo_ms) M(acw_ms)            \
-	I(estimated)
+	I(estimated) S(tracking, 8) /* lost: it goes on elsewhere, nobody knows how long */
 
 #define FACT_INTERVAL_(U, S, I, M, T) U(seg) I(n) S(state, 12) T(from) T(to) M(ms)
 

@@ -34,6 +34,8 @@
 	X(ALONE_JOIN, "ALONE_JOIN") /* somebody answered for it; media moves over */               \
 	X(WAIT, "WAIT")             /* in a queue: the caller hears music, agents are being asked */ \
 	X(QUEUE_JOIN, "QUEUE_JOIN") /* an agent of the queue answered; media is being agreed */   \
+	X(PASSED, "PASSED")         /* the kept party's side carries the transfer out itself */    \
+	X(PASSED_ALONE, "PASSED_ALONE") /* and the transferor has left */                          \
 	X(CONSULT_RING, "CONSULT_RING") /* consultation: the target rings, the kept party is held */\
 	X(CONSULT_JOIN, "CONSULT_JOIN") /* it answered; media with the owner is being agreed */    \
 	X(CONSULT, "CONSULT")       /* owner and target talk, the kept party is held */            \
@@ -79,6 +81,12 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(O_LEFT, "owner leaves in mid-consult")                                                   \
 	X(ONHOOK, "kept party goes back") /* to who has hung up */                                 \
 	X(PICKUP, "another phone takes over")                                                      \
+	X(PASS_OK, "transfer is passed on")                                                        \
+	X(R_TAKEN, "other side takes REFER")                                                       \
+	X(R_UNABLE, "other side knows no REFER")                                                   \
+	X(R_PROGRESS, "referred call rings")                                                       \
+	X(R_DONE, "referred call is up")                                                           \
+	X(R_FAILED, "referred call fails") /* or the REFER was refused */                          \
 	X(UNDO_BLIND, "join undone")                                                               \
 	X(UNDO_CONSULT, "join of a consultation undone")                                           \
 	X(UNDO_MEET, "join of two calls undone")                                                   \
@@ -155,6 +163,7 @@ struct leg {
 	int16_t seg;    /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
 	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
+	uint64_t referred; /* cmd of the REFER that was passed on to it and is unanswered, else 0 */
 	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
 	int64_t since;
 	uuid recording; /* nil: none runs */
@@ -212,6 +221,7 @@ ENUM_DECLARE(sub, SUB_LIST);
 ENUM_DECLARE(step, STEP_LIST);
 
 enum mark { MARK_NONE, MARK_RINGING, MARK_ANSWERED };
+enum passed { PASSED_SENT, PASSED_TAKEN, PASSED_TOLD /* NOTIFYs come */ };
 enum meeting { MET_BY_CHANCE, MET_CONSULTATION };
 
 struct target {
@@ -231,6 +241,9 @@ struct xfer {
 	uint64_t reply;       /* pending command; 0 for REFER */
 	leg_id refer_leg;     /* where the REFER came from */
 	call_id met;          /* whose legs came into this call for it; they may have to go back */
+	leg_id replaces;      /* the dialog that a REFER which was passed on names, ID_NONE */
+	leg_id passed_to;     /* the leg that has it, ID_NONE */
+	uint8_t passed;       /* enum passed: what is known of it */
 	uint8_t met_as;       /* enum meeting: what that call was for this one */
 	uint8_t origin;       /* enum origin */
 	uint8_t kind;         /* enum xfer_kind */
@@ -452,6 +465,17 @@ struct leg *bridge_peer(const struct call *k, const struct leg *l);
 bool dir_holds(enum dir d);
 enum sdp_dir dir_forced(enum dir d);
 
+/* passing.c */
+struct verdict;
+/* The profile of the leg's peer says so. */
+bool passing_transparent(const struct core *c, const struct leg *l);
+/* Is the REFER of the step for the other side of the call to carry out? */
+bool passing_wanted(struct core *c, const struct leg *l, const struct leg *other);
+/* l holds a REFER that was passed on: EV_REFERRED, EV_REFER_NOTIFY. */
+void passing_event(struct core *c, struct call *k, struct leg *l);
+/* Who has it took it, never told anything, and has hung up: it is done, as far as anybody knows. */
+bool passing_is_silent(const struct call *k, const struct leg *l);
+
 /* ears.c */
 void ears_sync(struct core *c, struct call *k);
 
@@ -473,6 +497,8 @@ bool table_allows(enum call_state state, enum word w);
 /* target.c */
 int target_resolve(struct core *c, const char *number, const char *source, struct target *t);
 bool target_user(struct core *c, const char *name, struct target *t);
+/* NULL: no peer has this name. */
+const struct peer_policy *target_peer_policy(const struct core *c, const char *name);
 bool target_queue(struct core *c, const char *name, struct target *t);
 bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t);
 bool target_overflow(struct core *c, const struct overflow *o, struct target *t);
@@ -525,6 +551,8 @@ void segment_is_of(struct call *k, const struct leg *l);
 void segment_answered_late(struct core *c, struct call *k, struct leg *l);
 void segment_close(struct core *c, struct call *k, struct leg *l, const char *outcome,
 	const char *by, uint16_t status, const uuid *transfer_out);
+/* A visit that goes on where we do not see it: opened and closed at once. */
+void segment_released(struct core *c, struct call *k, const struct target *t, uuid *id);
 int segment_open_queue(struct core *c, struct call *k, const char *queue, const char *number, uuid *id);
 void segment_close_slot(struct core *c, struct call *k, int slot, const char *outcome, const char *by);
 void segment_sync(struct core *c, struct call *k);

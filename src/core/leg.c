@@ -168,7 +168,8 @@ void leg_part(struct core *c, struct call *k, struct leg *l)
 {
 	const struct xfer *x = &k->xfer;
 	/* otherwise the call ended while the target rang */
-	bool moved = k->word == SETTLED || k->word == Q_IN || k->word == COMPLETE_REQ;
+	bool moved = k->word == SETTLED || k->word == Q_IN || k->word == COMPLETE_REQ ||
+		     k->word == R_DONE;
 
 	segment_close(c, k, l, moved ? "transferred" : "completed",
 		moved ? "transfer" : k->ended_by, 0, moved ? &x->id : NULL);
@@ -434,6 +435,7 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 	bool consults = l->state == LEG_UP && consult_is_left(c, k, l);
 	enum role role = l->role;
 	bool moving = role == ROLE_OWNER && !uuid_is_nil(&k->xfer.id) && k->state != RESUME;
+	bool silent;
 
 	if (l->state == LEG_CLOSING)
 		return;
@@ -449,9 +451,10 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 		k->xfer.sub = SUB_NONE; /* no NOTIFY into a usage that ended (E-001) */
 	if (l->id == k->customer && role != ROLE_PAST)
 		timeline(c, k, &(struct timeline_note){.type = "customer_left", .actor = "customer"});
+	silent = role == ROLE_KEPT && passing_is_silent(k, l);
 	closing(c, k, l);
 	if (role != ROLE_PAST && role != ROLE_NONE && role != ROLE_AIDE)
-		call_post(k, consults ? O_LEFT : (enum word)word_of[role]);
+		call_post(k, consults ? O_LEFT : silent ? R_DONE : (enum word)word_of[role]);
 }
 
 static void on_cancel(struct core *c, struct call *k, struct leg *l)
@@ -593,6 +596,10 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		break;
 	case EV_NOTIFY_DONE:
 		on_notify_done(c, l);
+		break;
+	case EV_REFERRED:
+	case EV_REFER_NOTIFY:
+		passing_event(c, k, l);
 		break;
 	case EV_TIMER:
 		on_timer(c, k, l);

@@ -7,6 +7,7 @@ libcore_a_SOURCES = \
 	src/core/bridge.c \
 	src/core/call.c \
 	src/core/chain.c \
+	src/core/passing.c \
 	src/core/config.h \
 	src/core/consult.c \
 	src/core/consult.h \

@@ -35,10 +35,23 @@ struct verdict policy_ask(struct core *c, const struct leg *transferor)
 	return may_ask(c, transferor, &c->ev->transfer);
 }
 
-static struct verdict may_reach(struct core *c, const struct ev_transfer *e, struct target *t)
+/* A number that means something on the other side only: this peer's REFERs go there as they are. */
+static struct verdict elsewhere(const struct ev_transfer *e, struct target *t)
 {
+	*t = (struct target){.kind = TARGET_NONE, .may_transfer = true};
+	str_set(t->number, e->number);
+	return ALLOW;
+}
+
+static struct verdict may_reach(struct core *c, const struct leg *transferor,
+	const struct ev_transfer *e, struct target *t)
+{
+	bool passes = e->origin == ORIGIN_REFER && transferor && passing_transparent(c, transferor);
+
 	if (str_empty(e->number))
 		return deny(404, "invalid_target", "The target has no user part"); /* E-063 */
+	if (!e->own_host && passes)
+		return elsewhere(e, t);
 	if (!e->own_host && !c->cfg.refer_foreign)
 		return deny(403, "not_permitted", "The target is in a foreign domain"); /* E-064 */
 	switch (target_resolve(c, e->number, DIALPLAN_USERS, t)) {
@@ -47,7 +60,8 @@ static struct verdict may_reach(struct core *c, const struct ev_transfer *e, str
 	case EACCES:
 		return deny(403, "not_permitted", "The dial plan refuses this number");
 	default:
-		return deny(404, "invalid_target", "Nobody has this number");
+		return passes ? elsewhere(e, t)
+			      : deny(404, "invalid_target", "Nobody has this number");
 	}
 	if (!t->may_transfer)
 		return deny(403, "not_permitted", "Calls may not be transferred to this number");
@@ -161,7 +175,7 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	struct verdict v = may_ask(c, transferor, e);
 
 	if (v.status == 0)
-		v = may_reach(c, e, t);
+		v = may_reach(c, transferor, e, t);
 	if (v.status == 0)
 		v = is_new_party(c, transferor, kept, t);
 	if (v.status == 0)

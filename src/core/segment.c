@@ -392,6 +392,34 @@ int segment_open_queue(struct core *c, struct call *k, const char *queue, const 
 	return i;
 }
 
+static const char *kind_of_target(const struct target *t)
+{
+	static const char *const kinds[target_kind_count_] = {[TARGET_USER] = "agent",
+		[TARGET_QUEUE] = "queue", [TARGET_IVR] = "ivr", [TARGET_VOICEMAIL] = "voicemail"};
+
+	return kinds[t->kind] ? kinds[t->kind] : "external";
+}
+
+void segment_released(struct core *c, struct call *k, const struct target *t, uuid *id)
+{
+	struct fact *f = fact_add(c, k, FACT_SEGMENT_OPENED);
+
+	*id = core_uuid(c, k);
+	f->segment_opened.seg = *id;
+	f->segment_opened.conv = k->conv;
+	f->segment_opened.n = ++k->nsegs_total;
+	str_set(f->segment_opened.kind, kind_of_target(t));
+	str_set(f->segment_opened.who, t->name);
+	str_set(f->segment_opened.number, t->number);
+	f->segment_opened.transfer_in = k->xfer.id;
+	f->segment_opened.prev = k->xfer.from_seg;
+	f = fact_add(c, k, FACT_SEGMENT_CLOSED);
+	f->segment_closed.seg = *id;
+	str_set(f->segment_closed.outcome, "path_released");
+	str_set(f->segment_closed.released_by, "transfer");
+	str_set(f->segment_closed.tracking, "lost");
+}
+
 /* Its own time base, wherever it has moved since (E-125). */
 static int64_t segment_stamp(const struct segment *s, int64_t mono)
 {
@@ -604,8 +632,9 @@ static enum interval pair_state(const struct call *k, const struct leg *l, enum 
 /* It holds the other side while its second call, a consultation, is connected. */
 static bool consulting_elsewhere(const struct call *k, const struct leg *l)
 {
-	return k->consulting && (k->state == TALK || k->state == BACK) &&
-	       str_eq(l->user, k->consulter) &&
+	bool there = k->state == TALK || k->state == BACK || k->state == PASSED;
+
+	return k->consulting && there && str_eq(l->user, k->consulter) &&
 	       (dir_holds((enum dir)l->will) || k->bridge.state == BRIDGE_HOLD);
 }
 

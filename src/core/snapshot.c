@@ -259,13 +259,13 @@ static bool is_stable(unsigned state)
 static bool has_owner(unsigned state)
 {
 	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK ||
-	       state == FIND || consults(state);
+	       state == FIND || state == PASSED || consults(state);
 }
 
 static bool rings_nobody(unsigned state)
 {
 	return state == TALK || state == RESUME || state == BACK || state == FIND ||
-	       state == ALONE_FIND;
+	       state == ALONE_FIND || state == PASSED || state == PASSED_ALONE;
 }
 
 static const char *check_roles(const struct call *k)

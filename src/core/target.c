@@ -86,7 +86,7 @@ static int resolve_directory(struct core *c, const char *key, struct target *t)
 	return resolve_ivr(c, key, t);
 }
 
-static const struct peer_policy *policy_of_peer(const struct core *c, const char *name)
+const struct peer_policy *target_peer_policy(const struct core *c, const char *name)
 {
 	for (unsigned i = 0; i < c->cfg.npeer; i++)
 		if (str_eq(c->cfg.peer[i].name, name))
@@ -114,7 +114,7 @@ static int resolve_route(struct core *c, const struct dialplan_result *r, struct
 	case TARGET_QUEUE:
 		return resolve_queue(c, key, t);
 	case TARGET_IVR: /* of the directory, or any number of a platform for menus */
-		return policy_of_peer(c, r->target) ? resolve_peer(r, t) : resolve_ivr(c, key, t);
+		return target_peer_policy(c, r->target) ? resolve_peer(r, t) : resolve_ivr(c, key, t);
 	default:
 		return resolve_peer(r, t);
 	}
@@ -262,7 +262,7 @@ static void mark_transfer(struct core *c, const struct call *k, struct act_dial 
 static void choose_caller(const struct core *c, const struct dest *dest, struct act_dial *d)
 {
 	const struct peer_policy *p =
-		dest->kind == DEST_PEER ? policy_of_peer(c, dest->peer) : NULL;
+		dest->kind == DEST_PEER ? target_peer_policy(c, dest->peer) : NULL;
 
 	if (p == NULL)
 		return;
@@ -275,7 +275,7 @@ static void choose_caller(const struct core *c, const struct dest *dest, struct 
 static bool wants_to_offer(const struct core *c, const struct dest *dest)
 {
 	const struct peer_policy *p =
-		dest->kind == DEST_PEER ? policy_of_peer(c, dest->peer) : NULL;
+		dest->kind == DEST_PEER ? target_peer_policy(c, dest->peer) : NULL;
 
 	return p && p->late_sdp;
 }
@@ -396,6 +396,11 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 
 	if (t->kind == TARGET_QUEUE) {
 		queue_enter(c, k, t, x ? x->user : NULL);
+		return;
+	}
+	if (t->kind == TARGET_NONE) { /* a REFER was to be passed on, and cannot be */
+		k->status = 404;
+		call_post(k, T_REFUSED);
 		return;
 	}
 	if (t->kind == TARGET_USER) {

@@ -97,6 +97,13 @@ ENUM_DECLARE(anchoring, ANCHOR_LIST);
 	X(BYE_NOW, "now")   /* segue, as soon as the final NOTIFY is answered */
 ENUM_DECLARE(bye_policy, BYE_POLICY_LIST);
 
+/* Who carries a REFER out in calls with a peer (E-070, R-056). */
+#define REFER_MODE_LIST(X)                                                                         \
+	X(REFER_REJECT, "reject")       /* the peer may not refer; what others ask for we do */    \
+	X(REFER_TERMINATE, "terminate") /* we do, whoever asks */                                  \
+	X(REFER_TRANSPARENT, "transparent") /* the other side of the call; we, if it cannot */
+ENUM_DECLARE(refer_mode, REFER_MODE_LIST);
+
 /* What a body said about the session, as the SDP scanner saw it. The text itself stays with the
  * adapter, kept as the leg's latest remote SDP. */
 #define SDP_WHAT_LIST(X)                                                                           \

@@ -56,6 +56,8 @@ static struct ending farewell_of(const struct call *k, const struct leg *l)
 		return (struct ending){"completed", k->ended_by};
 	case HANGUP_REQ:
 		return (struct ending){"completed", "command"};
+	case R_DONE:
+		return (struct ending){"transferred", "transfer"};
 	case GUARD:
 		return (struct ending){reached ? "no_resume" : "no_answer", "system"};
 	default:
@@ -340,7 +342,10 @@ static void v_admit(struct core *c, struct call *k)
 	}
 	leg_take_roles(k, l);
 	k->xfer.target = t;
-	call_post(k, c->ev->transfer.kind == XFER_CONSULT ? CONSULT_OK : XFER_OK);
+	if (passing_wanted(c, l, other))
+		call_post(k, PASS_OK);
+	else
+		call_post(k, c->ev->transfer.kind == XFER_CONSULT ? CONSULT_OK : XFER_OK);
 }
 
 /* Nobody is with the kept party: whoever asks speaks for the transferor. */
@@ -473,6 +478,13 @@ static void v_tell_ringing(struct core *c, struct call *k)
 {
 	if (k->xfer.mark == MARK_NONE) /* once; NOTE_RINGING comes after this */
 		notify(c, k, 180, "Ringing", SUB_ACTIVE);
+}
+
+/* What the other side says about a call that is its own. */
+static void v_tell_progress(struct core *c, struct call *k)
+{
+	if (c->ev->referred.status > 100)
+		notify(c, k, c->ev->referred.status, "", SUB_ACTIVE);
 }
 
 static void v_tell_ok(struct core *c, struct call *k)
@@ -612,13 +624,13 @@ static void v_open_xfer(struct core *c, struct call *k)
 	struct target t = x->target;
 	bool refer = e->origin == ORIGIN_REFER;
 
-	if (k->meet == ID_NONE)
+	if (k->meet == ID_NONE && !(k->word == PASS_OK && e->replaces != ID_NONE))
 		consult_part(c, k);
 	*x = (struct xfer){.origin = (uint8_t)e->origin, .step = STEP_TARGET, .target = t,
 		.kind = names_dialog(e) && k->word != XFER_OK ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
-		.immediate = e->immediate};
+		.immediate = e->immediate, .replaces = e->replaces};
 	str_set(x->asker, e->asker);
 	if (l) {
 		str_set(x->recall_user, l->user);
@@ -652,6 +664,8 @@ static void v_note_ringing(struct core *c, struct call *k)
 {
 	struct leg *t = call_leg(k, c->ev->leg);
 
+	if (t && t->role != ROLE_TARGET)
+		t = NULL; /* a call that is not ours rings */
 	if (k->xfer.mark != MARK_NONE || uuid_is_nil(&k->xfer.id) || k->xfer.step == STEP_RECALL)
 		return;
 	k->xfer.mark = MARK_RINGING;
@@ -839,6 +853,12 @@ static void v_guard_setup(struct core *c, struct call *k)
 	guard(c, k, c->cfg.setup_ms);
 }
 
+/* The other side rings the target, and we cannot see how long; to join is its business, too. */
+static void v_guard_passed(struct core *c, struct call *k)
+{
+	guard(c, k, c->cfg.ring_ms + c->cfg.join_ms);
+}
+
 static void v_unguard(struct core *c, struct call *k)
 {
 	timer_stop(c, k->id, TIMER_STATE, &k->timer);
@@ -872,6 +892,8 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[OPEN_ONHOOK] = consult_open_onhook, [ADOPT] = consult_adopt,
 		[OPEN_PICKUP] = consult_open_pickup, [ASK_UNDO] = consult_ask_undo,
 		[NOTE_UNDONE] = consult_note_undone, [PART_AGAIN] = consult_part_again,
+		[PASS_ON] = passing_on, [DO_OURSELVES] = passing_back,
+		[TELL_PROGRESS] = v_tell_progress, [CLOSE_RELEASED] = passing_close_released,
 		[OPEN_XFER] = v_open_xfer,
 		[OPEN_RETRY] = v_open_retry,
 		[OPEN_RECALL] = chain_open_recall, [FALL_BACK] = chain_fall_back,
@@ -883,7 +905,7 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[GUARD_JOIN] = v_guard_join, [GUARD_RING] = v_guard_ring, [GUARD_REST] = v_guard_rest,
 		[GUARD_RECALL] = v_guard_recall, [GUARD_RESUME] = v_guard_resume,
 		[GUARD_BYE] = v_guard_bye, [GUARD_LOCATE] = v_guard_locate,
-		[GUARD_SETUP] = v_guard_setup, [UNGUARD] = v_unguard,
+		[GUARD_SETUP] = v_guard_setup, [GUARD_PASSED] = v_guard_passed, [UNGUARD] = v_unguard,
 		[SEAT_CALLER] = originate_seat_caller, [DIAL_NUMBER] = originate_dial_number,
 		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
 		[ASK_ON] = v_ask_on, [LEAVE_PLACE] = v_leave_place, [TAKE_PLACE] = v_take_place,

@@ -28,6 +28,8 @@
 	/* consultation, and calls that meet */                                                    \
 	X(NOTE_CONSULT) X(MAKE_SEMI) X(REGROUP) X(ASK_ONHOOK) X(OPEN_ONHOOK) X(ADOPT)              \
 	X(OPEN_PICKUP) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN) X(LOCATE)                          \
+	/* a REFER that the other side carries out: passing.c */                                   \
+	X(PASS_ON) X(DO_OURSELVES) X(TELL_PROGRESS) X(CLOSE_RELEASED)                              \
 	/* whom to ring */                                                                         \
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
 	/* waiting in a queue: queue.c, offer.c */                                                 \
@@ -35,7 +37,7 @@
 	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
 	/* how long */                                                                             \
 	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME)                  \
-	X(GUARD_BYE) X(GUARD_LOCATE) X(GUARD_SETUP) X(UNGUARD)
+	X(GUARD_BYE) X(GUARD_LOCATE) X(GUARD_SETUP) X(GUARD_PASSED) X(UNGUARD)
 
 #define VERB_ENUM_(v) v,
 enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };
@@ -63,6 +65,11 @@ void originate_dial_number(struct core *c, struct call *k);
 void chain_next_step(struct core *c, struct call *k);
 void chain_open_recall(struct core *c, struct call *k);
 void chain_fall_back(struct core *c, struct call *k);
+
+/* passing.c: verbs of a REFER that is passed on. */
+void passing_on(struct core *c, struct call *k);
+void passing_back(struct core *c, struct call *k);
+void passing_close_released(struct core *c, struct call *k);
 
 /* queue.c, offer.c: verbs of a caller who waits. */
 void v_welcome(struct core *c, struct call *k);

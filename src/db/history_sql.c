@@ -41,7 +41,8 @@
 	" (SELECT u.display_name FROM segue.users u WHERE u.name = s.who), 'number', "             \
 	"CASE WHEN s.who IS NULL THEN " NUMBER("s.number") " ELSE s.number END"                    \
 	", 'offered_at', " T("s.offered_at") ", 'answered_at', " T("s.answered_at")                \
-	", 'ended_at', " T("s.ended_at") ", 'outcome', s.outcome, 'transfer_in', s.transfer_id_in" \
+	", 'ended_at', " T("s.ended_at") ", 'outcome', s.outcome, 'tracking', s.tracking"     \
+	", 'transfer_in', s.transfer_id_in"                                                        \
 	", 'ring_ms', s.ring_ms, 'talk_ms', s.talk_ms, 'hold_ms', s.hold_ms, 'held_ms', s.held_ms" \
 	", 'consult_ms', s.consult_ms, 'wait_ms', s.wait_ms, 'intervals', " INTERVALS_OF("s")
 

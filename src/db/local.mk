@@ -27,5 +27,6 @@ dist_migrations_DATA = \
 	sql/009-recordings.sql \
 	sql/010-nodes.sql \
 	sql/011-dial.sql \
+	sql/012-released.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

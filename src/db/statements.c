@@ -67,12 +67,18 @@ static const struct statement statements[] = {
 	{FACT_SEGMENT_ANSWERED,
 		"UPDATE segue.segments s SET answered_at = f.at, answered_fact_id = f.fact_id"
 		" FROM @ WHERE s.id = f.seg AND s.answered_at IS NULL"},
-	{FACT_SEGMENT_CLOSED,
+	{FACT_SEGMENT_CLOSED, /* what goes on elsewhere has no durations */
 		"UPDATE segue.segments s SET ended_at = f.at, outcome = f.outcome,"
 		" sip_cause = f.sip_cause, released_by = f.released_by,"
-		" transfer_id_out = f.transfer_out, ring_ms = f.ring_ms, talk_ms = f.talk_ms,"
-		" hold_ms = f.hold_ms, held_ms = f.held_ms, consult_ms = f.consult_ms,"
-		" wait_ms = f.wait_ms, limbo_ms = f.limbo_ms, acw_ms = f.acw_ms,"
+		" transfer_id_out = f.transfer_out, tracking = f.tracking,"
+		" ring_ms = CASE WHEN f.tracking IS NULL THEN f.ring_ms END,"
+		" talk_ms = CASE WHEN f.tracking IS NULL THEN f.talk_ms END,"
+		" hold_ms = CASE WHEN f.tracking IS NULL THEN f.hold_ms END,"
+		" held_ms = CASE WHEN f.tracking IS NULL THEN f.held_ms END,"
+		" consult_ms = CASE WHEN f.tracking IS NULL THEN f.consult_ms END,"
+		" wait_ms = CASE WHEN f.tracking IS NULL THEN f.wait_ms END,"
+		" limbo_ms = CASE WHEN f.tracking IS NULL THEN f.limbo_ms END,"
+		" acw_ms = CASE WHEN f.tracking IS NULL THEN f.acw_ms END,"
 		" estimated = f.estimated <> 0, closed_fact_id = f.fact_id"
 		" FROM @ WHERE s.id = f.seg AND s.ended_at IS NULL"},
 	{FACT_INTERVAL,

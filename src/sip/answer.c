@@ -169,6 +169,7 @@ static void answered(struct sip_leg *l, const sip_t *response)
 
 	dialog_take_response(&l->dialog, response);
 	l->peer_update = message_allows(response, "UPDATE") ? PEER_UPDATE : PEER_NO_UPDATE;
+	message_note_refer(l, response);
 	if (response->sip_user_agent != NULL)
 		str_set(l->user_agent, response->sip_user_agent->g_string);
 	else if (response->sip_server != NULL)

@@ -188,6 +188,7 @@ struct sip_leg {
 	unsigned min_se;                /* as learnt from 422 */
 	enum { PEER_NO_TIMER, PEER_TIMER } peer_timer;
 	enum { PEER_NO_UPDATE, PEER_UPDATE } peer_update;
+	enum { PEER_REFER_UNKNOWN, PEER_NO_REFER } peer_refer; /* what its Allow says */
 	su_timer_t *timer;
 	enum { TIMER_REFRESH, TIMER_EXPIRE } timer_for;
 
@@ -195,6 +196,7 @@ struct sip_leg {
 	struct pending_info *infos;     /* INFOs that wait for their answer */
 	struct digits *digits;          /* keys that are being pressed for it; NULL: none */
 	struct refer *refers;           /* its REFERs and their subscriptions */
+	struct referral *referrals;     /* REFERs that were passed on to it */
 	enum { LEG_OWNED, LEG_FREED, LEG_DEAD } life; /* by the core; dead: to be buried */
 	struct sip_leg *next_dead;
 	UT_hash_handle hh_id, hh_tag, hh_handle;
@@ -312,6 +314,8 @@ unsigned message_count(const sip_t *request, msg_hclass_t *hc, const char *name)
 /* Somebody does not want to be known (RFC 3323). */
 bool message_is_private(const sip_t *sip);
 bool message_allows(const sip_t *sip, const char *method); /* Allow */
+/* Does the leg's peer say that it knows no REFER? Without an Allow nobody can tell. */
+void message_note_refer(struct sip_leg *l, const sip_t *sip);
 
 /* Sends a request of the leg; fn NULL: nobody cares for the answer. NULL if it could not be sent. */
 struct request *request_send(
@@ -405,6 +409,12 @@ const char *refer_target(struct sip *s, uint64_t cmd);
 /* Adds Referred-By and the Refer-To headers of that REFER to an INVITE. */
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg);
 void refer_abandon(struct sip_leg *l);
+/* ---- refer_out.c: REFERs that are passed on ---- */
+void refer_pass(struct sip *s, const struct action *a);
+/* NOTIFY inside the leg's dialog. */
+void refer_notified(struct sip_leg *l, struct stack_server *t, const sip_t *request);
+void refer_pass_abandon(struct sip_leg *l);
+
 /* The leg's call is over: ends the subscriptions that live in dialogs of their own. */
 void refer_leg_ends(struct sip_leg *l);
 /* A request whose To tag is that of a REFER's own dialog; false: it is of none. */

@@ -127,7 +127,7 @@ static void fill_event(struct sip_leg *l, const sip_t *request, const struct cal
 	if (c->peer != NULL) {
 		in->source = SOURCE_PEER;
 		str_set(in->peer, c->peer->name);
-		in->may_refer = c->peer->may_refer;
+		in->may_refer = c->peer->policy.refer != REFER_REJECT;
 		party_of_peer(request, c->peer, &in->from);
 		key = message_header(request, "X-Case-ID");
 		if (c->peer->trust_case_id && key != NULL)
@@ -213,6 +213,7 @@ static struct sip_leg *leg_create(
 		 : sip_has_feature(request->sip_supported, "100rel") ? REL_SUPPORTED
 								     : REL_NO;
 	l->peer_update = message_allows(request, "UPDATE") ? PEER_UPDATE : PEER_NO_UPDATE;
+	message_note_refer(l, request);
 	return l;
 }
 

@@ -141,6 +141,7 @@ void sip_leg_drop(struct sip_leg *l)
 	offer_abandon(l);
 	info_abandon(l);
 	refer_abandon(l);
+	refer_pass_abandon(l);
 	if (l->invite != NULL)
 		stack_server_bind(l->invite, NULL), stack_server_release(l->invite);
 	text_clear(&l->local);

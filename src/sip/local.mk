@@ -27,6 +27,7 @@ libsip_a_SOURCES = \
 	src/sip/qualify.c \
 	src/sip/receive.c \
 	src/sip/refer.c src/sip/refer.h \
+	src/sip/refer_out.c \
 	src/sip/register.c \
 	src/sip/session.c \
 	src/sip/session_timer.c \

@@ -192,6 +192,12 @@ bool message_allows(const sip_t *sip, const char *method)
 	return false;
 }
 
+void message_note_refer(struct sip_leg *l, const sip_t *sip)
+{
+	if (sip->sip_allow != NULL)
+		l->peer_refer = message_allows(sip, "REFER") ? PEER_REFER_UNKNOWN : PEER_NO_REFER;
+}
+
 /* ---- headers that pass ------------------------------------------------------------------- */
 
 /* Prints the value; returns its length. Of a header that the parser does not know, its printer

@@ -62,6 +62,8 @@ static void receive_in_dialog(
 	if (l->state == SIDE_ENDING || l->state == SIDE_OVER || l->state == SIDE_LEAVING) {
 		if (request->sip_request->rq_method == sip_method_subscribe)
 			refer_subscribe(l, t, request);
+		else if (request->sip_request->rq_method == sip_method_notify)
+			refer_notified(l, t, request); /* the usage goes on */
 		else
 			reply_simple(s, l, t, 481, NULL);
 		return;
@@ -85,9 +87,11 @@ static void receive_in_dialog(
 	case sip_method_options:
 		other_options(s, t, request);
 		break;
+	case sip_method_notify:
+		refer_notified(l, t, request);
+		break;
 	case sip_method_cancel: /* of nothing that is pending */
 	case sip_method_prack:
-	case sip_method_notify: /* we subscribe to nothing */
 		reply_simple(s, l, t, 481, NULL);
 		break;
 	default:

@@ -16,6 +16,7 @@
 #include "sip/refer.h"
 #include "sip/referto.h"
 
+#define MAX_FORWARDS   70
 #define REFER_CMD      (1ull << 63) /* our commands, apart from those of the control socket */
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -44,6 +45,7 @@ static struct refer *refer_new(struct sip_leg *l, struct stack_server *t, const 
 	r->t = t;
 	r->id = request->sip_cseq->cs_seq;
 	r->status = 100;
+	r->max_forwards = MAX_FORWARDS;
 	r->next = l->refers;
 	l->refers = r;
 	HASH_ADD(hh, l->sip->refers, cmd, sizeof(r->cmd), r);
@@ -297,7 +299,7 @@ static void refer_emit(struct refer *r, const struct asked *q)
 	ev.transfer.replaces_status = q->replaces_status;
 	ev.transfer.no_sub = r->sub == SUB_REFUSED;
 	ev.transfer.immediate = device_is_immediate(l->sip, l);
-	ev.transfer.may_refer = peer != NULL ? peer->may_refer : l->user[0] != '\0';
+	ev.transfer.may_refer = peer != NULL ? peer->policy.refer != REFER_REJECT : l->user[0] != '\0';
 	sip_emit(l, &ev);
 }
 
@@ -316,6 +318,8 @@ static void refer_take(struct sip_leg *l, struct stack_server *t, const sip_t *r
 	if (own != NULL)
 		own_add(r, own);
 	r->sub = wants_no_subscription(request) ? SUB_REFUSED : SUB_WANTED;
+	if (request->sip_max_forwards != NULL)
+		r->max_forwards = request->sip_max_forwards->mf_count;
 	keep_headers(r, request, &q->to);
 	if (q->replaces_status == 481)
 		keep_replaces(r, &q->to.replaces);

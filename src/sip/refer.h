@@ -35,6 +35,7 @@ struct refer {
 	struct dialog *own;	 /* of the subscription; NULL: the leg's */
 	struct text target;	 /* URI of the Refer-To */
 	struct text replaces;	 /* a dialog that is not here, as a Replaces value; empty: none */
+	unsigned long max_forwards;
 	struct text referred_by; /* header value for the INVITE */
 	struct text headers;	 /* allow-listed headers of the Refer-To, as lines */
 	struct request *notify;	 /* under way */

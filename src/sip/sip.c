@@ -146,6 +146,9 @@ void sip_act(struct sip *s, const struct action *a)
 	case ACT_NOTIFY:
 		refer_notify(s, a);
 		break;
+	case ACT_REFER:
+		refer_pass(s, a);
+		break;
 	default:
 		act_on_leg(s, a);
 		break;

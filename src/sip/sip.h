@@ -34,7 +34,6 @@ struct sip_peer {
 	char username[USER_MAX], password[128]; /* for 401/407 from it (E-035); "" none */
 	bool trusted;       /* P-Asserted-Identity and Privacy pass both ways (RFC 3325) */
 	bool trust_case_id; /* X-Case-ID from it is believed */
-	bool may_refer;     /* its REFER may move calls (E-070) */
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
 	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
 	enum bye_policy bye; /* who ends its dialog after it transferred (E-003) */

@@ -561,7 +561,7 @@ class Call(Inbox):
         """(Re-)INVITE. sdp None: without an offer."""
         if sdp is not None:
             self.sdp = sdp
-        h = [("Allow", ALLOW), ("Supported", "replaces, timer, 100rel")] + list(headers)
+        h = [("Allow", self.ua.allow), ("Supported", "replaces, timer, 100rel")] + list(headers)
         m = self.request("INVITE", h, str(sdp) if sdp is not None else b"")
         if self.invite is None:
             self.invite = m
@@ -633,7 +633,7 @@ class Call(Inbox):
                 and not any(n.lower() == "contact" for n, _ in headers):
             m.add("Contact", f"<{self.ua.contact}>")
         if req.method in ("INVITE", "UPDATE") and status < 300:
-            m.add("Allow", ALLOW)
+            m.add("Allow", self.ua.allow)
             m.add("Supported", "replaces, timer")
         for n, v in headers:
             m.add(n, v)
@@ -738,6 +738,7 @@ class Ua(Inbox):
     def __init__(self, name, server, ip="127.0.0.1", port=0, transport="udp", user=None,
                  password=None, domain=None, ladder=None, display=""):
         self.cond = threading.Condition(threading.RLock())
+        self.allow = ALLOW
         super().__init__(self)
         self.name, self.server, self.user, self.password = name, server, user or name, password
         self.display = f'"{display}" ' if display else ""

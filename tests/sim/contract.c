@@ -199,6 +199,11 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 		return in_dialog(l);
 	case EV_CLOSED:
 		return l->state == CT_ENDING && !l->crossed;
+	case EV_REFERRED:
+		return l->refer_out && l->referred == ev->referred.cmd && l->state != CT_CLOSED;
+	case EV_REFER_NOTIFY: /* may come before the 202, and after the BYE (RFC 3515, RFC 5057) */
+		return l->referred != 0 && l->referred == ev->referred.cmd && !l->refer_told &&
+		       l->state != CT_CLOSED;
 	case EV_NOTIFY_DONE:
 		r = contract_req(ct, ev->notify.cmd);
 		return r != NULL && r->final && !r->notified;
@@ -409,6 +414,13 @@ static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l
 		break;
 	case EV_OA_DONE:
 		ev_oa_done(ct, ev, l);
+		break;
+	case EV_REFERRED:
+		l->refer_out = false;
+		l->refer_told = l->refer_told || ev->referred.status >= 300;
+		break;
+	case EV_REFER_NOTIFY:
+		l->refer_told = ev->referred.final;
 		break;
 	case EV_CLOSED:
 		l->state = CT_CLOSED;
@@ -808,6 +820,31 @@ static void act_timer(struct contract *ct, const struct action *a)
 	t->due = ct->now + a->timer.ms;
 }
 
+/* A REFER goes on to the other side: never to where it came from, one at a time. */
+static void act_pass(struct contract *ct, const struct action *a)
+{
+	struct ct_req *r = contract_req(ct, a->cmd);
+	struct ct_leg *l = contract_leg(ct, a->leg);
+
+	if (r == NULL || r->kind != CT_REFER || !r->accepted)
+		leg_fail(ct, a, "pass-unknown", "no accepted REFER has this cmd");
+	else if (r->leg == a->leg)
+		leg_fail(ct, a, "pass-back", "it came from here (E-070)");
+	else if (l == NULL || l->state != CT_UP)
+		leg_fail(ct, a, "pass-dead", "is not up");
+	else if (l->refer_out)
+		leg_fail(ct, a, "pass-twice", "has one that is not answered");
+	else if (a->refer.to == REFER_TO_LEG && contract_leg(ct, a->refer.replaces) == NULL)
+		leg_fail(ct, a, "pass-names-nobody", "the dialog that it names is gone");
+	else if (a->refer.to == REFER_TO_PEER && (!a->refer.peer[0] || !a->refer.number[0]))
+		leg_fail(ct, a, "pass-no-number", "to a peer without a number");
+	if (ct->failed)
+		return;
+	l->referred = a->cmd;
+	l->refer_out = true;
+	l->refer_told = false;
+}
+
 /* An INFO or REFER of a leg that is gone needs no answer any more. */
 static void act_leg_free(struct contract *ct, const struct action *a, struct ct_leg *l)
 {
@@ -946,6 +983,9 @@ static void take_action(struct contract *ct, const struct action *a)
 		break;
 	case ACT_NOTIFY:
 		act_notify(ct, a);
+		break;
+	case ACT_REFER:
+		act_pass(ct, a);
 		break;
 	case ACT_MEDIA:
 		act_media(ct, a);

@@ -64,6 +64,9 @@ struct ct_leg {
 	enum dir intent, intent_prev;	 /* what it wants itself: sendrecv unless it holds */
 	struct ct_sdp given, offered;	 /* agreed; in flight */
 	enum hears hears;		 /* as last said */
+	uint64_t referred; /* our REFER that it has, 0 none */
+	bool refer_out;    /* .. and has not answered */
+	bool refer_told;   /* its last NOTIFY came */
 	bool recorded;
 	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
 	struct ct_timer timer[timer_kind_count_];

@@ -86,6 +86,13 @@ static bool is_aide_told(const struct core_out *out, const struct ct_leg *l)
 	return false;
 }
 
+/* It says that it has another call in the place of this one: a REFER was passed on to it. */
+static bool has_moved_on(const struct event *ev, leg_id leg)
+{
+	return ev->type == EV_REFER_NOTIFY && ev->leg == leg && ev->referred.status >= 200 &&
+	       ev->referred.status < 300;
+}
+
 /* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the
  * party itself left, or everybody it could talk to did. */
 static void check_kept_kept(struct contract *ct, const struct event *ev, const struct core_out *out,
@@ -97,7 +104,7 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 	char id[ID_STRLEN];
 
 	if (kept == NULL || k == NULL || k->commanded || has_merged(out, call) || ends_leg(ev, a->leg) ||
-		!still_there(ct, kept) || ev->type == EV_HANGUP ||
+		!still_there(ct, kept) || has_moved_on(ev, a->leg) || ev->type == EV_HANGUP ||
 		(ev->type == EV_TRANSFER && other_is_queued(out, a)))
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {

@@ -208,6 +208,12 @@ static void add_detail(struct line *l, const struct event *ev)
 		add_num(l, "cmd", ev->located.cmd);
 		add_num(l, "node", ev->located.node);
 		break;
+	case EV_REFERRED:
+	case EV_REFER_NOTIFY:
+		add_num(l, "cmd", ev->referred.cmd);
+		add(l, " %u", ev->referred.status);
+		add_flag(l, "final", ev->referred.final);
+		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
 	case EV_COMPLETE:
@@ -300,6 +306,11 @@ const char *print_action(const struct action *a, const struct print_names *names
 		add_dial(&l, &a->dial);
 	if (a->type == ACT_NOTIFY)
 		add_num(&l, "cmd", a->notify.cmd);
+	if (a->type == ACT_REFER) {
+		add_text(&l, "to", refer_to_name((int)a->refer.to));
+		add_text(&l, "number", a->refer.number);
+		add_id(&l, "replaces=", a->refer.replaces);
+	}
 	add_id(&l, "from=", a->from);
 	if (a->dir != SDP_DIR_AS_IS)
 		add(&l, " dir=%s", sdp_dir_name(a->dir));

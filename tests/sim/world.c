@@ -43,6 +43,8 @@ enum todo_kind {
 	DO_MEET,
 	DO_NOTIFY_DONE,
 	DO_LOCATED,
+	DO_REFERRED,
+	DO_REFER_NOTIFY,
 	DO_COMMAND,
 	DO_DIAL,
 	DO_DIRECTORY,
@@ -275,6 +277,14 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->peer[2].policy.node = 2;
 	cfg->npeer = 3;
 	cfg->locate_ms = rng_chance(&r, 85) ? 2000 : 0;
+	cfg->peer[1].policy.refer = rng_chance(&r, 60)   ? REFER_REJECT
+				    : rng_chance(&r, 70) ? REFER_TRANSPARENT
+							 : REFER_TERMINATE;
+	if (rng_chance(&r, 30)) {
+		str_set(cfg->peer[3].name, "pbx");
+		cfg->peer[3].policy.refer = REFER_TRANSPARENT;
+		cfg->npeer = 4;
+	}
 	cfg->ring_away = rng_chance(&r, 80);
 	cfg->ring_unregistered = rng_chance(&r, 80);
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
@@ -554,7 +564,8 @@ static struct phone *begin_call(struct world *w, struct event *ev)
 	unsigned kind = rng_below(&w->rng, 100);
 	struct phone *mine;
 
-	str_set(ev->invite.number, some_number(w));
+	if (ev->invite.number[0] == '\0')
+		str_set(ev->invite.number, some_number(w));
 	ev->invite.immediate = chance(w, 10);
 	ev->invite.bye = chance(w, 20) ? BYE_NOW : BYE_WAIT;
 	ev->invite.rel_required = chance(w, 10);
@@ -626,6 +637,8 @@ static void do_consult(struct world *w, struct phone *p)
 	ev.invite.may_refer = true;
 	str_set(ev.invite.user, p->user);
 	str_set(ev.invite.from.number, p->user);
+	if (chance(w, 40)) /* where the customer is, too */
+		str_set(ev.invite.number, "0891234");
 	mine = begin_call(w, &ev);
 	if (mine == NULL)
 		return;
@@ -1019,6 +1032,57 @@ static void do_notify_done(struct world *w, const struct todo *t)
 	send(w, &ev);
 }
 
+static void do_referred(struct world *w, const struct todo *t, enum ev type)
+{
+	struct ct_leg *l = contract_leg(&w->sim.ct, t->leg);
+	struct event ev = {.type = type, .leg = t->leg};
+
+	if (l == NULL || l->referred == 0)
+		return;
+	ev.referred.cmd = l->referred;
+	ev.referred.status = (uint16_t)t->arg;
+	ev.referred.final = type == EV_REFER_NOTIFY && (t->arg >= 200 || t->arg == 0);
+	send(w, &ev);
+}
+
+/* What a machine does with a REFER. */
+static void after_refer(struct world *w, leg_id leg, leg_id replaces)
+{
+	static const uint16_t answers[] = {202, 202, 202, 202, 200, 202, 405, 501, 420, 603, 403, 481,
+		408, 503};
+	static const uint16_t ends[] = {200, 200, 200, 486, 603, 480, 0, 503};
+	uint16_t status = answers[rng_below(&w->rng, COUNT(answers))];
+	int64_t at = network(w);
+
+	if (replaces != ID_NONE && chance(w, 70)) { /* knows REFER, but no Replaces */
+		unsigned kind = rng_below(&w->rng, 100);
+		int64_t before = range(w, 0, at - 1);
+
+		status = 420;
+		if (kind < 30 || kind > 85) /* whom it names leaves */
+			plan(w, before, DO_BYE, replaces);
+		if (kind > 30 && kind < 45) /* or the transferor's dialog with him */
+			plan(w, before, DO_BYE, id_make_leg(id_call(replaces), 1));
+		if (kind > 45) /* and the one in which the REFER came */
+			plan(w, before, DO_BYE,
+				id_make_leg(id_call(leg), id_legno(leg) == 1 ? 2 : 1));
+	}
+	plan_arg(w, status == 408 ? T1_64_MS : at, DO_REFERRED, leg, status);
+	if (status >= 300)
+		return;
+	if (chance(w, 80)) /* the others say nothing at all */
+		plan_arg(w, range(w, 0, 90), DO_REFER_NOTIFY, leg, 100);
+	else if (chance(w, 60))
+		plan(w, range(w, 50, 9000), DO_BYE, leg);
+	if (chance(w, 50))
+		plan_arg(w, range(w, 100, 3000), DO_REFER_NOTIFY, leg, 180);
+	if (chance(w, 75))
+		plan_arg(w, range(w, 100, 12000), DO_REFER_NOTIFY, leg,
+			ends[rng_below(&w->rng, COUNT(ends))]);
+	if (chance(w, 20))
+		plan(w, range(w, 100, 12000), DO_BYE, leg);
+}
+
 /* A request inside a dialog that the core has forgotten: it has to be answered all the same. */
 static void do_stray_request(struct world *w, leg_id leg)
 {
@@ -1160,6 +1224,12 @@ static void do_todo(struct world *w, const struct todo *t)
 		break;
 	case DO_NOTIFY_DONE:
 		do_notify_done(w, t);
+		break;
+	case DO_REFERRED:
+		do_referred(w, t, EV_REFERRED);
+		break;
+	case DO_REFER_NOTIFY:
+		do_referred(w, t, EV_REFER_NOTIFY);
 		break;
 	case DO_COMMAND:
 		do_command(w, t);
@@ -1303,6 +1373,9 @@ static void react_action(struct world *w, const struct action *a)
 	case ACT_LOCATE:
 		plan_find(w, a);
 		break;
+	case ACT_REFER:
+		after_refer(w, a->leg, a->refer.replaces);
+		break;
 	case ACT_LEG_FREE:
 		phone_free(w, a->leg);
 		break;
@@ -1318,7 +1391,8 @@ static void react(struct world *w, const struct event *ev)
 	bool ended = l != NULL && l->state == CT_ENDING && l->peer_ended && !l->hangup_sent;
 
 	if (ended && ev->type != EV_CLOSED && ev->type != EV_OA_DONE &&
-		ev->type != EV_NOTIFY_DONE && ev->type != EV_TRANSFER && ev->type != EV_TIMER)
+		ev->type != EV_NOTIFY_DONE && ev->type != EV_REFERRED &&
+		ev->type != EV_REFER_NOTIFY && ev->type != EV_TRANSFER && ev->type != EV_TIMER)
 		plan_close(w, ev->leg);
 	if (l != NULL && ev->type == EV_REJECT && l->state == CT_ENDING && l->hangup_sent)
 		plan_close(w, ev->leg);

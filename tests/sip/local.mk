@@ -27,6 +27,7 @@ sip_tests = \
 	tests/sip/test_sipp_queue.py \
 	tests/sip/test_targets.py \
 	tests/sip/test_torture.py \
+	tests/sip/test_transparent.py \
 	tests/sip/test_transfer.py \
 	tests/sip/test_trust.py
 TESTS += $(sip_tests)

@@ -265,7 +265,7 @@ if __name__ == "__main__":
         t={"ring": 3000, "setup": 6000}, sip="auth_refer = true;",
         transfer="no_answer_status = 408; redirect = false;",
         fallback=["recall", f"user:u{BACKUP:03d}", f"announce:9{ANNOUNCER}4711", "hangup"],
-        peer_conf=lambda i: "may_refer = true;" if i == MAY_REFER else
+        peer_conf=lambda i: 'refer_mode = "terminate";' if i == MAY_REFER else
         'failover = "700ms";' if i == SILENT else "", silent=(SILENT,),
         routes=f'{{ pattern = "0800X."; kind = "user"; target = "u{BACKUP:03d}"; }},\n\t'
                '{ pattern = "0900X."; kind = "none"; },\n\t'), jobs=4)

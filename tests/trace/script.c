@@ -197,7 +197,7 @@ static int do_config(struct script *s)
 	return 0;
 }
 
-/* peer NAME caller|transferor|business [NUMBER] [late_sdp] [node N] */
+/* peer NAME caller|transferor|business [NUMBER] [late_sdp] [node N] [terminate|transparent] */
 static int do_peer(struct script *s)
 {
 	struct core_peer *p = &s->cfg.peer[s->cfg.npeer++];
@@ -211,6 +211,9 @@ static int do_peer(struct script *s)
 		str_set(p->policy.business.number, word(s, 3));
 	p->policy.late_sdp = has_word(s, 3, "late_sdp");
 	p->policy.node = (unsigned)atoi(word_after(s, 3, "node"));
+	p->policy.refer = has_word(s, 3, "transparent") ? REFER_TRANSPARENT
+			  : has_word(s, 3, "terminate") ? REFER_TERMINATE
+							: REFER_REJECT;
 	return 0;
 }
 
@@ -528,6 +531,17 @@ static void make_refer(struct script *s, struct event *ev, struct stage_leg *l)
 	set_replaces(s, ev);
 }
 
+/* referred STATUS | notify STATUS|ended */
+static void make_referred(struct script *s, struct event *ev)
+{
+	struct ct_leg *l = contract_leg(&s->st.sim.ct, ev->leg);
+
+	ev->referred.cmd = l ? l->referred : 0;
+	ev->referred.status = find_status(s, 3, ev->type == EV_REFERRED ? 202 : 0);
+	ev->referred.final = ev->type == EV_REFER_NOTIFY &&
+			     (ev->referred.status == 0 || ev->referred.status >= 200);
+}
+
 static void make_status(struct script *s, struct event *ev, uint16_t otherwise)
 {
 	ev->reject.status = find_status(s, 3, otherwise);
@@ -591,6 +605,8 @@ static const struct {
 	{"closed", EV_CLOSED},
 	{"refer", EV_TRANSFER},
 	{"notify_done", EV_NOTIFY_DONE},
+	{"referred", EV_REFERRED},
+	{"notify", EV_REFER_NOTIFY},
 	{"invite", EV_INVITE},
 };
 
@@ -614,6 +630,10 @@ static void fill_event(struct script *s, struct event *ev, struct stage_leg *l)
 	case EV_NOTIFY_DONE:
 		ev->notify.cmd = l->refer;
 		ev->notify.status = find_status(s, 3, has_word(s, 3, "lost") ? 0 : 200);
+		break;
+	case EV_REFERRED:
+	case EV_REFER_NOTIFY:
+		make_referred(s, ev);
 		break;
 	case EV_REJECT:
 		make_status(s, ev, 486);

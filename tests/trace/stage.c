@@ -218,6 +218,13 @@ static void event_text(const struct event *ev, char *buf, size_t size)
 	case EV_NOTIFY_DONE:
 		snprintf(buf, size, "%u (NOTIFY) ->", ev->notify.status);
 		break;
+	case EV_REFERRED:
+		snprintf(buf, size, "%u (REFER) ->", ev->referred.status);
+		break;
+	case EV_REFER_NOTIFY:
+		snprintf(buf, size, "NOTIFY %u%s ->", ev->referred.status,
+			ev->referred.final ? " final" : "");
+		break;
 	case EV_CLOSED:
 		snprintf(buf, size, "x"); /* nothing more comes from here */
 		break;
@@ -335,6 +342,12 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 	case ACT_NOTIFY:
 		snprintf(buf, size, "<- NOTIFY %u%s", a->status, a->notify.final ? " final" : "");
 		return true;
+	case ACT_REFER:
+		snprintf(buf, size, "<- REFER to %s %.40s%s%.40s%s%s", refer_to_name((int)a->refer.to),
+			a->refer.number, a->refer.peer[0] ? " at " : "", a->refer.peer,
+			a->refer.replaces ? "replacing the other end of " : "",
+			a->refer.replaces ? stage_leg_name(st, a->refer.replaces) : "");
+		return true;
 	case ACT_POSITION:
 		snprintf(buf, size, ". place %u of %u in %s", a->position.position, a->position.waiting,
 			a->position.queue);
@@ -364,7 +377,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 
 static void tell_action(struct stage *st, const struct action *a)
 {
-	char text[160];
+	char text[256];
 	size_t n;
 
 	if (action_text(st, a, text, sizeof(text))) {
