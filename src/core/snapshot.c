@@ -127,6 +127,7 @@ static int rebuild_shell(struct core *c, struct call *k, const struct leg *l)
 		shell->id = id_call(l->id);
 		shell->state = END;
 		shell->open = RECORD_CLOSED;
+		shell->wait.seg = NO_SEG;
 		c->slots[id_slot(shell->id)].call = shell;
 	}
 	shell->merged_into = k->id;
