@@ -4,7 +4,8 @@
  * pace; one that falls off its end is cut, and begins again with a snapshot.
  *
  * Listeners are woken in rounds, some tens of times a second, so that a thousand of them cost as
- * many wake-ups a second at any rate of calls.
+ * many wake-ups a second at any rate of calls; and a round goes by slices, so that no SIP message
+ * waits for a thousand of them to be written to.
  */
 #include "app/api_internal.h"
 
@@ -17,6 +18,8 @@
 #define ROUND_MS      20
 #define ROUND_MANY_MS 50 /* with so many listeners: */
 #define MANY	      200
+#define SLICE	      40 /* listeners that are woken in one go */
+#define SLICE_MS      1  /* from one slice to the next */
 #define PING_MS	      10000
 #define LINGER_MS     (2 * 60 * 1000) /* changes are kept for those who come back, so long */
 
@@ -64,7 +67,9 @@ struct api_events {
 	struct blob *all[2]; /* snapshot of everything, of the present seq */
 	int timer;
 	struct loop_watch *watch;
-	enum { IDLE, ROUND } armed;
+	enum { IDLE, ROUND, SLICES } armed; /* what the timer is for: a ping, a round, the rest of one */
+	enum { ENOUGH, AGAIN } then;        /* something came while a round went on */
+	unsigned left;                      /* listeners to be woken in this round */
 	int64_t ping_at;
 };
 
@@ -117,10 +122,25 @@ static void arm(struct api_events *e)
 
 	if (e->nlisteners == 0)
 		loop_timer_set(e->timer, -1);
+	else if (e->armed == SLICES)
+		loop_timer_set(e->timer, SLICE_MS);
 	else if (e->armed == ROUND)
 		loop_timer_set(e->timer, round);
 	else
 		loop_timer_set(e->timer, e->ping_at > now ? e->ping_at - now : 0);
+}
+
+/* There is something to tell. */
+static void want_round(struct api_events *e)
+{
+	if (e->nlisteners == 0)
+		return;
+	if (e->armed == SLICES)
+		e->then = AGAIN;
+	if (e->armed != IDLE)
+		return;
+	e->armed = ROUND;
+	arm(e);
 }
 
 static void put(struct api_events *e, struct change *c)
@@ -132,10 +152,7 @@ static void put(struct api_events *e, struct change *c)
 	e->bytes += c->len[0] + c->len[1];
 	while (e->bytes > RING_BYTES && e->first < e->seq)
 		drop_first(e);
-	if (e->armed == ROUND || e->nlisteners == 0)
-		return;
-	e->armed = ROUND;
-	arm(e);
+	want_round(e);
 }
 
 /* Renders "id: ..\nevent: ..\ndata: ..\n\n". The JSON is taken over. */
@@ -329,10 +346,7 @@ void api_events_queue(void *arg, const struct live_queue *q)
 
 	if (own != NULL)
 		own->told = QUEUE_CHANGED;
-	if (a->events->nlisteners > 0 && a->events->armed != ROUND) {
-		a->events->armed = ROUND;
-		arm(a->events);
-	}
+	want_round(a->events);
 }
 
 static void tell_queues(struct api_events *e)
@@ -595,8 +609,10 @@ void api_events_over(struct api_request *q)
 		return;
 	DL_DELETE2(e->listeners, l, prev, following);
 	blob_drop(&l->snapshot);
-	if (--e->nlisteners == 0)
+	if (--e->nlisteners == 0) {
+		e->armed = IDLE;
 		e->left_at = loop_now_ms();
+	}
 }
 
 unsigned api_events_listeners(const struct api_events *e)
@@ -626,21 +642,41 @@ static void ping(struct api_events *e)
 	e->ping_at = loop_now_ms() + PING_MS;
 }
 
-static void on_timer(void *arg, int events)
+static void begin_round(struct api_events *e)
 {
-	struct api_events *e = arg;
-	struct listener *l;
-
-	loop_timer_ack(e->timer);
 	if (loop_now_ms() >= e->ping_at)
 		ping(e);
 	tell_queues(e);
-	e->armed = IDLE;
-	DL_FOREACH2(e->listeners, l, following)
-	if (l->state == CUT || (l->snapshot == NULL && l->next < e->first))
-		http_cut(l->q->http);
-	else
-		http_stream_wake(l->q->http);
+	e->armed = SLICES;
+	e->then = ENOUGH;
+	e->left = e->nlisteners;
+}
+
+/* Those who were woken stand behind the others. */
+static void wake_slice(struct api_events *e)
+{
+	for (unsigned i = 0; i < SLICE && e->left > 0 && e->listeners != NULL; i++, e->left--) {
+		struct listener *l = e->listeners;
+
+		DL_DELETE2(e->listeners, l, prev, following);
+		DL_APPEND2(e->listeners, l, prev, following);
+		if (l->state == CUT || (l->snapshot == NULL && l->next < e->first))
+			http_cut(l->q->http);
+		else
+			http_stream_wake(l->q->http);
+	}
+}
+
+static void on_timer(void *arg, int events)
+{
+	struct api_events *e = arg;
+
+	loop_timer_ack(e->timer);
+	if (e->armed != SLICES)
+		begin_round(e);
+	wake_slice(e);
+	if (e->left == 0)
+		e->armed = e->then == AGAIN ? ROUND : IDLE;
 	arm(e);
 }
 

@@ -2,19 +2,23 @@
 """1,000 listeners of the event stream at 200 facts a second: what they cost segued, how late the
 facts reach them, and whether calls are set up any slower.
 
-    SEGUE_BUILD=build python3 tests/bench/listeners.py [--listeners N] [--seconds S]
+    SEGUE_BUILD=build python3 tests/bench/listeners.py [--listeners N] [--seconds S] [--write]
 
-Needs SIPp. The build should be optimised and without sanitizers. Prints one table; the latencies
-are from the fact's own time to the listener's clock, of ten listeners that read what they get; the
-others throw it away, as reading would cost more than sending.
+Needs SIPp. The build should be optimised and without sanitizers. Prints one table, and puts it into
+docs/performance.md with --write. The latencies are from the fact's own time to the listener's clock, of
+ten listeners that read what they get. The others are a process of their own, where the kernel throws
+away what comes: reading it all would cost more than sending it.
 """
 import argparse
 import csv
+import datetime as dates
 import glob
+import multiprocessing
 import os
 import re
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -25,43 +29,68 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 
 import procs
+import report
 import segued
 from web import WebLab
 
-CALLS_A_SECOND = 13  # of some 16 facts each
+CALLS_A_SECOND = 17  # of some 12 facts each
+BEGIN, END = "<!-- listeners:begin -->", "<!-- listeners:end -->"
+HEAD = ["Listeners", "facts/s", "CPU of segued, %", "a fact reaches its listener, p50 / p99 ms",
+        "set-up p50 / p99 ms", "RSS, MB", "cut off", "its loop waited for a processor, %"]
 READERS = 10
 AT = re.compile(rb'event: timeline\ndata: [^\n]*?"at":"([^"]+)"')
 
 
-class Listeners(threading.Thread):
-    """Sockets on the stream; those that read note how late each timeline entry was."""
+def listen(session, n):
+    """n sockets on the stream, in a selector."""
+    sel = selectors.DefaultSelector()
+    request = (f"GET /api/v1/events HTTP/1.0\r\nHost: x\r\nCookie: segue_session="
+               f"{session.cookie}\r\n\r\n").encode()
+    for _ in range(n):
+        s = socket.create_connection(("127.0.0.1", session.lab.http_port))
+        s.sendall(request)
+        s.setblocking(False)
+        sel.register(s, selectors.EVENT_READ)
+    return sel
+
+
+class Readers(threading.Thread):
+    """A few that read, and note how late each timeline entry was."""
 
     def __init__(self, session, n):
         super().__init__(daemon=True)
-        self.sel, self.late, self.bytes, self.lost = selectors.DefaultSelector(), [], 0, 0
+        self.sel, self.late, self.lost = listen(session, n), [], 0
         self.ended = threading.Event()
-        request = (f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nCookie: segue_session="
-                   f"{session.cookie}\r\n\r\n").encode()
-        for i in range(n):
-            s = session.lab.connection().__class__("127.0.0.1", session.lab.http_port)
-            s.connect()
-            s.sock.sendall(request)
-            s.sock.setblocking(False)
-            self.sel.register(s.sock, selectors.EVENT_READ, (s, i < READERS))
 
     def run(self):
+        rest = {}
         while not self.ended.is_set():
             for key, _ in self.sel.select(0.5):
-                conn, reads = key.data
                 data = key.fileobj.recv(1 << 16)
-                self.bytes += len(data)
                 if not data:
                     self.lost += 1
                     self.sel.unregister(key.fileobj)
-                elif reads:
-                    now = time.time()
-                    self.late += [now - datetime.fromisoformat(
-                        at.decode().replace("Z", "+00:00")).timestamp() for at in AT.findall(data)]
+                    continue
+                now = time.time()
+                whole, _, rest[key.fd] = (rest.get(key.fd, b"") + data).rpartition(b"\n\n")
+                self.late += [now - datetime.fromisoformat(
+                    at.decode().replace("Z", "+00:00")).timestamp() for at in AT.findall(whole)]
+
+
+def drain(session, n, ready, ended, lost):
+    """The others, in a process of their own."""
+    sel = listen(session, n)
+    ready.set()
+    while not ended.is_set():
+        for key, _ in sel.select(0.5):
+            try:
+                gone = not key.fileobj.recv(1 << 20, socket.MSG_TRUNC)
+            except ConnectionError:
+                gone = True
+            if gone:
+                sel.unregister(key.fileobj)
+                with lost.get_lock():
+                    lost.value += 1
 
 
 def percentile(values, p):
@@ -91,30 +120,64 @@ def facts(lab, session):
     return float(re.search(r"^segue_facts_total (\S+)", text, re.M).group(1))
 
 
+def starved(pid):
+    """Seconds that the loop's thread was ready to run and had no processor: with much of that the
+    figures are the machine's, not segued's."""
+    with open(f"/proc/{pid}/task/{pid}/schedstat") as f:
+        return int(f.read().split()[1]) / 1e9
+
+
 def measure(lab, session, seconds, number, n):
-    listeners = Listeners(session, n)
-    listeners.start()
+    """One row: what n listeners cost while calls are made."""
+    fork = multiprocessing.get_context("fork")
+    ready, ended, lost = fork.Event(), fork.Event(), fork.Value("i", 0)
+    crowd = fork.Process(target=drain, daemon=True,
+                         args=(session, n - min(n, READERS), ready, ended, lost))
+    crowd.start()
+    assert ready.wait(60), "the listeners did not all get in"
+    readers = Readers(session, min(n, READERS))
+    readers.start()
     time.sleep(2)  # the snapshots are out
-    listeners.late.clear()
+    readers.late.clear()
     pid, count = lab.daemon.proc.pid, facts(lab, session)
-    cpu, began = procs.cpu(pid), time.monotonic()
+    cpu, waited, began = procs.cpu(pid), starved(pid), time.monotonic()
     setup = calls(lab, seconds, number, f"with{n}")
     took = time.monotonic() - began
     row = (n, (facts(lab, session) - count) / took, 100 * (procs.cpu(pid) - cpu) / took,
-           percentile(listeners.late, 50), percentile(listeners.late, 99),
-           percentile(setup, 50), percentile(setup, 99), procs.rss(pid) / 1e6, listeners.lost)
-    listeners.ended.set()
-    listeners.join()
+           percentile(readers.late, 50), percentile(readers.late, 99),
+           percentile(setup, 50), percentile(setup, 99), procs.rss(pid) / 1e6,
+           lost.value + readers.lost, 100 * (starved(pid) - waited) / took)
+    ended.set()
+    readers.ended.set()
+    crowd.join()
+    readers.join()
     return row
+
+
+def write(rows, load):
+    """The table, in its place in docs/performance.md."""
+    path = os.path.join(HERE, "..", "..", "docs", "performance.md")
+    lines = [HEAD] + [[r[0], f"{r[1]:.0f}", f"{r[2]:.1f}", f"{r[3]:.1f} / {r[4]:.1f}",
+                       f"{r[5]:.1f} / {r[6]:.1f}", f"{r[7]:.0f}", r[8],
+                       f"{r[9]:.0f}"] for r in rows]
+    text = (f"{BEGIN}\n{report.rows(lines)}\n\nMeasured {dates.date.today()} with listeners, phones "
+            f"and database on the same {os.cpu_count()} cores; what else ran there made for a load of "
+            f"{load:.1f} at the start.\n{END}")
+    with open(path, encoding="utf-8") as f:
+        page = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(page[:page.index(BEGIN)] + text + page[page.index(END) + len(END):])
 
 
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--listeners", type=int, default=1000)
     args.add_argument("--seconds", type=int, default=20)
+    args.add_argument("--write", action="store_true")
     args = args.parse_args()
     if not shutil.which("sipp"):
         sys.exit("sipp is missing: install the package sip-tester")
+    load, rows = os.getloadavg()[0], []
     with WebLab(users=3, peers=2) as lab:
         port = segued.free_port("127.0.3.1")
         lab.add_user("callee", "5000", contact=f"sip:callee@127.0.3.1:{port}")
@@ -124,13 +187,18 @@ def main():
                                   stderr=subprocess.DEVNULL, env=dict(os.environ, TERM="dumb"))
         try:
             time.sleep(1)
-            print("listeners  facts/s  CPU %  late p50 ms  p99 ms  set-up p50 ms  p99 ms  RSS MB  cut")
+            print("listeners  facts/s  CPU %  late p50 ms  p99 ms  set-up p50 ms  p99 ms  RSS MB  cut"
+                  "  starved %")
             for n in (1, args.listeners):
-                print("%9d  %7.0f  %5.1f  %11.1f  %6.1f  %13.1f  %6.1f  %6.1f  %3d"
-                      % measure(lab, session, args.seconds, "5000", n), flush=True)
+                rows.append(measure(lab, session, args.seconds, "5000", n))
+                print("%9d  %7.0f  %5.1f  %11.1f  %6.1f  %13.1f  %6.1f  %6.1f  %3d  %9.0f"
+                      % rows[-1],
+                      flush=True)
         finally:
             callee.kill()
             callee.wait()
+    if args.write:
+        write(rows, load)
 
 
 if __name__ == "__main__":
