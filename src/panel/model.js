@@ -175,12 +175,14 @@ export function may(what) {
 	return !permissions || permissions.has(what);
 }
 
+const LONELY = { queued: "no_agent", menu: "in_menu" };
+
 /*
- * Why Transfer is off in a list of calls: as why_not(), but who waits in a queue is moved in Queues,
- * where it is seen who waits longer.
+ * Why Transfer is off in a list of calls: as why_not(), and where no agent is on the call. Who waits in
+ * a queue is moved in Queues, where it is seen who waits longer; who chooses in a menu is let choose.
  */
 export function why_no_transfer(v) {
-	return why_not(v, "transfer") || (v.state === "queued" ? "no_agent" : "");
+	return why_not(v, "transfer") || LONELY[v.state] || "";
 }
 
 /* "" if the verb is allowed now, else why not. */

@@ -1,11 +1,13 @@
 """The panel and a connection that is lost: it says so, and recovers by itself."""
 import os
+import socket
 import sys
+import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
 from flows import end, talk
-from panel import PanelLab, customer
+from panel import PanelLab, customer, sign_in
 
 LOST = 15  # seconds: a broken stream is said after 3
 BACK = 40  # the longest pause between two tries, and a start of the daemon
@@ -45,6 +47,81 @@ def restarted(lab):
     d, e = talk(lab)
     p.see("row", customer(d))
     assert len(p.find_all("row", customer(d))) == 1
+    end(d, e)
+
+
+class Proxy:
+    """Hands connections on to a port; when it is `bad` it answers 502 by itself, and cuts what is open."""
+
+    def __init__(self, port):
+        self.port, self.bad, self.open = port, False, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self.listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        if self.bad:
+            conn.recv(65536)
+            conn.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            conn.close()
+            return
+        behind = socket.create_connection(("127.0.0.1", self.port))
+        self.open += [conn, behind]
+        threading.Thread(target=self._pump, args=(behind, conn), daemon=True).start()
+        self._pump(conn, behind)
+
+    @staticmethod
+    def _pump(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def turn(self, bad):
+        self.bad = bad
+        for s in self.open:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.open = []
+
+    def close(self):
+        self.listener.close()
+        self.turn(True)
+
+
+@tap.case("a proxy that answers 502 for a while, which ends an EventSource for good: live again by itself")
+def bad_gateway(lab):
+    proxy = Proxy(lab.http_port)
+    tap.at_end(proxy.close)
+    p = lab.browser.page("http://{}:{}/".format(*proxy.address))
+    tap.at_end(lambda: lab.browser.send("Target.closeTarget", {"targetId": p.target}))
+    sign_in(lab, p, "boss")
+    c, a = talk(lab)
+    p.see("row", f"{customer(c)}: Talking")
+    p.allowed += ["502", "ERR_"]
+    proxy.turn(bad=True)
+    p.reads("Connection lost at", LOST)
+    p.click("button", "Try now")
+    p.reads("Trying again")
+    end(c, a)
+    d, e = talk(lab)
+    proxy.turn(bad=False)
+    p.reads("Live again.", BACK)
+    p.see("row", f"{customer(d)}: Talking")
+    assert not p.find("row", f"{customer(c)}: Talking"), "what ended meanwhile is gone"
+    assert not p.unexpected(), p.unexpected()
     end(d, e)
 
 

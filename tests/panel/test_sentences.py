@@ -81,6 +81,24 @@ def off_labels(lab):
     p.gone("row", customer(c), 10)
 
 
+@tap.case("off: the caller chooses in a menu")
+def off_menu(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    menu = lab.trunk()
+    lab.sql(f"insert into segue.ivrs (name, number, peer, dial) values ('pay', '8000', 'peer{menu.index:02d}', '8000')")
+    open_dialog(p, c)
+    p.type("pay")
+    p.click("button", "Send to pay")
+    x = menu.incoming()
+    x.reply(180)
+    x.answer()
+    x.expect("ACK")
+    joined(c, x)
+    off(p, c, "Still in the menu", "The caller is choosing in the menu. You can transfer once an agent answers.")
+    end(c, x)
+
+
 @tap.case("off: a transfer is running: Cancel stands in the place; T says why")
 def off_running(lab):
     p = lab.page()
