@@ -135,7 +135,8 @@ export function desk_view() {
 					null,
 					calls.length
 						? calls.map(v => h("div", { key: v.id }, call_card(v, "own")))
-						: h(
+						: a?.state !== "ringing" &&
+								h(
 								"div.card",
 								{ key: "none" },
 								empty("No call. The next one that rings for you appears here."),
