@@ -9,12 +9,14 @@ tones it hears.
 
 Promise: it sends only what a phone may send (RFC 3264: not while held), it never sends to where the
 newest description does not say, and it hears whatever arrives at its port, from whoever. What is heard
-is found by frequency (Goertzel), in windows of WINDOW seconds.
+is found by frequency (Goertzel), in windows of WINDOW seconds. Keys are pressed as telephone events
+(RFC 4733) under the payload number that the other side has asked for, and heard under whatever comes.
 """
 import array
 import collections
 import math
 import random
+import re
 import select
 import socket
 import struct
@@ -32,6 +34,8 @@ PCMU = 0
 TONES = (340, 560, 820, 1180, 1660, 2260)
 WINDOW = 0.2
 KEEP = 2.0        # seconds that an ear remembers
+KEYS = "0123456789*#ABCD"   # telephone events 0 to 15
+KEY_FRAMES = 5    # 100 ms; then the end of the key, three times (RFC 4733 section 2.5.1.4)
 LOUD = 8000       # amplitude of what is played, of 32767
 NOTICED = 800     # amplitude from which a tone counts as heard; much louder than coding noise
 
@@ -144,6 +148,13 @@ def wait_heard(expected, timeout=ua.WAIT):
         time.sleep(WINDOW / 4)
 
 
+def telephone_event(sdp):
+    """The payload number of telephone events in that description (RFC 4733)."""
+    found = re.search(r"a=rtpmap:(\d+) telephone-event/", sdp.text)
+    assert found, "no telephone events in " + sdp.text
+    return int(found.group(1))
+
+
 # ---- a scripted party ------------------------------------------------------------------------------
 
 
@@ -160,10 +171,12 @@ class Rtp(Ear):
         self.port = self.sock.getsockname()[1]
         self.sources = {}      # address: packets
         self.strange = []      # what came and is no mu-law
+        self.pressed = collections.deque()  # telephone events to be sent yet: (payload, starts)
         self.call = None
         self.over = False
         wave = bytes(ulaw_encode(x) for x in sine(tone)) if tone else b""
         self.frames = [wave[i:i + FRAME] for i in range(0, len(wave), FRAME)]
+        self.key_at = 0        # when the present key was pressed
         self.ssrc, self.seq = random.getrandbits(32), random.getrandbits(15)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -175,6 +188,24 @@ class Rtp(Ear):
     def follow(self, call):
         """Sends as the newest descriptions of that call say, from now on. None: it is silent."""
         self.call = call
+
+    def press(self, keys):
+        """Presses those keys, one after the other, as the newest description numbers them."""
+        number = telephone_event(self.call.remote_sdp)
+        for key in keys:
+            for i in range(1, KEY_FRAMES + 4):
+                ended, frames = i > KEY_FRAMES, min(i, KEY_FRAMES)
+                payload = struct.pack("!BBH", KEYS.index(key), 10 | (0x80 if ended else 0),
+                                      frames * FRAME)
+                self.pressed.append((number, payload, i == 1))
+
+    def keys(self):
+        """The keys that came to their end, in order: (payload number, key)."""
+        ends = {}
+        for data in list(self.strange):
+            if len(data) == 16 and data[0] >> 6 == 2 and data[13] & 0x80 and data[12] < len(KEYS):
+                ends.setdefault(data[4:8], (data[1] & 0x7f, KEYS[data[12]]))
+        return list(ends.values())
 
     def close(self):
         self.over = True
@@ -203,10 +234,16 @@ class Rtp(Ear):
         to = self.target()
         if to is None or not self.frames:
             return
-        head = struct.pack("!BBHII", 0x80, PCMU, self.seq & 0xffff,
-                           self.seq * FRAME & 0xffffffff, self.ssrc)
+        kind, payload = PCMU, self.frames[self.seq % len(self.frames)]
+        at = self.seq
+        if self.pressed:  # a key takes the place of the voice, all of it under one timestamp
+            number, payload, starts = self.pressed.popleft()
+            kind = number | (0x80 if starts else 0)
+            self.key_at = at = self.seq if starts else self.key_at
+        head = struct.pack("!BBHII", 0x80, kind, self.seq & 0xffff, at * FRAME & 0xffffffff,
+                           self.ssrc)
         try:
-            self.sock.sendto(head + self.frames[self.seq % len(self.frames)], to)
+            self.sock.sendto(head + payload, to)
         except OSError:
             pass  # nobody is there any more: the silence is noticed at the other end
 

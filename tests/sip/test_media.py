@@ -174,7 +174,38 @@ def dtmf(lab):
     assert "96" in c.remote_sdp.formats() and "telephone-event" in c.remote_sdp.text, c.remote_sdp.text
     assert "101" in b.remote_sdp.formats(), b.remote_sdp.text
     a.hangup()
+    cv.press("17#")
+    wait("B is sent C's keys under the number that B has asked for",
+         lambda: bv.keys() == [(96, "1"), (96, "7"), (96, "#")] or None)
+    bv.press("*0")
+    wait("C is sent B's keys under the number that C has asked for",
+         lambda: cv.keys() == [(101, "*"), (101, "0")] or None)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
     end(c, b)
+
+
+@tap.case("E-054 keys that C presses while A has the call reach A, and after a hold again")
+def dtmf_hold(lab):
+    cv, av = voices(2)
+    agent = lab.phone()
+    offer = cv.sdp(extra=DTMF101)
+    offer.audio = "0 101"
+    c, a = ring(lab.trunk(), agent.number, agent, offer)
+    answer = av.sdp(extra=DTMF101)
+    answer.audio = "0 101"
+    pick_up(c, a, answer)
+    cv.follow(c)
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    cv.press("5")
+    wait("A is sent the key", lambda: av.keys() == [(101, "5")] or None)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    cv.press("6")
+    wait("A is sent the next key", lambda: av.keys() == [(101, "5"), (101, "6")] or None)
+    end(c, a)
 
 
 @tap.case("E-057 C speaks SRTP: A and B are offered SRTP, never less; B cannot, and C stays with A")
