@@ -707,6 +707,7 @@ static void on_directory(void *arg)
 {
 	struct api *a = arg;
 
+	live_adopt(a->live, loop_now_ms()); /* its users are known now */
 	if (a->history != NULL)
 		history_ask(a->history, ASK_ACCESS, 0, NULL, on_access, a);
 }
@@ -836,6 +837,7 @@ int api_open(const struct app_config *cfg, const struct api_parts *parts, struct
 		return rc;
 	}
 	api_reconfigure(a, cfg);
+	live_adopt(a->live, loop_now_ms());
 	runner_watch(parts->runner, on_step, a);
 	people_on_synced(parts->people, on_directory, a);
 	look_at_panel(cfg->panel_dir);

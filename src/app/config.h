@@ -36,6 +36,8 @@ struct app_config {
 	char outbox[APP_PATH_MAX];         /* directory of the LMDB outbox */
 	unsigned outbox_mb;                /* its bound on disk */
 	char directory_copy[APP_PATH_MAX]; /* file of the last good directory, "" none */
+	bool recover;    /* calls outlive the process */
+	bool keep_calls; /* and its orderly end */
 	unsigned ship_grace_ms;            /* at the end: facts still shipped within this time */
 
 	char socket[APP_SOCKET_MAX]; /* control socket */

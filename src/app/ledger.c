@@ -190,6 +190,7 @@ void ledger_append(struct ledger *l, const struct fact *facts, unsigned n)
 
 struct each {
 	void (*fn)(void *arg, const struct fact *f);
+	void (*fn_seq)(void *arg, uint64_t seq, const struct fact *f);
 	void *arg;
 	uint64_t last;
 };
@@ -200,23 +201,48 @@ static bool each_fact(void *arg, uint64_t seq, const unsigned char *bytes, size_
 	struct fact f;
 
 	e->last = seq;
-	if (fact_decode(bytes, len, &f))
+	if (!fact_decode(bytes, len, &f))
+		return true;
+	if (e->fn != NULL)
 		e->fn(e->arg, &f);
+	else
+		e->fn_seq(e->arg, seq, &f);
 	return true;
 }
 
-int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), void *arg)
+static int each(struct ledger *l, struct each *e)
 {
-	struct each e = {.fn = fn, .arg = arg};
 	int n;
 
 	do
-		n = store_read(l->store, e.last, EACH_BATCH, each_fact, &e);
+		n = store_read(l->store, e->last, EACH_BATCH, each_fact, e);
 	while (n > 0);
 	if (n < 0)
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "outbox_unread", "why", strerror(-n),
 			NULL);
 	return -n;
+}
+
+int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), void *arg)
+{
+	struct each e = {.fn = fn, .arg = arg};
+
+	return each(l, &e);
+}
+
+int ledger_each_seq(
+	struct ledger *l, void (*fn)(void *arg, uint64_t seq, const struct fact *f), void *arg)
+{
+	struct each e = {.fn_seq = fn, .arg = arg};
+
+	return each(l, &e);
+}
+
+uint64_t ledger_newest(const struct ledger *l)
+{
+	uint64_t first, last;
+
+	return store_range(l->store, &first, &last) == 0 ? last : 0;
 }
 
 void ledger_status(struct ledger *l, struct ledger_status *out)

@@ -37,6 +37,12 @@ void ledger_append(struct ledger *l, const struct fact *facts, unsigned n);
  * 0 or an errno (logged). */
 int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), void *arg);
 
+/* The same with the facts' numbers. */
+int ledger_each_seq(
+	struct ledger *l, void (*fn)(void *arg, uint64_t seq, const struct fact *f), void *arg);
+/* Number of the newest fact. */
+uint64_t ledger_newest(const struct ledger *l);
+
 void ledger_status(struct ledger *l, struct ledger_status *out);
 
 #endif

@@ -572,7 +572,7 @@ static void on_agent_state(struct live *l, const struct fact *f)
 	l->hooks.user(l->hooks.arg, u);
 }
 
-static void take_fact(struct live *l, const struct fact *f)
+static void note_fact(struct live *l, const struct fact *f)
 {
 	struct live_segment *s;
 
@@ -618,6 +618,11 @@ static void take_fact(struct live *l, const struct fact *f)
 	default:
 		break;
 	}
+}
+
+static void take_fact(struct live *l, const struct fact *f)
+{
+	note_fact(l, f);
 	l->hooks.fact(l->hooks.arg, live_call(l, f->call), f);
 }
 
@@ -820,6 +825,23 @@ void live_step(struct live *l, const struct event *ev, const struct core_out *ou
 			update_call(l, other);
 		last = other;
 	}
+}
+
+void live_adopt(struct live *l, int64_t now)
+{
+	struct core_out out;
+	call_id id;
+
+	core_out_init(&out);
+	for (id = core_next_call(l->core, ID_NONE); id != ID_NONE; id = core_next_call(l->core, id)) {
+		if (live_call(l, id) != NULL)
+			continue;
+		core_retell(l->core, id, now, &out);
+		for (unsigned i = 0; i < out.nfacts; i++)
+			note_fact(l, &out.facts[i]);
+		update_call(l, id);
+	}
+	core_out_done(&out);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

@@ -115,6 +115,8 @@ struct live_hooks {
 /* NULL without memory. The core must outlive it. */
 struct live *live_create(struct core *core, const struct live_hooks *hooks);
 void live_destroy(struct live *l);
+/* Looks for calls of which it has not heard: those that segued goes on with after a restart. */
+void live_adopt(struct live *l, int64_t now);
 /* A step was taken, its facts are on record, its actions not yet carried out. */
 void live_step(struct live *l, const struct event *ev, const struct core_out *out);
 

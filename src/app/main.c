@@ -27,6 +27,8 @@
 #define SEGUE_CONF "/etc/segue/segue.conf"
 #endif
 
+#define KNOWN_MS 3000 /* calls of the run before wait so long for the directory */
+
 struct daemon {
 	const char *path; /* of the configuration */
 	struct app_config *cfg;
@@ -34,6 +36,7 @@ struct daemon {
 	struct core *core;
 	struct recorder *recorder;
 	struct runner *runner;
+	struct keeper *keeper; /* NULL: calls are not kept */
 	struct people *people;
 	struct nodes *nodes; /* NULL: this one is alone */
 	struct sip *sip;
@@ -42,6 +45,10 @@ struct daemon {
 	struct api *api; /* NULL: http.listen is empty */
 	int signals;
 	struct loop_watch *signal_watch;
+	call_id *recovered; /* of the run before; NULL: none, or the core knows what they have lost */
+	unsigned nrecovered;
+	int known_fd; /* -1: nobody waits for the directory */
+	struct loop_watch *known_watch;
 	bool stopping;
 };
 
@@ -124,6 +131,10 @@ static void on_signal(void *arg, int events)
 	if (d->stopping)
 		loop_stop(d->loop); /* asked twice: at once */
 	d->stopping = true;
+	if (d->cfg->keep_calls && d->cfg->recover && d->keeper != NULL) {
+		loop_stop(d->loop); /* they wait for the next segued */
+		return;
+	}
 	runner_drain(d->runner, d->cfg->drain_ms, on_drained, d);
 }
 
@@ -183,8 +194,55 @@ static int runner_open(struct daemon *d)
 	d->people = d->runner ? people_create(d->runner) : NULL;
 	if (d->people == NULL)
 		return ENOMEM;
-	runner_announce(d->runner, d->cfg->node, PACKAGE_VERSION);
 	return 0;
+}
+
+/* The directory is known, or does not come. */
+static void on_known(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->recovered != NULL)
+		runner_go_on(d->runner, d->recovered, d->nrecovered);
+	free(d->recovered);
+	d->recovered = NULL;
+}
+
+static void on_known_late(void *arg, int events)
+{
+	struct daemon *d = arg;
+
+	loop_timer_ack(d->known_fd);
+	on_known(d);
+}
+
+static int wait_for_directory(struct daemon *d)
+{
+	people_on_known(d->people, on_known, d);
+	d->known_fd = loop_timer_open();
+	if (d->known_fd < 0)
+		return errno;
+	d->known_watch = loop_watch(d->loop, d->known_fd, LOOP_IN, on_known_late, d);
+	loop_timer_set(d->known_fd, d->cfg->shipper.conninfo[0] != '\0' ? KNOWN_MS : 1);
+	return d->known_watch != NULL ? 0 : ENOMEM;
+}
+
+/* What an earlier run had to do with, before the first message is read. */
+static int calls_go_on(struct daemon *d)
+{
+	char count[16];
+	int rc = keeper_open(d->cfg, d->ledger, d->core, &d->keeper);
+
+	if (rc)
+		return rc;
+	d->nrecovered = keeper_restore(d->keeper, d->sip, &d->recovered);
+	runner_keep(d->runner, d->keeper);
+	runner_begin(d->runner, d->cfg->node, PACKAGE_VERSION, d->recovered, d->nrecovered);
+	if (d->nrecovered == 0)
+		return 0;
+	snprintf(count, sizeof(count), "%u", d->nrecovered);
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "calls_recovered", "count", count, NULL);
+	return wait_for_directory(d);
 }
 
 /* While the daemon stops, SIP may still have something to say when nobody listens any more. */
@@ -270,6 +328,7 @@ static const struct part {
 	{"runner", runner_open},       /* gives it events, carries its actions out */
 	{"sip", sip_open},             /* opens the transports and the loop */
 	{"media", media_open},         /* puts media engines into the path of the audio */
+	{"calls", calls_go_on},        /* those of the run before */
 	{"signals", signals_watch},
 	{"shipper", shipper_open},     /* outbox to PostgreSQL */
 	{"nodes", nodes_start},        /* other segued on the same database */
@@ -304,8 +363,13 @@ static void stop(struct daemon *d)
 	d->people = NULL;
 	ledger_close(d->ledger, d->cfg->ship_grace_ms);
 	loop_unwatch(d->signal_watch);
+	loop_unwatch(d->known_watch);
+	if (d->known_fd >= 0)
+		close(d->known_fd);
+	free(d->recovered);
 	runner_destroy(d->runner);
 	d->runner = NULL;
+	keeper_close(d->keeper);
 	loop_destroy(d->loop);
 	if (d->sip != NULL)
 		sip_destroy(d->sip);
@@ -319,7 +383,7 @@ static void stop(struct daemon *d)
 
 static int run(const char *path, struct app_config *cfg)
 {
-	struct daemon d = {.path = path, .cfg = cfg, .signals = -1};
+	struct daemon d = {.path = path, .cfg = cfg, .signals = -1, .known_fd = -1};
 	int rc = start(&d);
 
 	if (rc == 0) {

@@ -363,6 +363,14 @@ const struct option options[] = {
 		.def = "5s",
 		.meaning = "On SIGTERM live calls are hung up; the daemon waits this long for "
 			   "their ends."},
+	{"control", "recover", OPT_BOOL, 0, AT(recover), .def = "true",
+		.meaning = "After a crash or a kill live calls go on with the next segued that starts; "
+			   "otherwise\n"
+			   "that one hangs them up."},
+	{"control", "keep_calls", OPT_BOOL, OPT_RELOAD, AT(keep_calls), .def = "false",
+		.meaning = "SIGTERM leaves live calls as they are, for the next segued, which must not be "
+			   "long in\n"
+			   "coming; otherwise it hangs them up. Needs control.recover."},
 	{"control", "node", OPT_INT, 0, AT(node), RANGE(0, 255), .unit = 1, .def = "0",
 		.meaning = "Number of this segued where several share a database; part of every "
 			   "call id."},

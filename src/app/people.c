@@ -28,6 +28,8 @@ struct people {
 	bool synced, from_file;
 	void (*on_synced)(void *arg); /* may be NULL */
 	void *on_synced_arg;
+	void (*on_known)(void *arg); /* may be NULL */
+	void *on_known_arg;
 };
 
 static void on_fact(void *people, const struct fact *f);
@@ -235,6 +237,12 @@ static void on_synced(void *arg, int from_file)
 		from_file ? "file" : "database", "users", n, NULL);
 	if (p->on_synced != NULL)
 		p->on_synced(p->on_synced_arg);
+	if (p->on_known != NULL) {
+		void (*fn)(void *) = p->on_known;
+
+		p->on_known = NULL;
+		fn(p->on_known_arg);
+	}
 }
 
 static void on_readable(void *arg, int events)
@@ -275,6 +283,12 @@ void people_refresh(struct people *p)
 {
 	if (p->directory != NULL)
 		directory_refresh(p->directory);
+}
+
+void people_on_known(struct people *p, void (*fn)(void *arg), void *arg)
+{
+	p->on_known = fn;
+	p->on_known_arg = arg;
 }
 
 void people_on_synced(struct people *p, void (*fn)(void *arg), void *arg)

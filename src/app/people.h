@@ -32,6 +32,8 @@ void people_refresh(struct people *p);
 void people_destroy(struct people *p);
 
 /* Calls fn whenever a whole copy has been delivered. NULL ends that. */
+/* Calls fn once, as soon as the directory has been read for the first time, from wherever. */
+void people_on_known(struct people *p, void (*fn)(void *arg), void *arg);
 void people_on_synced(struct people *p, void (*fn)(void *arg), void *arg);
 
 /* Fills *u and returns true if there is such a user. O(1). */

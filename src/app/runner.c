@@ -38,6 +38,7 @@ struct queue {
 struct runner {
 	struct core *core;
 	struct ledger *ledger;
+	struct keeper *keeper; /* may be NULL */
 	struct recorder *recorder;
 	struct story *story;
 	struct sip *sip;
@@ -305,6 +306,7 @@ static void step(struct runner *r, struct event *ev)
 	recorder_add(r->recorder, ev);
 	core_step(r->core, ev, &r->out);
 	put_on_record(r, ev);
+	keeper_step(r->keeper, r->sip, ev, &r->out);
 	if (r->watcher != NULL)
 		r->watcher(r->watcher_arg, ev, &r->out);
 	if (ev->type == EV_INVITE) {
@@ -318,6 +320,8 @@ static void step(struct runner *r, struct event *ev)
 		anchor_before(r->anchor, ev);
 	for (unsigned i = 0; i < r->out.nactions; i++)
 		carry_out(r, &r->out.actions[i]);
+	if (ev->type == EV_TRANSFER) /* its subscription began with the answer to the REFER */
+		keeper_step(r->keeper, r->sip, ev, &r->out);
 	if (r->anchor != NULL)
 		anchor_after(r->anchor, ev);
 }
@@ -394,12 +398,83 @@ static void on_timer(void *arg, int events)
 	arm(r);
 }
 
-void runner_announce(struct runner *r, unsigned node, const char *version)
+void runner_keep(struct runner *r, struct keeper *k)
 {
-	struct fact f = {.type = FACT_STARTED, .at = loop_wall_us(), .started = {.node = node}};
+	r->keeper = k;
+}
 
-	str_set(f.started.version, version);
-	ledger_append(r->ledger, &f, 1);
+/* Its guards run again, and its timeline says what has happened. */
+static unsigned bring_back(struct runner *r, call_id id, struct fact *facts)
+{
+	unsigned n = 0;
+
+	core_recovered(r->core, id, loop_now_ms(), &r->out);
+	for (unsigned i = 0; i < r->out.nactions; i++)
+		carry_out(r, &r->out.actions[i]);
+	for (unsigned i = 0; i < r->out.nfacts; i++) {
+		story_log(&r->out.facts[i], id);
+		story_add(r->story, &r->out.facts[i]);
+		facts[n++] = r->out.facts[i];
+	}
+	return n;
+}
+
+static void emit_for_leg(struct runner *r, leg_id leg, enum ev type, uint16_t status)
+{
+	struct event ev = {.type = type, .leg = leg, .call = id_call(leg)};
+
+	if (type == EV_OA_DONE)
+		ev.offer.status = status;
+	runner_emit(r, &ev);
+}
+
+/* What was under way in the dialog is lost; its session is agreed anew, which also tells whether the
+ * other side is still there. */
+static void go_on(struct runner *r, const struct leg_view *l)
+{
+	if (!sip_has(r->sip, l->id)) {
+		emit_for_leg(r, l->id, EV_CLOSED, 0);
+		return;
+	}
+	if (str_eq(l->oa, "sent"))
+		emit_for_leg(r, l->id, EV_OA_DONE, 491);
+	else if (!str_eq(l->oa, "idle") && !str_eq(l->oa, "glare"))
+		emit_for_leg(r, l->id, EV_OFFER_WITHDRAWN, 0);
+	emit_for_leg(r, l->id, EV_MEDIA_LOST, 0);
+}
+
+#define RECOVERED_FACTS 4 /* of one call at most */
+
+void runner_begin(
+	struct runner *r, unsigned node, const char *version, const call_id *ids, unsigned n)
+{
+	struct fact *facts = calloc((size_t)n * RECOVERED_FACTS + 1, sizeof(*facts)), *f;
+	unsigned nfacts = 0;
+
+	if (facts == NULL) {
+		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "out_of_memory", NULL);
+		abort();
+	}
+	for (unsigned i = 0; i < n; i++)
+		nfacts += bring_back(r, ids[i], facts + nfacts);
+	f = &facts[nfacts];
+	*f = (struct fact){.type = FACT_STARTED, .at = loop_wall_us(), .started = {.node = node}};
+	f->started.kept = (int64_t)nfacts;
+	str_set(f->started.version, version);
+	ledger_append(r->ledger, facts, nfacts + 1);
+	free(facts);
+}
+
+void runner_go_on(struct runner *r, const call_id *ids, unsigned n)
+{
+	struct call_view v;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!core_view(r->core, ids[i], &v))
+			continue;
+		for (unsigned j = 0; j < v.nlegs; j++)
+			go_on(r, &v.legs[j]);
+	}
 }
 
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip)

@@ -10,6 +10,7 @@
 #ifndef SEGUE_APP_RUNNER_H
 #define SEGUE_APP_RUNNER_H
 
+#include "app/keeper.h"
 #include "app/ledger.h"
 #include "app/loop.h"
 #include "app/recorder.h"
@@ -27,9 +28,16 @@ struct runner_stats {
 
 /* core, ledger and recorder stay the caller's and must outlive the runner. NULL without memory. */
 struct runner *runner_create(struct core *core, struct ledger *ledger, struct recorder *recorder);
-/* Puts on record that this run begins: what an earlier one left open was cut off (E-124). To be
- * called before the first event. */
-void runner_announce(struct runner *r, unsigned node, const char *version);
+/* Calls are written down by it from now on; it stays the caller's. NULL: they are not. */
+void runner_keep(struct runner *r, struct keeper *k);
+/* Puts on record that this run begins: what an earlier one left open was cut off, except these n calls,
+ * which the core and sip have been given back and which now go on (E-124). After runner_start() and
+ * before the first event. */
+void runner_begin(
+	struct runner *r, unsigned node, const char *version, const call_id *ids, unsigned n);
+/* Tells the core what these calls have lost meanwhile. As soon as the directory is known: who is to be
+ * called back, or asked next, has phones again. */
+void runner_go_on(struct runner *r, const call_id *ids, unsigned n);
 /* Ties the loop and the SIP side to it, after which events may come. 0 or an errno (logged). */
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip);
 /* Puts the media engines of the configuration, if there are any, into the path of the audio. To be

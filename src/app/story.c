@@ -144,6 +144,7 @@ static const struct {
 	{"transfer_recalled", "The call went back to {1}."},
 	{"transfer_fell_back", "{1} could not be reached; the call went on to {2}."},
 	{"customer_left", "The caller hung up."},
+	{"recovered", "segued was restarted; the call went on."},
 	{"conversation_ended", "The call is over."},
 };
 

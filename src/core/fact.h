@@ -63,7 +63,9 @@
  * transfers with an older fact) was cut off by a crash and is closed by the ledger at its last
  * journalled time, estimated, outcome "internal" (records.md example 10, E-124). Written by the
  * runner before its first event, so everything older in the outbox is on record before it. */
-#define FACT_STARTED_(U, S, I, M, T) I(node) S(version, 32)
+#define FACT_STARTED_(U, S, I, M, T)                                                               \
+	I(node) S(version, 32) I(kept) /* so many facts before it: timeline "recovered" of a conversation \
+					  that goes on */
 
 /* An agent's state or intent has changed. For the queue callers that a state is about: conv. */
 #define FACT_AGENT_STATE_(U, S, I, M, T)                                                           \

@@ -531,6 +531,7 @@ struct verdict policy_ask(struct core *c, const struct leg *transferor);
 
 /* segment.c */
 void record_open(struct core *c, struct call *k);
+void record_retell(struct core *c, struct call *k); /* what is open, for who has not heard of it */
 void record_restart(struct core *c, struct call *k, const struct leg *from, const struct leg *to);
 /* k is a call of its own from now on, of `from` with `to`; the caller opens their segments. */
 void record_begin(struct core *c, struct call *k, const struct leg *from, const struct leg *to,

@@ -63,13 +63,10 @@ static const char *customer_number(const struct call *k)
 	return k->kind == CALL_OUTBOUND ? k->dialled : k->from.number;
 }
 
-void record_open(struct core *c, struct call *k)
+static struct fact *opened_fact(struct core *c, struct call *k)
 {
-	const struct ev_invite *e = c->ev->type == EV_INVITE ? &c->ev->invite : NULL;
-	const struct ev_dial *d = c->ev->type == EV_DIAL ? &c->ev->dial : NULL;
 	struct fact *f = fact_add(c, k, FACT_CONVERSATION_OPENED);
 
-	k->open = RECORD_OPEN;
 	f->conversation_opened.conv = k->conv;
 	str_set(f->conversation_opened.kind, call_kind_name(k->kind));
 	if (k->kind != CALL_INTERNAL)
@@ -78,9 +75,19 @@ void record_open(struct core *c, struct call *k)
 		str_set(f->conversation_opened.customer_name, k->from.name);
 	str_set(f->conversation_opened.dialled, k->dialled);
 	str_set(f->conversation_opened.source, k->source);
+	id_str(k->id, f->conversation_opened.call);
+	return f;
+}
+
+void record_open(struct core *c, struct call *k)
+{
+	const struct ev_invite *e = c->ev->type == EV_INVITE ? &c->ev->invite : NULL;
+	const struct ev_dial *d = c->ev->type == EV_DIAL ? &c->ev->dial : NULL;
+	struct fact *f = opened_fact(c, k);
+
+	k->open = RECORD_OPEN;
 	str_set(f->conversation_opened.case_key, e ? e->case_key : d ? d->case_key : "");
 	str_set(f->conversation_opened.sip_call_id, e ? e->sip_call_id : "");
-	id_str(k->id, f->conversation_opened.call);
 	timeline(c, k, &(struct timeline_note){.type = "conversation_started",
 		.actor = k->kind == CALL_INBOUND ? "customer" : d ? d->asker : k->source,
 		.via = d ? d->origin : ORIGIN_SIP, .key1 = "from",
@@ -418,6 +425,35 @@ void segment_released(struct core *c, struct call *k, const struct target *t, uu
 	str_set(f->segment_closed.outcome, "path_released");
 	str_set(f->segment_closed.released_by, "transfer");
 	str_set(f->segment_closed.tracking, "lost");
+}
+
+/* An open visit as it was put on record. */
+static void retell(struct core *c, struct call *k, struct leg *l)
+{
+	const struct segment *s = &k->segs[l->seg];
+	struct fact *f = fact_add(c, k, FACT_SEGMENT_OPENED);
+
+	f->at = call_stamp(k, s->opened);
+	f->segment_opened.seg = s->id;
+	f->segment_opened.conv = k->conv;
+	f->segment_opened.n = s->n;
+	str_set(f->segment_opened.kind, segment_kind(k, l, s));
+	str_set(f->segment_opened.who, s->who);
+	str_set(f->segment_opened.number, l->party.number);
+	f->segment_opened.transfer_in = s->transfer_in;
+	if (s->answered == 0)
+		return;
+	f = fact_add(c, k, FACT_SEGMENT_ANSWERED);
+	f->at = call_stamp(k, s->answered);
+	f->segment_answered.seg = s->id;
+}
+
+void record_retell(struct core *c, struct call *k)
+{
+	opened_fact(c, k)->at = call_stamp(k, k->mono0);
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i]->seg != NO_SEG)
+			retell(c, k, k->legs[i]);
 }
 
 /* Its own time base, wherever it has moved since (E-125). */

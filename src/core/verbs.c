@@ -570,18 +570,11 @@ static void note_asked(struct xfer *x)
 	str_set(x->asked, x->target.name);
 }
 
-void xfer_open_row(struct core *c, struct call *k)
+void xfer_retell(struct core *c, struct call *k)
 {
-	struct xfer *x = &k->xfer;
+	const struct xfer *x = &k->xfer;
 	struct fact *f;
 
-	x->id = core_uuid(c, k);
-	if (x->step == STEP_TARGET)
-		note_asked(x);
-	x->attempt++;
-	x->mark = MARK_NONE;
-	x->status = 0;
-	k->n_requested++;
 	f = fact_add(c, k, FACT_TRANSFER_OPENED);
 	f->transfer_opened.xfer = x->id;
 	f->transfer_opened.conv = k->conv;
@@ -595,6 +588,20 @@ void xfer_open_row(struct core *c, struct call *k)
 	f->transfer_opened.from_seg = x->from_seg;
 	f->transfer_opened.attempt = x->attempt;
 	f->transfer_opened.prev = x->prev;
+}
+
+void xfer_open_row(struct core *c, struct call *k)
+{
+	struct xfer *x = &k->xfer;
+
+	x->id = core_uuid(c, k);
+	if (x->step == STEP_TARGET)
+		note_asked(x);
+	x->attempt++;
+	x->mark = MARK_NONE;
+	x->status = 0;
+	k->n_requested++;
+	xfer_retell(c, k);
 	xfer_timeline(c, k, "transfer_requested", "number", x->target.number);
 }
 

@@ -48,6 +48,7 @@ void verb_run(struct core *c, struct call *k, enum verb v);
 /* The row of the running transfer in the ledger, and its line in the timeline. `to` is the segment
  * that the transfer led to, NULL for none. */
 void xfer_open_row(struct core *c, struct call *k);
+void xfer_retell(struct core *c, struct call *k); /* the fact of the row that is open */
 void xfer_close_row(struct core *c, struct call *k, const char *outcome, const char *cause,
 	const uuid *to);
 void xfer_timeline(struct core *c, struct call *k, const char *type, const char *key2,

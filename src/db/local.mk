@@ -28,5 +28,6 @@ dist_migrations_DATA = \
 	sql/010-nodes.sql \
 	sql/011-dial.sql \
 	sql/012-released.sql \
+	sql/013-recovery.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

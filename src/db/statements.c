@@ -208,7 +208,7 @@ static const struct statement statements[] = {
 		" state = CASE WHEN f.why = 'end' THEN 'ended' ELSE 'paused' END"
 		" FROM @ WHERE r.id = f.rec"},
 	{FACT_STARTED,
-		"SELECT segue.close_left_open($1, f.fact_id) FROM @ ORDER BY f.fact_id"},
+		"SELECT segue.close_left_open($1, f.fact_id, f.kept) FROM @ ORDER BY f.fact_id"},
 	{FACT_STARTED,
 		"SELECT segue.end_recordings($1, f.fact_id) FROM @ ORDER BY f.fact_id"},
 	{GROUP_REJECTED,

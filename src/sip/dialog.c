@@ -325,3 +325,113 @@ void dialog_dest(const struct dialog *d, struct stack_dest *dest)
 		u->url_port != NULL ? u->url_port : "", transport[0] != '\0' ? ";transport=" : "",
 		transport);
 }
+
+/* ---- from one process to the next ------------------------------------------------------------- */
+
+static int keep_header(const void *h, struct sip_kept *out,
+	int (*put)(struct sip_kept *out, const void *p, size_t n))
+{
+	char text[4096];
+	issize_t n = h != NULL ? sip_header_field_e(text, sizeof(text), h, 0) : 0;
+
+	return n < 0 || n >= (issize_t)sizeof(text) ? EMSGSIZE : put(out, text, (size_t)n);
+}
+
+static int keep_target(const url_t *url, struct sip_kept *out,
+	int (*put)(struct sip_kept *out, const void *p, size_t n))
+{
+	char text[URI_MAX];
+	issize_t n = url != NULL ? url_e(text, sizeof(text), url) : 0;
+
+	return n < 0 || n >= (issize_t)sizeof(text) ? EMSGSIZE : put(out, text, (size_t)n);
+}
+
+/* Each route by itself: they are a list of headers. */
+static int keep_route(const sip_route_t *route, struct sip_kept *out,
+	int (*put)(struct sip_kept *out, const void *p, size_t n))
+{
+	int err = 0;
+
+	for (; route != NULL && err == 0; route = route->r_next)
+		err = keep_header(route, out, put);
+	return err ? err : put(out, NULL, 0);
+}
+
+int dialog_keep(const struct dialog *d, struct sip_kept *out,
+	int (*put)(struct sip_kept *out, const void *p, size_t n))
+{
+	int err = keep_header(d->call_id, out, put);
+
+	if (err == 0)
+		err = keep_header(d->local, out, put);
+	if (err == 0)
+		err = keep_header(d->remote, out, put);
+	if (err == 0)
+		err = keep_header(d->contact, out, put);
+	if (err == 0)
+		err = keep_target(d->target, out, put);
+	return err ? err : keep_route(d->route, out, put);
+}
+
+/* The next piece, parsed as a header of that class, in one block; NULL if it is none. */
+static void *take_header(
+	su_home_t *home, msg_hclass_t *hc, struct slice *in, struct slice (*take)(struct slice *in))
+{
+	struct slice piece = take(in);
+	char *text = piece.p != NULL && piece.n > 0 ? su_strndup(home, piece.p, (isize_t)piece.n) : NULL;
+	msg_header_t *h = text != NULL ? msg_header_make(home, hc, text) : NULL;
+
+	return h != NULL ? msg_header_dup_as(NULL, hc, h) : NULL;
+}
+
+static int restore_route(struct dialog *d, struct slice *in, struct slice (*take)(struct slice *in))
+{
+	sip_route_t **end = &d->route;
+
+	for (;;) {
+		struct slice piece = take(in);
+		su_home_t *home;
+		char *text;
+
+		if (piece.p == NULL)
+			return EINVAL;
+		if (piece.n == 0)
+			return 0;
+		home = d->routes != NULL ? d->routes : fresh_routes(d);
+		text = home != NULL ? su_strndup(home, piece.p, (isize_t)piece.n) : NULL;
+		*end = text != NULL ? sip_route_make(home, text) : NULL;
+		if (*end == NULL)
+			return EINVAL;
+		end = &(*end)->r_next;
+	}
+}
+
+static int restore_headers(struct dialog *d, su_home_t *home, struct slice *in,
+	struct slice (*take)(struct slice *in))
+{
+	char target[URI_MAX];
+	struct slice piece;
+
+	d->call_id = take_header(home, sip_call_id_class, in, take);
+	d->local = take_header(home, sip_from_class, in, take);
+	d->remote = take_header(home, sip_to_class, in, take);
+	d->contact = take_header(home, sip_contact_class, in, take);
+	piece = take(in);
+	if (d->call_id == NULL || d->local == NULL || d->remote == NULL || d->contact == NULL ||
+		piece.p == NULL || piece.n == 0 || piece.n >= sizeof(target))
+		return EINVAL;
+	memcpy(target, piece.p, piece.n);
+	target[piece.n] = '\0';
+	if (dialog_set_target(d, target) != 0 || !url_is_usable(d->target))
+		return EINVAL;
+	return 0;
+}
+
+int dialog_restore(struct dialog *d, struct slice *in, struct slice (*take)(struct slice *in))
+{
+	su_home_t home[1] = {SU_HOME_INIT(home)};
+	int err = restore_headers(d, home, in, take);
+
+	su_home_deinit(home);
+	return err ? err : restore_route(d, in, take);
+}

@@ -6,6 +6,7 @@
 #ifndef SEGUE_SIP_DIALOG_H
 #define SEGUE_SIP_DIALOG_H
 
+#include "sip/slice.h"
 #include "sip/stack.h"
 
 #define DIALOG_TAG_MAX 20
@@ -63,6 +64,12 @@ msg_t *dialog_request(
 	struct dialog *d, struct stack *s, sip_method_t method, const char *method_name);
 /* Where requests of the dialog are sent: the first Route, a phone's own flow, or the target. */
 void dialog_dest(const struct dialog *d, struct stack_dest *dest);
+/* Writes the parts of the dialog that are text, piece by piece with put(), and reads them again with
+ * take(); the rest is the caller's. 0, or an errno: d is then to be given back with dialog_done(). */
+struct sip_kept;
+int dialog_keep(const struct dialog *d, struct sip_kept *out,
+	int (*put)(struct sip_kept *out, const void *p, size_t n));
+int dialog_restore(struct dialog *d, struct slice *in, struct slice (*take)(struct slice *in));
 /* The same request once more under a new CSeq: after 401, 422, or to another address. */
 msg_t *dialog_repeat(struct dialog *d, msg_t *sent);
 

@@ -50,6 +50,8 @@ struct sip {
 	struct digest_server *digest;
 	su_timer_t *tick; /* registrar expiry, nonces */
 	uint64_t malformed; /* messages that were told of in the log */
+	bool unsaved;       /* registrations have changed since they were written down .. */
+	int64_t save_at;    /* .. which is done again then at the earliest */
 
 	struct sip_leg *by_id, *by_tag, *by_handle;
 	struct sip_call *calls;
@@ -431,6 +433,7 @@ int session_timer_repeat(struct request *r); /* after 422, with l->min_se */
 void session_timer_confirm(struct sip_leg *l, const sip_t *response);
 void session_timer_again(struct sip_leg *l, unsigned ms); /* the refresh met a 491 */
 void session_timer_stop(struct sip_leg *l);
+void session_timer_restart(struct sip_leg *l); /* of a restored dialog: a whole interval from now */
 
 /* ---- identity.c --------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ libsip_a_SOURCES = \
 	src/sip/internal.h \
 	src/sip/invite_in.c \
 	src/sip/invite_out.c \
+	src/sip/keep.c \
 	src/sip/leg.c \
 	src/sip/message.c \
 	src/sip/named.c \

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,25 @@ static struct refer *refer_new(struct sip_leg *l, struct stack_server *t, const 
 	l->refers = r;
 	HASH_ADD(hh, l->sip->refers, cmd, sizeof(r->cmd), r);
 	return r;
+}
+
+int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id)
+{
+	struct refer *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return ENOMEM;
+	r->cmd = cmd;
+	r->leg = l;
+	r->id = id;
+	r->status = 100;
+	r->state = REFER_ACTIVE;
+	r->next = l->refers;
+	l->refers = r;
+	HASH_ADD(hh, l->sip->refers, cmd, sizeof(r->cmd), r);
+	if ((cmd & ~REFER_CMD) > l->sip->serial) /* no other one gets its name */
+		l->sip->serial = cmd & ~REFER_CMD;
+	return 0;
 }
 
 /* ---- the dialog of a REFER that came outside of its call's ---- */

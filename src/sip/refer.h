@@ -50,6 +50,8 @@ struct refer {
 struct refer *refer_find(struct sip *s, uint64_t cmd);
 /* The one whose own dialog has this local tag; NULL if there is none. */
 struct refer *refer_by_tag(struct sip *s, const char *tag);
+/* One that was accepted in the process before: its NOTIFYs go on. 0 or ENOMEM. */
+int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id);
 /* Where its NOTIFYs go. */
 struct dialog *refer_dialog(struct refer *r);
 

@@ -131,5 +131,8 @@ void register_receive(struct sip *s, struct stack_server *t, const sip_t *reques
 
 void register_changed(void *sip, const char *user)
 {
-	sip_emit_contacts(sip, user);
+	struct sip *s = sip;
+
+	s->unsaved = true;
+	sip_emit_contacts(s, user);
 }

@@ -723,6 +723,8 @@ void registrar_expire(struct registrar *r, int64_t now)
 /* ---- the file ------------------------------------------------------------------------------ */
 
 /* One line for each binding: tab separated, strings percent-encoded. */
+enum saving { SAVE_SYNCED, SAVE_UNSYNCED };
+
 static int write_binding(FILE *f, const struct binding *b, int64_t now, int64_t wall)
 {
 	const char *const text[] = {b->user, b->uri, b->path, b->call_id, b->instance, b->source,
@@ -740,7 +742,7 @@ static int write_binding(FILE *f, const struct binding *b, int64_t now, int64_t 
 	return 0;
 }
 
-static int write_file(const struct registrar *r, FILE *f, int64_t now, int64_t wall)
+static int write_file(const struct registrar *r, FILE *f, int64_t now, int64_t wall, enum saving how)
 {
 	int rc = 0;
 
@@ -748,12 +750,13 @@ static int write_file(const struct registrar *r, FILE *f, int64_t now, int64_t w
 	for (const struct node *n = r->by_id; !rc && n; n = n->hh.next)
 		if (n->b.kind == BINDING_REGISTERED)
 			rc = write_binding(f, &n->b, now, wall);
-	if (!rc && (fflush(f) != 0 || fsync(fileno(f)) != 0))
+	if (!rc && (fflush(f) != 0 || (how == SAVE_SYNCED && fsync(fileno(f)) != 0)))
 		rc = errno;
 	return rc;
 }
 
-int registrar_save(const struct registrar *r, const char *path, int64_t now, int64_t wall)
+static int save(
+	const struct registrar *r, const char *path, int64_t now, int64_t wall, enum saving how)
 {
 	char tmp[4096];
 	FILE *f;
@@ -764,7 +767,7 @@ int registrar_save(const struct registrar *r, const char *path, int64_t now, int
 	f = fopen(tmp, "we");
 	if (!f)
 		return errno;
-	rc = write_file(r, f, now, wall);
+	rc = write_file(r, f, now, wall, how);
 	if (fclose(f) != 0 && !rc)
 		rc = errno;
 	if (!rc && rename(tmp, path) != 0)
@@ -772,6 +775,16 @@ int registrar_save(const struct registrar *r, const char *path, int64_t now, int
 	if (rc)
 		unlink(tmp);
 	return rc;
+}
+
+int registrar_save(const struct registrar *r, const char *path, int64_t now, int64_t wall)
+{
+	return save(r, path, now, wall, SAVE_SYNCED);
+}
+
+int registrar_note(const struct registrar *r, const char *path, int64_t now, int64_t wall)
+{
+	return save(r, path, now, wall, SAVE_UNSYNCED);
 }
 
 /* A line of the file, taken apart. */

@@ -103,6 +103,8 @@ void registrar_each(const struct registrar *r, void (*fn)(void *arg, const struc
 /* Writes all registered bindings to a file: a new file, synced, renamed over path. Waits for the
  * disk. wall: UTC seconds. 0 or errno. */
 int registrar_save(const struct registrar *r, const char *path, int64_t now, int64_t wall);
+/* The same without waiting for the disk: enough to outlive this process, if not the machine. */
+int registrar_note(const struct registrar *r, const char *path, int64_t now, int64_t wall);
 /* Reads such a file into an empty registrar, dropping what expired meanwhile; calls changed once
  * per user. A line that makes no sense is skipped and counted in *bad (may be NULL). 0 or errno
  * (ENOENT: there is none). A source that was a connection is forgotten: it ended with the process

@@ -50,6 +50,11 @@ static void start(struct sip_leg *l)
 		(su_duration_t)(l->timer_for == TIMER_REFRESH ? se / 2 : se - margin) * 1000);
 }
 
+void session_timer_restart(struct sip_leg *l)
+{
+	start(l);
+}
+
 void session_timer_stop(struct sip_leg *l)
 {
 	if (l->timer != NULL)

@@ -213,6 +213,20 @@ static void tell_malformed(struct sip *s)
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "malformed_messages", "count", count, NULL);
 }
 
+/* Registrations outlive a process that is killed, too. The more there are the longer it takes, and the
+ * seldomer it is done. */
+static void note_registrations(struct sip *s)
+{
+	const char *path = s->cfg.registrations;
+	int64_t now = sip_clock();
+
+	if (!s->unsaved || path[0] == '\0' || now < s->save_at)
+		return;
+	s->unsaved = false;
+	s->save_at = now + TICK_MS + registrar_count(s->registrar);
+	registrar_note(s->registrar, path, now, time(NULL)); /* what is wrong is said at the end */
+}
+
 static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *arg)
 {
 	struct sip *s = arg;
@@ -222,6 +236,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *a
 	digest_server_tick(s->digest, sip_clock());
 	named_expire(s, sip_clock());
 	qualify_tick(s);
+	note_registrations(s);
 	tell_malformed(s);
 	sip_leave(s);
 }

@@ -150,6 +150,22 @@ void sip_act_with(struct sip *s, const struct action *a, const char *sdp, size_t
 /* What the leg said last; len 0: nothing. */
 const char *sip_remote(struct sip *s, leg_id leg, size_t *len);
 
+/* ---- from one process to the next (E-124) ----------------------------------------------------- */
+
+struct sip_kept { /* grows; zeroed at first, bytes are the caller's to free */
+	unsigned char *bytes;
+	size_t len, cap;
+};
+/* Appends what sip_restore() needs to make the dialog of that leg again. 0; ENOENT if the leg is not up;
+ * ENOMEM. On failure nothing is appended. */
+int sip_keep(struct sip *s, leg_id leg, struct sip_kept *out);
+/* Makes a dialog again, before the first message is read, from as many of the bytes as it needs. Its leg,
+ * or ID_NONE: the bytes are damaged or of another version, or there is such a leg already. */
+leg_id sip_restore(struct sip *s, const void *bytes, size_t len, size_t *used);
+bool sip_has(struct sip *s, leg_id leg);
+/* Ends a restored dialog for which there is no call. */
+void sip_farewell(struct sip *s, leg_id leg, uint16_t status, const char *text);
+
 /* The directory says that this user changed or is gone: static contacts are announced with
  * EV_CONTACTS, bindings of a removed or disabled user are dropped. */
 void sip_user_changed(struct sip *s, const char *user);

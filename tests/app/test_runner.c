@@ -109,6 +109,26 @@ const char *sip_remote(struct sip *s, leg_id leg, size_t *len)
 	return NULL;
 }
 
+/* Nothing is kept of these calls, and none is restored. */
+bool sip_has(struct sip *s, leg_id leg)
+{
+	return false;
+}
+
+int sip_keep(struct sip *s, leg_id leg, struct sip_kept *out)
+{
+	return ENOENT;
+}
+
+leg_id sip_restore(struct sip *s, const void *bytes, size_t len, size_t *used)
+{
+	return ID_NONE;
+}
+
+void sip_farewell(struct sip *s, leg_id leg, uint16_t status, const char *text)
+{
+}
+
 void sip_bind(struct sip *s, uint64_t handle, leg_id leg)
 {
 	assert_int_equal(handle, 99);

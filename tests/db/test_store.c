@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "store/calls.h"
 #include "store/store.h"
 
 #define BATCH 3
@@ -458,6 +459,106 @@ static void test_two_threads(void **state)
 	store_close(sh.s);
 }
 
+/* ---- live calls ------------------------------------------------------------------------------ */
+
+struct seen {
+	unsigned n;
+	uint64_t id[8];
+	size_t len[8];
+	unsigned char first[8];
+};
+
+static void see(void *arg, uint64_t id, const unsigned char *bytes, size_t len)
+{
+	struct seen *s = arg;
+
+	assert_in_range(s->n, 0, 7);
+	s->id[s->n] = id;
+	s->len[s->n] = len;
+	s->first[s->n++] = bytes[0];
+}
+
+static struct seen look(struct calls *c)
+{
+	struct seen s = {0};
+
+	assert_int_equal(calls_each(c, see, &s), 0);
+	return s;
+}
+
+/* A process that writes, and is killed: the next one finds the newest of each call, in order. */
+static void test_calls_outlive_a_kill(void **state)
+{
+	static unsigned char bytes[9000];
+	struct calls *c;
+	struct seen s;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (calls_open(dir, 16, &c) != 0)
+			_exit(1);
+		for (int i = 0; i < 50; i++) {
+			memset(bytes, i, sizeof(bytes));
+			if (calls_put(c, 7, bytes, 100 + (size_t)i) || calls_put(c, 3, bytes, 9000))
+				_exit(1);
+		}
+		calls_put(c, 5, bytes, 1);
+		calls_forget(c, 5);
+		calls_forget(c, 99); /* nobody knows it */
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(calls_open(dir, 16, &c), 0);
+	s = look(c);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.id[0], 3);
+	assert_int_equal(s.len[0], 9000);
+	assert_int_equal(s.id[1], 7);
+	assert_int_equal(s.len[1], 149);
+	assert_int_equal(s.first[1], 49);
+	calls_forget_all(c);
+	assert_int_equal(look(c).n, 0);
+	assert_int_equal(calls_put(c, 1, bytes, 10), 0);
+	assert_int_equal(look(c).n, 1);
+	calls_close(c);
+}
+
+/* No room: nothing older of that call is left, and others are kept. */
+static void test_calls_without_room(void **state)
+{
+	static unsigned char bytes[1 << 20];
+	struct calls *c;
+
+	assert_int_equal(calls_open(dir, 1, &c), 0);
+	assert_int_equal(calls_put(c, 1, bytes, 100), 0);
+	assert_int_equal(calls_put(c, 2, bytes, 100), 0);
+	assert_int_equal(calls_put(c, 1, bytes, sizeof(bytes)), ENOSPC);
+	assert_int_equal(look(c).n, 1);
+	assert_int_equal(calls_put(c, 0, bytes, 1), EINVAL);
+	calls_close(c);
+}
+
+/* Rubbish in place of the file: a new one is made. */
+static void test_calls_damaged(void **state)
+{
+	char path[128];
+	struct calls *c;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/calls.mdb", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	for (int i = 0; i < 10000; i++)
+		fputs("rubbish", f);
+	fclose(f);
+	assert_int_equal(calls_open(dir, 16, &c), 0);
+	assert_int_equal(look(c).n, 0);
+	assert_int_equal(calls_put(c, 1, "x", 1), 0);
+	calls_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +574,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reboot_with_a_torn_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls_outlive_a_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls_without_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls_damaged, setup, teardown),
 	};
 
 	log_open(LOG_TARGET_NONE, LOG_LEVEL_ERROR);

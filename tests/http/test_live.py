@@ -353,6 +353,31 @@ def slow_listener(_):
             again.wait("snapshot")
 
 
+@tap.case("E-124 segued is killed under a call: the next one shows it with its parties, and moves it")
+def recovered(_):
+    with WebLab(users=6, peers=1) as lab:
+        agent, target = lab.phone(), lab.phone()
+        c, a = talk(lab, agent)
+        was = lab.login("boss").call_of(c)
+        lab.daemon.kill()
+        lab.restart()
+        target.register()
+        admin = lab.login("boss")
+        row = wait("the call is seen", lambda: admin.get("/calls").json["calls"])[0]
+        row = admin.get("/calls/" + row["id"]).json
+        for same in ("id", "conversation", "kind", "customer", "started_at"):
+            assert row.get(same) == was.get(same), (same, row.get(same), was.get(same))
+        assert row["with"]["user"] == agent.user and row["can"]["transfer"] is True, row
+        assert [s["who"] for s in row["segments"]] == [agent.user], row
+        assert {p["role"] for p in row["parties"]} == {"kept", "owner"}, row
+        got = admin.post(f"/calls/{row['id']}/transfer", {"number": target.number})
+        assert got.status == 201, got
+        b = target.incoming()
+        b.answer()
+        joined(c, b)
+        end(c, b)
+
+
 def listeners(session):
     text = session.get("//metrics").body.decode()
     return int(re.search(r"^segue_http_listeners (\d+)", text, re.M).group(1))

@@ -16,6 +16,7 @@ sip_tests = \
 	tests/sip/test_nodes.py \
 	tests/sip/test_policy.py \
 	tests/sip/test_queue.py \
+	tests/sip/test_recovery.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_replaces.py \

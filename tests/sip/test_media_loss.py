@@ -155,6 +155,27 @@ def none(lab):
     end(c, a)
 
 
+@tap.case("E-124 segued is killed: the audio goes on meanwhile, and runs through an engine again after it")
+def killed(lab):
+    c, a, cv, av = call(lab)
+    assert not is_direct(c, av)
+    lab.daemon.wait_log(f" answered actor={a.ua.user} ")
+    lab.daemon.kill()
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    lab.restart()
+    asked(c)
+    asked(a)
+    cv.follow(c)
+    av.follow(a)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    assert not is_direct(c, av), "no engine is asked any more"
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
 def main():
     with engine.Engine() as one, engine.Engine() as other:
         engines[:] = [one, other]

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, pick_up, ring
+from flows import end, pick_up, ring, wait
 from segued import Lab
 
 
@@ -21,6 +21,19 @@ def registered(lab):
     end(c, a)
     c = lab.trunk().invite(gone.number)
     c.expect(480, method="INVITE")
+
+
+@tap.case("a phone registered before a kill is called after it")
+def registered_killed(lab):
+    phone = lab.phone()
+    path = os.path.join(lab.dir, "registrations")
+    wait("the registration is written down", lambda: os.path.exists(path) and
+         phone.user in open(path).read())
+    lab.daemon.kill()
+    lab.restart()
+    c, a = ring(lab.trunk(), phone.number, phone)
+    pick_up(c, a)
+    end(c, a)
 
 
 @tap.case("a file of registrations that is damaged: one warning, and the daemon runs")

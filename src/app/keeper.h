@@ -1,0 +1,32 @@
+/*
+ * keeper: live calls outlive the process (E-124). After each step that puts something on record or
+ * settles a session it writes the call down: the core's snapshot and what sip/ needs to make the dialogs
+ * again. The next process gives both back before it reads its first message, and tells the core in its
+ * own words what was lost meanwhile: legs whose dialog could not be kept are closed, offers under way
+ * met a glare, sessions are to be agreed anew.
+ *
+ * Calls that only ring are not kept. What cannot be restored is hung up on all sides, and the ledger
+ * closes its conversation at the last that is known.
+ */
+#ifndef SEGUE_APP_KEEPER_H
+#define SEGUE_APP_KEEPER_H
+
+#include "app/config.h"
+#include "app/ledger.h"
+#include "core/core.h"
+#include "sip/sip.h"
+
+struct keeper;
+
+/* The outbox must be open. 0, or an errno after having logged why; *out NULL: calls are not kept. */
+int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core *core,
+	struct keeper **out);
+void keeper_close(struct keeper *k);
+/* The facts of the step are on record, its actions are not yet carried out. */
+void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out);
+
+/* Gives back what the last run kept: core and sip then have these calls and dialogs, and nothing has
+ * happened yet. Writes their ids, *ids malloc'd for the caller. Returns how many. */
+unsigned keeper_restore(struct keeper *k, struct sip *sip, call_id **ids);
+
+#endif

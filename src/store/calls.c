@@ -1,0 +1,202 @@
+/*
+ * calls: one LMDB table, call -> bytes. Key 0 says in which boot of the machine it was written. The
+ * map is written in place and commits sync nothing, as in store.c; since a reboot ends all calls, it
+ * is never synced either.
+ */
+#include "store/calls.h"
+
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct calls {
+	MDB_env *env;
+	MDB_dbi dbi;
+};
+
+static int to_errno(int rc)
+{
+	return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL ? ENOSPC : rc >= 0 ? rc : EIO;
+}
+
+static MDB_val key_of(const uint64_t *id)
+{
+	return (MDB_val){sizeof(*id), (void *)(uintptr_t)id};
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static int open_env(struct calls *c, const char *path, unsigned size_mb)
+{
+	const unsigned flags =
+		MDB_NOSUBDIR | MDB_NOSYNC | MDB_WRITEMAP | MDB_NOTLS | MDB_NOMEMINIT | MDB_NOLOCK;
+	size_t size = (size_t)size_mb << 20;
+	int fd, rc = mdb_env_create(&c->env);
+
+	if (rc)
+		return rc;
+	if ((rc = mdb_env_set_mapsize(c->env, size)) ||
+		(rc = mdb_env_open(c->env, path, flags, 0600)) || (rc = mdb_env_get_fd(c->env, &fd)))
+		return rc;
+	/* The blocks must exist: a full disk behind a mapping is a SIGBUS, not an error. */
+	return posix_fallocate(fd, 0, (off_t)size);
+}
+
+/* The text of this boot of the machine; "" if it does not tell. */
+static void this_boot(char text[64])
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	memset(text, 0, 64);
+	if (f != NULL && fgets(text, 64, f) == NULL)
+		text[0] = '\0';
+	if (f != NULL)
+		fclose(f);
+}
+
+/* What was written in another boot goes. */
+static int load_state(struct calls *c, MDB_txn *txn)
+{
+	const uint64_t zero = 0;
+	MDB_val key = key_of(&zero), val;
+	char boot[64];
+	int rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &c->dbi);
+
+	if (rc)
+		return rc;
+	this_boot(boot);
+	rc = mdb_get(txn, c->dbi, &key, &val);
+	if (rc == 0 && boot[0] != '\0' && val.mv_size == sizeof(boot) &&
+		memcmp(val.mv_data, boot, sizeof(boot)) == 0)
+		return 0;
+	rc = mdb_drop(txn, c->dbi, 0);
+	if (rc)
+		return rc;
+	val = (MDB_val){sizeof(boot), boot};
+	return mdb_put(txn, c->dbi, &key, &val, 0);
+}
+
+static int try_open(const char *path, unsigned size_mb, struct calls *c)
+{
+	MDB_txn *txn = NULL;
+	int rc = open_env(c, path, size_mb);
+
+	if (rc == 0)
+		rc = mdb_txn_begin(c->env, NULL, 0, &txn);
+	if (rc == 0 && (rc = load_state(c, txn)) != 0)
+		mdb_txn_abort(txn);
+	else if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	if (rc && c->env != NULL) {
+		mdb_env_close(c->env);
+		c->env = NULL;
+	}
+	return to_errno(rc);
+}
+
+int calls_open(const char *dir, unsigned size_mb, struct calls **out)
+{
+	struct calls *c = calloc(1, sizeof(*c));
+	char path[PATH_MAX];
+	int rc;
+
+	*out = NULL;
+	if (c == NULL)
+		return ENOMEM;
+	if (snprintf(path, sizeof(path), "%s/calls.mdb", dir) >= (int)sizeof(path)) {
+		free(c);
+		return ENAMETOOLONG;
+	}
+	rc = try_open(path, size_mb, c);
+	if (rc != 0 && rc != ENOSPC && unlink(path) == 0)
+		rc = try_open(path, size_mb, c);
+	if (rc)
+		free(c);
+	else
+		*out = c;
+	return rc;
+}
+
+void calls_close(struct calls *c)
+{
+	if (c == NULL)
+		return;
+	mdb_env_close(c->env);
+	free(c);
+}
+
+/* ---- use --------------------------------------------------------------------------------- */
+
+/* bytes NULL: forgets it. */
+static int change(struct calls *c, uint64_t id, const void *bytes, size_t len)
+{
+	MDB_val key = key_of(&id), val = {len, (void *)(uintptr_t)bytes};
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(c->env, NULL, 0, &txn);
+
+	if (rc)
+		return to_errno(rc);
+	rc = bytes != NULL ? mdb_put(txn, c->dbi, &key, &val, 0) : mdb_del(txn, c->dbi, &key, NULL);
+	if (rc)
+		mdb_txn_abort(txn);
+	else
+		rc = mdb_txn_commit(txn);
+	return rc == MDB_NOTFOUND ? 0 : to_errno(rc);
+}
+
+int calls_put(struct calls *c, uint64_t id, const void *bytes, size_t len)
+{
+	int rc = id != 0 ? change(c, id, bytes, len) : EINVAL;
+
+	if (rc)
+		change(c, id, NULL, 0); /* an older state of it would be no truth any more */
+	return rc;
+}
+
+void calls_forget(struct calls *c, uint64_t id)
+{
+	if (id != 0)
+		change(c, id, NULL, 0);
+}
+
+void calls_forget_all(struct calls *c)
+{
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(c->env, NULL, 0, &txn) != 0)
+		return;
+	if (mdb_drop(txn, c->dbi, 0) != 0 || load_state(c, txn) != 0)
+		mdb_txn_abort(txn);
+	else
+		mdb_txn_commit(txn);
+}
+
+int calls_each(struct calls *c,
+	void (*fn)(void *arg, uint64_t id, const unsigned char *bytes, size_t len), void *arg)
+{
+	MDB_val key, val;
+	MDB_cursor *cur;
+	MDB_txn *txn;
+	uint64_t id;
+	int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc)
+		return to_errno(rc);
+	rc = mdb_cursor_open(txn, c->dbi, &cur);
+	if (rc == 0) {
+		while ((rc = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0) {
+			memcpy(&id, key.mv_data, sizeof(id));
+			if (id != 0)
+				fn(arg, id, val.mv_data, val.mv_size);
+		}
+		mdb_cursor_close(cur);
+	}
+	mdb_txn_abort(txn);
+	return rc == MDB_NOTFOUND ? 0 : to_errno(rc);
+}

@@ -1,0 +1,32 @@
+/*
+ * calls: the live calls as bytes, in LMDB beside the outbox, so that a process that starts after
+ * another one has ended, however it ended, finds them. Like the outbox it survives kill -9, and
+ * nothing in it waits for a disk. What the bytes mean is the caller's business.
+ */
+#ifndef SEGUE_STORE_CALLS_H
+#define SEGUE_STORE_CALLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct calls;
+
+/* Opens or makes dir/calls.mdb, size_mb on disk at most; dir must exist and be locked by its owner, see
+ * store_open(). What was written before a reboot of the machine is forgotten: nobody is in those calls
+ * any more. A file that cannot be used is made anew. 0 or an errno. */
+int calls_open(const char *dir, unsigned size_mb, struct calls **out);
+void calls_close(struct calls *c);
+
+/* Keeps these bytes for the call, in place of older ones. 0 or an errno; ENOSPC when there is no room:
+ * then nothing is kept for it. */
+int calls_put(struct calls *c, uint64_t id, const void *bytes, size_t len);
+void calls_forget(struct calls *c, uint64_t id);
+void calls_forget_all(struct calls *c);
+
+/* Shows each call; fn must not change anything, its pointers are valid during the call only. 0 or an
+ * errno. */
+int calls_each(struct calls *c,
+	void (*fn)(void *arg, uint64_t id, const unsigned char *bytes, size_t len), void *arg);
+
+#endif
