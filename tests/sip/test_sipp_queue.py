@@ -51,14 +51,14 @@ class Agent(threading.Thread):
         if not call.take("ACK", 10):
             raise AssertionError("no ACK")
         self.note(call, "answered")
-        bye = self.talk(call)
+        last = self.talk(call)
         with self.phone.cond:
-            early = [m for m in self.phone.box if m.method == "INVITE" and m.at < bye.at]
+            early = [m for m in self.phone.box if m.method == "INVITE" and m.at < last.at]
         if early:
             self.trouble.append(f"{self.phone.user} was offered a second caller while on a call")
 
     def talk(self, call):
-        """Until it ends; the BYE."""
+        """Until it ends. The message after which the agent may be offered another caller."""
         bye = call.take("BYE", 1 + self.seed % 7 / 10)
         if bye:
             return bye  # its answer crossed the caller's leaving
@@ -67,6 +67,8 @@ class Agent(threading.Thread):
             call.expect((200, 202), method="REFER")
             n = call.expect("NOTIFY", 20, where=is_final)
             self.note(call, f"transferred {sipfrag(n)}")
+            call.hangup()
+            return n
         call.hangup()
         return call.sent["BYE"]
 
