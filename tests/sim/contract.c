@@ -455,6 +455,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 	ct->stray = ID_NONE;
 	ct->located = ev->type == EV_LOCATED && ev->located.node != 0;
 	ct->calls_for[0] = '\0';
+	ct->originated = ID_NONE;
 	switch (ev->type) {
 	case EV_INVITE:
 		ev_invite(ct, ev, new_leg);
@@ -551,15 +552,26 @@ static bool sdp_passed(struct contract *ct, const struct action *a, struct ct_le
 	return true;
 }
 
+/* EV_DIAL makes one call, and rings only the user who is to call in it. Queues may ask others in
+ * the same step, for callers of theirs. */
+static bool originated(struct contract *ct, const struct action *a)
+{
+	if (ct->originated == ID_NONE && ct->calls_for[0] != '\0' &&
+		contract_call(ct, a->leg) == NULL)
+		ct->originated = id_call(a->leg);
+	return ct->originated != ID_NONE && ct->originated == id_call(a->leg);
+}
+
 static void act_dial(struct contract *ct, const struct action *a)
 {
 	struct ct_leg *l;
 
-	if (ct->calls_for[0] != '\0' && strcmp(a->dial.dest.user, ct->calls_for) != 0) {
-		leg_fail(ct, a, "dial-too-early", "who is to call is not there yet");
-		return;
-	}
-	if (contract_call(ct, a->leg) == NULL && ct->calls_for[0] == '\0') {
+	if (originated(ct, a)) {
+		if (strcmp(a->dial.dest.user, ct->calls_for) != 0) {
+			leg_fail(ct, a, "dial-too-early", "who is to call is not there yet");
+			return;
+		}
+	} else if (contract_call(ct, a->leg) == NULL) {
 		leg_fail(ct, a, "dial-without-call", "there is no such call");
 		return;
 	}

@@ -110,7 +110,8 @@ struct contract {
 	struct ct_timer agents; /* TIMER_AGENT */
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
-	char calls_for[USER_MAX]; /* of EV_DIAL: nobody but this user is rung in this step */
+	char calls_for[USER_MAX]; /* of EV_DIAL: nobody but this user is rung for it in this step */
+	call_id originated;  /* the call that this step's EV_DIAL made */
 	leg_id stray;	     /* its offer came after it was freed, and waits for its refusal */
 	bool located;	     /* this step's event says where a dialog is */
 	bool lenient; /* adapters are broken: keep up as well as possible, complain of nothing */
