@@ -345,8 +345,9 @@ void agent_answered(struct core *c, const char *user)
 	touch(c, a);
 }
 
-void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t talk_ms)
+static void served(struct core *c, const struct call *k, const struct leg *l)
 {
+	int64_t talk_ms = l->served;
 	struct dir_queue *q = directory_queue(c, l->queue);
 	struct agent *a = agent_find(c, l->user);
 	int64_t handled = talk_ms + (q ? q->row.wrapup_ms : 0);
@@ -362,6 +363,32 @@ void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t t
 		str_set(a->wrapup_queue, q->row.queue);
 	}
 	touch(c, a);
+}
+
+/* Another phone of the same person that is with the same caller, or about to be (E-096). */
+static struct leg *goes_on(const struct call *k, const struct leg *l)
+{
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		struct leg *o = k->legs[i];
+
+		if (o != l && str_eq(o->user, l->user) && o->state == LEG_UP &&
+			(o->role == ROLE_OWNER || o->role == ROLE_TARGET || o->role == ROLE_KEPT))
+			return o;
+	}
+	return NULL;
+}
+
+void agent_leaves(struct core *c, struct call *k, struct leg *l)
+{
+	struct leg *next = l->queue[0] ? goes_on(k, l) : NULL;
+
+	if (next) {
+		str_set(next->queue, l->queue);
+		next->served += l->served;
+	} else if (l->queue[0]) {
+		served(c, k, l);
+	}
+	l->queue[0] = '\0';
 }
 
 /* ---- intent ---------------------------------------------------------------------------------- */

@@ -171,6 +171,7 @@ struct leg {
 	char user[USER_MAX], peer[USER_MAX];
 	struct leg *user_next, *user_prev; /* the same person's other legs: presence.h */
 	char queue[USER_MAX]; /* it serves a caller of this queue; its wrap-up follows */
+	int64_t served;       /* talk with that caller in segments that are closed, ms */
 	struct party party;
 };
 
@@ -582,7 +583,9 @@ void acd_run(struct core *c);
 bool agent_code(struct core *c, char *text, size_t size);
 const char *acd_check(const struct core *c);
 void agent_touch(struct core *c, const char *user);
-void agent_served(struct core *c, struct call *k, const struct leg *l, int64_t talk_ms);
+/* The leg's part in its call ends now. If it served a caller of a queue, and no other phone of the
+ * same person goes on with that, the wrap-up begins. */
+void agent_leaves(struct core *c, struct call *k, struct leg *l);
 void agent_event(struct core *c);
 void agent_timer(struct core *c);
 void roster_event(struct core *c);

@@ -80,6 +80,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 /* From here on only CLOSED matters; a guard waits for it. */
 static void closing(struct core *c, struct call *k, struct leg *l)
 {
+	agent_leaves(c, k, l);
 	l->role = ROLE_PAST;
 	bridge_forget(c, k, l);
 	timer_stop(c, l->id, TIMER_PART, &l->timer[TIMER_PART]);
@@ -108,6 +109,7 @@ static void let_go(struct core *c, struct call *k, struct leg *l)
 	enum leg_state next = l->notify ? LEG_NOTIFYING : LEG_PARTING;
 
 	refuse_pending_offer(c, l);
+	agent_leaves(c, k, l);
 	l->role = ROLE_PAST;
 	bridge_forget(c, k, l);
 	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);

@@ -590,7 +590,7 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 		return;
 	put_closed(c, k, s, outcome, by, status, transfer_out);
 	if (l->queue[0])
-		agent_served(c, k, l, s->sum[IV_TALKING]);
+		l->served += s->sum[IV_TALKING];
 	if (is_failed_offer(l, s, outcome))
 		timeline(c, k, &(struct timeline_note){.type = "offer_failed", .leg = l,
 			.actor = actor_of(l), .via = ORIGIN_SYSTEM, .key1 = "cause", .value1 = outcome});
