@@ -6,7 +6,7 @@ BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-
 	libconfig-dev libjansson-dev liblmdb-dev libssl-dev libmicrohttpd-dev
 	libcrypt-dev libcurl4-openssl-dev zlib1g-dev uthash-dev libcmocka-dev python3)
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
-MEDIA_PACKAGES=(rtpengine-daemon)
+MEDIA_PACKAGES=(rtpengine-daemon espeak-ng)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
 # panel.
 TEST_PACKAGES=(openssl sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev

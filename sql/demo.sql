@@ -13,7 +13,7 @@ INSERT INTO segue.users (name, number, display_name, role) VALUES
 	('carol', '103', 'Carol', 'supervisor')
 ON CONFLICT (name) DO NOTHING;
 
-INSERT INTO segue.queues (name, number, display_name) VALUES ('support', '200', 'Support')
+INSERT INTO segue.queues (name, number, display_name, announce) VALUES ('support', '200', 'Support', 'en')
 ON CONFLICT (name) DO NOTHING;
 
 INSERT INTO segue.queue_members (queue, user_name) VALUES

@@ -217,6 +217,14 @@ static void on_lost(void *arg, leg_id leg)
 	an->hooks.emit(an->hooks.arg, &ev);
 }
 
+static void on_played(void *arg, leg_id leg)
+{
+	struct anchor *an = arg;
+	struct event ev = {.type = EV_PLAYED, .leg = leg, .call = id_call(leg)};
+
+	an->hooks.emit(an->hooks.arg, &ev);
+}
+
 static bool is_agreed(const struct event *ev)
 {
 	if (ev->type == EV_OA_DONE)
@@ -254,7 +262,7 @@ int anchor_open(const struct app_config *cfg, struct loop *loop, struct sip *sip
 	const struct anchor_hooks *hooks, struct anchor **out)
 {
 	struct anchor *an = calloc(1, sizeof(*an));
-	struct media_hooks mh = {.arg = an, .ready = on_ready, .lost = on_lost};
+	struct media_hooks mh = {.arg = an, .ready = on_ready, .lost = on_lost, .played = on_played};
 	int err;
 
 	if (an == NULL)

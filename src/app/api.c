@@ -160,6 +160,11 @@ int64_t api_int(const struct api_request *q, const char *name, int64_t otherwise
 	return json_is_integer(v) ? json_integer_value(v) : otherwise;
 }
 
+bool api_yes(const struct api_request *q, const char *name)
+{
+	return json_is_true(body_value(q, name));
+}
+
 /* ---- checking fields ------------------------------------------------------------------------- */
 
 static bool is_word(const char *list, const char *word)
@@ -226,6 +231,9 @@ static void expected(const struct api_field *f, char *buf, size_t size)
 	case API_WORD:
 		snprintf(buf, size, "one of: %s", f->choice);
 		break;
+	case API_BOOL:
+		snprintf(buf, size, "true or false");
+		break;
 	}
 }
 
@@ -248,6 +256,8 @@ static bool fits(const struct api_field *f, const char *text)
 		return id_parse(text, &id);
 	case API_WORD:
 		return is_word(f->choice, text);
+	case API_BOOL: /* is no text */
+		break;
 	}
 	return false;
 }
@@ -292,9 +302,13 @@ static bool check_text(struct api_request *q, const struct api_field *f, const c
 static bool check_json(struct api_request *q, const struct api_field *f)
 {
 	json_t *v = body_value(q, f->name);
-	bool right = f->type == API_INT ? json_is_integer(v) : json_is_string(v);
+	bool right = f->type == API_INT	   ? json_is_integer(v)
+		     : f->type == API_BOOL ? false
+					   : json_is_string(v);
 	char *got;
 
+	if (f->type == API_BOOL && json_is_boolean(v))
+		return true;
 	if (v == NULL && f->need == OPTIONAL)
 		return true;
 	if (v != NULL && right && f->type == API_INT && json_integer_value(v) >= f->min &&

@@ -27,6 +27,7 @@ enum api_type {
 	API_UUID,
 	API_CALL, /* 17.2 */
 	API_WORD, /* one of `choice` */
+	API_BOOL, /* in bodies only */
 };
 
 struct api_field {
@@ -111,6 +112,8 @@ struct core *api_core(const struct api *a);
 
 /* The value of a checked field; NULL, the default, if it was not given. */
 const char *api_text(const struct api_request *q, const char *name);
+/* A BOOL of the body; absent: false. */
+bool api_yes(const struct api_request *q, const char *name);
 int64_t api_int(const struct api_request *q, const char *name, int64_t otherwise);
 
 /* ---- answers: exactly one for each request ----------------------------------------------------- */

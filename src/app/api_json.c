@@ -75,6 +75,8 @@ static const struct {
 	{"ANSWERING", "ringing"},
 	{"WAIT", "queued"},
 	{"QUEUE_JOIN", "queued"},
+	{"CONSULT_WAIT", "consulting"},
+	{"CONSULT_QUEUE_JOIN", "consulting"},
 	{"CONSULT_RING", "consulting"},
 	{"CONSULT_JOIN", "consulting"},
 	{"CONSULT", "consulting"},
@@ -86,8 +88,6 @@ static const struct {
 
 const char *api_shown_state(const struct call_view *v)
 {
-	if (v->queue[0] != '\0')
-		return "queued";
 	for (size_t i = 0; i < sizeof(shown_states) / sizeof(shown_states[0]); i++) {
 		if (!str_eq(shown_states[i].state, v->state))
 			continue;

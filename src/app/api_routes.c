@@ -53,6 +53,9 @@ static const struct api_field transfer_fields[] = {
 	{"number", IN_BODY, API_TEXT, REQUIRED, 1, NUM_MAX - 1, .doc = NUMBER_DOC},
 	{"kind", IN_BODY, API_WORD, OPTIONAL, .choice = "blind consult",
 		.doc = "blind, if it is not given; consult: the agent talks with the target first."},
+	{"stay", IN_BODY, API_BOOL, OPTIONAL,
+		.doc = "To a queue: the agent keeps the line until somebody answers there. Not "
+		       "given: they are released when the queue takes the caller."},
 };
 
 static const struct api_field note_fields[] = {
@@ -528,7 +531,7 @@ static const char *type_name(const struct api_field *f)
 {
 	static const char *const names[] = {[API_TEXT] = "text", [API_INT] = "number",
 		[API_TIME] = "time", [API_UUID] = "UUID",
-		[API_CALL] = "call", [API_WORD] = "word"};
+		[API_CALL] = "call", [API_WORD] = "word", [API_BOOL] = "true or false"};
 
 	return names[f->type];
 }

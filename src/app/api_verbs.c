@@ -142,6 +142,7 @@ static void transfer(struct api_request *q, struct live_call *k)
 
 	api_transfer_event(q, k, api_text(q, "number"),
 		kind && str_eq(kind, "consult") ? XFER_CONSULT : XFER_BLIND, &ev);
+	ev.transfer.stay = api_yes(q, "stay");
 	command(q, k, &ev, true);
 }
 

@@ -308,6 +308,7 @@ static void ask_transfer(struct conn *c, json_t *req, enum xfer_kind kind)
 		conn_fail(c, "number `%s': expected at most %d characters", number, NUM_MAX - 1);
 		return;
 	}
+	ev.transfer.stay = json_is_true(json_object_get(req, "stay"));
 	runner_command(conn_parts(c)->runner, &ev, command_reply, c);
 }
 

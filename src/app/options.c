@@ -511,6 +511,11 @@ const struct option options[] = {
 		.def = "false",
 		.meaning = "Calls go to it without SDP, and it makes the offer (RFC 3725 flow I); "
 			   "for machines that answer at once."},
+	{"peers", "early_media", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, policy.early_media),
+		.def = "true",
+		.meaning = "Its callers may wait in early media where a queue says entry = early; "
+			   "false: they are\n"
+			   "answered, since it would not let them hear the music, or not for long."},
 	{"peers", "diversion", OPT_DIVERSION, OPT_RELOAD, IN(struct sip_peer, diversion),
 		.def = "none",
 		.meaning = "How it is told who transferred a call to it: none, diversion (RFC 5806) "

@@ -38,6 +38,7 @@ static const char usage[] =
 	"  transfer CALL NUMBER [--leg LEG]   transfer a call, on behalf of whoever talks with "
 	"the\n"
 	"                            customer, or of LEG\n"
+	"           [--stay]         to a queue: they keep the line until somebody answers there\n"
 	"  consult CALL NUMBER [--leg LEG]    the same, but the two talk first; the customer "
 	"hears music\n"
 	"  dial USER NUMBER [--auto] ring the user's phone, then the number, and join them; --auto: "
@@ -84,6 +85,7 @@ enum {
 	OPT_JSON,
 	OPT_LEG,
 	OPT_AUTO,
+	OPT_STAY,
 	OPT_PEER,
 	OPT_TEXT,
 	OPT_DOT,
@@ -99,6 +101,7 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"leg", required_argument, NULL, OPT_LEG},
 	{"auto", no_argument, NULL, OPT_AUTO},
+	{"stay", no_argument, NULL, OPT_STAY},
 	{"peer", required_argument, NULL, OPT_PEER},
 	{"text", no_argument, NULL, OPT_TEXT},
 	{"dot", no_argument, NULL, OPT_DOT},
@@ -112,6 +115,7 @@ static const struct option long_options[] = {
 struct args {
 	const char *config, *socket, *db, *sql, *leg, *peer;
 	int json, answer_auto;
+	int stay; /* transfer --stay */
 	enum graph_format format;
 	char **word; /* the command and its words */
 	int words;
@@ -212,8 +216,8 @@ static int cmd_dial(const struct args *a)
 static int cmd_transfer(const struct args *a)
 {
 	return ask(a,
-		json_pack("{s:s, s:s, s:s, s:s*}", "cmd", a->word[0], "call", a->word[1], "number",
-			a->word[2], "leg", a->leg),
+		json_pack("{s:s, s:s, s:s, s:s*, s:b}", "cmd", a->word[0], "call", a->word[1],
+			"number", a->word[2], "leg", a->leg, "stay", a->stay),
 		ctl_print_transfer);
 }
 
@@ -395,7 +399,7 @@ static const struct {
 	{"agents", 1, 1, "agents", cmd_agents},
 	{"agent", 3, 4, "agent USER available|away [REASON]|logout", cmd_agent},
 	{"status", 1, 1, "status", cmd_status},
-	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG]", cmd_transfer},
+	{"transfer", 3, 3, "transfer CALL NUMBER [--leg LEG] [--stay]", cmd_transfer},
 	{"consult", 3, 3, "consult CALL NUMBER [--leg LEG]", cmd_transfer},
 	{"dial", 3, 3, "dial USER NUMBER [--auto]", cmd_dial},
 	{"complete", 2, 2, "complete CALL", cmd_on_call},
@@ -456,6 +460,9 @@ static int take_option(struct args *a, int opt)
 		return -1;
 	case OPT_PEER:
 		a->peer = optarg;
+		return -1;
+	case OPT_STAY:
+		a->stay = 1;
 		return -1;
 	case OPT_JSON:
 		a->json = 1;

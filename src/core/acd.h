@@ -146,6 +146,9 @@ bool queues_clear_emptied(struct core *c);
 
 /* ---- offer.c --------------------------------------------------------------------------------- */
 
+/* The waiter's call was `from` until now: whoever rings for him rings out his time. */
+void offers_go_on(struct core *c, struct waiter *w, const struct call *from);
+
 /* Offers of queues that ring at this user's phones are withdrawn (E-113). */
 void offers_withdraw(struct core *c, const char *user);
 

@@ -74,7 +74,9 @@ ENUM_DECLARE(sdp_dir, SDP_DIR_LIST);
 
 struct act_media {
 	enum hears what;
-	char music[USER_MAX]; /* MUSIC: which; "" the standard one */
+	char music[USER_MAX]; /* MUSIC: which; "" the standard one. PLACE: with which sounds */
+	uint32_t position;    /* PLACE; EV_PLAYED follows when it was said */
+	uint32_t minutes;     /* PLACE: how long it will take, rounded up; 0: not said */
 };
 
 struct act_record {

@@ -280,6 +280,13 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 
 /* ---- nobody but music ------------------------------------------------------------------------ */
 
+/* A 200 after a 183 with music: the same answer, unless that was a reliable one. */
+static void say_again(const struct leg *l, struct action *a)
+{
+	if (l->given.from == ID_MUSIC && !l->rel_required)
+		a->from = ID_MUSIC;
+}
+
 /* Answers a caller whom nobody has answered yet; a media engine is at the other end. A reliable 1xx
  * may have settled the session: then a bare 200, and the caller is held as anybody else is. */
 void bridge_play(struct core *c, struct leg *l)
@@ -289,14 +296,29 @@ void bridge_play(struct core *c, struct leg *l)
 
 	a->status = 200;
 	leg_set_state(c, l, LEG_ANSWERED);
-	if (l->oa != OA_RECV && !wants_offer)
+	if (l->oa != OA_RECV && !wants_offer) {
+		say_again(l, a);
 		return;
+	}
 	a->from = ID_MUSIC;
 	a->dir = wants_offer ? SDP_DIR_SENDRECV : SDP_DIR_AS_IS;
 	l->offered = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
 	l->oa = wants_offer ? OA_GIVEN : OA_IDLE;
 	if (!wants_offer)
 		l->given = l->offered;
+}
+
+/* The same, and the call is not answered yet (RFC 3261 section 13.2.1): what an unreliable 1xx said is
+ * said again in the 200 (R-022), and only a re-INVITE after it brings the agent. */
+void bridge_play_early(struct core *c, struct leg *l)
+{
+	struct action *a = act_add(c, ACT_PROGRESS, l->id);
+
+	a->status = 183;
+	a->from = ID_MUSIC;
+	leg_set_state(c, l, LEG_EARLY);
+	l->given = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
+	l->oa = OA_IDLE;
 }
 
 /* ---- the reconciler -------------------------------------------------------------------------- */
@@ -387,7 +409,10 @@ static bool serve_asking(struct core *c, struct leg *l, struct leg *p)
 static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, struct leg *p)
 {
 	if (is_unanswered(l)) { /* a reliable 1xx has settled its session: a bare 200 */
-		act_add(c, ACT_ANSWER, l->id)->status = 200;
+		struct action *a = act_add(c, ACT_ANSWER, l->id);
+
+		a->status = 200;
+		say_again(l, a);
 		leg_set_state(c, l, LEG_ANSWERED);
 		return true;
 	}

@@ -99,6 +99,8 @@ struct peer_policy {
 	struct party business; /* number "": none, then the caller is shown */
 	enum refer_mode refer; /* who carries REFERs out in calls with it */
 	bool late_sdp;         /* it is called without SDP and offers itself (RFC 3725 flow I) */
+	bool early_media;      /* its callers may wait in a queue in early media; else they are
+				* answered */
 	unsigned node;         /* it is the segued of this number, on the same database; 0: none */
 };
 

@@ -56,7 +56,10 @@ void consult_aside(struct core *c, struct call *k)
 
 void consult_note(struct core *c, struct call *k)
 {
-	on_timeline(c, k, "consult_answered", owner(k), target_word(&k->xfer.target));
+	const struct leg *t = target(k);
+
+	on_timeline(c, k, "consult_answered", owner(k),
+		k->xfer.target.kind == TARGET_QUEUE && t ? t->user : target_word(&k->xfer.target));
 }
 
 static void mark_semi(struct core *c, struct call *k)
@@ -250,9 +253,9 @@ void consult_ask_onhook(struct core *c, struct call *k)
 	k->meet = ID_NONE;
 	if (second && (aide = kept(second)) != NULL)
 		k->meet = aide->id;
-	if (second && aide && is_ringing_call(second)) {
+	if (second && aide && (is_ringing_call(second) || second->state == WAIT)) {
 		x->target = second->target;
-		call_post(k, MEET_RINGING);
+		call_post(k, second->state == WAIT ? MEET_QUEUED : MEET_RINGING);
 	} else if (c->cfg.onhook_join && (second == NULL || second->state == TALK)) {
 		if (second)
 			x->target = second->target;
@@ -295,8 +298,9 @@ struct call *consult_keeper(struct core *c, struct call *k, struct leg **l)
 	struct leg *m = other ? call_leg(other, named) : NULL;
 
 	k->meet = named;
-	if (m == NULL || other == k || (*l)->state != LEG_UP ||
-		!table_admits((enum call_state)other->state) || !keeps_better(other, k))
+	if (m == NULL || other == k || (*l)->state != LEG_UP || other->state == WAIT ||
+		!table_admits((enum call_state)other->state) ||
+		!(k->state == WAIT || keeps_better(other, k)))
 		return k;
 	other->meet = (*l)->id;
 	*l = m;
@@ -322,9 +326,11 @@ const struct leg *consult_other_side(const struct call *k, const struct leg *l)
 	return l->role == ROLE_KEPT ? owner(k) : l->role == ROLE_OWNER ? kept(k) : NULL;
 }
 
-static void describe_target(const struct call *k, const struct leg *p, struct target *t)
+static void describe_target(struct core *c, const struct call *k, const struct leg *p, struct target *t)
 {
-	if (k->state == SETUP) {
+	if (k->state == WAIT && target_queue(c, k->wait.queue, t))
+		return;
+	if (k->state == SETUP || k->state == WAIT) {
 		*t = k->target;
 		return;
 	}
@@ -346,11 +352,11 @@ static struct verdict judge_meeting(const struct call *k, const struct leg *l,
 		return deny(403, "already_party", "That dialog is in this call already");
 	if (!same_party(m, l))
 		return deny(403, "not_permitted", "That dialog is somebody else's"); /* E-078, E-095 */
-	if (p == NULL)
+	if (p == NULL && !(other->state == WAIT && m->role == ROLE_KEPT))
 		return deny(491, "transfer_running", "That call is in the middle of a change");
-	if (p->user[0] && str_eq(p->user, with->user))
+	if (p && p->user[0] && str_eq(p->user, with->user))
 		return deny(403, "already_party", "The target is on this call already");
-	if (l->image || with->image || p->image)
+	if (l->image || with->image || (p && p->image))
 		return deny(488, "media_busy", "A fax is being sent on this call");
 	return (struct verdict){0, NULL, NULL};
 }
@@ -406,13 +412,15 @@ struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struc
 	if (v.status)
 		return v;
 	leg_take_roles(k, l);
-	describe_target(other, consult_other_side(other, m), &k->xfer.target);
-	if (passing_wanted(c, l, with)) {
+	describe_target(c, other, consult_other_side(other, m), &k->xfer.target);
+	if (other->state != WAIT && passing_wanted(c, l, with)) {
 		k->meet = ID_NONE; /* not yet */
 		call_post(k, PASS_OK);
 		return v;
 	}
-	call_post(k, other->state == SETUP ? MEET_RINGING : MEET_UP);
+	call_post(k, other->state == WAIT    ? MEET_QUEUED
+			     : other->state == SETUP ? MEET_RINGING
+						     : MEET_UP);
 	return v;
 }
 
@@ -512,7 +520,7 @@ void consult_adopt(struct core *c, struct call *k)
 
 	if (aide == NULL)
 		return; /* the target is in this call already */
-	if (k->xfer.kind == XFER_CONSULT && from->state == SETUP)
+	if (k->xfer.kind == XFER_CONSULT && (from->state == SETUP || from->state == WAIT))
 		mark_semi(c, k);
 	k->xfer.met = from->id;
 	k->xfer.met_as = k->consult == from->id ? MET_CONSULTATION : MET_BY_CHANCE;
@@ -528,6 +536,8 @@ void consult_adopt(struct core *c, struct call *k)
 	for (unsigned i = 0; i < from->nlegs; i++)
 		if (from->legs[i]->role != ROLE_PAST && from->legs[i]->role != ROLE_AIDE)
 			make_target(from->legs[i]);
+	if (from->waiter)
+		queue_inherit(c, from, k);
 	record_merge(c, from, k);
 	for (unsigned i = 0; i < from->nlegs; i++)
 		move_leg(c, from, k, from->legs[i]);

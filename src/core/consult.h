@@ -47,7 +47,8 @@ struct call *consult_keeper(struct core *c, struct call *k, struct leg **l);
 /* What the REFER of the step replaces is not there, and its target is called anew instead: by
  * configuration, unless another node has to be asked first (E-089). */
 bool consult_dials_instead(const struct core *c);
-/* Judges the request and posts MEET_UP, MEET_RINGING, MEET_FAR or MEET_NONE. A refusal is returned. */
+/* Judges the request and posts MEET_UP, MEET_RINGING, MEET_QUEUED, MEET_FAR or MEET_NONE. A refusal
+ * is returned. */
 struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struct leg *kept);
 /* EV_LOCATED: posts FOUND and aims the transfer at the node that has the dialog (or leaves it at the
  * target, which is called anew, by configuration), or FOUND_NOT. An

@@ -281,6 +281,13 @@ static void step_timer(struct core *c)
 		call_run(c, k);
 		return;
 	}
+	if (k && ev->timer.kind == TIMER_PLACE && k->wait.place_timer &&
+		k->wait.place_timer == ev->timer.serial) {
+		k->wait.place_timer = 0;
+		queue_place_due(c, k);
+		call_run(c, k);
+		return;
+	}
 	if (k == NULL || ev->timer.kind != TIMER_STATE || k->timer != ev->timer.serial || k->timer == 0)
 		return;
 	k->timer = 0;

@@ -36,13 +36,16 @@ static bool somebody_rings(const struct call *k)
 
 static enum hears hears_now(const struct core *c, const struct call *k, const struct leg *l)
 {
-	if (held_by_us(k, l) && (l->role != ROLE_KEPT && l->role != ROLE_TARGET))
+	if (held_by_us(k, l) && l->role != ROLE_KEPT && l->role != ROLE_TARGET &&
+		k->state != CONSULT_WAIT)
 		return HEARS_NOTHING; /* whoever holds by a click listens to nobody */
 	if (!held_by_us(k, l) && !held_by_phone(k, l))
 		return HEARS_PEER;
 	if (k->state == SETUP || k->state == ANSWERING) /* he calls, and is answered already */
 		return somebody_rings(k) ? HEARS_RINGBACK : HEARS_NOTHING;
-	if (k->state == WAIT)
+	if (k->waiter && k->wait.speech == SPEECH_RUNS && l->role == ROLE_KEPT)
+		return HEARS_PLACE;
+	if (k->waiter)
 		return HEARS_MUSIC; /* that an agent is being rung says nothing yet */
 	return somebody_rings(k) ? c->cfg.ring_hears : HEARS_MUSIC;
 }
@@ -50,22 +53,30 @@ static enum hears hears_now(const struct core *c, const struct call *k, const st
 /* A leg whose session is being changed hears what it heard until that is settled. */
 static bool has_ears(const struct leg *l)
 {
-	return l->state == LEG_UP && l->oa == OA_IDLE;
+	bool early = l->state == LEG_EARLY && l->given.from == ID_MUSIC;
+
+	return (l->state == LEG_UP || early) && l->oa == OA_IDLE;
 }
 
 void ears_sync(struct core *c, struct call *k)
 {
 	for (unsigned i = 0; i < k->nlegs; i++) {
 		struct leg *l = k->legs[i];
-		enum hears now = has_ears(l) ? hears_now(c, k, l) : (enum hears)l->hears;
+		enum hears now;
 		struct action *a;
 
-		if (now == l->hears)
+		if (!has_ears(l))
+			continue;
+		now = hears_now(c, k, l);
+		if (now == l->hears && (now != HEARS_MUSIC || l->tune == k->tune))
 			continue;
 		l->hears = (uint8_t)now;
+		l->tune = k->tune;
 		a = act_add(c, ACT_MEDIA, l->id);
 		a->media.what = now;
 		if (now == HEARS_MUSIC)
 			str_set(a->media.music, k->music);
+		if (now == HEARS_PLACE)
+			queue_speak(k, &a->media);
 	}
 }

@@ -34,6 +34,7 @@
 	X(EV_INFO, "INFO")           /* INFO to be passed across; request kept under `ref` */      \
 	X(EV_MEDIA_LOST, "MEDIA_LOST") /* what this leg sends and hears went through a media engine that\
 					is gone: its session is to be agreed anew */               \
+	X(EV_PLAYED, "PLAYED")       /* the announcement that this leg heard is over, or cannot be */\
 	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
 	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
 					transport lost */                                          \
@@ -85,6 +86,8 @@ ENUM_DECLARE(ev, EVENT_LIST);
 	X(TIMER_CLOSE, "close")   /* leg: CLOSED never came */                                     \
 	X(TIMER_QUEUE, "queue")   /* call in a queue: an offer has rung long enough, the retry delay is\
 				     over, or more agents may be asked now */                      \
+	X(TIMER_PLACE, "place")   /* call in a queue: its place is to be announced, or that has taken\
+				     too long */                                                   \
 	X(TIMER_AGENT, "agent")   /* id 0, one for all: the earliest end of a wrap-up */
 ENUM_DECLARE(timer_kind, TIMER_LIST);
 
@@ -159,6 +162,7 @@ struct ev_transfer {
 	bool no_sub;          /* Refer-Sub: false (E-076) */
 	bool immediate;       /* device class wants NOTIFY 200 at once (E-011) */
 	bool may_refer;       /* the sender may use REFER at all (E-070) */
+	bool stay;            /* to a queue: the transferor keeps the line until somebody answers there */
 };
 
 struct ev_referred { /* EV_REFERRED, EV_REFER_NOTIFY */
@@ -252,6 +256,9 @@ struct ev_dir_queue {
 	enum empty_rule leave_empty; /* those who wait overflow when it becomes that empty */
 	enum queue_entry entry;
 	char music[USER_MAX];  /* what those hear who wait; "": the standard music */
+	char announce[USER_MAX];     /* sounds with which their places are announced; "": they are not */
+	uint32_t announce_after_ms;  /* a place is announced when a caller has waited this long, */
+	uint32_t announce_every_ms;  /* and again this long after each time; 0: once */
 	uint32_t noverflow;    /* tried in order; then the fallback chain of the configuration */
 	struct overflow overflow[OVERFLOW_MAX];
 };

@@ -36,8 +36,12 @@
 	X(QUEUE_JOIN, "QUEUE_JOIN") /* an agent of the queue answered; media is being agreed */   \
 	X(PASSED, "PASSED")         /* the kept party's side carries the transfer out itself */    \
 	X(PASSED_ALONE, "PASSED_ALONE") /* and the transferor has left */                          \
+	X(STAY_WAIT, "STAY_WAIT")   /* in a queue, and the transferor stays until somebody answers */ \
+	X(STAY_JOIN, "STAY_JOIN")   /* an agent of the queue answered; media moves over to them */ \
 	X(CONSULT_RING, "CONSULT_RING") /* consultation: the target rings, the kept party is held */\
 	X(CONSULT_JOIN, "CONSULT_JOIN") /* it answered; media with the owner is being agreed */    \
+	X(CONSULT_WAIT, "CONSULT_WAIT") /* consultation of a queue: it looks for somebody */       \
+	X(CONSULT_QUEUE_JOIN, "CONSULT_QUEUE_JOIN") /* somebody of the queue answered the owner */ \
 	X(CONSULT, "CONSULT")       /* owner and target talk, the kept party is held */            \
 	X(ASIDE, "ASIDE")           /* owner and kept party talk, the target is held */            \
 	X(FIND, "FIND")             /* transfer: where is what it replaces? The transferor is still there */ \
@@ -68,12 +72,14 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(UNHOLD_REQ, "unhold asked")                                                              \
 	X(HANGUP_REQ, "hang-up asked")                                                             \
 	X(Q_IN, "queue takes caller")                                                              \
+	X(Q_STAY, "queue takes caller, owner stays")                                               \
 	X(Q_OFFER, "agent is free")                                                                \
 	X(Q_TIME, "time to ask on")       /* an offer rang long enough, or more may be asked */    \
 	X(Q_EMPTY, "queue is empty")                                                               \
 	X(CONSULT_OK, "consultation admitted")                                                     \
 	X(MEET_UP, "meets a call that is up")                                                      \
 	X(MEET_RINGING, "meets a call that rings")                                                 \
+	X(MEET_QUEUED, "meets a call in a queue")                                                  \
 	X(MEET_NONE, "meets nothing")     /* what it replaces is not there */                      \
 	X(MEET_FAR, "meets nothing here") /* what it replaces may be on another node */            \
 	X(FOUND, "found on a node")                                                                \
@@ -158,6 +164,7 @@ struct leg {
 	struct given given, offered;  /* agreed; in flight */
 	struct given refused;         /* what it would not take: not offered again */
 	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
+	uint8_t tune;  /* .. and, of music, as call.tune was then */
 	bool outbound, rel_required, immediate, may_refer, image;
 	uint8_t bye;    /* enum bye_policy */
 	int16_t seg;    /* index into call->segs, NO_SEG */
@@ -256,6 +263,7 @@ struct xfer {
 	uint8_t mark;         /* enum mark: how far the present attempt came */
 	uint16_t status;      /* why the last attempt failed; 0: nothing yet */
 	bool immediate, no_sub;
+	bool stay;            /* to a queue: the transferor stays until somebody answers there */
 	char asker[KEY_MAX];
 	char recall_user[USER_MAX];
 	char asked[USER_MAX]; /* name of the user or queue that was asked for */
@@ -284,6 +292,9 @@ struct bridge {
 
 #define HOPS_MAX 8 /* queues that one transfer or call goes through at most */
 
+/* Announcements of the place, while music is heard. */
+enum speech { SPEECH_NONE, SPEECH_RUNS };
+
 /* What a call knows about its queue; the rest (who is asked) is derived from its legs. */
 struct waiting {
 	char queue[USER_MAX];   /* in which it waits, or waited last; "" none */
@@ -294,6 +305,8 @@ struct waiting {
 	int64_t credit;         /* it is placed as if it had entered so much earlier */
 	int64_t before;         /* waited in queues before this one */
 	uint32_t timer;         /* serial of TIMER_QUEUE, 0: none */
+	uint32_t place_timer;   /* of TIMER_PLACE */
+	uint8_t speech;         /* enum speech */
 	uint32_t hops[HOPS_MAX]; /* queues that it has been sent to, by number */
 	uint8_t nhops, next_overflow;
 	int16_t seg;            /* of the queue, NO_SEG */
@@ -349,6 +362,7 @@ struct call {
 	uuid record_seg;  /* WISH_PAUSE: in which visit */
 	char came_by[USER_MAX]; /* the queue that it was in last, "" none */
 	char music[USER_MAX]; /* what it hears while it is held or waits; "" the standard one */
+	uint8_t tune;         /* changes with it */
 	char ended_by[16]; /* who ended it, for the record */
 	struct leg **legs; /* stable addresses within a step */
 	struct segment *segs; /* slots; IV_FREE in state marks an unused one */
@@ -456,6 +470,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l);
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b);
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b);
 void bridge_play(struct core *c, struct leg *l);
+void bridge_play_early(struct core *c, struct leg *l);
 bool bridge_run(struct core *c, struct call *k); /* true if it did something */
 void bridge_offer(struct core *c, struct call *k, struct leg *l);
 void bridge_done(struct core *c, struct call *k, struct leg *l);
@@ -503,6 +518,8 @@ const struct peer_policy *target_peer_policy(const struct core *c, const char *n
 bool target_queue(struct core *c, const char *name, struct target *t);
 bool target_voicemail(struct core *c, enum target_kind kind, const char *name, struct target *t);
 bool target_overflow(struct core *c, const struct overflow *o, struct target *t);
+/* May callers of this peer not be kept in early media? */
+bool target_no_early(const struct core *c, const char *peer);
 bool target_dial_agent(struct core *c, struct call *k, const char *user);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
 /* l was dialled for the call's target and both can hear each other: presses the keys that the target
@@ -557,6 +574,7 @@ void segment_close(struct core *c, struct call *k, struct leg *l, const char *ou
 void segment_released(struct core *c, struct call *k, const struct target *t, uuid *id);
 int segment_open_queue(struct core *c, struct call *k, const char *queue, const char *number, uuid *id);
 void segment_close_slot(struct core *c, struct call *k, int slot, const char *outcome, const char *by);
+int16_t segment_move_slot(struct call *from, int16_t slot, struct call *to);
 void segment_sync(struct core *c, struct call *k);
 enum interval segment_state_of(const struct call *k, const struct leg *l);
 struct timeline_note {
@@ -574,8 +592,17 @@ void audit(struct core *c, struct call *k, const char *who, enum origin via, con
 void queue_enter(struct core *c, struct call *k, const struct target *t, const char *except);
 bool queue_overflow(struct core *c, struct call *k, struct target *t, enum overflow_kind *kind);
 void queue_record_close(struct core *c, struct call *k, const char *by);
+/* TIMER_PLACE, EV_PLAYED: the next announcement, or music again. */
+void queue_place_due(struct core *c, struct call *k);
+void queue_played(struct core *c, struct call *k);
+/* What is announced to a caller now. */
+void queue_speak(const struct call *k, struct act_media *m);
 int64_t queue_guard_ms(const struct core *c, const struct call *k);
 void queue_restore(struct core *c, struct call *k);
+/* The kept party of k takes over the place in the queue that the caller of `from` has (E-094). */
+void queue_inherit(struct core *c, struct call *from, struct call *k);
+/* Does a call in this state have a place in a queue? */
+bool queue_waits(unsigned state);
 void queue_offer_failed(struct core *c, struct call *k, const struct leg *l, uint16_t status);
 void acd_run(struct core *c);
 /* Is the INVITE of this step a phone code of an agent (queue.available ..)? Then what it asks for is

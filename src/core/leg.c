@@ -171,7 +171,7 @@ void leg_part(struct core *c, struct call *k, struct leg *l)
 	const struct xfer *x = &k->xfer;
 	/* otherwise the call ended while the target rang */
 	bool moved = k->word == SETTLED || k->word == Q_IN || k->word == COMPLETE_REQ ||
-		     k->word == R_DONE;
+		     k->word == R_DONE || k->word == MEET_QUEUED;
 
 	segment_close(c, k, l, moved ? "transferred" : "completed",
 		moved ? "transfer" : k->ended_by, 0, moved ? &x->id : NULL);
@@ -218,7 +218,7 @@ static struct leg *sibling(const struct call *k, const struct leg *l)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
 		if (k->legs[i]->role == ROLE_TARGET &&
-			(k->state != WAIT || str_eq(k->legs[i]->user, l->user)))
+			(k->waiter == NULL || str_eq(k->legs[i]->user, l->user)))
 			return k->legs[i];
 	return NULL;
 }
@@ -289,7 +289,7 @@ static bool redirect(struct core *c, struct call *k, struct leg *l)
 	if (!c->cfg.redirect || !e->own_host || k->redirects >= c->cfg.redirect_max ||
 		k->redirects >= 5 || l->role != ROLE_TARGET)
 		return false;
-	if (k->state == WAIT || k->state == ORIGINATE)
+	if (k->waiter || k->state == ORIGINATE)
 		return false; /* the queue decides who answers its callers; nobody else can call for him */
 	if (target_resolve(c, e->number, DIALPLAN_USERS, &t) != 0 || !t.may_transfer ||
 		(t.kind == TARGET_USER && is_here(k, l, t.name)) ||
@@ -577,6 +577,10 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		break;
 	case EV_OA_DONE:
 		bridge_done(c, k, l);
+		break;
+	case EV_PLAYED:
+		if (l->role == ROLE_KEPT)
+			queue_played(c, k);
 		break;
 	case EV_MEDIA_LOST:
 		bridge_media_lost(k, l);

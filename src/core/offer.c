@@ -112,6 +112,19 @@ void v_ask(struct core *c, struct call *k)
 	arm(c, w, at ? at - c->ev->now : 0);
 }
 
+void offers_go_on(struct core *c, struct waiter *w, const struct call *from)
+{
+	const struct leg *l = call_role(from, ROLE_TARGET);
+	int64_t left = ring_ms(c, w->queue);
+
+	if (l && l->seg != NO_SEG)
+		left -= c->ev->now - from->segs[l->seg].opened;
+	if (order_has(&w->unserved))
+		arm(c, w, 1000); /* nobody rings: looks again, as after a restart */
+	else
+		arm(c, w, left > 1000 ? left : 1000);
+}
+
 static bool rings_elsewhere(const struct call *k, const struct leg *l)
 {
 	for (unsigned i = 0; i < k->nlegs; i++)
@@ -124,7 +137,7 @@ static bool rings_elsewhere(const struct call *k, const struct leg *l)
 /* A phone was asked for the queue and said no; the last one speaks for its agent. */
 void queue_offer_failed(struct core *c, struct call *k, const struct leg *l, uint16_t status)
 {
-	if (k->state == WAIT && k->waiter && l->user[0] && !rings_elsewhere(k, l))
+	if (k->waiter && l->user[0] && !rings_elsewhere(k, l))
 		agent_missed(c, l->user, k->waiter->queue, status);
 }
 
@@ -274,7 +287,7 @@ static struct leg *ringing_offer(const struct core *c, const char *user)
 	for (struct leg *l = presence_first(c, user); l; l = l->user_next) {
 		const struct call *k = call_of(c, l->id);
 
-		if (k && k->state == WAIT && l->role == ROLE_TARGET && l->state != LEG_UP)
+		if (k && k->waiter && l->role == ROLE_TARGET && l->state != LEG_UP)
 			return l;
 	}
 	return NULL;

@@ -45,6 +45,11 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position)
 	return q->handle_ms * position / q->taking;
 }
 
+static int64_t retry_ms(const struct core *c, const struct dir_queue *q)
+{
+	return q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms;
+}
+
 static int64_t wait_limit(const struct core *c, const struct dir_queue *q)
 {
 	return q && q->row.max_wait_ms ? q->row.max_wait_ms : c->cfg.queue_wait_ms;
@@ -70,6 +75,70 @@ static void tell_places(struct core *c, const struct dir_queue *q, unsigned plac
 		a->position.estimate_ms = queue_estimate(q, place + 1);
 	}
 }
+
+/* ---- announcements --------------------------------------------------------------------------- */
+
+#define SPEECH_MAX_MS 20000 /* longer than any; then there is music again, whoever says nothing */
+
+static void set_music(struct call *k, const char *music)
+{
+	if (str_eq(k->music, music))
+		return;
+	str_set(k->music, music);
+	k->tune++;
+}
+
+static void hush(struct core *c, struct call *k)
+{
+	timer_stop(c, k->id, TIMER_PLACE, &k->wait.place_timer);
+	k->wait.speech = SPEECH_NONE;
+}
+
+static void plan_speech(struct core *c, struct call *k, uint32_t ms)
+{
+	const struct dir_queue *q = directory_queue(c, k->wait.queue);
+
+	if (c->cfg.can_play && q && q->row.announce[0] && ms)
+		timer_start(c, k->id, TIMER_PLACE, &k->wait.place_timer, ms);
+}
+
+/* Only over music that is heard: somebody whose session is being changed hears it the next time. */
+void queue_place_due(struct core *c, struct call *k)
+{
+	const struct leg *l = call_role(k, ROLE_KEPT);
+
+	if (k->waiter == NULL)
+		return;
+	if (k->wait.speech == SPEECH_RUNS) {
+		queue_played(c, k);
+	} else if (l && l->hears == HEARS_MUSIC) {
+		k->wait.speech = SPEECH_RUNS;
+		timer_start(c, k->id, TIMER_PLACE, &k->wait.place_timer, SPEECH_MAX_MS);
+	} else {
+		plan_speech(c, k, k->waiter->queue->row.announce_every_ms);
+	}
+}
+
+void queue_played(struct core *c, struct call *k)
+{
+	if (k->waiter == NULL || k->wait.speech != SPEECH_RUNS)
+		return;
+	hush(c, k);
+	plan_speech(c, k, k->waiter->queue->row.announce_every_ms);
+}
+
+void queue_speak(const struct call *k, struct act_media *m)
+{
+	const struct dir_queue *q = k->waiter->queue;
+	int64_t estimate;
+
+	str_set(m->music, q->row.announce);
+	m->position = order_place(&q->waiting, &k->waiter->waiting) + 1;
+	estimate = queue_estimate(q, m->position);
+	m->minutes = estimate > 0 ? (uint32_t)((estimate + 59999) / 60000) : 0;
+}
+
+/* ---- places again ------------------------------------------------------------------------------ */
 
 static void waiter_add(struct core *c, struct call *k, struct dir_queue *q)
 {
@@ -100,6 +169,7 @@ static void waiter_drop(struct core *c, struct call *k)
 	if (w == NULL)
 		return;
 	timer_stop(c, k->id, TIMER_QUEUE, &k->wait.timer);
+	hush(c, k);
 	place = order_place(&w->queue->waiting, &w->waiting);
 	order_remove(&w->queue->waiting, &w->waiting);
 	order_remove(&w->queue->unserved, &w->unserved);
@@ -173,17 +243,17 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 	open_visit(c, k, q);
 	w->credit = (q->row.keep_wait ? w->before : 0) + (transferred ? q->row.boost_ms : 0);
 	str_set(w->except, except ? except : "");
-	w->except_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
+	w->except_until = c->ev->now + retry_ms(c, q);
 	w->xfer = k->xfer.id;
-	str_set(k->music, q->row.music);
+	set_music(k, q->row.music);
 	str_set(k->came_by, q->row.queue);
 	queue_note(c, k, "queue_entered", "number", q->row.number);
 	waiter_add(c, k, q);
-	call_post(k, Q_IN);
+	call_post(k, k->xfer.stay && table_allows((enum call_state)k->state, Q_STAY) ? Q_STAY : Q_IN);
 }
 
-/* Puts the call into queue t, or where that queue sends it; posts Q_IN when it is in one, rings who
- * else it is sent to, or posts T_REFUSED. Who transferred it there is not asked at first (E-072).
+/* Puts the call into queue t, or where that queue sends it; posts Q_IN or Q_STAY when it is in one,
+ * rings who else it is sent to, or posts T_REFUSED. Who transferred it there is not asked at first (E-072).
  */
 void queue_enter(struct core *c, struct call *k, const struct target *t, const char *except)
 {
@@ -301,24 +371,38 @@ void queue_record_close(struct core *c, struct call *k, const char *by)
 	leave(c, k, "cancelled", by);
 }
 
-/* An agent of the queue talks with the caller; the transfer that brought him learns who it is. */
+/* The caller is with the transferor again, and the queue's overflow is nobody's business any more. */
+void v_quit_queue(struct core *c, struct call *k)
+{
+	v_leave_queue(c, k);
+	k->wait.next_overflow = OVERFLOW_MAX;
+}
+
+void queue_answered_by(struct core *c, struct call *k, const struct leg *l)
+{
+	struct fact *f = fact_add(c, k, FACT_TRANSFER_MARKED);
+
+	f->transfer_marked.xfer = k->wait.xfer;
+	str_set(f->transfer_marked.mark, "answered_by");
+	f->transfer_marked.to_seg = l->seg_id;
+	k->wait.xfer = (uuid){{0}};
+}
+
+/* An agent of the queue talks with the caller, or with the owner who consults; the transfer that was
+ * complete with the queue learns who it is. */
 void v_answered_in_queue(struct core *c, struct call *k)
 {
-	struct leg *l = call_role(k, ROLE_OWNER);
-	struct fact *f;
+	struct leg *l = call_role(k, ROLE_TARGET);
 
+	if (l == NULL)
+		l = call_role(k, ROLE_OWNER);
 	leave(c, k, "answered", "system");
 	if (l == NULL)
 		return;
 	str_set(l->queue, k->wait.queue);
 	agent_answered(c, l->user);
-	if (uuid_is_nil(&k->wait.xfer))
-		return;
-	f = fact_add(c, k, FACT_TRANSFER_MARKED);
-	f->transfer_marked.xfer = k->wait.xfer;
-	str_set(f->transfer_marked.mark, "answered_by");
-	f->transfer_marked.to_seg = l->seg_id;
-	k->wait.xfer = (uuid){{0}};
+	if (!uuid_is_nil(&k->wait.xfer) && !uuid_eq(&k->wait.xfer, &k->xfer.id))
+		queue_answered_by(c, k, l);
 }
 
 /* An agent has answered: nobody else is asked, and the place is kept in mind. */
@@ -333,6 +417,36 @@ void v_take_place(struct core *c, struct call *k)
 	waiter_add(c, k, roster_queue(c, k->wait.queue));
 }
 
+bool queue_waits(unsigned state)
+{
+	return state == WAIT || state == STAY_WAIT || state == CONSULT_WAIT;
+}
+
+void queue_inherit(struct core *c, struct call *from, struct call *k)
+{
+	struct waiter *w = from->waiter;
+	struct waiting *wait = &k->wait;
+	int64_t before = wait->before;
+
+	timer_stop(c, from->id, TIMER_QUEUE, &from->wait.timer);
+	hush(c, from);
+	*wait = from->wait;
+	wait->before = before;
+	wait->timer = 0;
+	wait->xfer = k->xfer.id;
+	wait->seg = segment_move_slot(from, wait->seg, k);
+	str_set(wait->except, k->xfer.recall_user);
+	wait->except_until = c->ev->now + retry_ms(c, w->queue);
+	set_music(k, from->music);
+	str_set(k->came_by, from->came_by);
+	from->wait.seg = NO_SEG;
+	from->waiter = NULL;
+	k->waiter = w;
+	w->call = k;
+	tell_places(c, w->queue, order_place(&w->queue->waiting, &w->waiting));
+	offers_go_on(c, w, from);
+}
+
 /* The queue has accepted the caller: that is what the transfer was for. */
 void v_close_queued(struct core *c, struct call *k)
 {
@@ -344,14 +458,20 @@ void v_close_queued(struct core *c, struct call *k)
 void v_welcome(struct core *c, struct call *k)
 {
 	struct leg *l = call_role(k, ROLE_KEPT);
-
 	const struct dir_queue *q = directory_queue(c, k->wait.queue);
+	enum queue_entry entry = c->cfg.can_play && q ? q->row.entry : ENTRY_RING;
 
 	bridge_hold(c, k, l, NULL);
+	if (q)
+		plan_speech(c, k, q->row.announce_after_ms);
 	if (l == NULL || (l->state != LEG_NEW && l->state != LEG_EARLY))
 		return;
-	if (c->cfg.can_play && q && q->row.entry == ENTRY_ANSWER) {
+	if (entry == ENTRY_EARLY && target_no_early(c, l->peer))
+		entry = ENTRY_ANSWER;
+	if (entry == ENTRY_ANSWER) {
 		bridge_play(c, l);
+	} else if (entry == ENTRY_EARLY && l->oa == OA_RECV) {
+		bridge_play_early(c, l);
 	} else if (l->state == LEG_NEW) {
 		act_add(c, ACT_PROGRESS, l->id)->status = 180;
 		leg_set_state(c, l, LEG_EARLY);
@@ -443,11 +563,15 @@ void queue_restore(struct core *c, struct call *k)
 {
 	bool rings = call_role(k, ROLE_TARGET) != NULL;
 
-	if (k->state != WAIT)
+	if (!queue_waits(k->state))
 		return;
 	waiter_add(c, k, roster_queue(c, k->wait.queue));
 	if (rings)
 		waiter_serve(k->waiter);
+	k->wait.place_timer = 0;
+	k->wait.speech = SPEECH_NONE;
+	if (k->state == WAIT)
+		plan_speech(c, k, k->waiter->queue->row.announce_after_ms);
 	timer_start(
 		c, k->id, TIMER_QUEUE, &k->wait.timer, rings ? c->cfg.queue_ring_ms : RESTORE_MS);
 }

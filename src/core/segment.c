@@ -286,8 +286,11 @@ static bool leg_is_up(const struct leg *l)
 /* It is rung to be consulted: in this call, or in a call that is a consultation as a whole. */
 static bool is_consulted(const struct call *k, const struct leg *l)
 {
+	bool begins = k->state == SETUP || k->state == WAIT;
+
 	return l->role == ROLE_TARGET && !leg_is_up(l) &&
-	       (k->state == CONSULT_RING || (k->state == SETUP && k->consult_of != ID_NONE));
+	       (k->state == CONSULT_RING || k->state == CONSULT_WAIT ||
+		       (begins && k->consult_of != ID_NONE));
 }
 
 static const char *segment_kind(const struct call *k, const struct leg *l, const struct segment *s)
@@ -640,6 +643,16 @@ void segment_move(struct call *from, struct leg *l, struct call *to)
 	l->seg = (int16_t)i;
 }
 
+/* The same for one that no leg speaks for. Returns its slot in the new call. */
+int16_t segment_move_slot(struct call *from, int16_t slot, struct call *to)
+{
+	int i = segment_slot(to);
+
+	to->segs[i] = from->segs[slot];
+	from->segs[slot].state = IV_FREE;
+	return (int16_t)i;
+}
+
 /* ---- which interval -------------------------------------------------------------------------- */
 
 /* Two parties who are connected and agree: who of them holds? */
@@ -691,6 +704,12 @@ static enum interval consult_state(const struct call *k, const struct leg *l)
 	return k->state == CONSULT ? IV_CONSULTING : IV_HOLDING;
 }
 
+static bool owner_consults(unsigned state)
+{
+	return state == CONSULT_RING || state == CONSULT_JOIN || state == CONSULT ||
+	       state == CONSULT_WAIT || state == CONSULT_QUEUE_JOIN;
+}
+
 enum interval segment_state_of(const struct call *k, const struct leg *l)
 {
 	enum interval now = k->segs[l->seg].state;
@@ -704,9 +723,9 @@ enum interval segment_state_of(const struct call *k, const struct leg *l)
 		return IV_QUEUED;
 	if (k->state == ALONE || k->state == ALONE_JOIN || k->state == ALONE_FIND)
 		return IV_LIMBO;
-	if (k->state == JOIN)
+	if (k->state == JOIN || k->state == STAY_JOIN)
 		return IV_HOLDING; /* media is moving away from it */
-	if (k->state == CONSULT_RING || k->state == CONSULT_JOIN || k->state == CONSULT)
+	if (owner_consults(k->state))
 		return consult_state(k, l);
 	if (k->segs[l->seg].consult) /* of a call that is a consultation as a whole */
 		return pair_state(k, l, now) == IV_HELD ? IV_HELD : IV_CONSULTING;

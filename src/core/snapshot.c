@@ -190,6 +190,8 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 	case BACK:
 		return c->cfg.bye_ms;
 	case WAIT:
+	case STAY_WAIT:
+	case CONSULT_WAIT:
 		return queue_guard_ms(c, k);
 	default:
 		return c->cfg.join_ms;
@@ -307,7 +309,8 @@ static unsigned count_role(const struct call *k, enum role role)
 
 static bool consults(unsigned state)
 {
-	return state == CONSULT_RING || state == CONSULT_JOIN || state == CONSULT || state == ASIDE;
+	return state == CONSULT_RING || state == CONSULT_JOIN || state == CONSULT ||
+	       state == CONSULT_WAIT || state == CONSULT_QUEUE_JOIN || state == ASIDE;
 }
 
 static bool is_stable(unsigned state)
@@ -318,7 +321,8 @@ static bool is_stable(unsigned state)
 static bool has_owner(unsigned state)
 {
 	return state == TALK || state == RING || state == JOIN || state == RESUME || state == BACK ||
-	       state == FIND || state == PASSED || consults(state);
+	       state == FIND || state == PASSED || state == STAY_WAIT || state == STAY_JOIN ||
+	       consults(state);
 }
 
 static bool rings_nobody(unsigned state)
@@ -336,7 +340,7 @@ static const char *check_roles(const struct call *k)
 		return complain(k, "an instant state outlived its step");
 	if (k->state == END)
 		return nk + no + nt ? complain(k, "ended, and somebody still has a role") : NULL;
-	if ((k->state == WAIT) != (k->waiter != NULL))
+	if (queue_waits(k->state) != (k->waiter != NULL))
 		return complain(k, "place in a queue and state disagree");
 	if (k->state == ORIGINATE)
 		return nk + no || nt == 0 ? complain(k, "only the caller's own phones may ring") : NULL;
@@ -344,7 +348,7 @@ static const char *check_roles(const struct call *k)
 		return complain(k, "there must be exactly one kept party");
 	if (has_owner(k->state) != (no == 1))
 		return complain(k, "owner and state disagree");
-	if (k->state != WAIT && rings_nobody(k->state) != (nt == 0))
+	if (!queue_waits(k->state) && rings_nobody(k->state) != (nt == 0))
 		return complain(k, "targets and state disagree");
 	return NULL;
 }

@@ -272,6 +272,13 @@ static void choose_caller(const struct core *c, const struct dest *dest, struct 
 		d->caller = p->business;
 }
 
+bool target_no_early(const struct core *c, const char *peer)
+{
+	const struct peer_policy *p = target_peer_policy(c, peer);
+
+	return p && !p->early_media;
+}
+
 static bool wants_to_offer(const struct core *c, const struct dest *dest)
 {
 	const struct peer_policy *p =
@@ -281,9 +288,14 @@ static bool wants_to_offer(const struct core *c, const struct dest *dest)
 }
 
 /* For whom somebody is rung: for the kept party, or for the owner who wants to consult. */
+static bool rung_to_consult(const struct call *k)
+{
+	return k->state == CONSULT_RING || k->state == CONSULT_WAIT;
+}
+
 static struct leg *rung_for(const struct call *k)
 {
-	return call_role(k, k->state == CONSULT_RING ? ROLE_OWNER : ROLE_KEPT);
+	return call_role(k, rung_to_consult(k) ? ROLE_OWNER : ROLE_KEPT);
 }
 
 /* The INVITE: with that party's latest SDP, or as a late offer if it has shown none yet or the peer is
@@ -302,7 +314,7 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 		a->dial.caller = who->party;
 		a->dial.like = who->id;
 	}
-	if (k->state != CONSULT_RING && (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]))
+	if (!rung_to_consult(k) && (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]))
 		mark_transfer(c, k, &a->dial);
 	choose_caller(c, dest, &a->dial);
 	if (k->xfer.target.there && c->ev->type == EV_LOCATED) {

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define VERBS_MAX 10
+#define VERBS_MAX 12
 
 enum row_kind { CELL_EMPTY, CELL_ROW, CELL_IGNORE, CELL_NEVER };
 

@@ -67,6 +67,7 @@ ENUM_DECLARE(dir, DIR_LIST);
 	X(HEARS_PEER, "peer")         /* whoever its session is with */                            \
 	X(HEARS_MUSIC, "music")       /* and not the peer */                                       \
 	X(HEARS_RINGBACK, "ringback")                                                              \
+	X(HEARS_PLACE, "place")       /* an announcement of the place in a queue, once */         \
 	X(HEARS_NOTHING, "nothing")
 ENUM_DECLARE(hears, HEARS_LIST);
 
@@ -168,7 +169,8 @@ ENUM_DECLARE(empty_rule, EMPTY_RULE_LIST);
 /* What a caller hears who has not been answered yet when he enters a queue. */
 #define QUEUE_ENTRY_LIST(X)                                                                        \
 	X(ENTRY_ANSWER, "answer") /* is answered, and hears music */                               \
-	X(ENTRY_RING, "ring")     /* hears it ring until an agent answers: nothing to pay until then */
+	X(ENTRY_RING, "ring")     /* hears it ring until an agent answers: nothing to pay until then */ \
+	X(ENTRY_EARLY, "early")   /* the same, and hears music meanwhile, as early media */
 ENUM_DECLARE(queue_entry, QUEUE_ENTRY_LIST);
 
 /* Where a queue sends a caller on. */

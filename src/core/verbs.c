@@ -37,6 +37,7 @@ static struct ending ending_of(const struct call *k)
 	case XFER_OK:
 		return (struct ending){"cancelled", "system"};
 	case XFER_CANCEL:
+	case XFER_RESUME:
 		return (struct ending){"cancelled", "transferor"};
 	case HANGUP_REQ:
 		return (struct ending){"cancelled", "command"};
@@ -160,6 +161,7 @@ static void v_promote(struct core *c, struct call *k)
 		.actor = t->user[0] ? t->user : t->party.number});
 	if (agent)
 		assign_case(c, k, agent);
+	k->wait.next_overflow = OVERFLOW_MAX; /* the queue is not to blame for what comes now */
 }
 
 static void v_drop_targets(struct core *c, struct call *k)
@@ -246,6 +248,15 @@ static void v_hold_if_command(struct core *c, struct call *k)
 {
 	if (k->xfer.origin != ORIGIN_REFER)
 		bridge_hold(c, k, kept(k), owner(k));
+}
+
+/* An agent of the queue answered in vain: the two wait on as they did before. */
+static void v_wait_together(struct core *c, struct call *k)
+{
+	if (k->xfer.origin == ORIGIN_REFER)
+		v_reconnect(c, k);
+	else
+		v_hold_both(c, k);
 }
 
 /* ---- what the transferor is told ------------------------------------------------------------- */
@@ -637,7 +648,7 @@ static void v_open_xfer(struct core *c, struct call *k)
 		.kind = names_dialog(e) && k->word != XFER_OK ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
-		.immediate = e->immediate, .replaces = e->replaces};
+		.immediate = e->immediate, .replaces = e->replaces, .stay = e->stay};
 	str_set(x->asker, e->asker);
 	if (l) {
 		str_set(x->recall_user, l->user);
@@ -683,9 +694,10 @@ static void v_note_ringing(struct core *c, struct call *k)
 static void v_note_answered(struct core *c, struct call *k)
 {
 	struct leg *t = answered_target(k);
+	bool again = k->xfer.mark == MARK_ANSWERED; /* in a queue: somebody before was gone at once */
 
 	k->xfer.mark = MARK_ANSWERED;
-	if (!uuid_is_nil(&k->xfer.id) && k->xfer.step != STEP_RECALL)
+	if (!again && !uuid_is_nil(&k->xfer.id) && k->xfer.step != STEP_RECALL)
 		mark_fact(c, k, "answered", t ? &t->seg_id : NULL);
 }
 
@@ -730,6 +742,8 @@ static void v_close_completed(struct core *c, struct call *k)
 	struct leg *o = owner(k);
 
 	xfer_close_completed(c, k, o ? &o->seg_id : NULL);
+	if (o && !uuid_is_nil(&k->xfer.id) && uuid_eq(&k->xfer.id, &k->wait.xfer))
+		queue_answered_by(c, k, o); /* it led through a queue */
 }
 
 static void v_close_failed(struct core *c, struct call *k)
@@ -917,7 +931,8 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[WELCOME] = v_welcome, [GUARD_WAIT] = v_guard_wait, [ASK] = v_ask,
 		[ASK_ON] = v_ask_on, [LEAVE_PLACE] = v_leave_place, [TAKE_PLACE] = v_take_place,
 		[ANSWERED_IN_QUEUE] = v_answered_in_queue, [LEAVE_QUEUE] = v_leave_queue,
-		[CLOSE_QUEUED] = v_close_queued,
+		[QUIT_QUEUE] = v_quit_queue, [CLOSE_QUEUED] = v_close_queued,
+		[WAIT_TOGETHER] = v_wait_together,
 	};
 
 	run[v](c, k);

@@ -34,7 +34,7 @@
 	X(DIAL_TARGET) X(DIAL_RECALL) X(NEXT_STEP)                                                 \
 	/* waiting in a queue: queue.c, offer.c */                                                 \
 	X(WELCOME) X(GUARD_WAIT) X(ASK) X(ASK_ON) X(LEAVE_PLACE) X(TAKE_PLACE)                     \
-	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(CLOSE_QUEUED)                                        \
+	X(ANSWERED_IN_QUEUE) X(LEAVE_QUEUE) X(QUIT_QUEUE) X(CLOSE_QUEUED) X(WAIT_TOGETHER)         \
 	/* how long */                                                                             \
 	X(GUARD_JOIN) X(GUARD_RING) X(GUARD_REST) X(GUARD_RECALL) X(GUARD_RESUME)                  \
 	X(GUARD_BYE) X(GUARD_LOCATE) X(GUARD_SETUP) X(GUARD_PASSED) X(UNGUARD)
@@ -61,6 +61,8 @@ const char *target_word(const struct target *t);
 /* originate.c */
 void originate_seat_caller(struct core *c, struct call *k);
 void originate_dial_number(struct core *c, struct call *k);
+/* Who took the call in the queue to which a transfer led: for that transfer's row. */
+void queue_answered_by(struct core *c, struct call *k, const struct leg *l);
 
 /* chain.c: verbs of the fallback chain. */
 void chain_next_step(struct core *c, struct call *k);
@@ -81,6 +83,7 @@ void v_leave_place(struct core *c, struct call *k);
 void v_take_place(struct core *c, struct call *k);
 void v_answered_in_queue(struct core *c, struct call *k);
 void v_leave_queue(struct core *c, struct call *k);
+void v_quit_queue(struct core *c, struct call *k);
 void v_close_queued(struct core *c, struct call *k);
 
 #endif

@@ -41,6 +41,8 @@ static const char *why_not(const struct call *k)
 		return "not_answered";
 	case CONSULT_RING:
 	case CONSULT_JOIN:
+	case CONSULT_WAIT:
+	case CONSULT_QUEUE_JOIN:
 	case CONSULT:
 	case ASIDE:
 		return "consulting";

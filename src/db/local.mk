@@ -29,5 +29,7 @@ dist_migrations_DATA = \
 	sql/011-dial.sql \
 	sql/012-released.sql \
 	sql/013-recovery.sql \
+	sql/014-queue-consult.sql \
+	sql/015-queue-waiting.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -47,13 +47,15 @@ static const struct {
 	[ROW_AGENT] = {7, "SELECT user_name, intent, coalesce(reason, ''), coalesce(via, ''),"
 			  " coalesce(set_by, ''), (extract(epoch FROM since) * 1000000)::bigint,"
 			  " fact_id IS NULL FROM segue.agent_states ORDER BY 1"},
-	[ROW_QUEUE] = {20, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''),"
+	[ROW_QUEUE] = {23, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''),"
 			  " strategy,"
 			   " coalesce(ring_ms, 0), coalesce(retry_ms, 0), wrapup_ms,"
 			   " coalesce(max_wait_ms, 0), coalesce(max_length, 0), weight,"
 			   " coalesce(service_ms, (SELECT value::bigint FROM segue.settings"
-			   " WHERE key = 'service_level_ms'), 0), widen_ms, boost_ms, keep_wait,"
+			   " WHERE key = 'service_level_ms'), 0), widen_ms, boost_ms,"
+			   " announce_after_ms, announce_every_ms, keep_wait,"
 			   " join_empty, leave_empty, entry, coalesce(music, ''),"
+			   " coalesce(announce, ''),"
 			   " (SELECT coalesce(string_agg(kind || ':' || target, ' '"
 			   " ORDER BY position), '') FROM segue.queue_overflow o"
 			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
@@ -223,6 +225,8 @@ static const struct {
 	QUEUE_NUMBER(service_ms, 86400000),
 	QUEUE_NUMBER(widen_ms, 86400000),
 	QUEUE_NUMBER(boost_ms, 86400000),
+	QUEUE_NUMBER(announce_after_ms, 86400000),
+	QUEUE_NUMBER(announce_every_ms, 86400000),
 };
 enum { QUEUE_NUMBERS = sizeof(queue_numbers) / sizeof(queue_numbers[0]) };
 
@@ -236,6 +240,7 @@ enum {
 	Q_LEAVE_EMPTY,
 	Q_ENTRY,
 	Q_MUSIC,
+	Q_ANNOUNCE,
 	Q_OVERFLOW,
 };
 
@@ -292,9 +297,12 @@ static const char *check_queue(struct rows *r, const char *const *v)
 			return complain(r, i == Q_JOIN_EMPTY ? "join_empty" : "leave_empty", v[i],
 				"logged_out, away or never");
 	if (queue_entry_parse(v[Q_ENTRY]) < 0)
-		return complain(r, "entry", v[Q_ENTRY], "answer or ring");
+		return complain(r, "entry", v[Q_ENTRY], "answer, ring or early");
 	if (v[Q_MUSIC][0] && !is_word(v[Q_MUSIC], USER_MAX))
 		return complain(r, "music", v[Q_MUSIC], "1 to 63 letters, digits or . _ + -");
+	if (v[Q_ANNOUNCE][0] && !is_word(v[Q_ANNOUNCE], USER_MAX))
+		return complain(
+			r, "announce", v[Q_ANNOUNCE], "1 to 63 letters, digits or . _ + -");
 	return check_overflow(r, v[Q_OVERFLOW]);
 }
 
@@ -495,6 +503,7 @@ static void fill_queue(struct ev_dir_queue *q, const char *const *v)
 	q->leave_empty = empty_rule_parse(v[Q_LEAVE_EMPTY]);
 	q->entry = queue_entry_parse(v[Q_ENTRY]);
 	str_set(q->music, v[Q_MUSIC]);
+	str_set(q->announce, v[Q_ANNOUNCE]);
 	while (q->noverflow < OVERFLOW_MAX && next_overflow(&list, &q->overflow[q->noverflow]))
 		q->noverflow++;
 }
@@ -755,9 +764,9 @@ static void print_queue(FILE *f, const struct ev_dir_queue *q)
 		strategy_name(q->strategy));
 	for (unsigned i = 0; i < QUEUE_NUMBERS; i++)
 		fprintf(f, "\t%u", *(const uint32_t *)((const char *)q + queue_numbers[i].offset));
-	fprintf(f, "\t%c\t%s\t%s\t%s\t%s\t", q->keep_wait ? 't' : 'f',
+	fprintf(f, "\t%c\t%s\t%s\t%s\t%s\t%s\t", q->keep_wait ? 't' : 'f',
 		empty_rule_name(q->join_empty), empty_rule_name(q->leave_empty),
-		queue_entry_name(q->entry), q->music);
+		queue_entry_name(q->entry), q->music, q->announce);
 	for (unsigned i = 0; i < q->noverflow; i++)
 		fprintf(f, "%s%s:%s", i ? " " : "", overflow_kind_name(q->overflow[i].kind),
 			q->overflow[i].target);

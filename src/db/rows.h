@@ -20,7 +20,7 @@
 	X(ROW_NEED, "need")
 ENUM_DECLARE(row_kind, ROW_KIND_LIST);
 
-#define ROW_COLUMNS_MAX 20
+#define ROW_COLUMNS_MAX 24
 
 struct row {
 	enum row_kind kind;

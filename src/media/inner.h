@@ -17,6 +17,7 @@
 #include "media/ng.h"
 
 #define PAIR_ID_MAX 128
+#define PLAYED_MAX (USER_MAX + 24) /* "jazz", "en/position-3" */
 
 #define PAIR_LIST(X)                                                                               \
 	X(PAIR_NEW, "new")           /* nothing was agreed with an engine yet */                   \
@@ -29,6 +30,7 @@ ENUM_DECLARE(pair_state, PAIR_LIST);
 	X(OP_OFFER, "offer")                                                                       \
 	X(OP_ANSWER, "answer")                                                                     \
 	X(OP_PLAY, "play media")                                                                   \
+	X(OP_SAY, "play media") /* once, and how long it takes is asked for */                     \
 	X(OP_STOP, "stop media")                                                                   \
 	X(OP_BLOCK, "block media")                                                                 \
 	X(OP_UNBLOCK, "unblock media")                                                             \
@@ -57,7 +59,7 @@ struct side {
 	struct text sdp;      /* what it said last */
 	bool blocked;         /* as the engine was told: the other side does not hear it */
 	enum hears playing;   /* as the engine was told: PEER for nothing */
-	char music[USER_MAX];
+	char music[PLAYED_MAX]; /* .. and which file */
 	struct side *prev, *next; /* of the same leg */
 };
 
@@ -91,6 +93,11 @@ struct mleg {
 	enum hears hears;
 	char music[USER_MAX];
 	char recording[UUID_STRLEN]; /* what it says and hears is kept under this name, "" not */
+	struct act_media place;      /* HEARS_PLACE: what is said .. */
+	unsigned said;               /* .. and so many sounds of it were */
+	int64_t until;               /* when the present one is over, monotonic ms */
+	enum { SILENT, SPEAKING } speech; /* SPEAKING: in media.speaking */
+	struct mleg *prev, *next;
 	struct side *sides;
 	UT_hash_handle hh;
 };
@@ -101,6 +108,8 @@ struct media {
 	uint64_t stamp;
 	struct ng *ng;
 	int epoll, timer;   /* the timer paces the healing */
+	int speech;         /* a timer, for the first of those who are spoken to */
+	struct mleg *speaking; /* in the order in which their sounds end */
 	struct pair *pairs, *heal;
 	struct mleg *legs;
 	struct media_status status;
@@ -135,5 +144,12 @@ struct pair *mleg_current(const struct mleg *l);
 /* hearing.c: brings what the engine does in line with what legs hear. */
 void hearing_sync_leg(struct mleg *l);
 void hearing_sync_pair(struct pair *p);
+/* A place is to be said to the leg, from the beginning; it is told of no more. */
+void hearing_speak(struct media *m, struct mleg *l, const struct act_media *what);
+void hearing_hush(struct media *m, struct mleg *l);
+/* The engine plays a sound of that length to the side; 0: it cannot. */
+void hearing_said(struct side *s, int64_t ms);
+/* Goes on with those whose sound is over. */
+void hearing_next_sounds(struct media *m);
 
 #endif

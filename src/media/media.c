@@ -120,7 +120,9 @@ void media_hear(struct media *m, leg_id leg, const struct act_media *what)
 	struct mleg *l = mleg_get(m, leg);
 
 	l->hears = what->what;
-	str_set(l->music, what->music);
+	if (what->what != HEARS_PLACE)
+		str_set(l->music, what->music);
+	hearing_speak(m, l, what);
 	hearing_sync_leg(l);
 }
 
@@ -142,6 +144,7 @@ void media_leg_free(struct media *m, leg_id leg)
 
 	if (l == NULL)
 		return;
+	hearing_hush(m, l);
 	HASH_DEL(m->legs, l);
 	DL_FOREACH_SAFE(l->sides, s, next)
 	{
@@ -290,7 +293,9 @@ static int open_all(struct media *m)
 		return err;
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (m->epoll < 0 || m->timer < 0 ||
+	m->speech = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (m->epoll < 0 || m->timer < 0 || m->speech < 0 ||
+		epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->speech, &ev) != 0 ||
 		epoll_ctl(m->epoll, EPOLL_CTL_ADD, ng_fd(m->ng), &ev) != 0 ||
 		epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->timer, &ev) != 0)
 		return errno;
@@ -308,7 +313,7 @@ int media_create(const struct media_config *cfg, uint64_t stamp, const struct me
 	m->cfg = *cfg;
 	m->hooks = *hooks;
 	m->stamp = stamp;
-	m->epoll = m->timer = -1;
+	m->epoll = m->timer = m->speech = -1;
 	err = open_all(m);
 	if (err == 0) {
 		*out = m;
@@ -344,6 +349,8 @@ void media_destroy(struct media *m)
 		close(m->epoll);
 	if (m->timer >= 0)
 		close(m->timer);
+	if (m->speech >= 0)
+		close(m->speech);
 	free(m);
 }
 
@@ -365,6 +372,8 @@ void media_dispatch(struct media *m)
 	ng_dispatch(m->ng);
 	if (read(m->timer, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks))
 		pair_heal_some(m);
+	if (read(m->speech, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks))
+		hearing_next_sounds(m);
 }
 
 void media_status(const struct media *m, struct media_status *out)

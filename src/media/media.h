@@ -27,7 +27,8 @@ struct media_config {
 	unsigned timeout_ms; /* an engine that has not answered by then is dead */
 	unsigned ping_ms;    /* between two looks at each engine */
 	enum anchoring anchor;
-	char music_dir[256]; /* as the engines see it: default.wav, ringback.wav, NAME.wav */
+	char music_dir[256]; /* as the engines see it: default.wav, ringback.wav, NAME.wav; and for
+			      * announcements NAME/position-N.wav and NAME/wait-N.wav */
 };
 
 struct media_hooks {
@@ -38,6 +39,8 @@ struct media_hooks {
 	/* This leg's media went through an engine that is gone. Paced, so that a thousand calls do
 	 * not ask all their phones anew in the same moment. */
 	void (*lost)(void *arg, leg_id leg);
+	/* What ACT_MEDIA said was to be announced to the leg is over, or cannot be played. */
+	void (*played)(void *arg, leg_id leg);
 };
 
 struct media;

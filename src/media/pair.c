@@ -287,10 +287,10 @@ static json_t *write_op(const struct pair *p, const struct op *op)
 			"{ss ss}", "command", op_kind_name((int)op->kind), "call-id", p->id);
 	d = json_pack("{ss ss ss}", "command", op_kind_name((int)op->kind), "call-id", p->id,
 		"from-tag", tag_of(p->side[op->side].id, tag));
-	if (d != NULL && op->kind == OP_PLAY) {
+	if (d != NULL && (op->kind == OP_PLAY || op->kind == OP_SAY))
 		json_object_set_new(d, "file", json_string(op->text.p));
+	if (d != NULL && op->kind == OP_PLAY)
 		json_object_set_new(d, "repeat-times", json_integer(1000000));
-	}
 	return d;
 }
 
@@ -379,7 +379,7 @@ static void engine_silent(struct pair *p, int err)
 	tell_ready(m, waits, NULL, 0);
 }
 
-static void engine_refused(struct pair *p, const struct op *op, const json_t *reply)
+static void engine_refused(struct pair *p, struct op *op, const json_t *reply)
 {
 	const char *why = json_string_value(json_object_get(reply, "error-reason"));
 	struct media *m = p->media;
@@ -388,9 +388,12 @@ static void engine_refused(struct pair *p, const struct op *op, const json_t *re
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){p->side[op->side].id}, "media_refused", "command",
 		op_kind_name((int)op->kind), "engine", ng_name(m->ng, p->engine), "why",
 		why != NULL ? why : "no reason given", "file",
-		op->kind == OP_PLAY ? op->text.p : NULL, NULL);
+		op->kind == OP_PLAY || op->kind == OP_SAY ? op->text.p : NULL, NULL);
 	if (op->kind != OP_OFFER && op->kind != OP_ANSWER) {
-		DL_DELETE(p->ops, p->ops);
+		if (op->kind == OP_SAY)
+			hearing_said(&p->side[op->side], 0);
+		DL_DELETE(p->ops, op);
+		op_free(op);
 		send_next(p);
 		return;
 	}
@@ -438,6 +441,9 @@ static void on_reply(void *arg, int err, const json_t *reply)
 		exchanged(p, op, reply);
 		return;
 	}
+	if (op->kind == OP_SAY)
+		hearing_said(&p->side[op->side],
+			json_integer_value(json_object_get(reply, "duration")));
 	op_free(op);
 	send_next(p);
 }

@@ -69,6 +69,7 @@ function so_far(list, from, now) {
 const ASKING = {
 	CONSULT_RING: "ringing",
 	CONSULT_JOIN: "ringing",
+	CONSULT_QUEUE_JOIN: "ringing",
 	CONSULT: "consulting",
 	ASIDE: "swapped",
 };

@@ -319,6 +319,7 @@ static void refer_emit(struct refer *r, const struct asked *q)
 	ev.transfer.replaces_status = q->replaces_status;
 	ev.transfer.no_sub = r->sub == SUB_REFUSED;
 	ev.transfer.immediate = device_is_immediate(l->sip, l);
+	ev.transfer.stay = to->stay;
 	ev.transfer.may_refer = peer != NULL ? peer->policy.refer != REFER_REJECT : l->user[0] != '\0';
 	sip_emit(l, &ev);
 }

@@ -216,7 +216,19 @@ static enum referto_error check_method(struct slice params)
 	return REFERTO_OK;
 }
 
-/* Writes the URI without method and Replaces parameters. */
+/* To a queue: the transferor stays until somebody picks up. A parameter of our own. */
+static bool has_stay(struct slice params)
+{
+	for (struct slice rest = params; rest.p;) {
+		struct slice value, one = slice_cut(rest, ";", &rest);
+
+		if (slice_iis(slice_trim(slice_cut(one, "=", &value)), "stay"))
+			return !value.p || !slice_iis(slice_trim(value), "no");
+	}
+	return false;
+}
+
+/* Writes the URI without the parameters that are for us. */
 static int print_target(struct referto *r, const struct uri *u)
 {
 	char params[URI_MAX];
@@ -229,7 +241,7 @@ static int print_target(struct referto *r, const struct uri *u)
 
 		if (slice_iis(name, "Replaces"))
 			break;
-		if (slice_iis(name, "method"))
+		if (slice_iis(name, "method") || slice_iis(name, "stay"))
 			continue;
 		if (o.at > 0)
 			out_str(&o, ";");
@@ -283,6 +295,7 @@ static enum referto_error read_addr(const struct addr *a, struct referto *r)
 		e = take_replaces_param(r, a->params);
 	if (e)
 		return e;
+	r->stay = has_stay(a->uri.params) || (a->form == ADDR_BARE && has_stay(a->params));
 	r->scheme = a->uri.scheme;
 	r->port = a->uri.port;
 	str_set(r->user, a->uri.user);

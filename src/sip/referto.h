@@ -57,6 +57,7 @@ struct referto {
 	struct referto_header headers[REFERTO_HEADERS_MAX]; /* allow-listed ones (headers.h) */
 	unsigned nheaders;
 	unsigned ndropped;       /* headers that were not carried */
+	bool stay;               /* ;stay: the transferor wants to keep the line until somebody answers */
 };
 
 /* Reads the value of the one Refer-To header; NULL is REFERTO_MISSING. E-060..E-064, E-075,

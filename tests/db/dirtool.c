@@ -24,13 +24,17 @@ static void on_user(void *arg, const struct directory_user *r)
 static void on_queue(void *arg, const struct ev_dir_queue *r)
 {
 	printf("queue%s %s number=%s name=%s voicemail=%s %s ring=%u retry=%u wrapup=%u max=%u/%u weight=%u "
-	       "service=%u widen=%u boost=%u keep=%d join=%s leave=%s entry=%s music=%s overflow=",
+	       "service=%u widen=%u boost=%u keep=%d join=%s leave=%s entry=%s music=%s ",
 		r->gone ? " gone" : "", r->queue, r->number, r->name, r->voicemail,
 		strategy_name(r->strategy),
 		r->ring_ms, r->retry_ms, r->wrapup_ms, r->max_wait_ms, r->max_length, r->weight,
 		r->service_ms, r->widen_ms, r->boost_ms, r->keep_wait,
 		empty_rule_name(r->join_empty), empty_rule_name(r->leave_empty),
 		queue_entry_name(r->entry), r->music);
+	if (r->announce[0])
+		printf("announce=%s/%u/%u ", r->announce, r->announce_after_ms,
+			r->announce_every_ms);
+	printf("overflow=");
 	for (unsigned i = 0; i < r->noverflow; i++)
 		printf("%s%s:%s", i ? "," : "", overflow_kind_name(r->overflow[i].kind),
 			r->overflow[i].target);

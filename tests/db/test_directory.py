@@ -129,6 +129,8 @@ def changes(lab):
              ["queue support number=200 name=Support voicemail=8200 skills ring=12000 retry=3000 wrapup=30000 "
               "max=60000/7 weight=9 service=10000 widen=4000 boost=5000 keep=0 join=never leave=away "
               "entry=ring music=jazz overflow=queue:sales,voicemail:\\*86$"]),
+            ("update segue.queues set entry = 'early', announce = 'en', announce_after_ms = 2000, "
+             "announce_every_ms = 0", ["queue support .*entry=early music=jazz announce=en/2000/0 overflow="]),
             ("update segue.queue_members set level = 2, position = 5, weight = 3 "
              "where user_name = 'bob'", ["member support bob level=2 order=5 weight=3"]),
             ("insert into segue.user_skills values ('bob', 'french', 4)", ["skill bob french level=4"]),
@@ -222,7 +224,7 @@ def bad_rows(lab):
         insert into segue.queues (name, strategy) values ('q1', 'best');
         insert into segue.queues (name, ring_ms) values ('q2', -1);
         insert into segue.queues (name, join_empty) values ('q3', 'sometimes');
-        insert into segue.queues (name, entry) values ('q4', 'early');
+        insert into segue.queues (name, entry) values ('q4', 'never');
         insert into segue.queues (name, music) values ('q5', 'a b');
         insert into segue.queues (name) values ('q6');
         insert into segue.queue_overflow values ('q6', 1, 'moon', '1');
@@ -251,7 +253,7 @@ def bad_rows(lab):
                 r'queue \\"q1\\".*strategy \\"best\\": expected one of',
                 r'queue \\"q2\\".*ring_ms \\"-1\\": expected a whole number from 0 to',
                 r'queue \\"q3\\".*join_empty \\"sometimes\\": expected logged_out, away or never',
-                r'queue \\"q4\\".*entry \\"early\\": expected answer or ring',
+                r'queue \\"q4\\".*entry \\"never\\": expected answer, ring or early',
                 r'queue \\"q5\\".*music \\"a b\\": expected',
                 r'queue \\"q6\\".*overflow \\"moon:1\\": expected kind:target',
                 r'agent \\"alice\\".*intent \\"asleep\\": expected available, away or logged_out',

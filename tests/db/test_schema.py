@@ -139,7 +139,7 @@ def refused(lab):
             ("queues (name, max_length) values ('sales', 0)", "queues_max_length_from_1_to_100000"),
             ("queues (name, join_empty) values ('sales', 'no')", "queues_join_empty_valid"),
             ("queues (name, leave_empty) values ('sales', 'no')", "queues_leave_empty_valid"),
-            ("queues (name, entry) values ('sales', 'early')", "queues_entry_valid"),
+            ("queues (name, entry) values ('sales', 'never')", "queues_entry_valid"),
             ("queues (name, music) values ('sales', 'a b')", "queues_music_valid"),
             ("queues (name, service_goal) values ('sales', 0)", "queues_service_goal_from_1_to_100"),
             ("queue_members values ('support', 'alice', 0)", "queue_members_level_from_1_to_100"),

@@ -193,6 +193,8 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	case EV_INFO:
 	case EV_MEDIA_LOST:
 		return in_dialog(l);
+	case EV_PLAYED: /* late, too: it was cut short by the core */
+		return true;
 	case EV_BYE:
 		return in_dialog(l) || (l->state == CT_ENDING && l->ever_up && !l->peer_ended);
 	case EV_GONE:
@@ -226,7 +228,10 @@ static struct ct_timer *timer_of(struct contract *ct, uint64_t id, enum timer_ki
 		return l != NULL ? &l->timer[kind] : NULL;
 	if (k == NULL)
 		return NULL;
-	return kind == TIMER_STATE ? &k->timer : kind == TIMER_QUEUE ? &k->queue : NULL;
+	return kind == TIMER_STATE   ? &k->timer
+	       : kind == TIMER_QUEUE ? &k->queue
+	       : kind == TIMER_PLACE ? &k->place
+				     : NULL;
 }
 
 static bool timer_is_due(struct contract *ct, const struct event *ev)
@@ -609,6 +614,7 @@ static void act_progress(struct contract *ct, const struct action *a, struct ct_
 		leg_fail(ct, a, "progress-status", "not a provisional status");
 	else if (a->from != ID_NONE && sdp_passed(ct, a, l, false, &l->offered))
 		l->sdp_in_1xx = l->rel_required; /* else it is but a preview */
+	l->music_in_1xx = l->music_in_1xx || a->from == ID_MUSIC;
 }
 
 static void act_answer(struct contract *ct, const struct action *a, struct ct_leg *l)
@@ -617,6 +623,8 @@ static void act_answer(struct contract *ct, const struct action *a, struct ct_le
 		leg_fail(ct, a, "answer-twice", "the INVITE has its final response");
 	else if (a->from == ID_NONE && !l->sdp_in_1xx)
 		leg_fail(ct, a, "answer-no-sdp", "no SDP, and no 1xx carried it");
+	else if (l->music_in_1xx && !l->sdp_in_1xx && a->from != ID_MUSIC)
+		leg_fail(ct, a, "answer-differs", "a 1xx carried another answer (RFC 3261 13.2.1)");
 	if (ct->failed)
 		return;
 	l->state = CT_ANSWERED;
@@ -944,12 +952,19 @@ static void act_media(struct contract *ct, const struct action *a)
 {
 	struct ct_leg *l = contract_leg(ct, a->leg);
 
-	if (l == NULL || l->state != CT_UP)
+	bool early = l != NULL && l->state == CT_INCOMING && l->music_in_1xx;
+
+	if (l == NULL || (l->state != CT_UP && !early))
 		leg_fail(ct, a, "media-no-session", "nobody who could hear");
-	else if (l->hears == a->media.what)
+	else if (l->hears == a->media.what &&
+		 (l->hears != HEARS_MUSIC || strcmp(l->music, a->media.music) == 0))
 		leg_fail(ct, a, "media-twice", "it hears that already");
+	else if (a->media.what == HEARS_PLACE && (l->hears != HEARS_MUSIC || a->media.position == 0))
+		leg_fail(ct, a, "place-unheard", "a place is announced to who hears music");
 	else
 		l->hears = a->media.what;
+	if (l != NULL)
+		str_set(l->music, a->media.music);
 }
 
 /* Keys are pressed for somebody who has answered and can hear them. */
@@ -1111,6 +1126,7 @@ bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev)
 	HASH_ITER (hh, ct->calls, k, kt) {
 		sooner(&k->timer, k->id, TIMER_STATE, &best, ev);
 		sooner(&k->queue, k->id, TIMER_QUEUE, &best, ev);
+		sooner(&k->place, k->id, TIMER_PLACE, &best, ev);
 	}
 	HASH_ITER (hh, ct->legs, l, lt)
 		for (int i = 0; i < (int)timer_kind_count_; i++)

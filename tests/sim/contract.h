@@ -64,6 +64,8 @@ struct ct_leg {
 	enum dir intent, intent_prev;	 /* what it wants itself: sendrecv unless it holds */
 	struct ct_sdp given, offered;	 /* agreed; in flight */
 	enum hears hears;		 /* as last said */
+	char music[USER_MAX];		 /* .. with this */
+	bool music_in_1xx;		 /* a 1xx said that music is at the other end */
 	uint64_t referred; /* our REFER that it has, 0 none */
 	bool refer_out;    /* .. and has not answered */
 	bool refer_told;   /* its last NOTIFY came */
@@ -93,6 +95,7 @@ struct ct_call {
 	call_id id;
 	struct ct_timer timer;	       /* TIMER_STATE */
 	struct ct_timer queue;	       /* TIMER_QUEUE */
+	struct ct_timer place;	       /* TIMER_PLACE */
 	bool commanded;		       /* HANGUP by command */
 	unsigned nlegs;		       /* not yet freed */
 	leg_id kept;		       /* who must not be lost, as the core last showed it */

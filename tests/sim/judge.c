@@ -301,6 +301,9 @@ static void check_ears(struct contract *ct, const struct call_view *v)
 		(a->hears != HEARS_PEER || b->hears != HEARS_PEER))
 		contract_fail(ct, "music-in-talk", "call %s books talk, and hears %s and %s",
 			id_str(v->id, id), hears_name(a->hears), hears_name(b->hears));
+	if (a->hears == HEARS_PLACE && strcmp(v->state, "WAIT") != 0)
+		contract_fail(ct, "place-of-nobody", "leg %s is told a place, and waits in no queue",
+			id_str(a->id, id));
 	if ((strcmp(v->state, "ALONE") == 0 || strcmp(v->state, "ALONE_FIND") == 0) &&
 		a->hears == HEARS_PEER)
 		contract_fail(ct, "silence", "leg %s waits and hears nobody", id_str(a->id, id));
@@ -403,8 +406,10 @@ static void note_view(struct contract *ct, const struct call_view *v)
 
 		if (l != NULL)
 			l->call = v->id;
-		if (id_call(v->legs[i].id) != v->id && contract_call(ct, v->legs[i].id) != NULL)
+		if (id_call(v->legs[i].id) != v->id && contract_call(ct, v->legs[i].id) != NULL) {
 			contract_call(ct, v->legs[i].id)->kept = ID_NONE; /* an empty shell */
+			contract_call(ct, v->legs[i].id)->held = false;	  /* .. even if it parts again */
+		}
 	}
 	k->kept = kept ? kept->id : ID_NONE;
 	k->may_transfer = v->can_transfer;

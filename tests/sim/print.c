@@ -91,6 +91,7 @@ static void add_transfer(struct line *l, const struct ev_transfer *t)
 	add_text(l, "to", t->number);
 	add_flag(l, "foreign", !t->own_host);
 	add_flag(l, "no_sub", t->no_sub);
+	add_flag(l, "stay", t->stay);
 	add_flag(l, "immediate", t->immediate);
 	add_flag(l, "may_not_refer", !t->may_refer);
 }

@@ -37,6 +37,7 @@ enum todo_kind {
 	DO_OA_DONE,
 	DO_REFRESH,
 	DO_MEDIA_LOST,
+	DO_PLAYED,
 	DO_INFO,
 	DO_REFER,
 	DO_CONSULT,
@@ -271,6 +272,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 	cfg->ring_busy = rng_chance(&r, 80);
 	str_set(cfg->peer[0].name, "backup");
 	cfg->peer[0].policy.late_sdp = true;
+	cfg->peer[1].policy.early_media = rng_chance(&r, 70);
 	str_set(cfg->peer[1].name, "trunk");
 	cfg->peer[1].policy.late_sdp = rng_chance(&r, 30);
 	str_set(cfg->peer[2].name, "far"); /* another segued */
@@ -773,6 +775,25 @@ static struct sdp_note answer_body(struct world *w, struct phone *p, const struc
 	return note(w, p, l->late ? SDP_OFFER : SDP_ANSWER, heard_by(w, p->id));
 }
 
+/* An agent of a queue has answered somebody who still has the caller: a short and rare moment. */
+static bool is_rare_join(struct world *w, leg_id leg)
+{
+	struct call_view v;
+
+	return core_view(w->sim.core, id_call(leg), &v) &&
+	       (strcmp(v.state, "STAY_JOIN") == 0 || strcmp(v.state, "CONSULT_QUEUE_JOIN") == 0 ||
+		       (strcmp(v.state, "CONSULT_JOIN") == 0 && chance(w, 25)));
+}
+
+static void crowd_join(struct world *w, leg_id leg)
+{
+	while (chance(w, 70))
+		plan_arg(w, range(w, 0, 60), DO_COMMAND, leg,
+			chance(w, 30) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
+	if (chance(w, 20))
+		plan(w, range(w, 0, 60), DO_BYE, id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 2)));
+}
+
 static void do_answer(struct world *w, struct phone *p)
 {
 	struct event ev = {.type = EV_ANSWER, .leg = p->id};
@@ -791,6 +812,8 @@ static void do_answer(struct world *w, struct phone *p)
 		return;
 	if (l->state == CT_UP)
 		plan_talk(w, p);
+	if (chance(w, 60) && is_rare_join(w, p->id))
+		crowd_join(w, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
 	if (chance(w, 8)) /* somebody else leaves in the middle of the join */
@@ -873,6 +896,9 @@ static void do_refer(struct world *w, struct phone *p)
 	ev.transfer.no_sub = chance(w, 8);
 	ev.transfer.immediate = chance(w, 8);
 	ev.transfer.may_refer = p->is_user || chance(w, 30);
+	ev.transfer.stay = chance(w, 40);
+	if (ev.transfer.stay && w->centre == NULL && chance(w, 60))
+		str_set(ev.transfer.number, "300");
 	send(w, &ev);
 }
 
@@ -963,6 +989,12 @@ static void do_command(struct world *w, const struct todo *t)
 		str_set(ev.transfer.number, some_number(w));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
 		ev.transfer.kind = chance(w, 55) ? XFER_CONSULT : XFER_BLIND;
+		ev.transfer.stay = chance(w, 40);
+		if (w->centre == NULL &&
+			chance(w, ev.transfer.stay || ev.transfer.kind == XFER_CONSULT ? 45 : 0))
+			str_set(ev.transfer.number, "300");
+		if (ev.transfer.stay && chance(w, 30))
+			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_COMPLETE);
 		if (ev.transfer.kind == XFER_CONSULT && chance(w, 80)) /* else they just wait */
 			plan_consult(w, t->leg);
 		if (chance(w, ev.transfer.kind == XFER_CONSULT ? 30 : 60))
@@ -1213,6 +1245,9 @@ static void do_todo(struct world *w, const struct todo *t)
 	case DO_MEDIA_LOST:
 		send_simple(w, EV_MEDIA_LOST, t->leg);
 		break;
+	case DO_PLAYED:
+		send_simple(w, EV_PLAYED, t->leg);
+		break;
 	case DO_REFRESH:
 		send_simple(w, EV_REFRESH, t->leg);
 		break;
@@ -1282,7 +1317,9 @@ static void after_offer(struct world *w, leg_id leg)
 
 	if (chance(w, 4))
 		plan(w, 0, DO_OFFER, leg); /* glare (E-040, E-042) */
-	if (chance(w, 90))
+	if (is_rare_join(w, leg) && chance(w, 25))
+		plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
+	else if (chance(w, 90))
 		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
 	else if (chance(w, 95))
 		plan_arg(w, network(w), DO_OA_DONE, leg, failure);
@@ -1372,6 +1409,10 @@ static void react_action(struct world *w, const struct action *a)
 		break;
 	case ACT_LOCATE:
 		plan_find(w, a);
+		break;
+	case ACT_MEDIA:
+		if (a->media.what == HEARS_PLACE && chance(w, 90)) /* else the engine is gone */
+			plan(w, range(w, 0, 6000), DO_PLAYED, a->leg);
 		break;
 	case ACT_REFER:
 		after_refer(w, a->leg, a->refer.replaces);

@@ -15,7 +15,7 @@ sip_tests = \
 	tests/sip/test_mutations.py \
 	tests/sip/test_nodes.py \
 	tests/sip/test_policy.py \
-	tests/sip/test_queue.py \
+	tests/sip/test_queue.py tests/sip/test_queue_media.py tests/sip/test_queue_transfer.py \
 	tests/sip/test_recovery.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
@@ -33,12 +33,12 @@ sip_tests = \
 	tests/sip/test_trust.py
 TESTS += $(sip_tests)
 EXTRA_DIST += $(sip_tests) \
-	tests/lib/engine.py tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
+	tests/lib/desk.py tests/lib/engine.py tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
 	tests/lib/segued.py tests/lib/sipp.py tests/lib/tap.py tests/lib/ua.py \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml
-EXTRA_DIST += contrib/check contrib/common.sh contrib/make-music \
+EXTRA_DIST += contrib/check contrib/common.sh contrib/make-announcements contrib/make-music \
 	contrib/quickstart contrib/recording-to-wav contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/callers.py contrib/demo/check.sql contrib/demo/customer.xml \
 	contrib/demo/register.py contrib/demo/show.sql

@@ -1,51 +1,12 @@
 """Queues and agents on the wire: rules of the directory, what agents choose, what seguectl shows."""
-import json
 import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from desk import CODES, Desk, agent, show
 from flows import end, joined, pick_up, refer, ring, talk, wait
 from segued import Lab
-
-CODES = 'queue: { retry = "1s"; code_available = "*61"; code_away = "*62"; code_logout = "*63"; };'
-
-
-class Desk:
-    """A queue of its own with agents, number 5xx."""
-    next = 500
-
-    def __init__(self, lab, *agents, levels=False, **rules):
-        with lab.lock:
-            Desk.next += 1
-            self.number, self.name = str(Desk.next), f"q{Desk.next}"
-        self.lab, self.agents = lab, agents
-        names = ", ".join(["name", "number"] + list(rules))
-        values = ", ".join([f"'{self.name}'", f"'{self.number}'"] + [repr(v) for v in rules.values()])
-        members = "".join(f"insert into segue.queue_members (queue, user_name, level) values "
-                          f"('{self.name}', '{a.user}', {1 + levels * i});"
-                          for i, a in enumerate(agents))
-        lab.sql(f"insert into segue.queues ({names}) values ({values}); {members}")
-        wait("the queue is known", lambda: self.ready(len(agents)))
-
-    def look(self):
-        return show(self.lab, "queue", self.name)
-
-    def ready(self, free):
-        try:
-            return self.look()["queue"]["agents"]["free"] == free
-        except (AssertionError, KeyError):
-            return False
-
-
-def show(lab, *words):
-    p = lab.seguectl("--json", *words)
-    return json.loads(p if isinstance(p, str) else p.stdout)
-
-
-def agent(lab, phone):
-    return next(a for a in show(lab, "agents")["agents"] if a["user"] == phone.user)
-
 
 @tap.case("a caller hears it ring, is offered to an agent, and joined; the rows say how long it took")
 def answered(lab):

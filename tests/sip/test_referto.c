@@ -190,6 +190,25 @@ static void test_target_dialog(void **state)
 	}
 }
 
+/* To a queue: the transferor stays until somebody answers. It is no part of what is called. */
+static void test_stay(void **state)
+{
+	static const struct {
+		const char *text;
+		bool stay;
+	} cases[] = {{"<sip:501@h;stay>", true}, {"<sip:501@h;transport=udp;STAY=yes?X-Case=1>", true},
+		{"sip:501@h;stay", true}, {"<sip:501@h;stay=no>", false}, {"<sip:501@h>", false},
+		{"<sip:stay@h;staying>", false}};
+	struct referto r;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(parse(cases[i].text, &r), REFERTO_OK);
+		assert_int_equal(r.stay, cases[i].stay);
+		assert_null(strstr(r.uri, "501@h;stay"));
+		assert_null(strstr(r.uri, "STAY"));
+	}
+}
+
 /* E-062: allow-listed headers are carried, others are dropped. */
 static void test_headers(void **state)
 {
@@ -287,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_replaces),   cmocka_unit_test(test_early_only),
 		cmocka_unit_test(test_target_dialog),
+		cmocka_unit_test(test_stay),
 		cmocka_unit_test(test_headers),	   cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_mutations),
 	};

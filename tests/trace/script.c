@@ -210,6 +210,7 @@ static int do_peer(struct script *s)
 	if (isdigit((unsigned char)word(s, 3)[0]) || word(s, 3)[0] == '+')
 		str_set(p->policy.business.number, word(s, 3));
 	p->policy.late_sdp = has_word(s, 3, "late_sdp");
+	p->policy.early_media = !has_word(s, 3, "no_early");
 	p->policy.node = (unsigned)atoi(word_after(s, 3, "node"));
 	p->policy.refer = has_word(s, 3, "transparent") ? REFER_TRANSPARENT
 			  : has_word(s, 3, "terminate") ? REFER_TERMINATE
@@ -269,6 +270,8 @@ static const struct {
 	{"weight", offsetof(struct ev_dir_queue, weight)},
 	{"widen_ms", offsetof(struct ev_dir_queue, widen_ms)},
 	{"boost_ms", offsetof(struct ev_dir_queue, boost_ms)},
+	{"announce_after_ms", offsetof(struct ev_dir_queue, announce_after_ms)},
+	{"announce_every_ms", offsetof(struct ev_dir_queue, announce_every_ms)},
 };
 
 /* overflow KIND TARGET */
@@ -306,6 +309,10 @@ static int queue_option(struct script *s, struct ev_dir_queue *q, const char *ke
 		q->keep_wait = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "voicemail") == 0)
 		str_set(q->voicemail, value);
+	else if (strcmp(key, "announce") == 0)
+		str_set(q->announce, value);
+	else if (strcmp(key, "music") == 0)
+		str_set(q->music, value);
 	else
 		v = -1;
 	return v < 0 ? wrong(s, "\"%s %s\" is no rule of a queue", key, value) : 0;
@@ -527,6 +534,7 @@ static void make_refer(struct script *s, struct event *ev, struct stage_leg *l)
 	ev->transfer.own_host = !has_word(s, 4, "foreign");
 	ev->transfer.no_sub = has_word(s, 4, "no_sub");
 	ev->transfer.immediate = has_word(s, 4, "immediate");
+	ev->transfer.stay = has_word(s, 4, "stay");
 	ev->transfer.may_refer = !has_word(s, 4, "may_not_refer");
 	set_replaces(s, ev);
 }
@@ -599,6 +607,7 @@ static const struct {
 	{"done", EV_OA_DONE},
 	{"refresh", EV_REFRESH},
 	{"media_lost", EV_MEDIA_LOST},
+	{"heard_it", EV_PLAYED},
 	{"info", EV_INFO},
 	{"bye", EV_BYE},
 	{"gone", EV_GONE},
@@ -712,6 +721,7 @@ static int do_ctl(struct script *s)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, word(s, 3));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
+		ev.transfer.stay = has_word(s, 4, "stay");
 	} else if (ev.type == EV_DIAL) {
 		ev.call = ID_NONE;
 		ev.dial.cmd = ++s->st.cmd;

@@ -363,6 +363,10 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 	case ACT_MEDIA:
 		snprintf(buf, size, "<- hears %s%s%s", hears_name(a->media.what),
 			a->media.music[0] ? " " : "", a->media.music);
+		if (a->media.what == HEARS_PLACE)
+			snprintf(buf + strlen(buf), size - strlen(buf), ": place %u", a->media.position);
+		if (a->media.minutes)
+			snprintf(buf + strlen(buf), size - strlen(buf), ", %u min", a->media.minutes);
 		return true;
 	case ACT_DIGITS:
 		snprintf(buf, size, "<- keys %s", a->text);

@@ -1,0 +1,47 @@
+"""desk: queues for tests, and what segued shows of them.
+
+    desk = Desk(lab, phone, phone, wrapup_ms=2000)   # a queue of its own with these agents
+    desk.number, desk.name, desk.look()              # as `seguectl queue` shows it
+    agent(lab, phone)["state"]
+"""
+import json
+
+from flows import wait
+
+CODES = 'queue: { retry = "1s"; code_available = "*61"; code_away = "*62"; code_logout = "*63"; };'
+
+
+class Desk:
+    """A queue of its own with agents, number 5xx."""
+    next = 500
+
+    def __init__(self, lab, *agents, levels=False, **rules):
+        with lab.lock:
+            Desk.next += 1
+            self.number, self.name = str(Desk.next), f"q{Desk.next}"
+        self.lab, self.agents = lab, agents
+        names = ", ".join(["name", "number"] + list(rules))
+        values = ", ".join([f"'{self.name}'", f"'{self.number}'"] + [repr(v) for v in rules.values()])
+        members = "".join(f"insert into segue.queue_members (queue, user_name, level) values "
+                          f"('{self.name}', '{a.user}', {1 + levels * i});"
+                          for i, a in enumerate(agents))
+        lab.sql(f"insert into segue.queues ({names}) values ({values}); {members}")
+        wait("the queue is known", lambda: self.ready(len(agents)))
+
+    def look(self):
+        return show(self.lab, "queue", self.name)
+
+    def ready(self, free):
+        try:
+            return self.look()["queue"]["agents"]["free"] == free
+        except (AssertionError, KeyError):
+            return False
+
+
+def show(lab, *words):
+    p = lab.seguectl("--json", *words)
+    return json.loads(p if isinstance(p, str) else p.stdout)
+
+
+def agent(lab, phone):
+    return next(a for a in show(lab, "agents")["agents"] if a["user"] == phone.user)
