@@ -309,7 +309,10 @@ static json_t *schema_of(const struct api_field *f)
 	json_t *o = json_object(), *words;
 	char copy[400], *save, *w;
 
-	jo_text(o, "type", f->type == API_INT ? "integer" : "string");
+	jo_text(o, "type",
+		f->type == API_INT    ? "integer"
+		: f->type == API_BOOL ? "boolean"
+				      : "string");
 	if (f->type == API_UUID)
 		jo_text(o, "format", "uuid");
 	if (f->type == API_INT) {
