@@ -861,6 +861,8 @@ class Ua(Inbox):
 
     def _input(self, data, src):
         at = time.monotonic()
+        if data[0] >= 0x80 and src != tuple(self.server[:2]):
+            return  # somebody's RTP or RTCP, for who had this port before
         try:
             m = Msg.parse(data, src)
             m.at = at
