@@ -825,6 +825,9 @@ void live_step(struct live *l, const struct event *ev, const struct core_out *ou
 			update_call(l, other);
 		last = other;
 	}
+	for (unsigned i = 0; i < out->nactions; i++) /* and who moves up has no fact of it (E-112) */
+		if (out->actions[i].type == ACT_POSITION)
+			update_call(l, id_call(out->actions[i].leg));
 }
 
 void live_adopt(struct live *l, int64_t now)
