@@ -522,6 +522,8 @@ bool target_overflow(struct core *c, const struct overflow *o, struct target *t)
 bool target_no_early(const struct core *c, const char *peer);
 bool target_dial_agent(struct core *c, struct call *k, const char *user);
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except);
+/* Rings t, which a peer has, as an announcement: time with it is nobody's talk. */
+void target_announce(struct core *c, struct call *k, const struct target *t);
 /* l was dialled for the call's target and both can hear each other: presses the keys that the target
  * wants, if any. */
 void target_press_keys(struct core *c, const struct call *k, const struct leg *l);

@@ -286,10 +286,11 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 		q = directory_queue(c, next.name);
 	}
 	if (next.kind != TARGET_QUEUE) {
-		if (kind == OVERFLOW_ANNOUNCE)
-			next.kind = TARGET_NONE; /* time with it is nobody's talk */
 		k->status = 0;
-		target_dial(c, k, &next, ID_NONE);
+		if (kind == OVERFLOW_ANNOUNCE)
+			target_announce(c, k, &next);
+		else
+			target_dial(c, k, &next, ID_NONE);
 	} else if (call_role(k, ROLE_TARGET) == NULL) {
 		k->status = k->status ? k->status : 480;
 		call_post(k, T_REFUSED);

@@ -372,10 +372,10 @@ static void dial_user(struct core *c, struct call *k, const char *user, const st
 	}
 }
 
-static void dial_peer(struct core *c, struct call *k, const struct target *t)
+static void dial_peer(struct core *c, struct call *k, const struct target *t, enum target_kind kind)
 {
 	struct dest d = {.kind = DEST_PEER};
-	struct leg *l = add_target(c, k, leg_kind_of(k, t));
+	struct leg *l = add_target(c, k, kind);
 
 	l->source = SOURCE_PEER;
 	str_set(l->peer, t->peer);
@@ -418,12 +418,17 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 	if (t->kind == TARGET_USER) {
 		dial_user(c, k, t->name, t);
 	} else {
-		dial_peer(c, k, t);
+		dial_peer(c, k, t, leg_kind_of(k, t));
 	}
 	if (call_role(k, ROLE_TARGET) == NULL) {
 		k->status = 480;
 		call_post(k, T_REFUSED);
 	}
+}
+
+void target_announce(struct core *c, struct call *k, const struct target *t)
+{
+	dial_peer(c, k, t, TARGET_NONE);
 }
 
 void target_press_keys(struct core *c, const struct call *k, const struct leg *l)

@@ -2,6 +2,7 @@
 
     desk = Desk(lab, phone, phone, wrapup_ms=2000)   # a queue of its own with these agents
     desk.number, desk.name, desk.look()              # as `seguectl queue` shows it
+    Desk(lab, phone, overflow=[("user", "alice")])   # and where it sends callers on to, in order
     agent(lab, phone)["state"]
 """
 import json
@@ -15,7 +16,7 @@ class Desk:
     """A queue of its own with agents, number 5xx."""
     next = 500
 
-    def __init__(self, lab, *agents, levels=False, **rules):
+    def __init__(self, lab, *agents, levels=False, overflow=(), **rules):
         with lab.lock:
             Desk.next += 1
             self.number, self.name = str(Desk.next), f"q{Desk.next}"
@@ -25,7 +26,9 @@ class Desk:
         members = "".join(f"insert into segue.queue_members (queue, user_name, level) values "
                           f"('{self.name}', '{a.user}', {1 + levels * i});"
                           for i, a in enumerate(agents))
-        lab.sql(f"insert into segue.queues ({names}) values ({values}); {members}")
+        leads = "".join(f"insert into segue.queue_overflow values ('{self.name}', {n}, '{kind}', "
+                        f"'{target}');" for n, (kind, target) in enumerate(overflow, 1))
+        lab.sql(f"insert into segue.queues ({names}) values ({values}); {members} {leads}")
         wait("the queue is known", lambda: self.ready(len(agents)))
 
     def look(self):
