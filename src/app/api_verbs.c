@@ -170,6 +170,22 @@ static void on_cancelled(void *arg, int status, const char *text)
 	transfer(q, k);
 }
 
+/* Would the policy let the call go there? What could not is refused before anything is called off. */
+static bool may_go_there(struct api_request *q, const struct live_call *k)
+{
+	const struct command c = {.call = k->id};
+	struct target_view t;
+	struct event ev;
+
+	api_transfer_event(q, k, api_text(q, "number"), XFER_BLIND, &ev);
+	core_try_transfer(api_core(q->api), &ev, &t);
+	if (t.status == 0)
+		return true;
+	api_audit(q->api, &q->viewer, origin_of(q), "retry", api_text(q, "number"), t.text);
+	refuse(q, &c, t.status == 404 ? 404 : 403, t.text);
+	return false;
+}
+
 /* Elsewhere: what runs is called off first. Whether the call then may be transferred the core says. */
 void api_run_retry(struct api_request *q)
 {
@@ -184,6 +200,8 @@ void api_run_retry(struct api_request *q)
 		transfer(q, k);
 		return;
 	}
+	if (!may_go_there(q, k))
+		return;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		api_fail(q, 503, "no_memory", "out of memory");

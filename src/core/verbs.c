@@ -369,6 +369,10 @@ static void v_admit_retry(struct core *c, struct call *k)
 		refuse(c, k, 491, 409, "transfer_running", "A transfer is running already");
 		return;
 	}
+	if (c->ev->transfer.kind == XFER_CONSULT) { /* not made a blind one in silence */
+		refuse(c, k, 481, 409, "no_party", "Nobody is with the caller who could ask first");
+		return;
+	}
 	v = policy_transfer(c, k, NULL, kept(k), &t);
 	if (v.status) {
 		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
@@ -378,14 +382,55 @@ static void v_admit_retry(struct core *c, struct call *k)
 	call_post(k, XFER_OK);
 }
 
+/* What the command of the step asks for, as the audit calls it; NULL: the step is no command. */
+static const char *command_name(const struct event *e)
+{
+	switch (e->type) {
+	case EV_XFER_CANCEL:
+		return "cancel";
+	case EV_HANGUP:
+		return "hangup";
+	case EV_COMPLETE:
+		return "complete";
+	case EV_SWAP:
+		return "swap";
+	case EV_HOLD:
+		return "hold";
+	case EV_UNHOLD:
+		return "unhold";
+	case EV_RESUME:
+		return "resume";
+	default:
+		return NULL;
+	}
+}
+
+/* M6: who did it, or would have liked to. */
+static void audit_command(struct core *c, struct call *k, const char *result, const char *why)
+{
+	const struct ev_command *e = &c->ev->command;
+	const char *name = command_name(c->ev);
+	char id[ID_STRLEN];
+
+	if (name)
+		audit(c, k, e->asker, e->origin, name, id_str(k->id, id), result, why);
+}
+
+/* A command that cannot be carried out now. */
+static void refuse_command(struct core *c, struct call *k, const char *cause, const char *text)
+{
+	reply(c, c->ev->command.cmd, 409, text);
+	audit_command(c, k, "refused", cause);
+}
+
 static void v_ask_recall(struct core *c, struct call *k)
 {
 	struct target t;
 
 	if (k->xfer.step == STEP_RECALL) {
-		reply(c, c->ev->command.cmd, 409, "The transferor is being rung already");
+		refuse_command(c, k, "transfer_running", "The transferor is being rung already");
 	} else if (!target_user(c, k->xfer.recall_user, &t)) {
-		reply(c, c->ev->command.cmd, 409, "There is no transferor who could be rung");
+		refuse_command(c, k, "no_party", "There is no transferor who could be rung");
 	} else {
 		k->target = t;
 		call_post(k, RESUME_OK);
@@ -409,8 +454,7 @@ static void v_refuse_ended(struct core *c, struct call *k)
 
 static void v_refuse_cancel(struct core *c, struct call *k)
 {
-	(void)k;
-	reply(c, c->ev->command.cmd, 409, "There is no transfer that could be cancelled now");
+	refuse_command(c, k, "no_transfer", "There is no transfer that could be cancelled now");
 }
 
 /* A command that this state has no use for: who asked hears which state that is. */
@@ -419,14 +463,14 @@ static void v_refuse_now(struct core *c, struct call *k)
 	char text[TEXT_MAX];
 
 	snprintf(text, sizeof(text), "Not possible in state %s", call_state_name(k->state));
-	reply(c, c->ev->command.cmd, 409, text);
+	refuse_command(c, k, "not_now", text);
 }
 
 /* Answers a command that succeeded at once. Only commands have a reply waiting. */
 static void v_reply_done(struct core *c, struct call *k)
 {
-	(void)k;
 	reply(c, c->ev->command.cmd, 200, "Done");
+	audit_command(c, k, "done", "");
 }
 
 static void mark_fact(struct core *c, struct call *k, const char *mark, const uuid *to)

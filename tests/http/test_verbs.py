@@ -280,6 +280,40 @@ def refused(lab):
     end(c, a)
 
 
+@tap.case("retry to where the call cannot go: 404, 403; the transfer that runs goes on, and is on record")
+def retry_nowhere(lab):
+    c, a, b, url = start(lab)
+    call = boss(lab).get("/" + url).json["call"]
+    for number, status in (("77777", 404), (a.ua.number, 403)):
+        got = boss(lab).post(f"/calls/{call}/retry", {"number": number})
+        assert got.status == status and got.json["error"]["state"] == "transferring", got
+        wait("the refusal is on record", lambda: lab.rows(
+            "select 1 from segue.audit where action = 'retry' and result = 'refused' and who = 'boss' "
+            f"and object = '{number}'"))
+    b.expect_none("CANCEL", 0.1)
+    b.answer()
+    b.expect("ACK")
+    a.expect("BYE")
+    joined(c, b)
+    assert outcome(lab, url) == "completed"
+    end(c, b)
+    assert len(lab.ledger(c).transfers) == 1
+
+
+@tap.case("M6 who hung up, held and called off by a click is on record, by name")
+def by_whom(lab):
+    c, a, b, url = start(lab)
+    call = boss(lab).get("/" + url).json["call"]
+    for verb in ("cancel", "hold", "unhold", "hangup"):
+        wait("it may be done", lambda: boss(lab).get("/calls/" + call).json["can"][verb] is True)
+        assert ask(lab, call, verb).status == 200
+    led = lab.ledger(c)
+    wait("it is on record", lambda: [r["action"] for r in lab.rows(
+        "select action from segue.audit where result = 'done' and who = 'boss' and via = 'panel' and "
+        f"object = '{call}' and conversation_id = '{led.conversation['id']}' order by fact_id")] ==
+        ["cancel", "hold", "unhold", "hangup"])
+
+
 @tap.case("M16 recording without a media engine is 409 and says what is missing; a wrong action is 400")
 def no_engine(lab):
     c, a = talk(lab)
