@@ -324,4 +324,4 @@ def queue_after_transfer(lab):
 
 
 if __name__ == "__main__":
-    tap.main(WebLab, jobs=4)
+    tap.main(lambda: WebLab(t={"ring": 60000, "join": 60000}), jobs=4)
