@@ -122,6 +122,21 @@ void anchor_act_without(struct sip *sip, const struct action *a)
 	act_directly(sip, a, &job);
 }
 
+bool anchor_is_music(const struct action *a)
+{
+	return a->type == ACT_MEDIA && (a->media.what == HEARS_MUSIC ||
+		a->media.what == HEARS_RINGBACK || a->media.what == HEARS_PLACE);
+}
+
+static void hear(struct anchor *an, const struct action *a)
+{
+	struct event ev = {.type = EV_UNPLAYED, .leg = a->leg, .call = id_call(a->leg)};
+
+	media_hear(an->media, a->leg, &a->media);
+	if (anchor_is_music(a) && !media_plays(an->media, a->leg))
+		an->hooks.emit(an->hooks.arg, &ev);
+}
+
 enum outcome { DONE, WAITS };
 
 static enum outcome act_with_session(struct anchor *an, const struct action *a)
@@ -151,7 +166,7 @@ static enum outcome act_now(struct anchor *an, const struct action *a)
 	case ACT_OFFER_ANSWER:
 		return act_with_session(an, a);
 	case ACT_MEDIA:
-		media_hear(an->media, a->leg, &a->media);
+		hear(an, a);
 		return DONE;
 	case ACT_RECORD:
 		media_record(an->media, a->leg, &a->record);

@@ -31,6 +31,8 @@ void anchor_close(struct anchor *an);
 
 /* Carries out an action of SIP or of media, now or in its turn. */
 void anchor_act(struct anchor *an, const struct action *a);
+/* Is this music that a party is to hear? */
+bool anchor_is_music(const struct action *a);
 /* The same where no engine is configured: a session of ours is one in which nobody speaks. */
 void anchor_act_without(struct sip *sip, const struct action *a);
 /* What an event says about a session that was given: to be told before, and after, the actions of its

@@ -359,6 +359,16 @@ static void check_texts(struct reader *r)
 			"numbers.area = `%s': expected digits such as 89", n->area);
 }
 
+static void check_music_uri(struct reader *r)
+{
+	const char *uri = r->cfg->core.music_uri;
+
+	if (uri[0] != '\0' && !str_is_sip_uri(uri))
+		problem(r, find_setting(r, "media.music_uri"),
+			"media.music_uri = `%s': expected a SIP URI such as sip:music@pbx.example.com",
+			uri);
+}
+
 static void note_lines(struct reader *r)
 {
 	config_setting_t *at = find_setting(r, "ledger.database");
@@ -606,6 +616,7 @@ static void check_together(struct reader *r)
 	check_listeners(r);
 	check_times(r);
 	check_texts(r);
+	check_music_uri(r);
 	note_lines(r);
 	check_status(r);
 	check_fallback(r);

@@ -307,6 +307,12 @@ const struct option options[] = {
 		.meaning = "Directory of WAV files as the engines see it: default.wav for whoever "
 			   "is held,\n"
 			   "NAME.wav for queues that name their music, ringback.wav."},
+	{"media", "music_uri", OPT_TEXT, OPT_RELOAD, AT(core.music_uri), .def = "",
+		.example = "sip:music@pbx.example.com",
+		.meaning = "SIP URI of a music server: whoever is held, or waits, and whose audio no "
+			   "engine carries\n"
+			   "hears what it plays (RFC 7088). A queue may name another in its column "
+			   "music."},
 	{"media", "record_users", OPT_NAMES, OPT_RELOAD,
 		LIST_AT(core.record_user, core.nrecord_user, RECORD_MAX), .def = "",
 		.example = "alice bob",

@@ -241,6 +241,17 @@ static void debug_action(const struct action *a)
 		"text", a->text, NULL);
 }
 
+/* Nobody plays music here; the core may know of a server that does (RFC 7088). */
+static void act_without_engine(struct runner *r, const struct action *a)
+{
+	struct event ev = {.type = EV_UNPLAYED, .leg = a->leg, .call = id_call(a->leg)};
+
+	if (anchor_is_music(a))
+		runner_emit(r, &ev);
+	else if (a->type != ACT_MEDIA && a->type != ACT_RECORD)
+		anchor_act_without(r->sip, a);
+}
+
 static void carry_out(struct runner *r, const struct action *a)
 {
 	r->stats.actions++;
@@ -262,8 +273,8 @@ static void carry_out(struct runner *r, const struct action *a)
 	default:
 		if (r->anchor != NULL)
 			anchor_act(r->anchor, a);
-		else if (a->type != ACT_MEDIA && a->type != ACT_RECORD)
-			anchor_act_without(r->sip, a);
+		else
+			act_without_engine(r, a);
 	}
 }
 

@@ -81,3 +81,14 @@ bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(or_empty(s), prefix, strlen(prefix)) == 0;
 }
+
+bool str_is_sip_uri(const char *s)
+{
+	const char *rest = strncmp(s, "sip:", 4) == 0	? s + 4
+			   : strncmp(s, "sips:", 5) == 0 ? s + 5
+							 : "";
+
+	return rest[0] != '\0' &&
+	       rest[strspn(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789_.!~*'()&=+$,;?/%@:[]-")] == '\0';
+}

@@ -43,4 +43,7 @@ bool str_eq(const char *a, const char *b);      /* NULL equals "" */
 bool str_ieq(const char *a, const char *b);     /* ASCII case-insensitive */
 bool str_starts(const char *s, const char *prefix);
 
+/* Begins with sip: or sips:, and goes on in the letters that RFC 3261 section 25.1 knows in a URI. */
+bool str_is_sip_uri(const char *s);
+
 #endif

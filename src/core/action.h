@@ -49,7 +49,7 @@
 					 announcement; sent when it enters and when it changes */  \
 	/* -- media ------------------------------------------------------------------------- */   \
 	X(ACT_MEDIA, "MEDIA")         /* what the leg hears from now on; sent when it changes. A new leg\
-					 hears its peer. Nothing happens if no engine carries it */\
+					 hears its peer. EV_UNPLAYED if no engine carries it */    \
 	X(ACT_RECORD, "RECORD")       /* the engine keeps what this leg and its peer say under that id;\
 					 nil: no more. The leg is freed only after that */         \
 	/* -- runner ------------------------------------------------------------------------ */   \

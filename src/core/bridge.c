@@ -45,12 +45,27 @@ struct leg *bridge_peer(const struct call *k, const struct leg *l)
 
 /* ---- what the rows say ----------------------------------------------------------------------- */
 
+/* Music is being agreed with it, or waits for its turn. */
+static bool is_about_music(const struct leg *l)
+{
+	return (l->oa == OA_SENT || l->oa == OA_GLARE) && l->offered.mode == GIVEN_MUSIC;
+}
+
+/* What it was given last, or is about to be, is not what `given` says: music, or nothing for its sake. */
+static void forget_music(struct leg *l)
+{
+	if (l->music_rv != 0 || is_about_music(l))
+		l->given.rv = 0;
+}
+
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b)
 {
 	(void)c;
 	k->bridge = (struct bridge){BRIDGE_UNSETTLED, 0, a->id, b->id, ID_NONE};
 	a->reoffers = b->reoffers = 0;
 	a->refused = b->refused = (struct given){0};
+	forget_music(a);
+	forget_music(b);
 }
 
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
@@ -214,8 +229,10 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	l->oa = OA_IDLE;
 	l->given = l->offered;
 	l->refused = (struct given){0};
-	if (n->what == SDP_ANSWER && (l->rv == 0 || !n->same))
+	l->music_rv = 0;
+	if (n->what == SDP_ANSWER && (l->rv == 0 || !n->same || l->unsaid))
 		l->rv = ++l->rv_top;
+	l->unsaid = 0;
 	l->image = n->image;
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
@@ -238,12 +255,17 @@ static int64_t glare_wait(struct core *c, const struct leg *l)
 	return (int64_t)(r % (GLARE_OTHER_STEPS + 1)) * 10;
 }
 
+void bridge_glare(struct core *c, struct leg *l)
+{
+	l->oa = OA_GLARE;
+	timer_start(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE], glare_wait(c, l));
+}
+
 /* Our offer failed and nobody waits for its answer: the session of that leg stays as it was. */
 static void own_offer_failed(struct core *c, struct call *k, struct leg *l, uint16_t status)
 {
 	if (status == 491) {
-		l->oa = OA_GLARE;
-		timer_start(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE], glare_wait(c, l));
+		bridge_glare(c, l);
 		return;
 	}
 	l->oa = OA_IDLE;
@@ -260,7 +282,7 @@ void bridge_done(struct core *c, struct call *k, struct leg *l)
 	const struct ev_offer *e = &c->ev->offer;
 	struct leg *p = bridge_peer(k, l);
 
-	if (l->oa != OA_SENT && l->oa != OA_GIVEN)
+	if ((l->oa != OA_SENT && l->oa != OA_GIVEN) || moh_done(c, k, l))
 		return;
 	if (e->status >= 200 && e->status < 300) {
 		answered(c, k, l, &e->sdp);
@@ -346,6 +368,7 @@ static void offer(struct core *c, struct leg *l, const struct leg *p, enum sdp_d
 {
 	struct action *a = act_add(c, ACT_OFFER, l->id);
 
+	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
 	a->from = p->id;
 	a->dir = dir;
 	if (l->given.from != p->id)
@@ -366,10 +389,18 @@ static void answer(struct core *c, struct leg *l, const struct leg *p)
 	a->dir = wants_offer ? dir_forced(p->will) : SDP_DIR_AS_IS;
 	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
 	l->oa = wants_offer ? OA_GIVEN : OA_IDLE;
-	if (!wants_offer)
+	if (!wants_offer) {
 		l->given = l->offered;
+		l->music_rv = 0;
+	}
 	if (initial)
 		leg_set_state(c, l, LEG_ANSWERED);
+}
+
+/* It may be asked something: also if it is only music that waits for its turn. */
+static bool is_free(const struct leg *l)
+{
+	return l->oa == OA_IDLE || (l->oa == OA_GLARE && l->offered.mode == GIVEN_MUSIC);
 }
 
 /* l waits for an answer (OA_RECV) or owes one (OA_OWED): p has to see l's offer first. */
@@ -377,7 +408,7 @@ static bool serve_offer(struct core *c, struct leg *l, struct leg *p)
 {
 	struct action *a;
 
-	if (p->oa != OA_IDLE || p->rv == 0)
+	if (!is_free(p) || p->rv == 0)
 		return false;
 	if (!has_newest(p, l)) {
 		if (p->state != LEG_UP)
@@ -399,7 +430,7 @@ static bool serve_offer(struct core *c, struct leg *l, struct leg *p)
 /* l asked for an offer: p's own session, open as p itself wants it. */
 static bool serve_asking(struct core *c, struct leg *l, struct leg *p)
 {
-	if (p->rv == 0 || (p->oa != OA_IDLE && p->oa != OA_OWED))
+	if (p->rv == 0 || (!is_free(p) && p->oa != OA_OWED))
 		return false;
 	answer(c, l, p);
 	return true;
@@ -471,9 +502,15 @@ static bool hold(struct core *c, struct leg *l)
 	return true;
 }
 
+/* What is being agreed about music, if anything, is no matter of the two. */
+static bool at_rest(const struct leg *l)
+{
+	return l->state == LEG_UP && (l->oa == OA_IDLE || is_about_music(l));
+}
+
 static bool agree(const struct leg *a, const struct leg *b)
 {
-	return a->state == LEG_UP && b->state == LEG_UP && a->oa == OA_IDLE && b->oa == OA_IDLE &&
+	return at_rest(a) && at_rest(b) &&
 	       has_newest(a, b) && has_newest(b, a) && !was_refused(a, &a->given) &&
 	       !was_refused(b, &b->given);
 }

@@ -179,6 +179,7 @@ void call_run(struct core *c, struct call *k)
 	} while (k->nwords);
 	ears_sync(c, k);
 	release_aide(c, k);
+	moh_sync(c, k);
 	segment_sync(c, k);
 	recording_sync(c, k);
 	consult_sync(c, k);

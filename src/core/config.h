@@ -145,6 +145,7 @@ struct core_config {
 	bool withdraw_away;   /* an offer that rings is withdrawn when its agent sets away (E-113) */
 
 	/* media */
+	char music_uri[NUM_MAX]; /* SIP URI that plays music where no engine does; "": none does */
 	bool can_play;         /* there are media engines: a caller can be answered into music */
 	char record_user[RECORD_MAX][USER_MAX];  /* whose calls are recorded; "*": everybody's */
 	unsigned nrecord_user;

@@ -532,6 +532,7 @@ void consult_adopt(struct core *c, struct call *k)
 	}
 	consult_part(c, k);
 	consult_part(c, from);
+	moh_leave(c, from);
 	make_aide(c, from, k, aide);
 	for (unsigned i = 0; i < from->nlegs; i++)
 		if (from->legs[i]->role != ROLE_PAST && from->legs[i]->role != ROLE_AIDE)
@@ -698,7 +699,7 @@ static uint16_t judge_pickup(struct core *c, struct call *k, const struct leg *l
 {
 	const struct ev_invite *e = &c->ev->invite;
 
-	if (l == NULL)
+	if (l == NULL || l->role == ROLE_MUSIC)
 		return 481;
 	if (!leg_is_live(l) || l->role == ROLE_PAST || l->role == ROLE_AIDE)
 		return 603;

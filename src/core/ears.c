@@ -55,7 +55,7 @@ static bool has_ears(const struct leg *l)
 {
 	bool early = l->state == LEG_EARLY && l->given.from == ID_MUSIC;
 
-	return (l->state == LEG_UP || early) && l->oa == OA_IDLE;
+	return (l->state == LEG_UP || early) && l->oa == OA_IDLE && l->role != ROLE_MUSIC;
 }
 
 void ears_sync(struct core *c, struct call *k)

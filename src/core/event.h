@@ -35,6 +35,8 @@
 	X(EV_MEDIA_LOST, "MEDIA_LOST") /* what this leg sends and hears went through a media engine that\
 					is gone: its session is to be agreed anew */               \
 	X(EV_PLAYED, "PLAYED")       /* the announcement that this leg heard is over, or cannot be */\
+	X(EV_UNPLAYED, "UNPLAYED")   /* the music of ACT_MEDIA is not played to this leg: no media engine\
+					carries what it hears (RFC 7088 helps) */                  \
 	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
 	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
 					transport lost */                                          \
@@ -84,6 +86,7 @@ ENUM_DECLARE(ev, EVENT_LIST);
 	X(TIMER_PART, "part")     /* leg: final NOTIFY unanswered, then T_bye (E-003, E-005) */    \
 	X(TIMER_GLARE, "glare")   /* leg: repeat an offer that met 491 */                  \
 	X(TIMER_CLOSE, "close")   /* leg: CLOSED never came */                                     \
+	X(TIMER_MUSIC, "music")   /* leg: the music server that it calls has not answered */       \
 	X(TIMER_QUEUE, "queue")   /* call in a queue: an offer has rung long enough, the retry delay is\
 				     over, or more agents may be asked now */                      \
 	X(TIMER_PLACE, "place")   /* call in a queue: its place is to be announced, or that has taken\

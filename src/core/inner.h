@@ -5,8 +5,8 @@
  * running transfer (why that changes) and the open segments (what is on record about it). An event
  * travels: core.c finds the call -> leg.c absorbs what is late or private to a dialog -> call.c
  * turns the rest into a word of the table -> transfer.c looks the row up and runs its verbs ->
- * bridge.c brings the media in line -> ears.c says who hears music instead -> segment.c brings the
- * intervals in line.
+ * bridge.c brings the media in line -> ears.c says who hears music instead, moh.c has it played by a
+ * SIP server if no engine can -> segment.c brings the intervals in line.
  */
 #ifndef SEGUE_CORE_INNER_H
 #define SEGUE_CORE_INNER_H
@@ -124,6 +124,7 @@ ENUM_DECLARE(leg_state, LEG_STATE_LIST);
 	X(ROLE_OWNER, "owner")   /* who talks with the kept party */                               \
 	X(ROLE_TARGET, "target") /* being rung, or answered and not yet joined */                  \
 	X(ROLE_AIDE, "aide")     /* the transferor's second dialog, until the transfer is over */  \
+	X(ROLE_MUSIC, "music")   /* no party: a server that plays to one who is held (RFC 7088) */ \
 	X(ROLE_PAST, "past")     /* released */
 ENUM_DECLARE(role, ROLE_LIST);
 
@@ -146,7 +147,15 @@ struct given {
 	uint8_t told;  /* enum dir the leg was told */
 	uint8_t mode;  /* enum given_mode */
 };
-enum given_mode { GIVEN_CONNECT, GIVEN_HOLD };
+enum given_mode { GIVEN_CONNECT, GIVEN_HOLD, GIVEN_MUSIC /* only in flight: moh.c */ };
+
+/* Music from a SIP server, for a leg that is held and that no media engine plays to. */
+#define MOH_LIST(X)                                                                                \
+	X(MOH_NONE, "none")                                                                        \
+	X(MOH_WANTED, "wanted") /* a server is to be called */                                     \
+	X(MOH_CALLED, "called") /* it was: leg.music is the dialog with it */                      \
+	X(MOH_FAILED, "failed") /* it did not play: silence, until the hold is over */
+ENUM_DECLARE(moh, MOH_LIST);
 
 #define NO_SEG (-1)
 
@@ -165,6 +174,13 @@ struct leg {
 	struct given refused;         /* what it would not take: not offered again */
 	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
 	uint8_t tune;  /* .. and, of music, as call.tune was then */
+	uint8_t moh;   /* enum moh */
+	uint16_t music_rv; /* the version of the server's session that it has, not what `given` says;
+			    * 0: none, it has what `given` says; of a phone
+			    * that holds who hears it: not 0, it was told to send nothing meanwhile */
+	leg_id music;  /* the music server's leg; of that leg: who hears it */
+	uint16_t unsaid; /* times that it changed its session for the music alone: whoever is with it
+			  * next has to hear of that */
 	bool outbound, rel_required, immediate, may_refer, image;
 	uint8_t bye;    /* enum bye_policy */
 	int16_t seg;    /* index into call->segs, NO_SEG */
@@ -474,6 +490,7 @@ void bridge_play_early(struct core *c, struct leg *l);
 bool bridge_run(struct core *c, struct call *k); /* true if it did something */
 void bridge_offer(struct core *c, struct call *k, struct leg *l);
 void bridge_done(struct core *c, struct call *k, struct leg *l);
+void bridge_glare(struct core *c, struct leg *l); /* our offer met 491: once more, later */
 void bridge_withdrawn(struct core *c, struct call *k, struct leg *l);
 void bridge_media_lost(struct call *k, struct leg *l);
 void bridge_forget(struct core *c, struct call *k, struct leg *l);
@@ -494,6 +511,20 @@ bool passing_is_silent(const struct call *k, const struct leg *l);
 
 /* ears.c */
 void ears_sync(struct core *c, struct call *k);
+
+#define MUSIC_ANSWER_MS 10000 /* a music server has this long to answer */
+
+/* moh.c: music from a SIP server (RFC 7088) */
+/* The server that plays for this call; "": none does. A queue names a file for the engines, or a URI. */
+const char *moh_source(const struct core *c, const struct call *k);
+bool moh_is_played(const struct leg *l); /* by an engine or a server: it is held, and hears music */
+void moh_unplayed(struct core *c, struct call *k, struct leg *l); /* EV_UNPLAYED */
+void moh_sync(struct core *c, struct call *k);
+/* The answer to an offer of or about music: true, and nobody else has to do with it. */
+bool moh_done(struct core *c, struct call *k, struct leg *l);
+/* The legs of k are about to move to another call, where music begins anew. */
+void moh_leave(struct core *c, struct call *k);
+const char *moh_check(const struct call *k);
 
 /* originate.c: EV_DIAL, and what the row of its answer does */
 void originate(struct core *c);

@@ -85,6 +85,7 @@ static void closing(struct core *c, struct call *k, struct leg *l)
 	bridge_forget(c, k, l);
 	timer_stop(c, l->id, TIMER_PART, &l->timer[TIMER_PART]);
 	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
+	timer_stop(c, l->id, TIMER_MUSIC, &l->timer[TIMER_MUSIC]);
 	leg_set_state(c, l, LEG_CLOSING);
 	timer_start(c, l->id, TIMER_CLOSE, &l->timer[TIMER_CLOSE], c->cfg.close_ms);
 }
@@ -255,6 +256,10 @@ static const char *outcome_of_status(uint16_t status)
 /* One of those being rung says no; the last one speaks for the target. */
 static void refused(struct core *c, struct call *k, struct leg *l, uint16_t status)
 {
+	if (l->role == ROLE_MUSIC) { /* nobody was rung: it plays, or it does not */
+		closing(c, k, l);
+		return;
+	}
 	segment_close(c, k, l, outcome_of_status(status), "self", status, NULL);
 	closing(c, k, l);
 	k->status = better_status(k->status, status);
@@ -411,6 +416,10 @@ static void on_answer(struct core *c, struct call *k, struct leg *l)
 		return;
 	}
 	leg_set_state(c, l, LEG_UP);
+	if (l->role == ROLE_MUSIC) { /* nobody has answered a call: moh.c passes on what it plays */
+		timer_stop(c, l->id, TIMER_MUSIC, &l->timer[TIMER_MUSIC]);
+		return;
+	}
 	if (k->state == ORIGINATE) /* who calls has not reached anybody yet */
 		segment_is_of(k, l);
 	else
@@ -455,7 +464,7 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 		timeline(c, k, &(struct timeline_note){.type = "customer_left", .actor = "customer"});
 	silent = role == ROLE_KEPT && passing_is_silent(k, l);
 	closing(c, k, l);
-	if (role != ROLE_PAST && role != ROLE_NONE && role != ROLE_AIDE)
+	if (role == ROLE_KEPT || role == ROLE_OWNER || role == ROLE_TARGET)
 		call_post(k, consults ? O_LEFT : silent ? R_DONE : (enum word)word_of[role]);
 }
 
@@ -535,6 +544,9 @@ static void on_timer(struct core *c, struct call *k, struct leg *l)
 	case TIMER_CLOSE:
 		leg_free(c, k, l);
 		break;
+	case TIMER_MUSIC:
+		leg_drop(c, k, l, 0, "", "");
+		break;
 	default:
 		break;
 	}
@@ -582,8 +594,13 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		if (l->role == ROLE_KEPT)
 			queue_played(c, k);
 		break;
+	case EV_UNPLAYED:
+		moh_unplayed(c, k, l);
+		break;
 	case EV_MEDIA_LOST:
 		bridge_media_lost(k, l);
+		if (bridge_peer(k, l) == NULL)
+			moh_unplayed(c, k, l);
 		break;
 	case EV_INFO:
 		on_info(c, k, l);

@@ -24,6 +24,7 @@ libcore_a_SOURCES = \
 	src/core/graph.h \
 	src/core/inner.h \
 	src/core/leg.c \
+	src/core/moh.c \
 	src/core/numbers.c \
 	src/core/numbers.h \
 	src/core/offer.c \

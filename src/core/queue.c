@@ -454,13 +454,23 @@ void v_close_queued(struct core *c, struct call *k)
 	xfer_close_completed(c, k, &k->wait.seg_id);
 }
 
+/* Early media and its music need an engine; a caller who is answered can hear a music server. */
+static enum queue_entry entry_of(const struct core *c, const struct call *k, const struct dir_queue *q)
+{
+	if (q == NULL)
+		return ENTRY_RING;
+	if (c->cfg.can_play)
+		return q->row.entry;
+	return q->row.entry == ENTRY_ANSWER && moh_source(c, k)[0] ? ENTRY_ANSWER : ENTRY_RING;
+}
+
 /* A caller who has not been answered yet is answered into music, or hears it ring: never silence.
  */
 void v_welcome(struct core *c, struct call *k)
 {
 	struct leg *l = call_role(k, ROLE_KEPT);
 	const struct dir_queue *q = directory_queue(c, k->wait.queue);
-	enum queue_entry entry = c->cfg.can_play && q ? q->row.entry : ENTRY_RING;
+	enum queue_entry entry = entry_of(c, k, q);
 
 	bridge_hold(c, k, l, NULL);
 	if (q)

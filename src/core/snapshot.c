@@ -202,7 +202,7 @@ static int64_t leg_guard_of(const struct core *c, enum timer_kind kind, const st
 {
 	if (kind == TIMER_PART)
 		return l->state == LEG_NOTIFYING ? c->cfg.notify_ms : leg_bye_ms(c, l);
-	return kind == TIMER_CLOSE ? c->cfg.close_ms : 2100;
+	return kind == TIMER_CLOSE ? c->cfg.close_ms : kind == TIMER_MUSIC ? MUSIC_ANSWER_MS : 2100;
 }
 
 void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out)
@@ -409,8 +409,9 @@ const char *core_check(const struct core *c)
 		if (k == NULL)
 			continue;
 		if ((why = check_roles(k)) == NULL && (why = check_timers(k)) == NULL &&
-			(why = check_bridge(k)) == NULL)
-			why = check_segments(k);
+			(why = check_bridge(k)) == NULL && (why = check_segments(k)) == NULL &&
+			(why = moh_check(k)) != NULL)
+			why = complain(k, why);
 	}
 	return why ? why : acd_check(c);
 }

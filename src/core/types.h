@@ -127,7 +127,8 @@ struct sdp_note {
 /* Where an outbound INVITE goes. */
 #define DEST_KIND_LIST(X)                                                                          \
 	X(DEST_CONTACT, "contact") /* one registered or static contact of a user */                \
-	X(DEST_PEER, "peer")       /* a number through a peer (trunk, PBX, IVR platform) */
+	X(DEST_PEER, "peer")       /* a number through a peer (trunk, PBX, IVR platform) */      \
+	X(DEST_MUSIC, "music")     /* a SIP URI that plays music to whoever calls it (RFC 7088) */
 ENUM_DECLARE(dest_kind, DEST_KIND_LIST);
 
 struct dest {
@@ -135,7 +136,7 @@ struct dest {
 	char user[USER_MAX]; /* whose phone; "" for a peer */
 	uint32_t contact;    /* DEST_CONTACT: the registrar's number for that contact */
 	char peer[USER_MAX]; /* DEST_PEER: name of the peer in the config */
-	char number[NUM_MAX]; /* user part of the Request-URI */
+	char number[NUM_MAX]; /* user part of the Request-URI; DEST_MUSIC: all of that URI */
 };
 
 /* ---- queues and agents ------------------------------------------------------------------------ */

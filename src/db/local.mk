@@ -31,5 +31,6 @@ dist_migrations_DATA = \
 	sql/013-recovery.sql \
 	sql/014-queue-consult.sql \
 	sql/015-queue-waiting.sql \
+	sql/016-music-uri.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -298,8 +298,10 @@ static const char *check_queue(struct rows *r, const char *const *v)
 				"logged_out, away or never");
 	if (queue_entry_parse(v[Q_ENTRY]) < 0)
 		return complain(r, "entry", v[Q_ENTRY], "answer, ring or early");
-	if (v[Q_MUSIC][0] && !is_word(v[Q_MUSIC], USER_MAX))
-		return complain(r, "music", v[Q_MUSIC], "1 to 63 letters, digits or . _ + -");
+	if (v[Q_MUSIC][0] && !is_word(v[Q_MUSIC], USER_MAX) &&
+		(strlen(v[Q_MUSIC]) >= USER_MAX || !str_is_sip_uri(v[Q_MUSIC])))
+		return complain(r, "music", v[Q_MUSIC],
+			"1 to 63 letters, digits or . _ + -, or a SIP URI of at most 63 characters");
 	if (v[Q_ANNOUNCE][0] && !is_word(v[Q_ANNOUNCE], USER_MAX))
 		return complain(
 			r, "announce", v[Q_ANNOUNCE], "1 to 63 letters, digits or . _ + -");

@@ -18,7 +18,7 @@ static bool is_played(enum hears h)
 /* Names come from the directory: only what is a plain file name becomes part of a path. */
 static bool is_plain(const char *name)
 {
-	return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
+	return name[0] != '\0' && name[0] != '.' && strpbrk(name, "/:") == NULL;
 }
 
 static const char *name_of(enum hears what, const char *music)

@@ -115,6 +115,14 @@ void media_refused(struct media *m, leg_id leg)
 	moved(l, left);
 }
 
+bool media_plays(const struct media *m, leg_id leg)
+{
+	const struct mleg *l = mleg_find(m, leg);
+	const struct pair *p = l != NULL ? mleg_current(l) : NULL;
+
+	return p != NULL && (p->state == PAIR_ANCHORED || (p->state == PAIR_NEW && p->ops != NULL));
+}
+
 void media_hear(struct media *m, leg_id leg, const struct act_media *what)
 {
 	struct mleg *l = mleg_get(m, leg);

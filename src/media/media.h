@@ -90,6 +90,8 @@ void media_settled(struct media *m, leg_id leg, const char *sdp, size_t len);
 /* It was refused: the leg stays with what it had. */
 void media_refused(struct media *m, leg_id leg);
 
+/* Does an engine carry what this leg hears, so that it can play to it? */
+bool media_plays(const struct media *m, leg_id leg);
 /* ACT_MEDIA. */
 void media_hear(struct media *m, leg_id leg, const struct act_media *what);
 /* ACT_RECORD. The engine writes a capture of its own whose metadata is the recording's id. */

@@ -7,8 +7,7 @@
 
 #include "sip/internal.h"
 
-/* Next hop toward a URI: "sip:host:port;transport=x". */
-static void dest_of_uri(const char *text, struct stack_dest *d)
+void contact_dest(const char *text, struct stack_dest *d)
 {
 	struct uri u;
 	char transport[16], port[STR_NUMBER_MAX];
@@ -41,9 +40,9 @@ void contact_route(const struct sip *s, const struct binding *b, const char *num
 	if (len > 0 && addr_next(&path, &len, &first) &&
 		addr_parse(first.p, first.n, &a) == URI_OK &&
 		uri_print(&a.uri, uri, sizeof(uri)) == 0)
-		dest_of_uri(uri, &r->dest);
+		contact_dest(uri, &r->dest);
 	else if (b->source[0] == '\0' || !source_parse(b->source, &r->dest))
-		dest_of_uri(b->uri, &r->dest);
+		contact_dest(b->uri, &r->dest);
 	else
 		r->next = r->dest;
 	identity_uri(s, number, uri, sizeof(uri));

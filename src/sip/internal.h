@@ -351,6 +351,8 @@ struct contact_route {
 	struct stack_dest dest; /* of the first request */
 	struct stack_dest next; /* of what follows: a phone's own flow, or empty */
 };
+/* Next hop toward a URI: "sip:host:port;transport=x"; empty if it is none. */
+void contact_dest(const char *uri, struct stack_dest *d);
 void contact_route(const struct sip *s, const struct binding *b, const char *number,
 	struct contact_route *r);
 void contact_add_route(msg_t *msg, const char *path);

@@ -54,6 +54,29 @@ static int to_peer(struct sip_leg *l, const struct act_dial *dial, struct outbou
 	return 0;
 }
 
+/* A music server is nobody's phone and no peer: it is told nothing about who hears it (RFC 7088). */
+static int to_music(const struct dest *dest, struct outbound *o)
+{
+	contact_dest(dest->number, &o->to.dest);
+	if (o->to.dest.uri[0] == '\0')
+		return EINVAL;
+	str_set(o->to.ruri, dest->number);
+	str_put(o->to.to, "<", o->to.ruri, ">");
+	return 0;
+}
+
+static int find_outbound(struct sip_leg *l, const struct act_dial *dial, struct outbound *o)
+{
+	switch (dial->dest.kind) {
+	case DEST_PEER:
+		return to_peer(l, dial, o);
+	case DEST_MUSIC:
+		return to_music(&dial->dest, o);
+	default:
+		return to_contact(l, &dial->dest, o);
+	}
+}
+
 /* ---- the INVITE --------------------------------------------------------------------------- */
 
 /* The phone may ring differently, and other systems can tell which transfer came back. */
@@ -217,8 +240,7 @@ static int prepare(struct sip_leg *l, const struct action *a, struct outbound *o
 	int err;
 
 	o->to.dest.listener = o->to.next.listener = -1;
-	err = a->dial.dest.kind == DEST_PEER ? to_peer(l, &a->dial, o)
-					     : to_contact(l, &a->dial.dest, o);
+	err = find_outbound(l, &a->dial, o);
 	if (err != 0)
 		return err;
 	identity_from(l->sip, &a->dial.caller, o->from, sizeof(o->from));

@@ -192,6 +192,7 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	case EV_REFRESH:
 	case EV_INFO:
 	case EV_MEDIA_LOST:
+	case EV_UNPLAYED:
 		return in_dialog(l);
 	case EV_PLAYED: /* late, too: it was cut short by the core */
 		return true;
@@ -548,13 +549,38 @@ static bool sdp_passed(struct contract *ct, const struct action *a, struct ct_le
 			leg_fail(ct, a, "sdp-echo", "is passed its own SDP");
 			return false;
 		}
-		*out = (struct ct_sdp){from->id, from->ver, from->dir};
+		if (from->plays_to != ID_NONE && from->plays_to != l->id) {
+			leg_fail(ct, a, "music-to-others", "is given music that another one hears");
+			return false;
+		}
+		*out = (struct ct_sdp){from->id, from->ver, from->dir, from->plays_to != ID_NONE};
 	}
 	if (a->dir != SDP_DIR_AS_IS)
 		out->dir = forced[a->dir];
 	if (!offer)
 		out->dir = dir_and(out->dir, dir_reverse(l->dir));
 	return true;
+}
+
+bool contract_hears_music(const struct ct_leg *l)
+{
+	return l->hears == HEARS_MUSIC || l->hears == HEARS_RINGBACK || l->hears == HEARS_PLACE;
+}
+
+/* A music server is called for one who is to hear music, and is to hear nothing (RFC 7088). */
+static bool serves_somebody(struct contract *ct, const struct action *a)
+{
+	struct ct_leg *ear = contract_leg(ct, a->from);
+
+	if (a->dial.dest.kind != DEST_MUSIC)
+		return true;
+	if (ear == NULL || ear->state != CT_UP || !contract_hears_music(ear))
+		leg_fail(ct, a, "music-for-nobody", "nobody waits for music");
+	else if (a->dir != SDP_DIR_RECVONLY)
+		leg_fail(ct, a, "music-hears", "a music server is to send, and not to listen");
+	else if (a->dial.dest.number[0] == '\0')
+		leg_fail(ct, a, "music-nowhere", "no URI");
+	return !ct->failed;
 }
 
 /* EV_DIAL makes one call, and rings only the user who is to call in it. Queues may ask others in
@@ -588,6 +614,8 @@ static void act_dial(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "dial-like-nobody", "`like` is no living leg");
 		return;
 	}
+	if (!serves_somebody(ct, a))
+		return;
 	if (a->dial.dest.kind == DEST_PEER && a->dial.dest.number[0] == '\0') {
 		leg_fail(ct, a, "dial-no-number", "no number for the peer");
 		return;
@@ -602,6 +630,7 @@ static void act_dial(struct contract *ct, const struct action *a)
 	l->late = a->from == ID_NONE;
 	l->intent = DIR_SENDRECV;
 	l->dest = a->dial.dest;
+	l->plays_to = a->dial.dest.kind == DEST_MUSIC ? a->from : ID_NONE;
 	if (!l->late && sdp_passed(ct, a, l, true, &l->offered))
 		return;
 }

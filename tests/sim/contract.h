@@ -28,6 +28,7 @@ struct ct_sdp { /* what a leg was given: whose SDP, in which version and directi
 	leg_id from;
 	uint32_t ver;
 	enum dir dir;
+	bool music; /* that of a music server */
 };
 
 struct ct_timer {
@@ -74,6 +75,7 @@ struct ct_leg {
 	struct ct_timer timer[timer_kind_count_];
 	int64_t since, closed_at;
 	struct dest dest;
+	leg_id plays_to; /* it is a music server, and who hears it; else ID_NONE */
 	UT_hash_handle hh;
 };
 
@@ -142,6 +144,9 @@ struct ct_req *contract_req(struct contract *ct, uint64_t cmd);
 /* The armed timer that is due first, up to `until`: fills *ev with its EV_TIMER and returns true.
  * The event's wall and rnd stay as they are. */
 bool contract_next_timer(struct contract *ct, int64_t until, struct event *ev);
+
+/* Is this leg held, with music for its ears (RFC 7088)? */
+bool contract_hears_music(const struct ct_leg *l);
 
 /* Records a broken promise, unless one is recorded already. */
 void contract_fail(struct contract *ct, const char *rule, const char *fmt, ...)

@@ -54,7 +54,7 @@ static bool still_there(struct contract *ct, const struct ct_leg *l)
 	struct ct_req *r = l->refer ? contract_req(ct, l->refer) : NULL;
 
 	return (l->state == CT_UP || l->state == CT_ANSWERED) && !(r != NULL && r->final) &&
-	       !l->parted;
+	       !l->parted && l->plays_to == ID_NONE;
 }
 
 /* It is let go in this step: as soon as a NOTIFY has its answer it is hung up. */
@@ -212,6 +212,18 @@ static bool is_quiet(const struct ct_leg *l, const struct leg_view *v)
 	       strcmp(v->oa, "idle") == 0;
 }
 
+/* No exchange runs on any leg that is up, and none has failed. */
+static bool is_still(struct contract *ct, const struct call_view *v)
+{
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		const struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+
+		if (l != NULL && l->state == CT_UP && !is_quiet(l, &v->legs[i]))
+			return false;
+	}
+	return true;
+}
+
 static void check_hears(struct contract *ct, const struct ct_leg *ear, const struct ct_leg *mouth)
 {
 	char a[ID_STRLEN], b[ID_STRLEN];
@@ -239,6 +251,16 @@ static void check_directions(struct contract *ct, const struct ct_leg *a, const 
 			dir_name(a->given.dir), dir_name(a->dir));
 }
 
+/* Who is given a music server's session is on hold. */
+static void check_music_given(struct contract *ct, const struct ct_leg *l)
+{
+	char id[ID_STRLEN];
+
+	if (l->given.music && !contract_hears_music(l))
+		contract_fail(ct, "music-stays", "leg %s is not held, and has a music server's SDP",
+			id_str(l->id, id));
+}
+
 static void check_talk(struct contract *ct, const struct call_view *v)
 {
 	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
@@ -257,6 +279,11 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 		if (a->given.dir == DIR_SENDRECV)
 			contract_fail(ct, "not-held", "leg %s is held by command, and was not told",
 				id_str(a->id, id));
+		return;
+	}
+	if (a->given.music || b->given.music) {
+		check_music_given(ct, a);
+		check_music_given(ct, b);
 		return;
 	}
 	if (a->asked + b->asked >= ROUNDS_MAX)
@@ -307,6 +334,32 @@ static void check_ears(struct contract *ct, const struct call_view *v)
 	if ((strcmp(v->state, "ALONE") == 0 || strcmp(v->state, "ALONE_FIND") == 0) &&
 		a->hears == HEARS_PEER)
 		contract_fail(ct, "silence", "leg %s waits and hears nobody", id_str(a->id, id));
+}
+
+/* A music server plays to one who is held, to nobody else, and no longer than that (RFC 7088). */
+static void check_music(struct contract *ct, const struct call_view *v)
+{
+	char id[ID_STRLEN], server[ID_STRLEN];
+
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		const struct leg_view *lv = &v->legs[i];
+		struct ct_leg *m = contract_leg(ct, lv->id), *ear;
+
+		if (strcmp(lv->role, "music") != 0 || m == NULL)
+			continue;
+		id_str(m->id, server);
+		id_str(m->plays_to, id);
+		ear = contract_leg(ct, m->plays_to);
+		if (ear == NULL || ear->state != CT_UP || ear->parted || !contract_hears_music(ear))
+			contract_fail(ct, "music-outlives-hold",
+				"leg %s plays, and %s does not hear music any more", server, id);
+		else if (ear->call != v->id)
+			contract_fail(ct, "music-elsewhere", "leg %s plays to %s of another call",
+				server, id);
+		else if (m->state == CT_UP && is_still(ct, v) && ear->given.from != m->id)
+			contract_fail(ct, "music-unheard", "leg %s plays, and %s was not told",
+				server, id);
+	}
 }
 
 static bool is_transient(const char *state)
@@ -431,5 +484,6 @@ void judge_call(struct contract *ct, const struct call_view *v)
 		check_talk(ct, v);
 	check_booking(ct, v);
 	check_ears(ct, v);
+	check_music(ct, v);
 	check_guard(ct, v);
 }

@@ -276,7 +276,7 @@ static void add_dial(struct line *l, const struct act_dial *d)
 {
 	if (d->dest.kind == DEST_CONTACT)
 		add(l, " contact=%s#%u", d->dest.user, d->dest.contact);
-	else
+	else if (d->dest.kind == DEST_PEER)
 		add(l, " peer=%s", d->dest.peer);
 	add_text(l, "number", d->dest.number);
 	add_text(l, "caller", d->caller.number);

@@ -38,6 +38,7 @@ enum todo_kind {
 	DO_REFRESH,
 	DO_MEDIA_LOST,
 	DO_PLAYED,
+	DO_UNPLAYED,
 	DO_INFO,
 	DO_REFER,
 	DO_CONSULT,
@@ -82,6 +83,7 @@ struct world {
 	struct phone *phones;
 	leg_id graves[16]; /* legs that are no more, for late events */
 	unsigned ngraves;
+	unsigned unplayed; /* per cent of music that no engine plays */
 	bool quiet; /* nobody begins anything any more */
 	enum world_mode mode;
 	struct centre *centre; /* NULL: seven people */
@@ -296,6 +298,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 		cfg->resume_ms = 4000; /* .. and transferors who do nothing are seen */
 	memcpy(cfg->route, routes, sizeof(routes));
 	cfg->nroute = COUNT(routes);
+	str_set(cfg->music_uri, rng_chance(&r, 20) ? "sip:music@192.0.2.9" : "");
 }
 
 /* ---- phones ---------------------------------------------------------------------------------- */
@@ -1113,6 +1116,8 @@ static void after_refer(struct world *w, leg_id leg, leg_id replaces)
 			ends[rng_below(&w->rng, COUNT(ends))]);
 	if (chance(w, 20))
 		plan(w, range(w, 100, 12000), DO_BYE, leg);
+	if (chance(w, 10))
+		plan(w, range(w, 100, 4000), DO_MEET, leg);
 }
 
 /* A request inside a dialog that the core has forgotten: it has to be answered all the same. */
@@ -1248,6 +1253,9 @@ static void do_todo(struct world *w, const struct todo *t)
 	case DO_PLAYED:
 		send_simple(w, EV_PLAYED, t->leg);
 		break;
+	case DO_UNPLAYED:
+		send_simple(w, EV_UNPLAYED, t->leg);
+		break;
 	case DO_REFRESH:
 		send_simple(w, EV_REFRESH, t->leg);
 		break;
@@ -1374,7 +1382,10 @@ static void react_action(struct world *w, const struct action *a)
 	switch (a->type) {
 	case ACT_DIAL:
 		phone_new(w, a->leg, a->dial.dest.user);
-		plan_ringing(w, a->leg);
+		if (a->dial.dest.kind == DEST_MUSIC && chance(w, 80))
+			plan(w, network(w), DO_ANSWER, a->leg);
+		else
+			plan_ringing(w, a->leg);
 		break;
 	case ACT_ANSWER:
 		after_answer(w, a->leg);
@@ -1411,6 +1422,8 @@ static void react_action(struct world *w, const struct action *a)
 		plan_find(w, a);
 		break;
 	case ACT_MEDIA:
+		if (a->media.what != HEARS_PEER && w->unplayed && chance(w, w->unplayed)) /* no engine carries it */
+			plan(w, range(w, 0, 30), DO_UNPLAYED, a->leg);
 		if (a->media.what == HEARS_PLACE && chance(w, 90)) /* else the engine is gone */
 			plan(w, range(w, 0, 6000), DO_PLAYED, a->leg);
 		break;
@@ -1462,6 +1475,7 @@ struct world *world_create(
 	w->sim.ct.lenient = mode == WORLD_CHAOTIC;
 	w->sim.mutator = mutator;
 	w->sim.record = record;
+	w->unplayed = cfg.music_uri[0] == '\0' ? 0 : cfg.can_play ? 15 : 80;
 	return w;
 }
 

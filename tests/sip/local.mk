@@ -12,6 +12,7 @@ sip_tests = \
 	tests/sip/test_ledger.py \
 	tests/sip/test_media.py \
 	tests/sip/test_media_loss.py \
+	tests/sip/test_moh.py \
 	tests/sip/test_mutations.py \
 	tests/sip/test_nodes.py \
 	tests/sip/test_policy.py \

@@ -180,6 +180,8 @@ static int do_config(struct script *s)
 		s->cfg.ring_away = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "ring_unregistered") == 0)
 		s->cfg.ring_unregistered = strcmp(value, "yes") == 0;
+	else if (strcmp(key, "music_uri") == 0)
+		str_set(s->cfg.music_uri, value);
 	else if (strcmp(key, "can_play") == 0)
 		s->cfg.can_play = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "record_user") == 0)
@@ -607,6 +609,7 @@ static const struct {
 	{"done", EV_OA_DONE},
 	{"refresh", EV_REFRESH},
 	{"media_lost", EV_MEDIA_LOST},
+	{"unplayed", EV_UNPLAYED},
 	{"heard_it", EV_PLAYED},
 	{"info", EV_INFO},
 	{"bye", EV_BYE},

@@ -530,7 +530,10 @@ static void bind_new_legs(struct stage *st, const struct event *ev, const char *
 		const struct action *a = &out->actions[i];
 
 		if (a->type == ACT_DIAL)
-			bind_leg(st, a->dial.dest.user[0] ? a->dial.dest.user : a->dial.dest.peer,
+			bind_leg(st,
+				a->dial.dest.kind == DEST_MUSIC ? "music"
+				: a->dial.dest.user[0]		? a->dial.dest.user
+								: a->dial.dest.peer,
 				a->leg);
 	}
 }
