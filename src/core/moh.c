@@ -1,20 +1,22 @@
 /*
- * moh: music on hold from a SIP server, where no media engine plays it (RFC 7088). Whoever is held and
- * should hear music is given the session of a server that we call for him, as if he called it himself:
+ * moh: music on hold from a SIP server, where no media engine plays it (RFC 7088). Whoever is held
+ * and should hear music is given the session of a server that we call for him, as if he called it:
  *
- *	held party       segue           music server
- *	     |             |-- INVITE (his, recvonly) ->|
- *	     |             |<---- 200 (the server's) ---|
- *	     |<- re-INVITE (the server's, sendonly) ----|
- *	     |-- 200 ----->|
+ *	held party		segue			music server
+ *	     |			  |-- INVITE (his, recvonly) ->|
+ *	     |			  |<---- 200 (the server's) ---|
+ *	     |<- re-INVITE (the server's, sendonly) -|
+ *	     |-- 200 ----------->|
  *
- * A phone that holds may go on sending (a=sendonly), to where the music goes: it is told a=inactive while
- * that plays. The server gets what the party has said last, so it can only choose from his payload types and none
- * is used for another codec in that dialog (section 2.8.1). That leg is no party of the call: nothing
- * about it is on record, no row of the table knows it, and what the two parties have agreed with each
- * other stays as it is noted in `given`. So the next thing that the bridge wants for the held party
- * simply replaces the music, and the server is hung up on as soon as nobody hears it. If it refuses, is
- * silent or leaves, the party stays on hold, and hears nothing.
+ * A phone that holds may go on sending (a=sendonly), to where the music goes: it is told a=inactive
+ * while that plays. The server gets what the party has said last, so it can only choose from his
+ * payload types and none is used for another codec in that dialog (section 2.8.1).
+ *
+ * That leg is no party of the call: nothing about it is on record, no row of the table knows it, and
+ * what the two parties have agreed with each other stays as it is noted in `given`. So the next thing
+ * that the bridge wants for the held party simply replaces the music, and the server is hung up on as
+ * soon as nobody hears it. If it refuses, is silent or leaves, the party stays on hold, and hears
+ * nothing.
  */
 #include "core/inner.h"
 

@@ -914,7 +914,7 @@ static void plan_consult(struct world *w, leg_id leg)
 
 	while (chance(w, 45))
 		plan_arg(w, range(w, 10, 9000), DO_COMMAND, leg, EV_SWAP);
-	while (chance(w, 40))
+	while (chance(w, 50))
 		plan_arg(w, range(w, 10, 12000), DO_COMMAND, leg,
 			asides[rng_below(&w->rng, COUNT(asides))]);
 	while (chance(w, 30)) /* one of those who are in the call */
@@ -1116,7 +1116,7 @@ static void after_refer(struct world *w, leg_id leg, leg_id replaces)
 			ends[rng_below(&w->rng, COUNT(ends))]);
 	if (chance(w, 20))
 		plan(w, range(w, 100, 12000), DO_BYE, leg);
-	if (chance(w, 10))
+	if (chance(w, 30))
 		plan(w, range(w, 100, 4000), DO_MEET, leg);
 }
 
@@ -1422,7 +1422,8 @@ static void react_action(struct world *w, const struct action *a)
 		plan_find(w, a);
 		break;
 	case ACT_MEDIA:
-		if (a->media.what != HEARS_PEER && w->unplayed && chance(w, w->unplayed)) /* no engine carries it */
+		/* no engine carries it */
+		if (a->media.what != HEARS_PEER && w->unplayed && chance(w, w->unplayed))
 			plan(w, range(w, 0, 30), DO_UNPLAYED, a->leg);
 		if (a->media.what == HEARS_PLACE && chance(w, 90)) /* else the engine is gone */
 			plan(w, range(w, 0, 6000), DO_PLAYED, a->leg);
