@@ -235,7 +235,8 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	jo_text(o, "recording", k->recording);
 	jo_text_or_null(o, "case", k->case_key);
 	for (unsigned i = 0; i < v->nlegs; i++)
-		json_array_append_new(parties, party_json(a, k, v, &v->legs[i], masked));
+		if (!str_eq(v->legs[i].role, "music")) /* a server that plays is no party */
+			json_array_append_new(parties, party_json(a, k, v, &v->legs[i], masked));
 	json_object_set_new(o, "parties", parties);
 	json_object_set_new(o, "so_far", so_far_json(k, v));
 	json_object_set_new(o, "can", can_json(v));
