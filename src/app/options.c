@@ -123,6 +123,11 @@ const struct option options[] = {
 	{"sip", "t1", OPT_TIME, 0, AT(sip.t1_ms), RANGE(50, 5 * SEC), .unit = 1, .def = "500ms",
 		.meaning = "Round-trip estimate T1 of RFC 3261; retransmissions and timeouts "
 			   "follow it."},
+	{"sip", "progress", OPT_TIME, 0, AT(sip.progress_ms), RANGE(SEC, 170 * SEC), .unit = 1,
+		.def = "60s",
+		.meaning = "A caller who is not answered yet is told again this often that it rings: "
+			   "proxies on the way\n"
+			   "give up a call of which they hear nothing for three minutes."},
 	{"sip", "receive_buffer", OPT_SIZE, 0, AT(sip.udp_rmem), RANGE(64 << 10, 256 * MB),
 		.unit = 1, .def = "4MB",
 		.meaning =

@@ -163,6 +163,8 @@ struct sip_leg {
 	unsigned nrseq;
 	unsigned address;               /* index into the peer's addresses (E-036) */
 	su_timer_t *failover;
+	su_timer_t *progress;           /* until the next reliable 1xx, while they wait */
+	uint16_t progress_status;       /* of the latest */
 	enum { INVITE_OFFERS, INVITE_LATE } first_offer; /* the INVITE had the offer, or the 2xx has */
 	enum { SDP_OPEN, SDP_SETTLED } first_answer; /* settled: a reliable 1xx or the 2xx had it */
 
@@ -373,6 +375,7 @@ int invite_failover(struct sip_leg *l, const sip_t *response);
 extern const struct stack_server_ops invite_server_ops;
 
 void progress_send(struct sip_leg *l, const struct action *a);
+void progress_stop(struct sip_leg *l);
 void progress_receive(struct request *r, const sip_t *response);
 
 void answer_send(struct sip_leg *l, const struct action *a);

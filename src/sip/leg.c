@@ -135,6 +135,7 @@ void sip_leg_drop(struct sip_leg *l)
 	session_timer_stop(l);
 	if (l->failover != NULL)
 		su_timer_destroy(l->failover);
+	progress_stop(l);
 	digits_abandon(l);
 	while (l->requests != NULL)
 		request_forget(l->requests);

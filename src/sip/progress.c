@@ -12,6 +12,36 @@
 
 /* ---- to the caller ------------------------------------------------------------------------ */
 
+/* Proxies give up an INVITE of which they hear nothing for three minutes (RFC 3261 section 13.3.1.1). An
+ * unreliable 1xx is repeated by the stack; a reliable one is acknowledged, and takes a new one without
+ * a session description: what was settled stays (RFC 3262 section 3). */
+static void on_progress(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *arg)
+{
+	struct sip_leg *l = arg;
+	const struct action again = {.type = ACT_PROGRESS, .status = l->progress_status};
+
+	sip_enter(l->sip);
+	progress_send(l, &again);
+	sip_leave(l->sip);
+}
+
+static void progress_arm(struct sip_leg *l, uint16_t status)
+{
+	l->progress_status = status;
+	if (l->progress == NULL)
+		l->progress = su_timer_create(su_root_task(l->sip->root), 1000);
+	if (l->progress != NULL)
+		su_timer_set_interval(l->progress, on_progress, l,
+			(su_duration_t)l->sip->cfg.progress_ms);
+}
+
+void progress_stop(struct sip_leg *l)
+{
+	if (l->progress != NULL)
+		su_timer_destroy(l->progress);
+	l->progress = NULL;
+}
+
 void progress_send(struct sip_leg *l, const struct action *a)
 {
 	const char *sdp = NULL;
@@ -36,6 +66,7 @@ void progress_send(struct sip_leg *l, const struct action *a)
 	}
 	if (stack_reply_reliable(l->invite, msg) == 0 && sdp != NULL)
 		l->first_answer = SDP_SETTLED;
+	progress_arm(l, a->status);
 }
 
 /* ---- from the target ---------------------------------------------------------------------- */

@@ -254,6 +254,7 @@ void sip_config_default(struct sip_config *cfg)
 	cfg->session_expires_s = 1800;
 	cfg->min_se_s = 90;
 	cfg->t1_ms = 500;
+	cfg->progress_ms = 60000;
 	cfg->udp_rmem = 4 << 20;
 }
 
@@ -335,6 +336,7 @@ static int open_stack(struct sip *s)
 	struct stack_config sc = {.listen = s->cfg.listen,
 		.nlisten = s->cfg.nlisten,
 		.t1_ms = s->cfg.t1_ms,
+		.progress_ms = s->cfg.progress_ms,
 		.udp_rmem = s->cfg.udp_rmem};
 	struct stack_hooks hooks = {.arg = s, .request = receive_request};
 

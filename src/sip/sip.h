@@ -70,6 +70,7 @@ struct sip_config {
 	unsigned session_expires_s; /* RFC 4028; 0: we ask for none */
 	unsigned min_se_s;     /* >= 90 */
 	unsigned t1_ms;        /* RFC 3261 T1, 500 */
+	unsigned progress_ms;  /* a 1xx is sent again this often, 60000 (RFC 3261 13.3.1.1) */
 	unsigned qualify_s;    /* each contact is asked with OPTIONS this often; 0: never (E-109) */
 	unsigned udp_rmem;     /* receive buffer, bytes */
 };

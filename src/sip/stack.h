@@ -42,6 +42,7 @@ struct stack_config {
 	const char (*listen)[128]; /* "udp:127.0.0.1:5060", "tcp:[::1]:5060" */
 	unsigned nlisten;
 	unsigned t1_ms;
+	unsigned progress_ms; /* the latest 1xx is sent again this often, unless it was reliable */
 	unsigned udp_rmem; /* bytes */
 };
 

@@ -144,5 +144,36 @@ def restart(lab):
             ("away", "lunch"), ("logged_out", "")])
 
 
+@tap.case("RFC 3261 13.3.1.1 who waits unanswered is told again and again that it rings: in a queue, at a phone, "
+          "reliably")
+def told_again(_):
+    with Lab(users=6, peers=4, conf=CODES, sip='progress = "1s";') as own:
+        a, b = own.phone(), own.phone()
+        desk = Desk(own, a)
+        c = own.trunk().invite(desk.number)
+        d, x = ring(own.trunk(), b.number, b)
+        e = own.trunk().invite(desk.number, headers=[("Require", "100rel")])
+        rseq = []
+        for _ in range(3):
+            c.expect(180)
+            m = e.expect(180)
+            rseq.append(int(m.get("RSeq")))
+            e.prack(m).expect(200, method="PRACK")
+        assert rseq == list(range(rseq[0], rseq[0] + 3)), "each is a new one (R-020)"
+        d.expect(180)
+        d.expect(180)
+        y = a.incoming()
+        pick_up(c, y)
+        end(c, y)
+        z = a.incoming()
+        pick_up(e, z)
+        pick_up(d, x)
+        told = [u.ua.count(180) for u in (c, d, e)]
+        e.expect_none("BYE", 1.5)
+        assert [u.ua.count(180) for u in (c, d, e)] == told, "told so after the answer"
+        end(d, x)
+        end(e, z)
+
+
 if __name__ == "__main__":
     tap.main(lambda: Lab(users=60, peers=20, sip='qualify = "1s"; t1 = "100ms";', conf=CODES))

@@ -83,7 +83,8 @@ def no_sounds(lab):
     c.hangup()
 
 
-@tap.case("entry early: music before the answer; 200 only when an agent answers, with the session of the 183")
+@tap.case("entry early: music before the answer; 200 only when an agent answers, with the session of the 183, "
+          "which is said again meanwhile (RFC 3261 13.3.1.1)")
 def early(lab):
     b = lab.phone()
     desk = Desk(lab, b, entry="early")
@@ -95,6 +96,8 @@ def early(lab):
     y = b.incoming()
     y.reply(180)
     rtp.wait_heard({cv: {MUSIC}})
+    again = c.expect(183, method="INVITE")
+    assert again.sdp.port() == first and again.sdp.origin == m.sdp.origin, (m.text, again.text)
     assert c.take(200, 0, method="INVITE") is None
     y.answer(bv.sdp())
     bv.follow(y)
@@ -130,7 +133,7 @@ def early_abandoned(lab):
 def main():
     with engine.Engine() as e:
         sounds(e.music)
-        tap.main(lambda: Lab(users=30, peers=20, conf=e.conf()), jobs=2)
+        tap.main(lambda: Lab(users=30, peers=20, conf=e.conf(), sip='progress = "1s";'), jobs=2)
 
 
 main()
