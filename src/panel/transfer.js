@@ -279,7 +279,7 @@ function plan(t) {
 			: t.kind === "queue"
 				? [
 						`The caller waits in ${t.name}`,
-						[`${owner} is released at once`],
+						[stays(t) ? `${owner} keeps the line until somebody answers` : `${owner} is released at once`],
 					]
 				: [
 						[
@@ -394,6 +394,26 @@ function header(v) {
 	);
 }
 
+/* Sending to a department leaves the choice; asking first, the agent stays anyway. */
+const may_stay = t => t?.kind === "queue" && d.how !== "consult";
+const stays = t => may_stay(t) && d.stay;
+
+function stay_choice(v) {
+	return h(
+		"label",
+		null,
+		h("input", {
+			type: "checkbox",
+			checked: d.stay,
+			onchange: e => {
+				d.stay = e.target.checked;
+				draw();
+			},
+		}),
+		` ${first(v.with) || "The agent"} stays until somebody answers`,
+	);
+}
+
 function how_choice(v, t) {
 	const off = why_not(v, "consult"); // asking first may be impossible where sending is not
 	const choice = (id, word, name, tip) =>
@@ -430,8 +450,10 @@ function how_choice(v, t) {
 				first(v.with),
 				t && !t.typed ? first(t.name) : "",
 				t?.kind === "queue",
+				stays(t),
 			),
 		),
+		may_stay(t) && stay_choice(v),
 	);
 }
 
@@ -637,6 +659,7 @@ async function send() {
 			{
 				number: t.dial,
 				kind: d.how,
+				...(stays(t) ? { stay: true } : {}),
 			},
 		);
 		const word = d.word.trim();
@@ -720,6 +743,7 @@ export async function open(v, { retry, typed, how } = {}) {
 		call: { id: v.id, raw: v.raw },
 		view: v,
 		how: how || "blind",
+		stay: false, // in a department: the agent keeps the line until somebody answers
 		kind: "all",
 		typed: typed || "",
 		can: [],

@@ -156,10 +156,13 @@ export function chain_text(steps, name_of) {
 		.join(", then ");
 }
 
-/* What the two ways to transfer mean, with the agent's first name; `queue`: of a department. */
-export function how_sentence(how, owner, target, queue) {
+/* What the two ways to transfer mean, with the agent's first name; `queue`: of a department, `stays`: and
+ * the agent keeps the line. */
+export function how_sentence(how, owner, target, queue, stays) {
 	const o = owner || "the agent",
 		t = target || "the other";
+	if (how !== "consult" && queue && stays)
+		return `The caller waits in ${target} with music. ${o} keeps the line until somebody answers.`;
 	if (how !== "consult" && queue) return `The caller waits in ${target} with music. ${o} is released at once.`;
 	return how === "consult"
 		? `The caller hears music while ${o} and ${t} talk. ${o}, or you, hands over.`

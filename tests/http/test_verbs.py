@@ -134,6 +134,54 @@ def queued(lab):
     lab.ledger(c)
 
 
+@tap.case("stay: to a queue and the agent keeps the line; not given, the agent is released; what is no boolean is 400")
+def stay(lab):
+    member = lab.phone()
+    lab.sql("insert into segue.queues (name, number) values ('patient', '4003'); insert into "
+            f"segue.queue_members (queue, user_name) values ('patient', '{member.user}')")
+    wait("the department has the member", lambda: [
+        q for q in boss(lab).get("/queues").json["queues"]
+        if q["queue"] == "patient" and q["agents"]["free"] == 1])
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    for wrong in ("yes", 1):
+        got = boss(lab).post(f"/calls/{call}/transfer", {"number": "4003", "stay": wrong})
+        assert got.status == 400 and "stay" in got.json["error"]["message"], got
+    assert member.count("INVITE") == 0
+    got = boss(lab).post(f"/calls/{call}/transfer", {"number": "4003", "stay": True})
+    assert got.status == 201, got
+    b = member.incoming()
+    b.reply(180)
+    row = wait("the caller waits, and the agent is there", lambda: [
+        x for x in [boss(lab).get("/calls/" + call).json] if x["queue"] and x["transfer"]])[0]
+    assert row["can"]["cancel"] is True and row["can"]["complete"] is True, row["can"]
+    assert not a.ended
+    assert ask(lab, call, "cancel").status == 200
+    b.expect("CANCEL")
+    joined(c, a)
+    assert boss(lab).post(f"/calls/{call}/transfer", {"number": "4003", "stay": True}).status == 201
+    b = member.incoming()
+    assert not a.ended
+    b.answer()
+    joined(c, b)
+    a.expect("BYE")
+    end(c, b)
+    led = lab.ledger(c)
+    assert [(t["outcome"], t["answered_by"]) for t in led.transfers] == [
+        ("cancelled", None), ("completed", member.user)], led
+    wait("the member is free", lambda: [q for q in boss(lab).get("/queues").json["queues"]
+                                        if q["queue"] == "patient" and q["agents"]["free"] == 1])
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    assert boss(lab).post(f"/calls/{call}/transfer", {"number": "4003", "stay": False}).status == 201
+    b = member.incoming()
+    a.expect("BYE")  # nobody has answered yet
+    b.answer()
+    joined(c, b)
+    end(c, b)
+    lab.ledger(c)
+
+
 @tap.case("ended: 404 for every verb")
 def ended(lab):
     c, a = talk(lab)

@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from browser import ALT, SHIFT
+from browser import ALT, CTRL, SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
 from panel import PanelLab, customer, display, first, of, in_the_log, open_dialog, quiet, reach, \
     reads_span, send, sign_in_again
@@ -232,6 +232,37 @@ def to_queue(lab):
     joined(c, b)
     p.see("row", f"{customer(c)}: Talking, {display(lab, member)}")
     end(c, b)
+
+
+@tap.case("transfer to a department, and the agent stays: what is said and done until somebody answers")
+def to_queue_and_stays(lab):
+    p = lab.page()
+    member, owner = lab.phone(), lab.phone()
+    lab.sql("insert into segue.queues (name, number, display_name) values ('patient', '4009', 'Patience');"
+            f"insert into segue.queue_members (queue, user_name) values ('patient', '{member.user}')")
+    boss = lab.login("boss")
+    wait("the member is known", lambda: boss.get("/agents?queue=patient").json["agents"])
+    c, a = talk(lab, owner)
+    box = f"{first(lab, owner)} stays until somebody answers"
+    open_dialog(p, c)
+    p.type(display(lab, member))
+    p.see("button", f"Send to {first(lab, member)}")
+    p.gone("checkbox", box)
+    p.press("a", CTRL)
+    p.type("Patience")
+    p.reads(f"{first(lab, owner)} is released at once")
+    p.click("checkbox", box)
+    p.reads(f"{first(lab, owner)} keeps the line until somebody answers")
+    p.click("button", "Send to Patience")
+    b = member.incoming()
+    b.reply(180)
+    p.reads(f"{first(lab, owner)} is still on the line.")
+    assert not a.ended
+    b.answer()
+    joined(c, b)
+    a.expect("BYE")
+    end(c, b)
+    assert lab.ledger(c).transfers[0]["answered_by"] == member.user
 
 
 @tap.case("ask first: consult, swap, swap back, hand over")
