@@ -60,6 +60,7 @@ struct access_config {
 	char copy[256];      /* file of the last good copy, "" keeps none */
 	unsigned session_ms; /* a session ends when it was not used for so long */
 	bool masked[viewer_role_count_];
+	unsigned long_call_ms, long_away_ms; /* the panel marks who is so for longer */
 };
 
 struct access *access_create(const struct access_config *cfg);

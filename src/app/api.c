@@ -781,6 +781,7 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 		.transfer = api_events_transfer,
 		.user = api_events_user,
 		.queue = api_events_queue,
+		.ivr = api_events_ivr,
 		.fact = on_fact};
 
 	if (cfg->access.sessions[0] != '\0')

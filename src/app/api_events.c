@@ -338,6 +338,18 @@ void api_events_user(void *arg, const struct live_user *u)
 	put(e, c);
 }
 
+void api_events_ivr(void *arg, const struct live_ivr *i)
+{
+	struct api *a = arg;
+	struct api_events *e = a->events;
+	struct change *c = is_heard(e) ? change_new(e, "menu", api_menu_json(i), NULL) : NULL;
+
+	if (c == NULL)
+		return;
+	c->to = TO_ALL;
+	put(e, c);
+}
+
 /* Queues change with every agent: they are told in rounds. */
 void api_events_queue(void *arg, const struct live_queue *q)
 {
@@ -426,9 +438,10 @@ static json_t *calls_json(const struct api *a, const struct viewer *v, unsigned 
 static json_t *snapshot_json(const struct api_events *e, const struct viewer *v)
 {
 	const struct api *a = e->api;
-	json_t *o = json_object(), *agents = json_array(), *queues = json_array();
+	json_t *o = json_object(), *agents = json_array(), *queues = json_array(), *menus = json_array();
 	struct live_user *u, *unext;
 	struct live_queue *x, *xnext;
+	struct live_ivr *i, *inext;
 	unsigned total;
 
 	jo_time(o, "at", loop_wall_us());
@@ -440,7 +453,10 @@ static json_t *snapshot_json(const struct api_events *e, const struct viewer *v)
 	HASH_ITER(hh, live_queues(a->live), x, xnext)
 	json_array_append_new(queues, api_queue_json(a, x));
 	json_object_set_new(o, "agents", agents);
+	HASH_ITER(hh, live_ivrs(a->live), i, inext)
+	json_array_append_new(menus, api_menu_json(i));
 	json_object_set_new(o, "queues", queues);
+	json_object_set_new(o, "menus", menus);
 	return o;
 }
 

@@ -174,7 +174,9 @@ void api_run_agent_report(struct api_request *q)
 
 void api_run_queue_report(struct api_request *q)
 {
-	ask_report(q, ASK_QUEUE_REPORT, "queue");
+	bool half = str_eq(api_text(q, "by"), "half_hour");
+
+	ask_report(q, half ? ASK_HALF_HOURS : ASK_QUEUE_REPORT, "queue");
 }
 
 /* ---- recordings ------------------------------------------------------------------------------ */

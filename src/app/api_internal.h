@@ -163,6 +163,7 @@ json_t *api_transfer_json(const struct live_transfer *t, bool masked);
 json_t *api_user_json(const struct api *a, const struct live_user *u);
 void api_person_state(const struct api *a, const struct live_user *u, struct agent_view *v);
 json_t *api_queue_json(const struct api *a, const struct live_queue *q);
+json_t *api_menu_json(const struct live_ivr *i);
 const char *api_shown_state(const struct call_view *v);
 /* Writes a number as this viewer may see it. */
 void api_mask(const char *number, char *buf, size_t size);
@@ -231,6 +232,7 @@ void api_events_call_gone(void *arg, const struct live_call *k, call_id into);
 void api_events_transfer(void *arg, const struct live_call *k, const struct live_transfer *t);
 void api_events_user(void *arg, const struct live_user *u);
 void api_events_queue(void *arg, const struct live_queue *q);
+void api_events_ivr(void *arg, const struct live_ivr *i);
 void api_events_fact(void *arg, const struct live_call *k, const struct fact *f);
 
 /* api_metrics.c */

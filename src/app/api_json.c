@@ -95,7 +95,9 @@ const char *api_shown_state(const struct call_view *v)
 			return shown_states[i].shown;
 		if (str_eq(v->interval, "holding") || str_eq(v->interval, "held"))
 			return "held";
-		return str_eq(v->interval, "menu") ? "menu" : "talking";
+		if (!str_eq(v->interval, "menu"))
+			return "talking";
+		return str_eq(v->why_not, "voicemail") ? "voicemail" : "menu";
 	}
 	return "transferring";
 }
@@ -107,18 +109,19 @@ static const char *name_of(const struct api *a, const char *user)
 	return u ? u->row.name : "";
 }
 
-/* Who talks with the customer: a user, or a number. */
+/* Who talks with the customer: a user, a menu, or a number. */
 static json_t *with_json(const struct api *a, const struct call_view *v, bool masked)
 {
 	const struct live_user *u = live_user(a->live, v->with);
+	const struct live_ivr *i = u ? NULL : live_ivr_at(a->live, v->with);
 	json_t *o;
 
 	if (v->with[0] == '\0')
 		return json_null();
 	o = json_object();
 	jo_text_or_null(o, "user", u ? v->with : NULL);
-	jo_text_or_null(o, "name", u ? u->row.name : NULL);
-	put_number(o, "number", u ? u->row.number : v->with, masked && u == NULL);
+	jo_text_or_null(o, "name", u ? u->row.name : i ? i->row.name : NULL);
+	put_number(o, "number", u ? u->row.number : v->with, masked && u == NULL && i == NULL);
 	return o;
 }
 
@@ -151,7 +154,8 @@ static json_t *can_json(const struct call_view *v)
 	bool ended = !v->can_hangup;
 	json_t *o = json_object();
 
-	put_can(o, "transfer", v->can_transfer, why_not);
+	put_can(o, "transfer", v->can_transfer && !v->can_move, why_not);
+	put_can(o, "move", v->can_move, ended ? "ended" : "not_waiting");
 	put_can(o, "consult", v->can_transfer && v->with[0] != '\0', why_not);
 	put_can(o, "complete", v->can_complete, ended ? "ended" : "no_consultation");
 	put_can(o, "swap", v->can_swap, ended ? "ended" : "no_consultation");
@@ -337,6 +341,7 @@ json_t *api_user_json(const struct api *a, const struct live_user *u)
 	jo_bool(o, "registered", u->ncontacts > 0);
 	jo_text(o, "state", agent_state_name(v.state));
 	jo_time(o, "since", wall_of(v.since));
+	jo_time(o, "until", wall_of(v.until));
 	jo_text_or_null(o, "intent", agent ? agent_intent_name(v.intent) : NULL);
 	jo_text_or_null(o, "reason", v.reason);
 	jo_text_or_null(o, "intent_by", v.intent_by);
@@ -346,6 +351,16 @@ json_t *api_user_json(const struct api *a, const struct live_user *u)
 	json_object_set_new(o, "queues", queues);
 	jo_int(o, "answered", (int64_t)v.answered);
 	jo_int(o, "talk_ms", v.talk_ms);
+	return o;
+}
+
+json_t *api_menu_json(const struct live_ivr *i)
+{
+	json_t *o = json_object();
+
+	jo_text(o, "ivr", i->row.ivr);
+	jo_text_or_null(o, "name", i->row.name);
+	jo_text(o, "number", i->row.number);
 	return o;
 }
 
@@ -367,6 +382,7 @@ json_t *api_queue_json(const struct api *a, const struct live_queue *q)
 		jo_int(agents, agent_state_name(i), v.agents[i]);
 	json_object_set_new(o, "agents", agents);
 	jo_int(o, "service_ms", q->row.service_ms);
+	jo_int(o, "service_goal", q->row.service_goal);
 	jo_int(o, "max_length", q->row.max_length);
 	jo_int(o, "entered", (int64_t)v.entered);
 	jo_int(o, "answered", (int64_t)v.answered);

@@ -177,6 +177,9 @@ static json_t *viewer_json(const struct api_request *q)
 		json_array_append_new(departments, jo_string(v->department[i]));
 	json_object_set_new(o, "departments", departments);
 	jo_bool(o, "numbers_masked", v->masked);
+	json_object_set_new(o, "limits",
+		json_pack("{s:I, s:I}", "long_call_ms", (json_int_t)q->api->cfg->access.long_call_ms,
+			"long_away_ms", (json_int_t)q->api->cfg->access.long_away_ms));
 	jo_time(o, "now", loop_wall_us());
 	return o;
 }

@@ -86,11 +86,9 @@ static json_t *queue_target_json(const struct api_request *q, const struct live_
 
 static json_t *ivr_json(const struct api_request *q, const struct live_ivr *i)
 {
-	json_t *o = json_object();
+	json_t *o = api_menu_json(i);
 
 	jo_text(o, "kind", "ivr");
-	jo_text(o, "ivr", i->row.ivr);
-	jo_text(o, "number", i->row.number);
 	judge(q, i->row.number, o);
 	return o;
 }
@@ -129,6 +127,13 @@ static json_t *chains_json(const struct core_config *cfg)
 	return o;
 }
 
+/* Who may be chosen, and of whom nothing is to be said first, can take the call now. */
+static void add(json_t *list, json_t *o)
+{
+	jo_bool(o, "available", is_selectable(o) && json_is_null(json_object_get(o, "reason")));
+	json_array_append_new(list, o);
+}
+
 static json_t *everybody_json(const struct api_request *q)
 {
 	json_t *list = json_array();
@@ -137,11 +142,11 @@ static json_t *everybody_json(const struct api_request *q)
 	struct live_ivr *i, *inext;
 
 	HASH_ITER(hh, live_users(q->api->live), u, unext)
-	json_array_append_new(list, person_json(q, u));
+	add(list, person_json(q, u));
 	HASH_ITER(hh, live_queues(q->api->live), x, xnext)
-	json_array_append_new(list, queue_target_json(q, x));
+	add(list, queue_target_json(q, x));
 	HASH_ITER(hh, live_ivrs(q->api->live), i, inext)
-	json_array_append_new(list, ivr_json(q, i));
+	add(list, ivr_json(q, i));
 	return list;
 }
 
@@ -160,7 +165,7 @@ void api_run_targets(struct api_request *q)
 		list = everybody_json(q);
 	} else {
 		list = json_array();
-		json_array_append_new(list, number_json(q, number));
+		add(list, number_json(q, number));
 	}
 	json_object_set_new(o, "targets", list);
 	jo_int(o, "ring_ms", q->api->cfg->core.ring_ms);

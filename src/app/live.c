@@ -15,7 +15,7 @@ struct live {
 	unsigned nended;
 	struct live_user *users;
 	struct live_queue *queues;
-	struct live_ivr *ivrs;
+	struct live_ivr *ivrs, *ivrs_by_number;
 };
 
 /* ---- signatures ------------------------------------------------------------------------------ */
@@ -705,6 +705,7 @@ static void on_ivr(struct live *l, const struct ev_dir_ivr *row)
 	HASH_FIND_STR(l->ivrs, row->ivr, i);
 	if (i != NULL) {
 		HASH_DEL(l->ivrs, i);
+		HASH_DELETE(by_number, l->ivrs_by_number, i);
 		free(i);
 	}
 	i = row->gone ? NULL : calloc(1, sizeof(*i));
@@ -712,6 +713,8 @@ static void on_ivr(struct live *l, const struct ev_dir_ivr *row)
 		return;
 	i->row = *row;
 	HASH_ADD_STR(l->ivrs, row.ivr, i);
+	HASH_ADD(by_number, l->ivrs_by_number, row.number, strlen(i->row.number), i);
+	l->hooks.ivr(l->hooks.arg, i);
 }
 
 static void on_member(struct live *l, const struct ev_dir_member *row)
@@ -869,6 +872,14 @@ struct live_queue *live_queues(const struct live *l)
 	return l->queues;
 }
 
+struct live_ivr *live_ivr_at(const struct live *l, const char *number)
+{
+	struct live_ivr *i;
+
+	HASH_FIND(by_number, l->ivrs_by_number, number, strlen(number), i);
+	return i;
+}
+
 struct live_ivr *live_ivrs(const struct live *l)
 {
 	return l->ivrs;
@@ -913,6 +924,7 @@ void live_destroy(struct live *l)
 	FREE_ALL(live_transfer, l->transfers);
 	FREE_ALL(live_user, l->users);
 	FREE_ALL(live_queue, l->queues);
+	HASH_CLEAR(by_number, l->ivrs_by_number);
 	FREE_ALL(live_ivr, l->ivrs);
 	free(l);
 }

@@ -94,7 +94,7 @@ struct live_queue {
 
 struct live_ivr {
 	struct ev_dir_ivr row;
-	UT_hash_handle hh;
+	UT_hash_handle hh, by_number;
 };
 
 /* Told in a step, for each thing that looks different now. call_left: that user has to do with the
@@ -108,6 +108,7 @@ struct live_hooks {
 	void (*transfer)(void *arg, const struct live_call *k, const struct live_transfer *t);
 	void (*user)(void *arg, const struct live_user *u);
 	void (*queue)(void *arg, const struct live_queue *q);
+	void (*ivr)(void *arg, const struct live_ivr *i);
 	/* Each fact, once what it says is in the model; k is NULL for those about no call. */
 	void (*fact)(void *arg, const struct live_call *k, const struct fact *f);
 };
@@ -130,6 +131,7 @@ struct live_call *live_calls(const struct live *l);
 struct live_user *live_users(const struct live *l);
 struct live_queue *live_queues(const struct live *l);
 struct live_ivr *live_ivrs(const struct live *l);
+struct live_ivr *live_ivr_at(const struct live *l, const char *number); /* NULL: none */
 
 /* The calls of a user, counted by what they do. */
 struct live_busy {

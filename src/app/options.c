@@ -424,6 +424,11 @@ const struct option options[] = {
 		.meaning = "Show agents the numbers of outside parties without their middle."},
 	{"http", "mask_supervisors", OPT_BOOL, OPT_RELOAD, AT(access.masked[VIEWER_SUPERVISOR]),
 		.def = "false", .meaning = "The same for supervisors."},
+	{"http", "long_call", OPT_TIME, OPT_RELOAD, AT(access.long_call_ms), RANGE(MINUTE, 24 * HOUR),
+		.unit = 1, .def = "15m",
+		.meaning = "The panel marks people who have been on a call for longer."},
+	{"http", "long_away", OPT_TIME, OPT_RELOAD, AT(access.long_away_ms), RANGE(MINUTE, 24 * HOUR),
+		.unit = 1, .def = "30m", .meaning = "The same for those who are away."},
 	{"http", "webhook_state", OPT_PATH, 0, AT(webhook_state),
 		.def = "/var/lib/segue/webhooks",
 		.meaning = "File with how far each webhook is; \"\" keeps none: then each begins with "

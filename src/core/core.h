@@ -69,7 +69,8 @@ struct call_view {
 	const char *interval;     /* talking, holding, held, ringing, limbo ... of `with` */
 	bool can_transfer, can_cancel, can_hangup; /* what the table would do with these now */
 	bool can_complete, can_swap, can_hold, can_unhold, can_resume;
-	const char *why_not;      /* reason if can_transfer is false, else NULL */
+	bool can_move;            /* can_transfer of a caller who waits, whom nobody speaks for yet */
+	const char *why_not;      /* reason if can_transfer is false, or can_move true; else NULL */
 	char queue[USER_MAX];     /* waits in this queue, "" for none */
 	unsigned position;        /* there; 1: next to be served */
 	int64_t estimate_ms;      /* until an agent answers; -1: nobody knows */
@@ -131,6 +132,7 @@ struct agent_view {
 	char user[USER_MAX], name[NAME_MAX_];
 	enum agent_state state;
 	int64_t since;              /* monotonic ms of the last change of state */
+	int64_t until;              /* of the end of AGENT_WRAPUP, 0 in other states */
 	enum agent_intent intent;
 	int64_t intent_since;
 	char reason[REASON_MAX];

@@ -250,6 +250,7 @@ struct ev_dir_queue {
 	uint32_t max_length;   /* callers who wait; more overflow at once; 0: any number */
 	uint32_t weight;       /* where queues share agents, the heavier one is served first */
 	uint32_t service_ms;   /* a caller answered within this was answered in time; 0: no goal */
+	uint32_t service_goal; /* per cent of the callers who should be; 0: not known */
 	uint32_t widen_ms;     /* each time a caller has waited this long, one level less is asked of
 				* the agents, down to the floor; 0: never */
 	uint32_t boost_ms;     /* a transferred caller is placed as if he had waited this much longer */
@@ -311,6 +312,7 @@ struct ev_dir_ivr {
 	char peer[USER_MAX];  /* through whom it is reached */
 	char dial[NUM_MAX];   /* what the peer is sent */
 	char digits[DIGITS_MAX]; /* keys to press once it has answered, "," waits a second; "": none */
+	char name[NAME_MAX_]; /* as people call it, "": not known */
 };
 
 struct ev_dir_class {

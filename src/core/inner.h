@@ -568,6 +568,9 @@ struct verdict {
 	const char *cause;  /* word of the ledger: not_permitted, self, already_party ... */
 	const char *text;   /* for people */
 };
+/* Is the customer with a menu or a voicemail, or is a fax under way? Then no command moves the call
+ * (M2, M5): cause is in_menu, voicemail or fax. What the menu itself asks for with REFER is its work. */
+struct verdict policy_movable(const struct call *k);
 struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
 	const struct leg *kept, struct target *t);
 /* May this user (NULL: somebody who is none of ours) dial what t is sent as? NULL, or the class of

@@ -167,13 +167,35 @@ static struct verdict is_new_party(const struct core *c, const struct leg *trans
 	return ALLOW;
 }
 
+struct verdict policy_movable(const struct call *k)
+{
+	static const enum role roles[] = {ROLE_OWNER, ROLE_KEPT};
+	struct verdict v = ALLOW;
+
+	for (unsigned i = 0; i < 2 && v.status == 0; i++) {
+		const struct leg *l = call_role(k, roles[i]);
+
+		if (l == NULL)
+			continue;
+		if (l->kind == TARGET_IVR && l->outbound)
+			v = deny(409, "in_menu", "The caller is choosing in a menu");
+		else if (l->kind == TARGET_VOICEMAIL && l->outbound)
+			v = deny(409, "voicemail", "The caller is speaking to voicemail");
+		else if (l->image)
+			v = deny(409, "fax", "A fax is being sent on this call");
+	}
+	return v;
+}
+
 /* Judges the EV_TRANSFER of the step; transferor NULL: it has left. On ALLOW *t is who is to be rung. */
 struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
 	const struct leg *kept, struct target *t)
 {
 	const struct ev_transfer *e = &c->ev->transfer;
-	struct verdict v = may_ask(c, transferor, e);
+	struct verdict v = e->origin == ORIGIN_REFER ? ALLOW : policy_movable(k);
 
+	if (v.status == 0)
+		v = may_ask(c, transferor, e);
 	if (v.status == 0)
 		v = may_reach(c, transferor, e, t);
 	if (v.status == 0)

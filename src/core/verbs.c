@@ -346,6 +346,10 @@ static void v_admit(struct core *c, struct call *k)
 		return;
 	}
 	v = policy_transfer(c, k, l, other, &t);
+	if (v.status == 409) { /* not who or whither: the call itself cannot move now */
+		refuse(c, k, 491, 409, v.cause, v.text);
+		return;
+	}
 	if (v.status) {
 		record_refusal(c, k, l, &t, &v);
 		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
@@ -375,7 +379,8 @@ static void v_admit_retry(struct core *c, struct call *k)
 	}
 	v = policy_transfer(c, k, NULL, kept(k), &t);
 	if (v.status) {
-		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
+		refuse(c, k, v.status, v.status == 404 || v.status == 409 ? v.status : 403, v.cause,
+			v.text);
 		return;
 	}
 	k->target = t;

@@ -35,8 +35,9 @@ static const char *why_not(const struct call *k)
 	case RESUME:
 	case BACK:
 	case ALONE:
+		return policy_movable(k).cause;
 	case WAIT:
-		return NULL;
+		return "no_agent";
 	case QUEUE_JOIN:
 		return "not_answered";
 	case CONSULT_RING:
@@ -117,7 +118,9 @@ bool core_view(const struct core *c, call_id id, struct call_view *v)
 		str_set(v->target, k->xfer.target.name[0] ? k->xfer.target.name : k->xfer.target.number);
 	v->started = k->mono0;
 	v->since = k->since;
-	v->can_transfer = table_admits((enum call_state)k->state);
+	v->why_not = why_not(k);
+	v->can_move = k->state == WAIT && table_admits(WAIT);
+	v->can_transfer = table_admits((enum call_state)k->state) && (v->can_move || v->why_not == NULL);
 	v->can_cancel = table_allows((enum call_state)k->state, XFER_CANCEL);
 	v->can_hangup = k->state != END;
 	v->can_complete = table_allows((enum call_state)k->state, COMPLETE_REQ);
@@ -127,7 +130,6 @@ bool core_view(const struct core *c, call_id id, struct call_view *v)
 	v->can_unhold = table_allows((enum call_state)k->state, UNHOLD_REQ) &&
 			k->bridge.state == BRIDGE_HOLD;
 	v->can_resume = table_allows((enum call_state)k->state, XFER_RESUME);
-	v->why_not = why_not(k);
 	view_place(k, v);
 	for (unsigned i = 0; i < k->nlegs && i < VIEW_LEGS_MAX; i++)
 		view_leg(k->legs[i], &v->legs[v->nlegs++]);
@@ -243,6 +245,7 @@ bool core_agent_view(const struct core *c, const char *user, struct agent_view *
 		str_set(v->name, u->row.name);
 	v->state = (enum agent_state)a->state;
 	v->since = a->since;
+	v->until = a->state == AGENT_WRAPUP ? a->wrapup_until : 0;
 	v->intent = (enum agent_intent)a->intent;
 	v->intent_since = a->intent_since;
 	str_set(v->reason, a->reason);

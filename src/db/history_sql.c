@@ -216,6 +216,17 @@ static const char *const sql[history_topic_count_] = {
 		"  FROM segue.queue_members m WHERE m.queue = ANY ($2::text[])))",
 
 	/* $4 from, $5 to, $6 queue */
+	[ASK_HALF_HOURS] =
+		"SELECT jsonb_build_object('queues', coalesce(jsonb_agg(to_jsonb(q) || "
+		"jsonb_build_object('half_hour', " T("q.half_hour") ") ORDER BY q.half_hour, q.queue),"
+		" '[]'))::text FROM segue.queue_half_hour q WHERE $3::boolean IS NOT NULL"
+		" AND ($4::timestamptz IS NULL OR q.half_hour >= $4)"
+		" AND ($5::timestamptz IS NULL OR q.half_hour < $5)"
+		" AND ($6::text IS NULL OR q.queue = $6)"
+		" AND ($1::text IS NULL OR q.queue = ANY ($2::text[]) OR q.queue IN (SELECT m.queue"
+		"  FROM segue.queue_members m WHERE m.user_name = $1))",
+
+	/* $4 from, $5 to, $6 queue */
 	[ASK_QUEUE_REPORT] =
 		"SELECT jsonb_build_object('queues', coalesce(jsonb_agg(to_jsonb(q) || "
 		"jsonb_build_object('hour', " T("q.hour") ") ORDER BY q.hour, q.queue), '[]'))::text"

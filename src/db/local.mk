@@ -32,5 +32,6 @@ dist_migrations_DATA = \
 	sql/014-queue-consult.sql \
 	sql/015-queue-waiting.sql \
 	sql/016-music-uri.sql \
+	sql/017-half-hours.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -47,20 +47,20 @@ static const struct {
 	[ROW_AGENT] = {7, "SELECT user_name, intent, coalesce(reason, ''), coalesce(via, ''),"
 			  " coalesce(set_by, ''), (extract(epoch FROM since) * 1000000)::bigint,"
 			  " fact_id IS NULL FROM segue.agent_states ORDER BY 1"},
-	[ROW_QUEUE] = {23, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''),"
+	[ROW_QUEUE] = {24, "SELECT name, coalesce(number, ''), display_name, coalesce(voicemail, ''),"
 			  " strategy,"
 			   " coalesce(ring_ms, 0), coalesce(retry_ms, 0), wrapup_ms,"
 			   " coalesce(max_wait_ms, 0), coalesce(max_length, 0), weight,"
 			   " coalesce(service_ms, (SELECT value::bigint FROM segue.settings"
-			   " WHERE key = 'service_level_ms'), 0), widen_ms, boost_ms,"
+			   " WHERE key = 'service_level_ms'), 0), service_goal, widen_ms, boost_ms,"
 			   " announce_after_ms, announce_every_ms, keep_wait,"
 			   " join_empty, leave_empty, entry, coalesce(music, ''),"
 			   " coalesce(announce, ''),"
 			   " (SELECT coalesce(string_agg(kind || ':' || target, ' '"
 			   " ORDER BY position), '') FROM segue.queue_overflow o"
 			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
-	[ROW_IVR] = {5, "SELECT name, number, peer, dial, coalesce(digits, '') FROM segue.ivrs"
-			" ORDER BY 1"},
+	[ROW_IVR] = {6, "SELECT name, number, peer, dial, coalesce(digits, ''), display_name"
+			" FROM segue.ivrs ORDER BY 1"},
 	[ROW_CLASS] = {3, "SELECT name, pattern, coalesce(array_to_string(roles, ','), '-')"
 			  " FROM segue.number_classes ORDER BY 1, 2"},
 	[ROW_MEMBER] = {5, "SELECT queue, user_name, level, position, weight"
@@ -223,6 +223,7 @@ static const struct {
 	QUEUE_NUMBER(max_length, 1000000),
 	QUEUE_NUMBER(weight, 1000000),
 	QUEUE_NUMBER(service_ms, 86400000),
+	QUEUE_NUMBER(service_goal, 100),
 	QUEUE_NUMBER(widen_ms, 86400000),
 	QUEUE_NUMBER(boost_ms, 86400000),
 	QUEUE_NUMBER(announce_after_ms, 86400000),
@@ -538,6 +539,7 @@ static void fill(struct row *row, const char *const *v)
 		str_set(row->ivr.peer, v[2]);
 		str_set(row->ivr.dial, v[3]);
 		str_set(row->ivr.digits, v[4]);
+		str_set(row->ivr.name, v[5]);
 		break;
 	case ROW_CLASS:
 		fill_class(&row->class, v);
@@ -798,8 +800,8 @@ static void print_row(FILE *f, const struct row *row)
 		print_queue(f, &row->queue);
 		break;
 	case ROW_IVR:
-		fprintf(f, "\t%s\t%s\t%s\t%s\t%s\n", row->ivr.ivr, row->ivr.number, row->ivr.peer,
-			row->ivr.dial, row->ivr.digits);
+		fprintf(f, "\t%s\t%s\t%s\t%s\t%s\t%s\n", row->ivr.ivr, row->ivr.number,
+			row->ivr.peer, row->ivr.dial, row->ivr.digits, row->ivr.name);
 		break;
 	case ROW_CLASS:
 		print_class(f, &row->class);

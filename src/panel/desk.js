@@ -1,6 +1,6 @@
 /* desk: an agent's own state, call and day. */
 import { h } from "./dom.js";
-import { app, icon, since, empty, route_text } from "./ui.js";
+import { app, icon, since, left, empty, route_text } from "./ui.js";
 import { AGENT_STATES } from "./words.js";
 import { call_view, customer_name } from "./model.js";
 import { name_of } from "./names.js";
@@ -113,7 +113,9 @@ export function desk_view() {
 				null,
 				AGENT_STATES[a.state]?.word || a.state,
 				" ",
-				since(time_ms(a.since)),
+				time_ms(a.until) > time_now()
+					? [left(time_ms(a.until), true), " left"]
+					: since(time_ms(a.since)),
 			),
 		body: [
 			h(

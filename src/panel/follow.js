@@ -14,7 +14,7 @@ import {
 	first,
 	error_sentence,
 } from "./words.js";
-import { call_view, transfer_view, why_not, may } from "./model.js";
+import { call_view, transfer_view, why_not, why_not_sent, may } from "./model.js";
 import { dial } from "./dial.js";
 import { name_of } from "./names.js";
 import { at_second, time_now } from "./time.js";
@@ -380,7 +380,7 @@ function allowed(w) {
 	const drop = w.t.owner_left ? "cancel" : "resume",
 		other = w.t.owner_left ? "resume" : "cancel";
 	const verbs = list.filter(([verb]) => verb !== drop || !list.some(([x]) => x === other));
-	const again = RETRY.has(w.t.stage) && (!why_not(w.v, "cancel") || !why_not(w.v, "transfer"));
+	const again = RETRY.has(w.t.stage) && (!why_not(w.v, "cancel") || !why_not_sent(w.v));
 	return again ? [...verbs, ["retry"]] : verbs;
 }
 
@@ -497,11 +497,11 @@ async function send(w, number, what) {
 
 /* What is offered after the end: [word, sign, what it does], or null if that is not possible now. */
 const OFFERS = {
-	another: (w, now) => now && !why_not(now, "transfer") && ["Try another", "transfer", () => another(w)],
+	another: (w, now) => now && !why_not_sent(now) && ["Try another", "transfer", () => another(w)],
 	correct: (w, now) =>
-		now && !why_not(now, "transfer") && ["Correct it", "transfer", () => another(w, w.t.target)],
+		now && !why_not_sent(now) && ["Correct it", "transfer", () => another(w, w.t.target)],
 	department(w, now) {
-		const q = now && !why_not(now, "transfer") && app.store.queues.get(now.raw.department);
+		const q = now && !why_not_sent(now) && app.store.queues.get(now.raw.department);
 		return (
 			q?.number &&
 			q.queue !== w.t.target_id && [
@@ -519,7 +519,7 @@ const OFFERS = {
 		const number = app.store.agents.get(w.t.owner_user)?.number;
 		if (!now || now.with_id === w.t.owner_user) return null;
 		if (!why_not(now, "resume")) return ["Take back", "back", () => act(now, "resume")];
-		return number && !why_not(now, "transfer") && ["Take back", "back", () => send(w, number, w.t.owner)];
+		return number && !why_not_sent(now) && ["Take back", "back", () => send(w, number, w.t.owner)];
 	},
 };
 

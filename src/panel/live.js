@@ -27,7 +27,6 @@ import { STATES, TILES, off_label, off_sentence, first, error_sentence, nth } fr
 import {
 	call_view,
 	why_not,
-	why_no_transfer,
 	main_verb,
 	by_age,
 	by_need,
@@ -180,7 +179,7 @@ function hears(v, verb) {
 }
 
 function do_verb(v, verb) {
-	const code = verb === "transfer" ? why_no_transfer(v) : why_not(v, verb);
+	const code = why_not(v, verb);
 	if (code) say_why(v, off_sentence(code, v));
 	else if (verb === "transfer") open_transfer(v);
 	else act(v, verb);
@@ -229,7 +228,7 @@ function main_button(v, { wide, tab } = {}) {
 	const verb = main_verb(v),
 		m = MAIN[verb];
 	deaf(v, verb);
-	const code = verb === "transfer" ? why_no_transfer(v) : why_not(v, verb),
+	const code = why_not(v, verb),
 		label = code ? off_label(code) : m.word;
 	const name = code
 		? `Transfer ${v.customer}: ${label.toLowerCase()}`

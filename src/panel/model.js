@@ -176,16 +176,6 @@ export function may(what) {
 	return !permissions || permissions.has(what);
 }
 
-const LONELY = { queued: "no_agent", menu: "in_menu" };
-
-/*
- * Why Transfer is off in a list of calls: as why_not(), and where no agent is on the call. Who waits in
- * a queue is moved in Queues, where it is seen who waits longer; who chooses in a menu is let choose.
- */
-export function why_no_transfer(v) {
-	return why_not(v, "transfer") || LONELY[v.state] || "";
-}
-
 /* "" if the verb is allowed now, else why not. */
 export function why_not(v, verb) {
 	if (permissions && !permissions.has(PERMISSION[verb] || "transfer")) return "not_permitted";
@@ -197,6 +187,11 @@ export function why_not(v, verb) {
 			: v.ended
 				? "ended"
 				: "not_now";
+}
+
+/* Why the call cannot be sent to somebody else: neither from an agent nor out of a queue. */
+export function why_not_sent(v) {
+	return why_not(v, "move") && why_not(v, "transfer");
 }
 
 /* Which button stands in the place of Transfer. */

@@ -4,5 +4,6 @@ import { app } from "./ui.js";
 /* The name shown for `who` of that kind of segment or target; `who` itself if nobody knows it. */
 export function name_of(who, kind) {
 	if (!who) return "";
-	return (kind === "queue" ? app.store.queues : app.store.agents).get(who)?.name || who;
+	const { queues, menus, agents } = app.store;
+	return ({ queue: queues, ivr: menus }[kind] || agents).get(who)?.name || who;
 }

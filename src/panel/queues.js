@@ -2,34 +2,34 @@
  * queues: who waits and who is free, each figure beside its goal; and the people, by what they do.
  */
 import { h, patch } from "./dom.js";
-import { app, icon, face, pill, since, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
+import { app, icon, face, pill, since, left, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
 import { AGENT_STATES, error_sentence, first, nth } from "./words.js";
-import { call_view, why_not } from "./model.js";
+import { call_view, why_not_sent } from "./model.js";
 import { name_of } from "./names.js";
 import { api, api_get, api_query } from "./api.js";
-import { span, time_ms, time_now } from "./time.js";
+import { span, time_ms, time_now, at_minute } from "./time.js";
 import { open_transfer } from "./live.js";
 
-const LONG_MS = { busy: 15 * 60000, away: 30 * 60000 };
+const HALF_HOUR = 30 * 60000;
 const COLUMN = 8;
 const REASONS = ["break", "lunch", "training", "meeting"];
 const report = { at: 0, day: new Map() };
 
 /* ---- charts ----------------------------------------------------------------------------------- */
 
-/* Half hours or hours of today for each queue; asked for once in a minute while they are looked at. */
+/* The half hours of today for each queue; asked for once in a minute while they are looked at. */
 async function load_report() {
 	if (performance.now() - report.at < 60000 && report.at) return;
 	report.at = performance.now();
 	try {
 		const from = new Date(time_now() || Date.now());
 		from.setHours(0, 0, 0, 0);
-		const a = await api_get(`reports/queues${api_query({ from: from.toISOString() })}`);
+		const a = await api_get(`reports/queues${api_query({ from: from.toISOString(), by: "half_hour" })}`);
 		report.day = new Map();
 		for (const r of a.queues)
 			report.day.set(r.queue, [
 				...(report.day.get(r.queue) || []),
-				{ at: time_ms(r.hour), answered: r.answered, left: r.abandoned },
+				{ at: time_ms(r.half_hour), answered: r.answered, left: r.abandoned },
 			]);
 	} catch {
 		return; // the page lives without it; the next minute tries again
@@ -41,8 +41,8 @@ function chart(name, most) {
 	const list = report.day.get(name) || [],
 		begin = new Date(time_now());
 	begin.setHours(0, 0, 0, 0);
-	const at = i => list.find(r => Math.floor((r.at - begin) / 3600000) === i);
-	const w = 100 / 24,
+	const at = i => list.find(r => Math.floor((r.at - begin) / HALF_HOUR) === i);
+	const w = 100 / 48,
 		high = n => (48 * n) / Math.max(4, most);
 	const sum = k => list.reduce((n, r) => n + r[k], 0);
 	return h(
@@ -52,7 +52,7 @@ function chart(name, most) {
 			"aria-label": `Today: ${sum("answered")} answered, ${sum("left")} left`,
 		},
 		h("line.base", { x1: 0, x2: "100%", y1: 51, y2: 51 }),
-		Array.from({ length: 24 }, (_, i) => {
+		Array.from({ length: 48 }, (_, i) => {
 			const r = at(i);
 			return (
 				r && [
@@ -69,7 +69,7 @@ function chart(name, most) {
 						h(
 							"title",
 							null,
-							`${i}:00: ${r.answered} answered, ${r.left} left`,
+							`${at_minute(r.at)}: ${r.answered} answered, ${r.left} left`,
 						),
 					),
 					r.left > 0 &&
@@ -102,6 +102,7 @@ function judge(q) {
 	return {
 		wait,
 		goal: q.service_ms,
+		part: q.service_goal,
 		level,
 		behind,
 		state: behind
@@ -119,10 +120,17 @@ function meter(j) {
 			"aria-label":
 				j.level === null
 					? "No calls yet"
-					: `${Math.round(100 * part)} per cent in time`,
+					: `${Math.round(100 * part)} per cent in time${j.part ? `, goal ${j.part}` : ""}`,
 		},
 		h("rect.track", { y: 3, width: "100%", height: 6, rx: 3 }),
-		h("rect.bar-talk", { y: 3, width: `${100 * part}%`, height: 6, rx: 3 }),
+		h("rect", {
+			class: j.part && 100 * part < j.part ? "bar-ring" : "bar-talk",
+			y: 3,
+			width: `${100 * part}%`,
+			height: 6,
+			rx: 3,
+		}),
+		j.goal > 0 && j.part > 0 && h("rect.mark", { x: `${j.part}%`, width: 2, height: 12 }),
 	);
 }
 
@@ -154,8 +162,10 @@ function waiting_list(q) {
 					null,
 					v.queue.estimate_ms >= 5000 && `agent in about ${span(v.queue.estimate_ms)}`,
 				),
-				h("b.num", null, since(v.since)),
-				!why_not(v, "transfer") &&
+				v.since + q.service_ms < time_now() && q.service_ms > 0
+					? h("span.c-bad", null, "long ", h("b.num", null, since(v.since)))
+					: h("b.num", null, since(v.since)),
+				!why_not_sent(v) &&
 					h(
 						"button.btn",
 						{
@@ -274,6 +284,7 @@ function queue_card(q, most, open) {
 					j.level === null
 						? "no calls yet"
 						: `${Math.round(100 * j.level)} %`,
+					j.goal > 0 && j.part > 0 && h("span.sub", null, ` of ${j.part} %`),
 				),
 			),
 			meter(j),
@@ -328,11 +339,14 @@ function agent_line(a) {
 	if (a.state === "away" && a.reason) return `away: ${a.reason}`;
 	if (group_of(a) === "free")
 		return (a.queues || []).map(q => name_of(q, "queue")).join(", ") || "free";
-	return (s?.word || a.state).toLowerCase();
+	const word = (s?.word || a.state).toLowerCase(),
+		until = time_ms(a.until);
+	return until > time_now() ? [`${word}, `, left(until, true), " left"] : word;
 }
 
 function mate(a) {
-	const long = LONG_MS[agent_dot(a)] < time_now() - time_ms(a.since);
+	const { long_call_ms, long_away_ms } = app.me.limits || {};
+	const long = { busy: long_call_ms, away: long_away_ms }[agent_dot(a)] < time_now() - time_ms(a.since);
 	const inner = [
 		face(shown(a), { dot: agent_dot(a) }),
 		h(
@@ -518,7 +532,7 @@ export function queues_view(id) {
 		title: "Queues and agents",
 		extra: [
 			h("span.legend.sub", null, swatch("talk"), "answered"),
-			h("span.legend.sub", null, swatch("left"), "caller left, by hour"),
+			h("span.legend.sub", null, swatch("left"), "caller left, by half hour"),
 			id === "wall"
 				? h("a.btn", { href: "#/queues" }, "Leave full screen")
 				: h("a.btn", { href: "#/queues/wall" }, "Full screen"),

@@ -3,8 +3,8 @@
  * give the same state; maps are replaced, never changed in place, so that views compare by identity.
  */
 
-export const KINDS = ["calls", "agents", "queues", "transfers"];
-const KEYS = { calls: "id", agents: "user", queues: "queue", transfers: "id" };
+export const KINDS = ["calls", "agents", "queues", "menus", "transfers"];
+const KEYS = { calls: "id", agents: "user", queues: "queue", menus: "ivr", transfers: "id" };
 const OVER_KEPT = 200; // transfers that have ended, for those who still read how
 
 export function store_new() {
@@ -38,10 +38,10 @@ function running(old, calls) {
 	return map;
 }
 
-/* The whole state: {at, calls, agents, queues}. */
+/* The whole state: {at, calls, agents, queues, menus}. */
 export function store_snapshot(s, m) {
 	const next = { ...s, ready: true };
-	for (const k of ["calls", "agents", "queues"]) {
+	for (const k of ["calls", "agents", "queues", "menus"]) {
 		const [map, changed] = replace(
 			s[k],
 			m[k]?.filter(v => v.state !== "ended"),
@@ -106,6 +106,8 @@ export function store_change(s, name, m) {
 			return put(s, "agents", m);
 		case "queue":
 			return put(s, "queues", m);
+		case "menu":
+			return put(s, "menus", m);
 		default:
 			return s;
 	}

@@ -13,7 +13,7 @@ import {
 	number_text,
 	first,
 } from "./words.js";
-import { why_not, matches, call_view } from "./model.js";
+import { why_not, why_not_sent, matches, call_view } from "./model.js";
 import { span, time_now, time_ms, at_minute } from "./time.js";
 import { name_of } from "./names.js";
 import { api_get, api_once, api_query } from "./api.js";
@@ -52,6 +52,7 @@ function target(raw) {
 		since: since_ms,
 		until,
 		ok: raw.selectable,
+		free: raw.available,
 		code: raw.reason || "",
 		reason: raw.reason
 			? unavailable(raw.reason, {
@@ -72,6 +73,7 @@ function typed_target(number) {
 	return {
 		kind: "external",
 		ok: true,
+		free: true,
 		reason: "",
 		raw: {},
 		...judged,
@@ -124,7 +126,6 @@ function typed_number() {
 }
 
 const key_of = t => `${t.kind}:${t.id}`;
-const is_free = t => t.ok && !t.reason;
 
 /* The order and the two halves of the list, for what is typed; they stand until that changes. */
 function arrange() {
@@ -135,8 +136,8 @@ function arrange() {
 	);
 	const named = t => (d.typed.trim() && matches(d.typed, [t.name]) ? 0 : 1);
 	list.sort((a, b) => named(a) - named(b)); // who is called so, before whose number is like that
-	d.can = list.filter(is_free).map(key_of);
-	d.cannot = list.filter(t => !is_free(t)).map(key_of);
+	d.can = list.filter(t => t.free).map(key_of);
+	d.cannot = list.filter(t => !t.free).map(key_of);
 }
 
 /* What is shown: as arranged, with what is known of each now. */
@@ -148,7 +149,7 @@ function shown() {
 	const known = number && d.targets.some(t => t.number === number);
 	if (number && !known && (d.kind === "all" || d.kind === "external")) {
 		const t = typed_target(number);
-		out[is_free(t) ? "can" : "cannot"].unshift(t);
+		out[t.free ? "can" : "cannot"].unshift(t);
 	}
 	return out;
 }
@@ -245,7 +246,7 @@ function option(t) {
 /* `t` is the marked one from now on; whether it was free then is remembered. */
 function mark(t) {
 	d.mark = t ? key_of(t) : "";
-	d.was_free = !!t && is_free(t);
+	d.was_free = !!t?.free;
 }
 
 /* Why the marked target cannot be sent to as it was chosen; "" if it can. */
@@ -724,7 +725,7 @@ export function changed() {
 	const before = d.gone;
 	d.gone = !raw ? "The call has ended" : "";
 	if (raw) d.view = call_view(raw);
-	const code = raw && why_not(d.view, "transfer");
+	const code = raw && why_not_sent(d.view);
 	if (code && !d.retry)
 		d.gone =
 			code === "transfer_running"

@@ -15,7 +15,7 @@ CAN = {
     "talking": {"hangup", "hold", "transfer", "consult"},
     "held": {"hangup", "unhold", "transfer", "consult"},
     "transferring": {"hangup", "cancel", "resume"},
-    "queued": {"hangup", "transfer"},
+    "queued": {"hangup", "move"},
 }
 VERBS = ("transfer", "complete", "swap", "cancel", "resume", "hold", "unhold")
 
@@ -41,6 +41,8 @@ def as_it_says(lab, call, state, expected=None):
     spare = lab.phone()
     for verb in VERBS:
         if verb in can or (verb in ("hold", "unhold") and can & {"hold", "unhold"}):
+            continue
+        if verb == "transfer" and "move" in can:  # that is how who waits is moved
             continue
         got = ask(lab, call, verb, spare)
         assert got.status == 409, (state, verb, got)

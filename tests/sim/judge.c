@@ -145,6 +145,17 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 	(void)out;
 }
 
+/* The call that an id leads to: itself, or the one that its last leg has moved to. */
+static struct ct_call *call_led_to(struct contract *ct, call_id id)
+{
+	struct ct_leg *l, *next;
+
+	HASH_ITER (hh, ct->legs, l, next)
+		if (id_call(l->id) == id && l->call != id && l->state < CT_ENDING)
+			return contract_call(ct, l->call);
+	return contract_call(ct, id);
+}
+
 /* A button that was shown works, and one that was not is refused (M2). */
 static void check_buttons(struct contract *ct, const struct event *ev, const struct core_out *out)
 {
@@ -157,7 +168,7 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 		if (out->actions[i].type == ACT_REPLY)
 			good = out->actions[i].status < 300;
 	if (good && (ev->type == EV_HOLD || ev->type == EV_UNHOLD))
-		k->held = ev->type == EV_HOLD;
+		call_led_to(ct, ev->call)->held = ev->type == EV_HOLD;
 	if (ev->type == EV_COMPLETE && good != k->may_complete)
 		contract_fail(ct, "button-complete", "can_complete was %d", k->may_complete);
 	if (ev->type == EV_SWAP && good != k->may_swap)
@@ -175,12 +186,6 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 	const struct core_out *out)
 {
 	check_buttons(ct, ev, out);
-	for (unsigned i = 0; i < out->nfacts; i++) {
-		struct ct_call *met = contract_call(ct, out->facts[i].call);
-
-		if (out->facts[i].type == FACT_CONVERSATION_MERGED && met != NULL)
-			met->held = false; /* if they part again, it is not as before */
-	}
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
 		struct ct_call *k;
@@ -460,8 +465,8 @@ static void note_view(struct contract *ct, const struct call_view *v)
 		if (l != NULL)
 			l->call = v->id;
 		if (id_call(v->legs[i].id) != v->id && contract_call(ct, v->legs[i].id) != NULL) {
-			contract_call(ct, v->legs[i].id)->kept = ID_NONE; /* an empty shell */
-			contract_call(ct, v->legs[i].id)->held = false;	  /* .. even if it parts again */
+			contract_call(ct, v->legs[i].id)->kept = ID_NONE; /* an empty shell: held as it
+									   * was, if it parts again */
 		}
 	}
 	k->kept = kept ? kept->id : ID_NONE;
