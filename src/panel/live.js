@@ -33,7 +33,7 @@ import {
 	matches,
 } from "./model.js";
 import { span, time_now } from "./time.js";
-import { api_once } from "./api.js";
+import { api_get, api_once } from "./api.js";
 import { name_of } from "./names.js";
 
 export const DEAF_MS = 700; // a place whose verb has just changed does not hear clicks
@@ -691,6 +691,52 @@ function search_field() {
 	);
 }
 
+/* A call whose address was opened, and that this viewer does not see: the server says why. */
+const denied = { id: "", seen: "", text: "" };
+
+async function ask_why_not(id) {
+	Object.assign(denied, { id, text: "" });
+	try {
+		await api_get(`calls/${encodeURIComponent(id)}`);
+		return; // it comes with the next change
+	} catch (e) {
+		if (denied.id !== id) return;
+		denied.text =
+			e.status === 403 && app.me.role === "agent"
+				? "This call is not one of yours. Agents see the calls that they are on."
+				: error_sentence(e);
+	}
+	app.draw();
+}
+
+function denied_card(id) {
+	if (denied.seen === id) return null; // it was here, and is over
+	if (denied.id !== id) ask_why_not(id);
+	return (
+		denied.text &&
+		h(
+			"section.card.follow",
+			{ key: "denied", "aria-label": "Call not shown" },
+			h(
+				"header",
+				null,
+				h("h2", null, "Call not shown"),
+				h("span.grow"),
+				h(
+					"button.btn.bare.icon",
+					{
+						type: "button",
+						"aria-label": "Close",
+						onclick: () => go("live", "", app.route.query),
+					},
+					icon("x"),
+				),
+			),
+			h("div.in", null, h("p", { role: "status" }, denied.text)),
+		)
+	);
+}
+
 export function live_view() {
 	const q = app.route.query,
 		chosen = q.state || "all";
@@ -717,7 +763,11 @@ export function live_view() {
 		),
 	);
 	const open = app.route.id && all.find(v => v.id === app.route.id);
-	const side = [open && call_card(open), cards()].flat().filter(Boolean);
+	if (open) denied.seen = open.id;
+	const side = [
+		open ? call_card(open) : app.route.id && denied_card(app.route.id),
+		cards(),
+	].flat().filter(Boolean);
 	return {
 		title: "Live calls",
 		extra: search_field(),

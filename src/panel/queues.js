@@ -279,12 +279,10 @@ function queue_card(q, most, open) {
 						: "Answered in time",
 				),
 				h(
-					"b.num",
+					"span.num",
 					null,
-					j.level === null
-						? "no calls yet"
-						: `${Math.round(100 * j.level)} %`,
-					j.goal > 0 && j.part > 0 && h("span.sub", null, ` of ${j.part} %`),
+					h("b", null, j.level === null ? "no calls yet" : `${Math.round(100 * j.level)} %`),
+					j.level !== null && j.goal > 0 && j.part > 0 && h("span.sub", null, ` of ${j.part} %`),
 				),
 			),
 			meter(j),

@@ -214,6 +214,29 @@ def keyboard(lab):
     a.expect("BYE")
 
 
+@tap.case("the focus comes back to where it was from each dialog: targets, a person, the keys")
+def focus_comes_back(lab):
+    p = lab.page()
+    c, a = talk(lab)
+
+    def back_to(name):
+        p.press("Escape")
+        p.wait(lambda: p.js("!document.querySelector('dialog[open]')"), "the dialog is shut")
+        p.wait(lambda: p.focus().startswith(name), f"the focus is on {name!r} again")
+
+    open_dialog(p, c)
+    back_to(f"Transfer {customer(c)}")
+    p.click("button", "Keyboard")
+    p.see("dialog")
+    back_to("Keyboard")
+    p.js("location.hash = '#/queues'")
+    person = f"{display(lab, a.ua)}: "
+    p.click("button", person)
+    p.see("dialog", display(lab, a.ua))
+    back_to(person)
+    end(c, a)
+
+
 @tap.case("transfer to a department: the caller waits in line; a member answers")
 def to_queue(lab):
     p = lab.page()

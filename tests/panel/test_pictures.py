@@ -27,6 +27,20 @@ LOOK = """(() => {
 })()"""
 
 
+def perceived(p, where):
+    """What a screen reader finds its way by: one main part, one heading of the page, and names for
+    whatever is a landmark, a picture, a table, a list to choose from, or a choice."""
+    assert len(p.find_all("main")) == 1, (where, p.find_all("main"))
+    for role in ("navigation", "region", "image", "table", "dialog", "group", "radiogroup", "listbox", "radio",
+                 "checkbox"):
+        nameless = [n for n in p.find_all(role) if not n.name.strip()]
+        assert not nameless, (where, role, [n.call("return this.outerHTML.slice(0, 200)") for n in nameless])
+    titles = p.js("[...document.querySelectorAll('h1')].filter(e => e.getClientRects().length).length")
+    assert titles == 1, (where, titles)
+    order = p.js("[...document.querySelectorAll('main h1, main h2, main h3')].map(e => Number(e.tagName[1]))")
+    assert all(b - a <= 1 for a, b in zip(order, order[1:])), (where, order)
+
+
 def layout(lab, s):
     """Nothing sticks out, is too small to hit or has no name: every place, three widths, both themes."""
     p = lab.page()
@@ -45,6 +59,8 @@ def layout(lab, s):
                 where = (place, width, "dark" if dark else "light")
                 assert look["wide"] <= 0, (where, look)
                 assert not look["small"], (where, look)
+                if not dark and width == WIDTHS[-1][0]:
+                    perceived(p, where)
                 for role in () if dark else ("button", "link", "textbox", "combobox", "searchbox"):
                     nameless = [n for n in p.find_all(role) if not n.name.strip()]
                     assert not nameless, (where, nameless)

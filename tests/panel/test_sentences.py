@@ -6,11 +6,14 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from ua import Sdp
 from flows import end, joined, pick_up, ring, talk, wait
 from browser import ALT
 from panel import PanelLab, customer, display, first, of, open_dialog, reads_span, send
 
 RING_S = 10
+FAX = ("v=0\r\no=ua 7 {v} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+       "m=image {p} udptl t38\r\na=T38FaxVersion:0\r\n")
 ANNOUNCER = 59  # the peer that speaks the closing message
 
 
@@ -86,17 +89,57 @@ def off_menu(lab):
     p = lab.page()
     c, a = talk(lab)
     menu = lab.trunk()
-    lab.sql(f"insert into segue.ivrs (name, number, peer, dial) values ('pay', '8000', 'peer{menu.index:02d}', '8000')")
+    lab.sql("insert into segue.ivrs (name, number, peer, dial, display_name) values "
+            f"('pay', '8000', 'peer{menu.index:02d}', '8000', 'Payment line')")
     open_dialog(p, c)
-    p.type("pay")
-    p.click("button", "Send to pay")
+    p.type("payment")
+    p.click("button", "Send to Payment line")
     x = menu.incoming()
     x.reply(180)
     x.answer()
     x.expect("ACK")
     joined(c, x)
     off(p, c, "Still in the menu", "The caller is choosing in the menu. You can transfer once an agent answers.")
+    p.see("row", f"{customer(c)}: In menu, Payment line")
+    boss = lab.login("boss")
+    call = boss.call_of(c)["id"]
+    for number in (a.ua.number, "8000"):  # the reason is the server's: nobody gets past it
+        got = boss.post(f"/calls/{call}/transfer", {"number": number})
+        assert got.status == 409 and got.json["error"]["state"] == "menu", got
+    targets = boss.get(f"/calls/{call}/targets").json["targets"]
+    assert not any(t["selectable"] or t["available"] for t in targets), targets
     end(c, x)
+
+
+@tap.case("off: a fax is being sent")
+def off_fax(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    p.see("button", f"Transfer {customer(c)}", exact=True)
+    a.manual = {"INVITE"}
+    sent = c.do_invite(Sdp(raw=FAX.format(v=2, p=40100), port=40100))
+    req = a.expect("INVITE")
+    a.reply(200, Sdp(raw=FAX.format(v=2, p=42100), port=42100), req=req)
+    c.expect(200, method="INVITE")
+    c.ack(cseq=sent.cseq)
+    a.expect("ACK")
+    off(p, c, "Sending a fax", "A fax is being sent; it would break.")
+    end(c, a)
+
+
+@tap.case("denied: a call of somebody else, by its address: why, and nothing of the call")
+def denied(lab):
+    c, a = talk(lab)
+    call = lab.login("boss").call_of(c)["id"]
+    stranger = lab.phone()
+    p = lab.page(stranger.user, f"#/live/{call}")
+    p.allowed.append("403")  # the browser itself reports what was refused
+    p.see("region", "Call not shown")
+    p.reads("This call is not one of yours. Agents see the calls that they are on.")
+    assert customer(c) not in p.says() and display(lab, a.ua) not in p.says(), p.says()
+    p.click("button", "Close")
+    p.gone("region", "Call not shown")
+    end(c, a)
 
 
 @tap.case("off: a transfer is running: Cancel stands in the place; T says why")
