@@ -401,6 +401,18 @@ static json_t *timeline_json(const struct live_call *k, const struct fact *f)
 	return o;
 }
 
+/* What an entry says may be a number, and so may be who did it: somebody outside. */
+static void mask_entry(json_t *o, const char *actor)
+{
+	char buf[NUM_MAX + 8];
+
+	json_object_clear(json_object_get(o, "data"));
+	if (actor[0] == '\0' || actor[strspn(actor, "+0123456789")] != '\0')
+		return;
+	api_mask(actor, buf, sizeof(buf));
+	jo_text(o, "actor", buf);
+}
+
 void api_events_fact(void *arg, const struct live_call *k, const struct fact *f)
 {
 	struct api *a = arg;
@@ -409,9 +421,9 @@ void api_events_fact(void *arg, const struct live_call *k, const struct fact *f)
 
 	if (k == NULL || f->type != FACT_TIMELINE || !is_heard(e))
 		return;
-	if (any_masked(e)) { /* what it says may be a number */
+	if (any_masked(e)) {
 		masked = timeline_json(k, f);
-		json_object_clear(json_object_get(masked, "data"));
+		mask_entry(masked, f->timeline.actor);
 	}
 	put_for_call(e, change_new(e, "timeline", timeline_json(k, f), masked), k, NULL);
 }

@@ -254,6 +254,13 @@ json_t *api_call_json(const struct api *a, const struct live_call *k, bool maske
 	return core_view(api_core(a), k->id, &v) ? call_json(a, k, &v, masked) : NULL;
 }
 
+/* Somebody who is none of ours; `who` is the peer then, or nothing. */
+static bool is_outside(const struct api *a, const struct live_segment *s)
+{
+	return !str_eq(s->kind, "queue") && !str_eq(s->kind, "ivr") && !str_eq(s->kind, "voicemail") &&
+	       live_user(a->live, s->who) == NULL;
+}
+
 static json_t *segment_json(const struct api *a, const struct live_segment *s, bool masked)
 {
 	json_t *o = json_object();
@@ -263,7 +270,7 @@ static json_t *segment_json(const struct api *a, const struct live_segment *s, b
 	jo_text(o, "kind", s->kind);
 	jo_text_or_null(o, "who", s->who);
 	jo_text_or_null(o, "name", name_of(a, s->who));
-	put_number(o, "number", s->number, masked && s->who[0] == '\0');
+	put_number(o, "number", s->number, masked && is_outside(a, s));
 	jo_time(o, "offered_at", s->offered);
 	jo_time(o, "answered_at", s->answered);
 	jo_time(o, "ended_at", s->ended);

@@ -382,6 +382,7 @@ int webhooks_start(const struct webhook_config *cfg, unsigned n, const char *sta
 		w->hook[i].cfg = cfg[i];
 	}
 	load_state(w);
+	save_state(w); /* else a kill before the first success would forget where it began */
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		rc = pthread_create(&w->hook[i].thread, NULL, hook_main, &w->hook[i]);
 		w->hook[i].running = rc == 0;

@@ -39,7 +39,8 @@
 #define SEGMENT                                                                                    \
 	"'id', s.id, 'seq', s.seq, 'kind', s.kind, 'who', s.who, 'name',"                          \
 	" (SELECT u.display_name FROM segue.users u WHERE u.name = s.who), 'number', "             \
-	"CASE WHEN s.who IS NULL THEN " NUMBER("s.number") " ELSE s.number END"                    \
+	"CASE WHEN s.kind IN ('queue', 'ivr', 'voicemail') OR EXISTS (SELECT FROM segue.users u"   \
+	" WHERE u.name = s.who) THEN s.number ELSE " NUMBER("s.number") " END"                     \
 	", 'offered_at', " T("s.offered_at") ", 'answered_at', " T("s.answered_at")                \
 	", 'ended_at', " T("s.ended_at") ", 'outcome', s.outcome, 'tracking', s.tracking"     \
 	", 'transfer_in', s.transfer_id_in"                                                        \
@@ -107,7 +108,8 @@
 
 #define ENTRY                                                                                      \
 	"jsonb_build_object('conversation', e.conversation_id, 'seq', e.seq, 'at', " T("e.at")     \
-	", 'type', e.type, 'actor', e.actor, 'via', e.via, 'segment', e.segment_id,"               \
+	", 'type', e.type, 'actor', CASE WHEN e.actor ~ '^[+0-9]+$' THEN " NUMBER("e.actor")       \
+	" ELSE e.actor END, 'via', e.via, 'segment', e.segment_id,"                                \
 	" 'transfer', e.transfer_id, 'headline', e.headline,"                                      \
 	" 'data', CASE WHEN $3::boolean THEN '{}' ELSE coalesce(e.data, '{}') END)"
 
@@ -139,7 +141,7 @@ static const char *const sql[history_topic_count_] = {
 		", " FIELD("c.kind") ", " FIELD("coalesce(c.outcome, 'live')")
 		", " FIELD(NUMBER("c.customer_number")) ", " FIELD("c.customer_name")
 		", " FIELD("coalesce(k.case_key, k.id::text)") ", " FIELD("k.owner")
-		", " FIELD("(SELECT string_agg(coalesce(s.who, s.number), ' > ' ORDER BY s.seq)"
+		", " FIELD("(SELECT string_agg(coalesce(s.who, " NUMBER("s.number") "), ' > ' ORDER BY s.seq)"
 			   " FROM segue.segments s WHERE s.conversation_id = c.id"
 			   " AND s.answered_at IS NOT NULL)")
 		", coalesce(c.total_ms, 0), coalesce(c.wait_ms, 0), coalesce(c.talk_ms, 0)"

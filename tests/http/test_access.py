@@ -1,5 +1,6 @@
 """Who may do what over HTTP, and what happens to those who try something else."""
 import concurrent.futures
+import gzip
 import http.client
 import json
 import os
@@ -212,7 +213,69 @@ def masked(lab):
             assert hidden in text and number not in text, (path, text)
 
 
+@tap.case("masked: no GET of the route table tells an agent an outside number, of a live call or a past one")
+def masked_everywhere(_):
+    with WebLab(http="mask_agents = true;", users=5, peers=3) as lab:
+        mine, target, trunk = lab.phone(), lab.phone(), lab.trunk()
+        boss, me = lab.login("boss"), lab.login(mine.user)
+        ev = me.events()
+        tap.at_end(ev.close)
+        ev.wait("snapshot")
+        c, a = talk(lab, mine)
+        number = c.ua.user
+        past = boss.call_of(c)
+        assert boss.post(f"/calls/{past['id']}/transfer", {"number": lab.outside(trunk, "5557788")}).status \
+            == 201
+        trunk.incoming().reply(486)
+        wait("they talk", lambda: boss.get("/calls/" + past["id"]).json["state"] == "talking")
+        end(c, a)
+        led = lab.ledger(c)
+        c, a = talk(lab, mine, trunk=c.ua)
+        call = boss.call_of(c)
+        boss.post(f"/calls/{call['id']}/transfer", {"number": lab.outside(trunk, "5557788")})
+        trunk.incoming().reply(486)
+        wait("they talk", lambda: boss.get("/calls/" + call["id"]).json["state"] == "talking")
+        got = boss.post(f"/calls/{call['id']}/transfer", {"number": target.number})
+        assert got.status == 201, got
+        real = {"call": call["id"], "transfer": got.json["id"], "user": mine.user,
+                "conversation": led.conversation["id"], "case": str(led.conversation["case_id"]),
+                "number": "%2B1", "recording": NONE["recording"]}
+        b = target.incoming()
+        b.reply(180)
+        seen = 0
+        for path, methods in lab.nobody().get("/openapi.json").json["paths"].items():
+            if "get" not in methods or path.endswith(("/events", "/metrics")):
+                continue
+            got = me.get("//" + re.sub(r"{(\w+)}", lambda m: real[m.group(1)], path)[1:]
+                         if path.startswith("/") else path)
+            text = gzip.decompress(got.body) if got.headers.get("Content-Encoding") else got.body
+            for told in (number[3:], "5557788"):
+                at = text.decode().find(told)
+                assert at < 0, (path, text.decode()[max(0, at - 200):at + 40])
+            seen += got.status == 200
+        assert seen >= 10, seen
+        assert "5557788" in boss.get("/calls/" + call["id"]).body.decode()
+        assert boss.post(f"/calls/{call['id']}/hangup").status == 200
+        b.expect("CANCEL")
+        ev.wait("call_gone", lambda d: d["id"] == call["id"], timeout=45)
+        told = json.dumps([e.data for e in ev.events])
+        assert number[3:] not in told and "5557788" not in told, told
+        assert "transfer_failed" in told, told
+
+
 # ---- logging in -------------------------------------------------------------------------------
+
+@tap.case("a login has a session of its own, whatever cookie it came with; the old one is not given away")
+def fixation(lab):
+    for cookie in ("A" * 43, "evil", lab.login("boss").cookie):
+        got = Client(lab, cookie=cookie).post("/login", {"user": "sup", "password": PASSWORD})
+        assert got.status == 200, got
+        fresh = got.headers["Set-Cookie"].split(";")[0].split("=", 1)[1]
+        assert fresh != cookie and Client(lab, cookie=fresh).get("/me").json["user"] == "sup", got
+        was = Client(lab, cookie=cookie).get("/me")
+        assert was.status == 401 or was.json["user"] == "boss", was
+
+
 
 @tap.case("login: the cookie is HttpOnly and SameSite=Strict; logout ends the session and its stream")
 def login(lab):
@@ -481,6 +544,96 @@ def metrics(lab):
     assert lab.nobody().get("//healthz").json["ok"] is True
     ready = lab.nobody().get("//readyz")
     assert ready.status == 200 and ready.json["directory"] is True, ready
+
+
+def samples(text):
+    """Name and labels to value, of a text that is right to the letter (Prometheus text format 0.0.4)."""
+    kind, got, last = {}, {}, None
+    assert text.endswith("\n") and "\n\n" not in text, text
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            last = line.split()[2]
+            assert last not in kind and len(line.split(" ", 3)[3]) > 3, line
+        elif line.startswith("# TYPE "):
+            _, _, name, kind[last] = line.split(" ")
+            assert name == last and kind[last] in ("counter", "gauge", "histogram"), line
+        else:
+            m = re.fullmatch(r'(segue_[a-z_0-9]+)(\{(?:[a-z_]+="(?:[^"\\]|\\[\\"n])*",?)+\})? '
+                             r'([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)', line)
+            assert m, line
+            family = re.sub("_(bucket|sum|count)$", "", m[1]) if kind[last] == "histogram" else m[1]
+            assert family == last, f"{line} is not under its own # TYPE but under that of {last}"
+            assert kind[last] != "counter" or m[1].endswith("_total"), line
+            assert kind[last] != "counter" or float(m[3]) >= 0, line
+            key = m[1] + (m[2] or "")
+            assert key not in got, f"{key} twice"
+            got[key] = float(m[3])
+    for name in [n for n, k in kind.items() if k == "histogram"]:
+        buckets = [v for k, v in got.items() if k.startswith(name + "_bucket{")]
+        assert buckets == sorted(buckets) and buckets[-1] == got[name + "_count"], (name, buckets)
+    return got
+
+
+@tap.case("metrics: the format is right to the letter, and every figure of the calls moves with them")
+def metrics_move(_):
+    with WebLab(users=8, peers=4) as lab:
+        token, boss = lab.token("prometheus", "metrics"), lab.login("boss")
+        look = lambda: samples(token.get("//metrics").body.decode())
+        one = lab.phone()
+        lab.sql(f"insert into segue.queue_members (queue, user_name) values ('sales', '{one.user}')")
+        wait("the agent is free", lambda: look()['segue_queue_agents{queue="sales",state="free"}'] == 1)
+        first = look()
+        c, a = talk(lab)
+        call = boss.call_of(c)["id"]
+        assert look()['segue_calls_live{state="talking"}'] == 1
+        target, third = lab.phone(), lab.phone()
+        boss.post(f"/calls/{call}/transfer", {"number": target.number})
+        target.incoming().reply(486)
+        wait("they talk", lambda: boss.get("/calls/" + call).json["state"] == "talking")
+        boss.post(f"/calls/{call}/transfer", {"number": third.number, "kind": "consult"})
+        b = third.incoming()
+        b.answer()
+        b.expect("ACK")
+        wait("they talk", lambda: boss.get("/calls/" + call).json["can"]["swap"] is True)
+        assert look()['segue_calls_live{state="consulting"}'] == 1
+        boss.post(f"/calls/{call}/complete")
+        joined(c, b)
+        a.expect("BYE")
+        end(c, b)
+        lab.ledger(c)
+        c = lab.trunk().invite("4002")
+        x = one.incoming()
+        x.reply(180)
+        wait("one waits", lambda: look()['segue_queue_waiting{queue="sales"}'] == 1)
+        assert look()['segue_queue_longest_wait_seconds{queue="sales"}'] >= 0
+        x.answer()
+        c.expect(200, method="INVITE")
+        c.ack()
+        x.expect("ACK")
+        end(c, x)
+        lab.ledger(c)
+        grown = lambda key, now: now.get(key, 0) - first.get(key, 0)
+        for key in ('segue_transfers_total{kind="blind",outcome="busy"}',
+                    'segue_transfers_total{kind="consult",outcome="completed"}',
+                    "segue_transfer_join_seconds_count", "segue_queue_wait_seconds_count"):
+            wait(key + " has grown by one", lambda: grown(key, look()) == 1)
+        now = look()
+        for key in ("segue_facts_total", "segue_events_total", "segue_invites_total",
+                    'segue_http_requests_total{code="2xx"}', "segue_transfer_join_seconds_sum"):
+            assert grown(key, now) > 0, (key, first, now)
+        wait("all is shipped", lambda: look()["segue_outbox_facts"] == 0)
+        assert look()["segue_database_lag_seconds"] == 0 and look()["segue_calls_stuck"] == 0
+        lab.cluster.psql(f"alter database {lab.db} allow_connections false", "postgres")
+        lab.cluster.psql("select pg_terminate_backend(pid) from pg_stat_activity where datname = "
+                         f"'{lab.db}'", "postgres")
+        try:
+            boss.post(f"/agents/{one.user}/state", {"state": "away"})
+            wait("facts wait for the database", lambda: look()["segue_outbox_facts"] > 0
+                 and look()["segue_database_lag_seconds"] > 0, 30)
+            wait("it says so", lambda: look()["segue_database_connected"] == 0)
+        finally:
+            lab.cluster.psql(f"alter database {lab.db} allow_connections true", "postgres")
+        wait("all is shipped", lambda: look()["segue_outbox_facts"] == 0, 60)
 
 
 @tap.case("contrib/grafana.json asks for figures that there are")

@@ -60,6 +60,23 @@ def paging(lab):
     assert page["next"] is None and seen == ids[::-1], (page, seen, ids)
 
 
+@tap.case("conversations: calls that come between two pages are in neither, and push nobody out of the next")
+def paging_while_calls_come(lab):
+    agent = lab.phone()
+    ids = [past(lab, agent)[3].conversation["id"] for _ in range(3)]
+    boss = lab.login("boss")
+    query = f"/conversations?agent={agent.user}&limit=1"
+    seen, page = [], boss.get(query).json
+    while True:
+        seen += [c["id"] for c in page["conversations"]]
+        if page["next"] is None:
+            break
+        if len(seen) < 3:
+            past(lab, agent)
+        page = boss.get(query + "&cursor=" + page["next"]).json
+    assert seen == ids[::-1], (seen, ids)
+
+
 @tap.case("one conversation: segments, transfers, timeline and note; the case and the contact")
 def conversation(lab):
     agent, target = lab.phone(), lab.phone()

@@ -132,6 +132,23 @@ def idempotent(lab):
     assert len(lab.ledger(c).transfers) == 1
 
 
+@tap.case("E-127 an Idempotency-Key holds for every verb: done once, and of no use for another verb")
+def idempotent_verbs(lab):
+    c, a = talk(lab)
+    call = boss(lab).call_of(c)["id"]
+    for verb, body in (("hold", None), ("unhold", None), ("note", {"text": "once"}), ("cancel", None)):
+        key = {"Idempotency-Key": f"{verb} {call}"}
+        first, again = [boss(lab).post(f"/calls/{call}/{verb}", body, headers=key) for _ in range(2)]
+        assert first.status == again.status == (409 if verb == "cancel" else 200), (verb, first, again)
+        assert first.body == again.body, (verb, first, again)
+        assert again.headers["Idempotency-Replayed"] == "true", (verb, again)
+        other = boss(lab).post(f"/calls/{call}/hangup", headers=key)
+        assert other.status == 400 and other.json["error"]["field"] == "Idempotency-Key", (verb, other)
+    joined(c, a)
+    end(c, a)
+    assert lab.ledger(c).types().count("note") == 1
+
+
 @tap.case("events: a snapshot, then the call from ringing to gone, the transfer in between")
 def events(lab):
     agent, target = lab.phone(), lab.phone()

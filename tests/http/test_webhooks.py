@@ -19,7 +19,7 @@ SECRET = "of the two of us"
 class Crm:
     """Somebody else's program: takes posts, answers with `status`."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.facts, self.bad, self.posts, self.status = [], [], 0, 204
         crm = self
 
@@ -30,7 +30,7 @@ class Crm:
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/facts"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -68,7 +68,7 @@ def check(crm, led):
     """Each fact once, in order, and those that the tables were made of."""
     conv = led.conversation["id"]
     seqs = lambda: [f["data"]["seq"] for f in crm.of(conv) if f["type"] == "timeline"]
-    wait("the timeline has arrived", lambda: seqs() == [t["seq"] for t in led.timeline], 20)
+    wait("the timeline has arrived", lambda: seqs() == [t["seq"] for t in led.timeline], 60)
     ids = [f["id"] for f in crm.facts]
     assert ids == sorted(set(ids)), ids
     assert not crm.bad, crm.bad
@@ -114,6 +114,30 @@ def refused(_):
         crm.status = 200
         check(crm, led)
         lab.daemon.wait_log("webhook_works_again webhook=crm")
+
+
+@tap.case("nobody listens at the other side, and segued is killed meanwhile: all arrives when it is back, in order")
+def down(_):
+    crm = Crm()
+    port = crm.server.server_address[1]
+    with lab_for(crm) as lab:
+        crm.server.shutdown()
+        crm.server.server_close()  # connections are refused
+        leds = []
+        for kill in (True, False):
+            c, a = talk(lab)
+            end(c, a)
+            leds.append(lab.ledger(c))
+            lab.daemon.wait_log("webhook_failed webhook=crm")
+            if kill:
+                lab.daemon.kill()
+                lab.restart()
+        back = Crm(port)
+        with back:
+            for led in leds:
+                check(back, led)
+            opened = [f["data"]["conv"] for f in back.facts if f["type"] == "conversation_opened"]
+            assert opened == [led.conversation["id"] for led in leds], opened
 
 
 @tap.case("kill -9 while the other side is away: it goes on where it was")
