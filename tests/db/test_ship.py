@@ -295,6 +295,146 @@ def example_7(lab):
         assert (rule,) in got, f"{damage}: {got}"
 
 
+TEN_MINUTES = 600_000_000
+
+
+def hour_of_work(at):
+    """Six calls of an hour and the next, and what one of the agents was meanwhile."""
+    a = Call(number="+4931", at=at)  # waits 10 s, of which bob rings 4
+    q = a.offer("support", kind="queue", state="queued")
+    a.wait(6)
+    bob = a.offer("bob")
+    a.wait(4)
+    q.close("answered", by="system")
+    bob.answer()
+    for seconds, then in ((40, "holding"), (15, "talking"), (20, "held"), (5, None)):
+        a.wait(seconds)
+        bob.become(then) if then else bob.close("completed")
+    a.end(talk=60, hold=15, held=5, wait=10)
+
+    b = Call(number="+4932", at=at + 1 * TEN_MINUTES)  # alice declines after 10 s, bob answers after 20 more
+    q = b.offer("support", kind="queue", state="queued")
+    alice = b.offer("alice")
+    b.wait(10)
+    alice.close("declined", by="self")
+    bob = b.offer("bob")
+    b.wait(20)
+    q.close("answered", by="system")
+    bob.answer()
+    b.wait(50)
+    x = b.transfer("bob", "carol", bob)
+    bob.close("transferred", by="self", xfer=x)
+    carol = b.offer("carol", xfer=x, prev=bob)
+    b.wait(6)
+    carol.answer()
+    x.mark("joined", carol)
+    x.close("completed", carol)
+    b.wait(30)
+    carol.close("completed")
+    b.end(talk=80, limbo=6, wait=30, n_requested=1, n_blind=1)
+
+    c = Call(number="+4933", at=at + 2 * TEN_MINUTES)  # gives up after 50 s, while bob rings
+    q = c.offer("support", kind="queue", state="queued")
+    bob = c.offer("bob")
+    c.wait(50)
+    bob.close("cancelled_caller_left", by="system")
+    q.close("abandoned")
+    c.end(outcome="abandoned", wait=50)
+
+    d = Call(number="+4934", at=at + 3 * TEN_MINUTES)  # sent on after 70 s
+    q = d.offer("support", kind="queue", state="queued")
+    d.wait(70)
+    q.close("timeout", by="system")
+    d.end(outcome="failed", by="system", wait=70)
+
+    e = Call(number="+4935", at=at + 6 * TEN_MINUTES)  # waits still
+    e.offer("support", kind="queue", state="queued")
+
+    f = Call(number="+4936", at=at + 4 * TEN_MINUTES)  # to alice, who asks bob: he rings 2 s, they talk 25
+    alice = f.offer("alice")
+    f.wait(3)
+    alice.answer()
+    f.wait(20)
+    alice.become("holding")
+    bob = f.offer("bob", kind="consult")
+    f.wait(2)
+    alice.become("consulting")
+    bob.become("consulting")
+    f.fact("segment_answered", seg=bob.id)
+    f.wait(25)
+    bob.close("completed", by="system")
+    alice.become("talking")
+    f.wait(10)
+    alice.close("completed")
+    f.end(ring=3, talk=30, hold=27)
+    return (a, b, c, d, e, f), dbtest.agent_states(
+        "bob", at, (-600, "logged_out"), (-60, "free"), (6, "ringing"), (10, "talking"), (90, "wrapup"),
+        (102.5, "free"), (200, "away"), (300, "free"), (310, "logged_out"))
+
+
+@tap.case("agent_day and queue_hour: every column against what was worked out by hand")
+def every_column(lab):
+    at = dbtest.T0 // 3_600_000_000 * 3_600_000_000
+    calls, states = hour_of_work(at)
+    db = shipped(lab, *calls, lines=states)
+    db.must_add_up()
+    db.rows("insert into segue.queues (name, service_goal) values ('support', 80)")
+
+    def table(view, key):
+        found = db.rows(f"set timezone = 'UTC'; select {key}, to_jsonb(v) from segue.{view} v")
+        return {k: {c: v for c, v in json.loads(row).items() if c not in ("day", "user_name", "queue")}
+                for k, row in found}
+    assert table("agent_day", "user_name") == {
+        "alice": {
+            "offers": 2,           # b, where she declined, and f
+            "answers": 1,          # f
+            "talk_ms": 30000,      # f: 20 s before the consultation, 10 s after it
+            "hold_ms": 2000,       # f: while bob rang
+            "held_ms": 0, "consult_ms": 25000,
+            "ring_ms": 13000,      # b 10 s, f 3 s
+            "acw_ms": 0,
+            "handle_ms": 57000,    # 30 + 2 + 25 + 0
+            "transfers_in": 0, "transfers_out": 0,
+            "queue_offers": 1, "queue_answers": 0, "queue_missed": 1,  # b; f came to her number
+            "logged_in_ms": 0, "free_ms": 0, "away_ms": 0},            # no row says what she was
+        "bob": {
+            "offers": 4,           # a, b, c and the consultation in f
+            "answers": 3,          # not c
+            "talk_ms": 110000,     # a 40 + 20 s, b 50 s
+            "hold_ms": 15000, "held_ms": 5000,  # a
+            "consult_ms": 25000,   # f
+            "ring_ms": 76000,      # a 4 s, b 20 s, c 50 s, f 2 s
+            "acw_ms": 12500,       # from 90 s to 102.5 s
+            "handle_ms": 162500,   # 110 + 15 + 25 + 12.5
+            "transfers_in": 0, "transfers_out": 1,                     # b to carol
+            "queue_offers": 3, "queue_answers": 2, "queue_missed": 0,  # c was withdrawn, not missed
+            "logged_in_ms": 370000,             # from -60 s to 310 s
+            "free_ms": 173500,     # -60 to 6, 102.5 to 200, 300 to 310
+            "away_ms": 100000},    # 200 to 300
+        "carol": {
+            "offers": 1, "answers": 1, "talk_ms": 30000, "hold_ms": 0, "held_ms": 0, "consult_ms": 0,
+            "ring_ms": 6000, "acw_ms": 0, "handle_ms": 30000, "transfers_in": 1, "transfers_out": 0,
+            "queue_offers": 0,     # b had left the queue: it was transferred to her
+            "queue_answers": 0, "queue_missed": 0, "logged_in_ms": 0, "free_ms": 0, "away_ms": 0}}
+    hours = table("queue_hour", f"(extract(epoch from hour)::bigint - {at // 1_000_000}) / 3600")
+    for h in hours.values():
+        del h["hour"]
+    assert hours == {
+        "0": {
+            "offered": 4, "answered": 2, "abandoned": 1, "overflowed": 1, "waiting": 0,  # ab, c, d
+            "answered_in_time": 1,        # a after 10 s; b took 30, the goal is 20
+            "service_level": 25.0,        # 1 of 4
+            "avg_wait_ms": 40000,         # (10 + 30 + 50 + 70) / 4
+            "speed_of_answer_ms": 20000,  # (10 + 30) / 2
+            "abandoned_after_ms": 50000, "longest_wait_ms": 70000, "service_goal": 80},
+        "1": {
+            "offered": 1, "answered": 0, "abandoned": 0, "overflowed": 0, "waiting": 1,
+            "answered_in_time": 0, "service_level": None, "avg_wait_ms": 0,
+            "speed_of_answer_ms": None, "abandoned_after_ms": None,
+            "longest_wait_ms": hours["1"]["longest_wait_ms"], "service_goal": 80}}
+    assert not hours["1"]["longest_wait_ms"], "it has not ended"
+
+
 @tap.case("check_ledger() notices an agent who was offered two callers at once")
 def twice_offered(lab):
     calls = []
