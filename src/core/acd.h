@@ -136,6 +136,8 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position);
 void queue_note_emptied(struct core *c, struct dir_queue *q);
 /* Its rules have changed: perhaps more agents may be asked for those who wait. */
 void queue_ask_all(struct core *c, struct dir_queue *q);
+/* max_wait_ms or leave_empty is another: for those who wait already, too. */
+void queue_rules_changed(struct core *c, struct dir_queue *q);
 /* Sends all who wait away: the queue is removed. */
 void queue_clear(struct core *c, struct dir_queue *q);
 /* Somebody rings for this caller; nobody does. */

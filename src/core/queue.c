@@ -513,6 +513,19 @@ void queue_note_emptied(struct core *c, struct dir_queue *q)
 	c->acd.emptied = q;
 }
 
+/* The rules are others: the longest wait counts from when each caller came, and what is empty may have
+ * been none before. */
+void queue_rules_changed(struct core *c, struct dir_queue *q)
+{
+	for (struct order_node *n = order_first(&q->waiting); n; n = order_next(&q->waiting, n)) {
+		struct call *k = ORDER_OF(n, struct waiter, waiting)->call;
+
+		if (queue_waits(k->state))
+			v_guard_wait(c, k);
+	}
+	queue_note_emptied(c, q);
+}
+
 static void send_away_all(struct core *c, struct dir_queue *q)
 {
 	struct order_node *n;

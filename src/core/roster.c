@@ -248,6 +248,7 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	struct dir_queue *q =
 		row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
 	struct member *m, *next;
+	bool other_rules;
 
 	if (q == NULL)
 		return;
@@ -257,10 +258,13 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 		return;
 	}
 	drop_number(c, q);
+	other_rules = q->row.max_wait_ms != row->max_wait_ms || q->row.leave_empty != row->leave_empty;
 	q->row = *row;
 	claim_number(c, q);
 	HASH_ITER (hh, q->members, m, next)
 		member_moves(c, m);
+	if (other_rules)
+		queue_rules_changed(c, q);
 	queue_ask_all(c, q);
 }
 

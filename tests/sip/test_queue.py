@@ -144,6 +144,105 @@ def restart(lab):
             ("away", "lunch"), ("logged_out", "")])
 
 
+@tap.case("the directory changes while callers wait: a new member is asked, one who is none any more is not, the "
+          "longest wait is the new one")
+def changed_meanwhile(lab):
+    a, b = lab.phone(), lab.phone()
+    desk = Desk(lab, a, retry_ms=1000)
+    busy = talk(lab, a)
+    c, d = (lab.trunk().invite(desk.number) for _ in range(2))
+    c.expect(180)
+    d.expect(180)
+    wait("both wait", lambda: desk.look()["queue"]["waiting"] == 2)
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{desk.name}', '{b.user}')")
+    x = b.incoming()
+    first, other = (c, d) if desk.look()["callers"][0]["call"] == lab.conversation(c, final=False)["call"] \
+        else (d, c)
+    pick_up(first, x)
+    lab.sql(f"delete from segue.queue_members where user_name = '{a.user}'")
+    wait("only the new one is left", lambda: desk.look()["queue"]["members"] == 1)
+    end(*busy)
+    a.expect_none("INVITE", 0.3)
+    lab.sql(f"update segue.queues set max_wait_ms = 1000 where name = '{desk.name}'")
+    other.expect(408, method="INVITE")
+    led = lab.ledger(other)
+    assert [(s["who"], s["outcome"]) for s in led.segments] == [(desk.name, "timeout")], led
+    end(first, x)
+
+
+@tap.case("leave_empty is set while a caller waits for nobody: sent on at once")
+def rule_changed_meanwhile(lab):
+    a = lab.phone()
+    desk = Desk(lab, a, join_empty="never", leave_empty="never")
+    lab.seguectl("agent", a.user, "logout")
+    c = lab.trunk().invite(desk.number)
+    c.expect(180)
+    lab.sql(f"update segue.queues set leave_empty = 'logged_out' where name = '{desk.name}'")
+    c.expect(480, method="INVITE")
+    assert [(s["who"], s["outcome"]) for s in lab.ledger(c).segments] == [(desk.name, "empty")]
+
+
+@tap.case("offers that were not taken set away, each reason for itself; one that was withdrawn does not count")
+def set_away(_):
+    with Lab(users=6, peers=6, conf=CODES.replace("queue: {", "queue: { away_after = 2;")) as own:
+        a = own.phone()
+        desk = Desk(own, a, retry_ms=1000)
+        c = own.trunk().invite(desk.number)
+        a.incoming().reply(603)
+        a.incoming().reply(486)
+        y = a.incoming()
+        y.reply(180)
+        look = agent(own, a)
+        assert (look["intent"], look["missed"]) == ("available", 2), look
+        c.cancel()
+        y.expect("CANCEL")
+        c.expect(487, method="INVITE")
+        wait("free: what the caller ended was not missed", lambda: agent(own, a)["state"] == "free")
+        d = own.trunk().invite(desk.number)
+        a.incoming().reply(486)
+        wait("away, by the second that was busy", lambda: [
+            (x["state"], x["reason"], x["intent_by"]) for x in [agent(own, a)]] == [("away", "busy", "segue")])
+        d.cancel()
+        d.expect(487, method="INVITE")
+        rows = wait("it is stored", lambda: own.rows("select intent, reason, via from segue.agent_states"))
+        assert rows == [{"intent": "away", "reason": "busy", "via": "system"}], rows
+        offers = own.ledger(c).segments[1:]
+        assert [s["outcome"] for s in offers] == ["declined", "busy", "cancelled_caller_left"], offers
+
+
+@tap.case("after kill -9 agents are what directory, registrations and live legs say: away, free, talking")
+def rebuilt(_):
+    with Lab(users=8, peers=6, conf=CODES) as own:
+        phones = [own.phone() for _ in range(4)]
+        away, idle, busy, plain = phones
+        desk = Desk(own, *phones[:3], levels=True, wrapup_ms=1500)
+        Desk(own, plain)
+        own.seguectl("agent", away.user, "away", "lunch")
+        own.seguectl("agent", idle.user, "away")
+        c, x = ring(own.trunk(), desk.number, busy)
+        pick_up(c, x)
+        wait("they talk", lambda: agent(own, busy)["state"] == "talking")
+        own.seguectl("agent", idle.user, "available")
+        d, y = talk(own, plain)  # no queue's call
+        path = os.path.join(own.dir, "registrations")
+        wait("registrations are written down", lambda: os.path.exists(path) and all(
+            p.user in open(path).read() for p in phones))
+        own.daemon.kill()
+        own.restart()
+        wait("all is as it was", lambda: [agent(own, p)["state"] for p in phones] == [
+            "away", "free", "talking", "talking"])
+        assert agent(own, away)["reason"] == "lunch"
+        e = own.trunk().invite(desk.number)
+        z = idle.incoming()  # and whoever is free is asked, nobody else
+        pick_up(e, z)
+        end(c, x)
+        wait("the wrap-up begins at the end of the queue's call", lambda: agent(own, busy)["state"] == "wrapup")
+        end(d, y)
+        wait("no queue's call has none", lambda: agent(own, plain)["state"] == "free")
+        assert away.count("INVITE") == 0
+        end(e, z)
+
+
 @tap.case("RFC 3261 13.3.1.1 who waits unanswered is told again and again that it rings: in a queue, at a phone, "
           "reliably")
 def told_again(_):
