@@ -611,8 +611,20 @@ static void tell_core(struct app_config *cfg)
 	}
 }
 
+/* `immediate` is what refer_progress was called before. */
+static void take_old_words(struct sip_config *sip)
+{
+	for (unsigned i = 0; i < sip->npeers; i++)
+		if (sip->peers[i].immediate)
+			sip->peers[i].progress = REFER_PROGRESS_IMMEDIATE;
+	for (unsigned i = 0; i < sip->ndevices; i++)
+		if (sip->devices[i].immediate)
+			sip->devices[i].progress = REFER_PROGRESS_IMMEDIATE;
+}
+
 static void check_together(struct reader *r)
 {
+	take_old_words(&r->cfg->sip);
 	check_listeners(r);
 	check_times(r);
 	check_texts(r);

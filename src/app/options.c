@@ -504,9 +504,13 @@ const struct option options[] = {
 		.meaning = "It is the segued with this control.node, on the same database: it may "
 			   "replace, and is\n"
 			   "called for dialogs that it has. 0: it is none."},
+	{"peers", "refer_progress", OPT_REFER_PROGRESS, OPT_RELOAD, IN(struct sip_peer, progress),
+		.def = "real",
+		.meaning = "What the NOTIFYs tell after its REFER: \"real\", how the transfer goes, "
+			   "or \"immediate\",\n"
+			   "200 at once, for phones behind it that hold the line until then."},
 	{"peers", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, immediate), .def = "false",
-		.meaning = "Tell it NOTIFY 200 at once, for phones behind it that hold the line "
-			   "until then."},
+		.meaning = "The older word for refer_progress = \"immediate\"."},
 	{"peers", "bye_policy", OPT_BYE, OPT_RELOAD, IN(struct sip_peer, bye), .def = "wait",
 		.meaning = "Who ends its dialog after it has transferred a call: \"wait\" gives it "
 			   "the time\n"
@@ -555,10 +559,13 @@ const struct option options[] = {
 	{"devices", "user_agent", OPT_TEXT, OPT_REQUIRED | OPT_RELOAD,
 		IN(struct sip_device, user_agent), .def = "", .example = "snom",
 		.meaning = "Beginning of the User-Agent header; case does not matter."},
+	{"devices", "refer_progress", OPT_REFER_PROGRESS, OPT_RELOAD,
+		IN(struct sip_device, progress), .def = "real",
+		.meaning = "As for a peer: \"real\", or \"immediate\" for phones that hold the line "
+			   "until NOTIFY 200.\n"
+			   "The ledger tells the truth."},
 	{"devices", "immediate", OPT_BOOL, OPT_RELOAD, IN(struct sip_device, immediate),
-		.def = "false",
-		.meaning = "Tell it NOTIFY 200 at once: it holds the line until then. The ledger "
-			   "tells the truth."},
+		.def = "false", .meaning = "The older word for refer_progress = \"immediate\"."},
 	{"devices", "bye_policy", OPT_BYE, OPT_RELOAD, IN(struct sip_device, bye), .def = "wait",
 		.meaning = "As for a peer: \"wait\" or \"now\"."},
 	{"devices", "md5_only", OPT_BOOL, OPT_RELOAD, IN(struct sip_device, md5_only),
@@ -985,6 +992,7 @@ static const struct type_row {
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
 	[OPT_BYE] = {"wait or now", CONFIG_TYPE_STRING},
+	[OPT_REFER_PROGRESS] = {"real or immediate", CONFIG_TYPE_STRING},
 	[OPT_REFER_MODE] = {"reject, terminate or transparent", CONFIG_TYPE_STRING},
 	[OPT_CALLER_ID] = {"caller, transferor or business", CONFIG_TYPE_STRING},
 	[OPT_DIVERSION] = {"none, diversion or history_info", CONFIG_TYPE_STRING},
@@ -1138,6 +1146,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_level_parse(text), dst, err, size);
 	case OPT_BYE:
 		return parse_word(o, bye_policy_parse(text), dst, err, size);
+	case OPT_REFER_PROGRESS:
+		return parse_word(o, refer_progress_parse(text), dst, err, size);
 	case OPT_REFER_MODE:
 		return parse_word(o, refer_mode_parse(text), dst, err, size);
 	case OPT_CALLER_ID:

@@ -98,6 +98,12 @@ ENUM_DECLARE(anchoring, ANCHOR_LIST);
 	X(BYE_NOW, "now")   /* segue, as soon as the final NOTIFY is answered */
 ENUM_DECLARE(bye_policy, BYE_POLICY_LIST);
 
+/* What the NOTIFYs of a REFER tell its sender (E-011). */
+#define REFER_PROGRESS_LIST(X)                                                                     \
+	X(REFER_PROGRESS_REAL, "real")           /* how it goes, and how it ends */                \
+	X(REFER_PROGRESS_IMMEDIATE, "immediate") /* that it has worked, at once */
+ENUM_DECLARE(refer_progress, REFER_PROGRESS_LIST);
+
 /* Who carries a REFER out in calls with a peer (E-070, R-056). */
 #define REFER_MODE_LIST(X)                                                                         \
 	X(REFER_REJECT, "reject")       /* the peer may not refer; what others ask for we do */    \

@@ -59,7 +59,8 @@
 	" ELSE c.dialled END, 'source', c.source, 'started_at', " T("c.started_at")                \
 	", 'ended_at', " T("c.ended_at") ", 'outcome', coalesce(c.outcome, 'live')"                \
 	", 'ended_by', c.ended_by, 'sip_cause', c.sip_cause, 'estimated', c.estimated"             \
-	", 'merged_into', c.merged_into, 'transferred', EXISTS (SELECT FROM segue.transfers t"     \
+	", 'merged_into', c.merged_into, 'linked_to', c.linked_to"                                 \
+	", 'transferred', EXISTS (SELECT FROM segue.transfers t"                                   \
 	" WHERE t.conversation_id = c.id AND t.outcome = 'completed')"                             \
 	", 'failed_transfers', c.n_failed, 'case', " CASE_OF("k") ", " SUMS                        \
 	", 'notes', (SELECT count(*) FROM segue.notes n WHERE n.conversation_id = c.id)"           \

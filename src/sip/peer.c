@@ -238,10 +238,11 @@ bool device_is_immediate(const struct sip *s, const struct sip_leg *l)
 {
 	const struct sip_peer *p = peer_by_name(s, l->peer);
 
-	if (p != NULL && p->immediate)
+	if (p != NULL && p->progress == REFER_PROGRESS_IMMEDIATE)
 		return true;
 	for (unsigned i = 0; i < s->cfg.ndevices; i++)
-		if (s->cfg.devices[i].immediate && is_of_class(&s->cfg.devices[i], l->user_agent))
+		if (s->cfg.devices[i].progress == REFER_PROGRESS_IMMEDIATE &&
+			is_of_class(&s->cfg.devices[i], l->user_agent))
 			return true;
 	return false;
 }

@@ -35,7 +35,8 @@ struct sip_peer {
 	bool trusted;       /* P-Asserted-Identity and Privacy pass both ways (RFC 3325) */
 	bool trust_case_id; /* X-Case-ID from it is believed */
 	bool may_replace;   /* its INVITE with Replaces may take calls over */
-	bool immediate;     /* wants NOTIFY 200 at once (E-011) */
+	enum refer_progress progress; /* what its REFERs are told (E-011) */
+	bool immediate;     /* .. in the word of old: IMMEDIATE */
 	enum bye_policy bye; /* who ends its dialog after it transferred (E-003) */
 	struct peer_policy policy; /* for the core */
 	enum diversion diversion;
@@ -47,7 +48,8 @@ struct sip_peer {
 /* Device classes by User-Agent prefix. */
 struct sip_device {
 	char user_agent[64]; /* prefix, case-insensitive */
-	bool immediate;      /* E-011 */
+	enum refer_progress progress; /* E-011 */
+	bool immediate;      /* .. in the word of old */
 	enum bye_policy bye; /* E-003 */
 	bool md5_only;       /* a challenge with SHA-256 makes it give up: it gets MD5 alone */
 };

@@ -146,13 +146,15 @@ static void values_arrive(void **state)
 static void lists_of_groups_arrive(void **state)
 {
 	struct app_config *cfg = good(
-		"peers: ( { name = \"pbx\"; address = [\"127.0.0.1:5080\"]; trusted = true; },\n"
+		"peers: ( { name = \"pbx\"; address = [\"127.0.0.1:5080\"]; trusted = true;\n"
+		"    refer_progress = \"immediate\"; },\n"
 		"  { name = \"trunk\"; address = [\"192.0.2.10\", "
 		"\"[2001:db8::1]:5061;transport=tcp\"];\n"
 		"    match = [\"192.0.2.0/24\", \"2001:db8::/32\"]; username = \"u\"; password = "
 		"\"p\";\n"
 		"    failover = \"500ms\"; } );\n"
-		"devices: ( { user_agent = \"snom\"; immediate = true; } );\n"
+		"devices: ( { user_agent = \"snom\"; immediate = true; },\n"
+		"  { user_agent = \"mitel\"; refer_progress = \"immediate\"; } );\n"
 		"routes: ( { pattern = \"10XX\"; kind = \"user\"; transfer = true;\n"
 		"    examples = [\"1001->user/1001\", \"1002->user\"]; },\n"
 		"  { pattern = \"0Z.\"; kind = \"external\"; target = \"trunk\"; strip = 1;\n"
@@ -171,8 +173,11 @@ static void lists_of_groups_arrive(void **state)
 	assert_false(cfg->sip.peers[1].trusted);
 	assert_string_equal(cfg->sip.peers[1].password, "p");
 	assert_int_equal(cfg->sip.peers[1].failover_ms, 500);
-	assert_int_equal(cfg->sip.ndevices, 1);
-	assert_true(cfg->sip.devices[0].immediate);
+	assert_int_equal(cfg->sip.peers[0].progress, REFER_PROGRESS_IMMEDIATE);
+	assert_int_equal(cfg->sip.peers[1].progress, REFER_PROGRESS_REAL);
+	assert_int_equal(cfg->sip.ndevices, 2);
+	assert_int_equal(cfg->sip.devices[0].progress, REFER_PROGRESS_IMMEDIATE);
+	assert_int_equal(cfg->sip.devices[1].progress, REFER_PROGRESS_IMMEDIATE);
 	assert_int_equal(cfg->core.nroute, 3);
 	assert_int_equal(cfg->core.route[0].kind, TARGET_USER);
 	assert_true(cfg->core.route[0].transfer);

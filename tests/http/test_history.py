@@ -93,6 +93,10 @@ def conversation(lab):
     assert one["timeline"][0]["type"] == "conversation_started", one
     assert [e["seq"] for e in one["timeline"]] == [e["seq"] for e in led.timeline]
     assert one["remarks"][0]["text"] == text and one["remarks"][0]["author"] == "boss", one
+    assert one["linked_to"] is None, one
+    there = "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77"  # a conversation of another node
+    lab.sql(f"update segue.conversations set linked_to = '{there}' where id = '{one['id']}'")
+    assert boss.get("/conversations/" + one["id"]).json["linked_to"] == there
     case = boss.get("/cases/" + one["case"]["id"]).json
     assert case["owner"] == target.user, case
     assert case["conversations"][0]["id"] == one["id"], case

@@ -335,7 +335,7 @@ ledger: {{ database = "{self.conninfo}"; outbox = "{self.dir}/outbox"; outbox_si
 \tdirectory_copy = "{self.dir}/directory"; linger = "20ms"; retry = "200ms"; }};
 control: {{ socket = "{self.dir}/segued.sock"; drain = "3s"; {self.control} }};
 log: {{ level = "debug"; }};
-devices = ( {{ user_agent = "Impatient"; immediate = true; }},
+devices = ( {{ user_agent = "Impatient"; refer_progress = "immediate"; }},
 	{{ user_agent = "Old digest"; md5_only = true; }} );
 peers = ({peers});
 routes = ({self.routes}{join(self._route)});
