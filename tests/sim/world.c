@@ -298,7 +298,7 @@ void world_config(uint64_t seed, struct core_config *cfg)
 		cfg->resume_ms = 4000; /* .. and transferors who do nothing are seen */
 	memcpy(cfg->route, routes, sizeof(routes));
 	cfg->nroute = COUNT(routes);
-	str_set(cfg->music_uri, rng_chance(&r, 20) ? "sip:music@192.0.2.9" : "");
+	str_set(cfg->music_uri, rng_chance(&r, 15) ? "sip:music@192.0.2.9" : "");
 }
 
 /* ---- phones ---------------------------------------------------------------------------------- */
@@ -790,6 +790,8 @@ static bool is_rare_join(struct world *w, leg_id leg)
 
 static void crowd_join(struct world *w, leg_id leg)
 {
+	if (chance(w, 50))
+		plan_arg(w, range(w, 0, 40), DO_COMMAND, leg, chance(w, 50) ? EV_HOLD : EV_UNHOLD);
 	while (chance(w, 70))
 		plan_arg(w, range(w, 0, 60), DO_COMMAND, leg,
 			chance(w, 30) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
@@ -1118,6 +1120,9 @@ static void after_refer(struct world *w, leg_id leg, leg_id replaces)
 		plan(w, range(w, 100, 12000), DO_BYE, leg);
 	if (chance(w, 30))
 		plan(w, range(w, 100, 4000), DO_MEET, leg);
+	if (chance(w, 10)) /* the transferor names another dialog of his */
+		plan(w, range(w, 10, 2000), DO_MEET,
+			id_make_leg(id_call(leg), id_legno(leg) == 1 ? 2 : 1));
 }
 
 /* A request inside a dialog that the core has forgotten: it has to be answered all the same. */
