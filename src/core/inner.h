@@ -346,6 +346,7 @@ struct call {
 	uint8_t kind;  /* enum call_kind */
 	uint8_t open;  /* enum record: is the conversation row open? */
 	uint8_t acc_state; /* enum interval the conversation's time is booked under */
+	bool answered;     /* somebody was connected, for however short a time */
 	uint8_t redirects;
 	uint8_t word;   /* enum word: the one being carried out */
 	uint8_t nwords;

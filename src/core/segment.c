@@ -94,19 +94,25 @@ void record_open(struct core *c, struct call *k)
 		.value1 = k->from.number, .key2 = "to", .value2 = k->dialled});
 }
 
+/* Somebody is there who has answered, other than a queue. */
+static bool is_connected(enum interval state)
+{
+	return state == IV_TALKING || state == IV_CONFERENCE || state == IV_HOLDING ||
+	       state == IV_HELD || state == IV_MENU || state == IV_CONSULTING;
+}
+
 /* Books the time since the last change under the present state of the conversation. */
 static void account(struct core *c, struct call *k, enum interval next)
 {
 	k->acc[k->acc_state] += c->ev->now - k->acc_since;
 	k->acc_since = c->ev->now;
 	k->acc_state = (uint8_t)next;
+	k->answered = k->answered || is_connected(next);
 }
 
 static const char *conversation_outcome(const struct call *k)
 {
-	if (k->acc[IV_TALKING] + k->acc[IV_HOLDING] + k->acc[IV_HELD] + k->acc[IV_MENU] +
-			k->acc[IV_CONSULTING] >
-		0)
+	if (k->answered)
 		return "answered";
 	return str_eq(k->ended_by, "customer") || str_eq(k->ended_by, "agent") ? "abandoned" : "failed";
 }
@@ -155,6 +161,7 @@ void record_begin(struct core *c, struct call *k, const struct leg *from, const 
 	k->mono0 = k->acc_since = c->ev->now;
 	memset(k->acc, 0, sizeof(k->acc));
 	k->acc_state = IV_LIMBO;
+	k->answered = false;
 	k->agent_talk = 0;
 	k->seq = k->nsegs_total = 0;
 	k->n_requested = k->n_failed = k->n_blind = k->n_consult = k->n_semi = 0;
@@ -237,6 +244,7 @@ static void swap_records(struct call *a, struct call *b)
 	SWAP(a->n_semi, b->n_semi);
 	SWAP(a->acc_state, b->acc_state);
 	SWAP(a->acc_since, b->acc_since);
+	SWAP(a->answered, b->answered);
 	SWAP(a->agent_talk, b->agent_talk);
 	SWAP(a->from, b->from);
 	for (int i = 0; i < interval_count_; i++)
