@@ -8,12 +8,14 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <uthash.h>
 
 #define KEEP_MAGIC 0x6b656570u
 #define BUILD_MAX 32
 #define FULL_TOLD_MS 60000
+#define ALIVE_MS 1000 /* so exactly is known when the process ended */
 
 struct record {
 	uint32_t magic, nlegs;
@@ -37,6 +39,9 @@ struct keeper {
 	size_t cap;
 	bool recover;
 	int64_t told_ms;
+	int64_t seen; /* until when the run before lived */
+	int beat_fd;  /* -1: not started */
+	struct loop_watch *beat;
 };
 
 /* ---- which program --------------------------------------------------------------------------- */
@@ -87,6 +92,8 @@ int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core
 		return 0; /* calls go on as well without */
 	}
 	k->ledger = ledger;
+	k->seen = calls_last_alive(k->calls);
+	k->beat_fd = -1;
 	k->core = core;
 	k->recover = cfg->recover;
 	dl_iterate_phdr(find_build, k->build);
@@ -105,6 +112,11 @@ void keeper_close(struct keeper *k)
 		HASH_DEL(k->kept, e);
 		free(e);
 	}
+	if (k->beat_fd >= 0)
+		calls_alive(k->calls, loop_now_ms());
+	loop_unwatch(k->beat);
+	if (k->beat_fd >= 0)
+		close(k->beat_fd);
 	calls_close(k->calls);
 	free(k->buf);
 	free(k);
@@ -148,18 +160,19 @@ static bool room(struct keeper *k, size_t n)
 	return true;
 }
 
-/* The dialogs of the call's legs; false: the kept party's is not up, so there is nothing to keep. */
-static bool keep_legs(struct sip *sip, const struct call_view *v, struct record *r, struct sip_kept *out)
+/* The dialogs of the call's legs, those that the core wants kept. */
+static int keep_legs(struct keeper *k, struct sip *sip, const struct call_view *v, struct record *r,
+	struct sip_kept *out)
 {
-	bool kept = false;
-
 	for (unsigned i = 0; i < v->nlegs; i++) {
-		if (sip_keep(sip, v->legs[i].id, out) != 0)
-			continue;
-		r->nlegs++;
-		kept = kept || str_eq(v->legs[i].role, "kept");
+		int rc = core_keeps_leg(k->core, v->legs[i].id) ? sip_keep(sip, v->legs[i].id, out) : ENOENT;
+
+		if (rc == 0)
+			r->nlegs++;
+		else if (rc != ENOENT)
+			return rc;
 	}
-	return kept;
+	return 0;
 }
 
 static void tell_failure(struct keeper *k, call_id id, int rc)
@@ -178,9 +191,9 @@ static int write_down(struct keeper *k, struct sip *sip, const struct call_view 
 	struct sip_kept legs = {0};
 	void *core = NULL;
 	size_t n = 0;
-	int rc = ENOENT;
+	int rc = keep_legs(k, sip, v, &r, &legs);
 
-	if (keep_legs(sip, v, &r, &legs))
+	if (rc == 0)
 		rc = core_snapshot(k->core, v->id, &core, &n);
 	if (rc == 0 && !room(k, sizeof(r) + n + legs.len))
 		rc = ENOMEM;
@@ -197,55 +210,69 @@ static int write_down(struct keeper *k, struct sip *sip, const struct call_view 
 	return rc;
 }
 
-static void keep(struct keeper *k, struct sip *sip, call_id id)
+struct keeping {
+	struct keeper *keeper;
+	struct sip *sip;
+	call_id done; /* in this step; most are about one call */
+};
+
+static void keep(void *arg, call_id id)
 {
+	struct keeping *now = arg;
+	struct keeper *k = now->keeper;
 	struct call_view v;
 	int rc;
 
+	if (id == now->done)
+		return;
+	now->done = id;
 	if (!core_keeps(k->core, id) || !core_view(k->core, id, &v)) {
 		forget(k, id);
 		return;
 	}
-	rc = write_down(k, sip, &v);
-	if (rc == 0)
+	rc = write_down(k, now->sip, &v);
+	if (rc == 0) {
 		remember(k, id);
-	else
-		forget(k, id);
-	if (rc != 0 && rc != ENOENT)
-		tell_failure(k, id, rc);
-}
-
-/* Several facts are about one call, mostly. */
-static void keep_named(struct keeper *k, struct sip *sip, const struct core_out *out, call_id done)
-{
-	for (unsigned i = 0; i < out->nfacts; i++) {
-		call_id id = out->facts[i].call;
-
-		if (id == ID_NONE || id == done)
-			continue;
-		keep(k, sip, id);
-		done = id;
+		return;
 	}
+	forget(k, id);
+	tell_failure(k, id, rc);
 }
 
 void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out)
 {
-	call_id id = ev->leg != ID_NONE ? id_call(ev->leg) : ev->call, partner;
+	struct keeping now = {.keeper = k, .sip = sip};
 
-	if (k == NULL || !knows_build(k))
-		return;
-	if (out->nfacts == 0 && ev->type != EV_OA_DONE && ev->type != EV_CLOSED)
-		return;
-	if (ev->type == EV_INVITE)
-		return; /* nobody has answered yet */
-	id = core_call_of(k->core, id);
-	if (id != ID_NONE) {
-		keep(k, sip, id);
-		partner = core_partner(k->core, id);
-		if (partner != ID_NONE)
-			keep(k, sip, partner);
-	}
-	keep_named(k, sip, out, id);
+	if (k != NULL && knows_build(k))
+		core_each_changed(k->core, ev, out, keep, &now);
+}
+
+static void on_beat(void *arg, int events)
+{
+	struct keeper *k = arg;
+
+	(void)events;
+	loop_timer_ack(k->beat_fd);
+	calls_alive(k->calls, loop_now_ms());
+	loop_timer_set(k->beat_fd, ALIVE_MS);
+}
+
+int keeper_start(struct keeper *k, struct loop *loop)
+{
+	if (k == NULL)
+		return 0;
+	k->beat_fd = loop_timer_open();
+	if (k->beat_fd < 0)
+		return errno;
+	k->beat = loop_watch(loop, k->beat_fd, LOOP_IN, on_beat, k);
+	calls_alive(k->calls, loop_now_ms());
+	loop_timer_set(k->beat_fd, ALIVE_MS);
+	return k->beat != NULL ? 0 : ENOMEM;
+}
+
+int64_t keeper_seen(const struct keeper *k)
+{
+	return k != NULL ? k->seen : 0;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

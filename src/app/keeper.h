@@ -1,9 +1,9 @@
 /*
  * keeper: live calls outlive the process (E-124). After each step that puts something on record or
  * settles a session it writes the call down: the core's snapshot and what sip/ needs to make the dialogs
- * again. The next process gives both back before it reads its first message, and tells the core in its
- * own words what was lost meanwhile: legs whose dialog could not be kept are closed, offers under way
- * met a glare, sessions are to be agreed anew.
+ * again. The next process gives both back before it reads its first message, and tells the core which
+ * dialogs are there again (EV_RECOVERED), and until when the run before lived. Which calls are kept, and
+ * what becomes of them, is the core's business (core/recover.c).
  *
  * Calls that only ring are not kept. What cannot be restored is hung up on all sides, and the ledger
  * closes its conversation at the last that is known.
@@ -24,6 +24,11 @@ int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core
 void keeper_close(struct keeper *k);
 /* The facts of the step are on record, its actions are not yet carried out. */
 void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out);
+
+/* From now on it says every second that this run lives. Call after keeper_restore(). 0 or an errno. */
+int keeper_start(struct keeper *k, struct loop *loop);
+/* Until when the run before is known to have lived, monotonic ms; 0: nobody knows. */
+int64_t keeper_seen(const struct keeper *k);
 
 /* Gives back what the last run kept: core and sip then have these calls and dialogs, and nothing has
  * happened yet. Writes their ids, *ids malloc'd for the caller. Returns how many. */

@@ -203,7 +203,7 @@ static void on_known(void *arg)
 	struct daemon *d = arg;
 
 	if (d->recovered != NULL)
-		runner_go_on(d->runner, d->recovered, d->nrecovered);
+		runner_go_on(d->runner, d->recovered, d->nrecovered, keeper_seen(d->keeper));
 	free(d->recovered);
 	d->recovered = NULL;
 }
@@ -237,6 +237,8 @@ static int calls_go_on(struct daemon *d)
 		return rc;
 	d->nrecovered = keeper_restore(d->keeper, d->sip, &d->recovered);
 	runner_keep(d->runner, d->keeper);
+	if ((rc = keeper_start(d->keeper, d->loop)) != 0)
+		return rc;
 	runner_begin(d->runner, d->cfg->node, PACKAGE_VERSION, d->recovered, d->nrecovered);
 	if (d->nrecovered == 0)
 		return 0;

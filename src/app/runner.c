@@ -430,30 +430,6 @@ static unsigned bring_back(struct runner *r, call_id id, struct fact *facts)
 	return n;
 }
 
-static void emit_for_leg(struct runner *r, leg_id leg, enum ev type, uint16_t status)
-{
-	struct event ev = {.type = type, .leg = leg, .call = id_call(leg)};
-
-	if (type == EV_OA_DONE)
-		ev.offer.status = status;
-	runner_emit(r, &ev);
-}
-
-/* What was under way in the dialog is lost; its session is agreed anew, which also tells whether the
- * other side is still there. */
-static void go_on(struct runner *r, const struct leg_view *l)
-{
-	if (!sip_has(r->sip, l->id)) {
-		emit_for_leg(r, l->id, EV_CLOSED, 0);
-		return;
-	}
-	if (str_eq(l->oa, "sent"))
-		emit_for_leg(r, l->id, EV_OA_DONE, 491);
-	else if (!str_eq(l->oa, "idle") && !str_eq(l->oa, "glare"))
-		emit_for_leg(r, l->id, EV_OFFER_WITHDRAWN, 0);
-	emit_for_leg(r, l->id, EV_MEDIA_LOST, 0);
-}
-
 #define RECOVERED_FACTS 4 /* of one call at most */
 
 void runner_begin(
@@ -476,16 +452,29 @@ void runner_begin(
 	free(facts);
 }
 
-void runner_go_on(struct runner *r, const call_id *ids, unsigned n)
+static void tell_fates(
+	struct runner *r, const call_id *ids, unsigned n, enum dialog_fate fate, int64_t seen)
 {
 	struct call_view v;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (!core_view(r->core, ids[i], &v))
 			continue;
-		for (unsigned j = 0; j < v.nlegs; j++)
-			go_on(r, &v.legs[j]);
+		for (unsigned j = 0; j < v.nlegs; j++) {
+			struct event ev = {.type = EV_RECOVERED, .leg = v.legs[j].id, .call = ids[i]};
+
+			ev.recovered.fate = sip_has(r->sip, ev.leg) ? DIALOG_KEPT : DIALOG_LOST;
+			ev.recovered.seen = seen;
+			if (ev.recovered.fate == fate)
+				runner_emit(r, &ev);
+		}
 	}
+}
+
+void runner_go_on(struct runner *r, const call_id *ids, unsigned n, int64_t seen)
+{
+	tell_fates(r, ids, n, DIALOG_LOST, seen);
+	tell_fates(r, ids, n, DIALOG_KEPT, seen);
 }
 
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip)

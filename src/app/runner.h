@@ -35,9 +35,10 @@ void runner_keep(struct runner *r, struct keeper *k);
  * before the first event. */
 void runner_begin(
 	struct runner *r, unsigned node, const char *version, const call_id *ids, unsigned n);
-/* Tells the core what these calls have lost meanwhile. As soon as the directory is known: who is to be
- * called back, or asked next, has phones again. */
-void runner_go_on(struct runner *r, const call_id *ids, unsigned n);
+/* Tells the core which dialogs of these calls are there again, and that the run before lived until `seen`
+ * (monotonic ms, 0: unknown). As soon as the directory is known: who is to be called back, or asked next, has
+ * phones again. */
+void runner_go_on(struct runner *r, const call_id *ids, unsigned n, int64_t seen);
 /* Ties the loop and the SIP side to it, after which events may come. 0 or an errno (logged). */
 int runner_start(struct runner *r, struct loop *loop, struct sip *sip);
 /* Puts the media engines of the configuration, if there are any, into the path of the audio. To be

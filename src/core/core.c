@@ -250,6 +250,8 @@ static void step_leg(struct core *c, uint64_t id)
 {
 	struct call *k = call_of(c, id);
 	struct leg *l = k ? call_leg(k, id) : NULL;
+	const struct event *now = c->ev;
+	struct event then;
 	call_id call;
 
 	if (l == NULL) {
@@ -257,9 +259,16 @@ static void step_leg(struct core *c, uint64_t id)
 		return;
 	}
 	call = k->id;
+	then = *c->ev;
+	then.now = recover_moment(k, l, c->ev);
+	c->late = then.now < now->now;
+	if (c->late)
+		c->ev = &then;
 	leg_event(c, k, l);
 	if ((k = call_of(c, call)) != NULL) /* the event may have merged it into another */
 		call_run(c, k);
+	c->ev = now;
+	c->late = false;
 }
 
 static void step_timer(struct core *c)

@@ -159,19 +159,24 @@ int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len);
 int core_restore(struct core *c, const void *buf, size_t len);
 /* Emits the timers that the restored call needs into out. */
 void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out);
-/* The same in a process that knows nothing of what went before: the timeline says so, and nobody records
- * any more. The caller then steps, for each leg, EV_CLOSED if its dialog is gone, EV_OA_DONE with 491 or
- * EV_OFFER_WITHDRAWN if an offer was under way, and EV_MEDIA_LOST. */
+/* The same in a process that knows nothing of what went before (E-124): the timeline says so, nobody
+ * records or plays music, and no exchange is under way. The caller then steps EV_RECOVERED for each leg, of
+ * all such calls first for those whose dialog is lost. */
 void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *out);
 /* The facts that tell who knows nothing of this call what is open of it: the conversation, its visits,
  * the transfer that runs. They are on record already. */
 void core_retell(struct core *c, call_id id, int64_t now, struct core_out *out);
-/* A call that is worth a snapshot: somebody has answered, and it has not ended. */
+/* A call that is worth a snapshot: somebody has answered, it has not ended, and who is not to be lost
+ * can be kept. */
 bool core_keeps(const struct core *c, call_id id);
+/* A leg whose dialog the next process is to have. Of the others it is told that they are lost. */
+bool core_keeps_leg(const struct core *c, leg_id id);
+/* The calls whose snapshot is out of date after this step: calls fn with each, with some twice. One that
+ * core_keeps() no longer is to be forgotten. */
+void core_each_changed(const struct core *c, const struct event *ev, const struct core_out *out,
+	void (*fn)(void *arg, call_id id), void *arg);
 /* Where a call is now, or the call of a leg: itself, or what it has become part of; ID_NONE: nowhere. */
 call_id core_call_of(const struct core *c, uint64_t id);
-/* The consultation of this call, or the call that it is a consultation for; ID_NONE: none. */
-call_id core_partner(const struct core *c, call_id id);
 
 /* Checks every invariant that can be seen from inside. Returns NULL, or what is wrong (static or
  * in a buffer that lives until the next call). */

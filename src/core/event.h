@@ -37,6 +37,7 @@
 	X(EV_PLAYED, "PLAYED")       /* the announcement that this leg heard is over, or cannot be */\
 	X(EV_UNPLAYED, "UNPLAYED")   /* the music of ACT_MEDIA is not played to this leg: no media engine\
 					carries what it hears (RFC 7088 helps) */                  \
+	X(EV_RECOVERED, "RECOVERED") /* after a restart: is the dialog of this leg there again? */  \
 	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
 	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
 					transport lost */                                          \
@@ -138,6 +139,16 @@ struct ev_reject { /* also EV_GONE and EV_BYE, where status may be 0 */
 struct ev_offer { /* EV_OFFER, EV_OFFER_NONE, EV_OA_DONE, EV_ACK */
 	struct sdp_note sdp;
 	uint16_t status;   /* EV_OA_DONE: 200 or the failure */
+};
+
+#define DIALOG_FATE_LIST(X)                                                                        \
+	X(DIALOG_KEPT, "kept")                                                                     \
+	X(DIALOG_LOST, "lost")
+ENUM_DECLARE(dialog_fate, DIALOG_FATE_LIST);
+
+struct ev_recovered {
+	enum dialog_fate fate;
+	int64_t seen; /* monotonic ms until which its party is known to have been there; 0: unknown */
 };
 
 struct ev_info {
@@ -351,6 +362,7 @@ struct event {
 		struct ev_reject reject;
 		struct ev_offer offer;
 		struct ev_info info;
+		struct ev_recovered recovered;
 		struct ev_transfer transfer;
 		struct ev_notify notify;
 		struct ev_located located;

@@ -159,6 +159,9 @@ ENUM_DECLARE(moh, MOH_LIST);
 
 #define NO_SEG (-1)
 
+/* After a restart: has the core been told whether its dialog is there? */
+enum fate { FATE_KNOWN, FATE_UNTOLD };
+
 struct leg {
 	leg_id id;
 	uint8_t state;  /* enum leg_state */
@@ -173,7 +176,7 @@ struct leg {
 	struct given given, offered;  /* agreed; in flight */
 	struct given refused;         /* what it would not take: not offered again */
 	uint8_t hears; /* enum hears: as last said in ACT_MEDIA */
-	uint8_t tune;  /* .. and, of music, as call.tune was then */
+	uint32_t tune; /* .. and, of music, as call.tune was then */
 	uint8_t moh;   /* enum moh */
 	uint16_t music_rv; /* the version of the server's session that it has, not what `given` says;
 			    * 0: none, it has what `given` says; of a phone
@@ -185,8 +188,12 @@ struct leg {
 	uint8_t bye;    /* enum bye_policy */
 	int16_t seg;    /* index into call->segs, NO_SEG */
 	uint16_t fail_status;
+	uint16_t notify_status; /* what that says */
 	uint64_t notify; /* cmd of its final NOTIFY while that is unanswered, else 0 */
 	uint64_t referred; /* cmd of the REFER that was passed on to it and is unanswered, else 0 */
+	uint8_t fate;     /* enum fate */
+	uint64_t unheard; /* cmd of a final NOTIFY that the process before had sent, 0: none */
+	int64_t unseen_since; /* of a run before; 0: it has shown since then that it is there */
 	uint32_t timer[timer_kind_count_]; /* serial of the running timer, 0: none */
 	int64_t since;
 	uuid recording; /* nil: none runs */
@@ -379,7 +386,7 @@ struct call {
 	uuid record_seg;  /* WISH_PAUSE: in which visit */
 	char came_by[USER_MAX]; /* the queue that it was in last, "" none */
 	char music[USER_MAX]; /* what it hears while it is held or waits; "" the standard one */
-	uint8_t tune;         /* changes with it */
+	uint32_t tune;        /* stands for it; 0: the standard one */
 	char ended_by[16]; /* who ended it, for the record */
 	struct leg **legs; /* stable addresses within a step */
 	struct segment *segs; /* slots; IV_FREE in state marks an unused one */
@@ -438,6 +445,8 @@ struct core {
 	struct core_out *out;
 	uint64_t rnd;
 	uint32_t serial;
+	bool late;       /* it is about a moment that no process has seen */
+	uint32_t untold; /* legs of recovered calls of which nobody knows yet whether they are there */
 	char said[TEXT_MAX]; /* text of the step's verdict */
 };
 
@@ -482,6 +491,8 @@ bool leg_is_live(const struct leg *l);
 int64_t leg_bye_ms(const struct core *c, const struct leg *l);
 void leg_take_roles(struct call *k, struct leg *transferor);
 void leg_free(struct core *c, struct call *k, struct leg *l);
+/* Its dialog is no more, and nothing more comes from it. */
+void leg_lost(struct core *c, struct call *k, struct leg *l);
 
 /* bridge.c */
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b);
@@ -498,6 +509,13 @@ void bridge_forget(struct core *c, struct call *k, struct leg *l);
 struct leg *bridge_peer(const struct call *k, const struct leg *l);
 bool dir_holds(enum dir d);
 enum sdp_dir dir_forced(enum dir d);
+
+/* recover.c */
+void recover_leg(struct core *c, struct call *k, struct leg *l); /* EV_RECOVERED */
+void recover_told(struct core *c, struct leg *l);
+/* When what the event says has happened: now; or, if l left while no process was there to see it, the last
+ * moment at which it is known to have been there. */
+int64_t recover_moment(struct call *k, struct leg *l, const struct event *ev);
 
 /* passing.c */
 struct verdict;

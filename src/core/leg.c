@@ -66,7 +66,8 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 	for (int t = 0; t < timer_kind_count_; t++)
 		timer_stop(c, l->id, (enum timer_kind)t, &l->timer[t]);
 	recording_end(c, k, l, "end");
-	act_add(c, ACT_LEG_FREE, l->id);
+	recover_told(c, l);
+	act_add(c, ACT_LEG_FREE, l->id)->call = k->id; /* its own call may only have led here, and goes */
 	presence_remove(c, l);
 	for (i = 0; k->legs[i] != l; i++)
 		;
@@ -81,6 +82,7 @@ void leg_free(struct core *c, struct call *k, struct leg *l)
 static void closing(struct core *c, struct call *k, struct leg *l)
 {
 	agent_leaves(c, k, l);
+	recover_told(c, l);
 	l->role = ROLE_PAST;
 	bridge_forget(c, k, l);
 	timer_stop(c, l->id, TIMER_PART, &l->timer[TIMER_PART]);
@@ -552,7 +554,7 @@ static void on_timer(struct core *c, struct call *k, struct leg *l)
 	}
 }
 
-static void on_closed(struct core *c, struct call *k, struct leg *l)
+void leg_lost(struct core *c, struct call *k, struct leg *l)
 {
 	gone(c, k, l, 0, "lost");
 	leg_free(c, k, l);
@@ -602,6 +604,9 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		if (bridge_peer(k, l) == NULL)
 			moh_unplayed(c, k, l);
 		break;
+	case EV_RECOVERED:
+		recover_leg(c, k, l);
+		break;
 	case EV_INFO:
 		on_info(c, k, l);
 		break;
@@ -612,7 +617,7 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 		gone(c, k, l, c->ev->reject.status, "lost");
 		break;
 	case EV_CLOSED:
-		on_closed(c, k, l);
+		leg_lost(c, k, l);
 		break;
 	case EV_TRANSFER:
 		transfer_request(c, k, l);

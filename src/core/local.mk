@@ -38,6 +38,7 @@ libcore_a_SOURCES = \
 	src/core/recording.c \
 	src/core/roster.c \
 	src/core/segment.c \
+	src/core/recover.c \
 	src/core/snapshot.c \
 	src/core/strategy.c \
 	src/core/strategy.h \

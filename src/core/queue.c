@@ -80,12 +80,20 @@ static void tell_places(struct core *c, const struct dir_queue *q, unsigned plac
 
 #define SPEECH_MAX_MS 20000 /* longer than any; then there is music again, whoever says nothing */
 
+/* Of two calls that meet, both may have had the same one: the same tune. FNV-1a. */
+static uint32_t tune_of(const char *music)
+{
+	uint32_t h = str_empty(music) ? 0 : UINT32_C(2166136261);
+
+	for (; *music; music++)
+		h = (h ^ (unsigned char)*music) * UINT32_C(16777619);
+	return h;
+}
+
 static void set_music(struct call *k, const char *music)
 {
-	if (str_eq(k->music, music))
-		return;
 	str_set(k->music, music);
-	k->tune++;
+	k->tune = tune_of(music);
 }
 
 static void hush(struct core *c, struct call *k)
@@ -558,7 +566,7 @@ bool queues_clear_emptied(struct core *c)
 {
 	struct dir_queue *q = c->acd.emptied;
 
-	if (q == NULL)
+	if (q == NULL || c->untold > 0) /* after a restart agents come back one by one */
 		return false;
 	c->acd.emptied = q->next_emptied;
 	q->emptied = 0;

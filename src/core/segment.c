@@ -125,13 +125,15 @@ void record_close(struct core *c, struct call *k, const char *by)
 	for (unsigned i = 0; i < k->nlegs; i++)
 		segment_close(c, k, k->legs[i], "completed", by, 0, NULL);
 	account(c, k, IV_LIMBO);
-	timeline(c, k, &(struct timeline_note){.type = "conversation_ended", .actor = by});
+	timeline(c, k, &(struct timeline_note){.type = "conversation_ended", .actor = by,
+		.key1 = "estimated", .value1 = c->late ? "true" : NULL});
 	f = fact_add(c, k, FACT_CONVERSATION_CLOSED);
 	k->open = RECORD_CLOSED;
 	f->conversation_closed.conv = k->conv;
 	str_set(f->conversation_closed.ended_by, by);
 	str_set(f->conversation_closed.outcome, conversation_outcome(k));
 	f->conversation_closed.sip_cause = k->status;
+	f->conversation_closed.estimated = c->late;
 	f->conversation_closed.total_ms = c->ev->now - k->mono0;
 	f->conversation_closed.ring_ms = k->acc[IV_RINGING];
 	f->conversation_closed.wait_ms = k->acc[IV_QUEUED];
@@ -563,6 +565,7 @@ static void put_closed(struct core *c, struct call *k, struct segment *s, const 
 	f = fact_add(c, k, FACT_SEGMENT_CLOSED);
 	f->at = segment_stamp(s, c->ev->now);
 	f->segment_closed.seg = s->id;
+	f->segment_closed.estimated = c->late;
 	str_set(f->segment_closed.outcome, outcome);
 	f->segment_closed.sip_cause = status;
 	str_set(f->segment_closed.released_by, by);

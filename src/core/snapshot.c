@@ -219,29 +219,13 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
 	queue_restore(c, k);
 	if (k->timer)
 		timer_start(c, k->id, TIMER_STATE, &k->timer, guard_of(c, k));
-	for (unsigned i = 0; i < k->nlegs; i++)
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		c->untold += k->legs[i]->fate == FATE_UNTOLD;
 		for (int t = 0; t < timer_kind_count_; t++)
 			if (k->legs[i]->timer[t])
 				timer_start(c, k->legs[i]->id, (enum timer_kind)t, &k->legs[i]->timer[t],
 					leg_guard_of(c, (enum timer_kind)t, k->legs[i]));
-	c->ev = NULL;
-	c->out = NULL;
-}
-
-void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *out)
-{
-	struct event ev = {.type = EV_TIMER, .now = now, .call = id};
-	struct call *k = call_find(c, id);
-
-	core_restored(c, id, now, out);
-	if (k == NULL)
-		return;
-	c->ev = &ev;
-	c->out = out;
-	for (unsigned i = 0; i < k->nlegs; i++)
-		k->legs[i]->recording = (uuid){{0}};
-	timeline(c, k, &(struct timeline_note){
-			       .type = "recovered", .actor = "system", .via = ORIGIN_SYSTEM});
+	}
 	c->ev = NULL;
 	c->out = NULL;
 }
@@ -261,28 +245,6 @@ void core_retell(struct core *c, call_id id, int64_t now, struct core_out *out)
 		xfer_retell(c, k);
 	c->ev = NULL;
 	c->out = NULL;
-}
-
-bool core_keeps(const struct core *c, call_id id)
-{
-	const struct call *k = call_find(c, id);
-
-	return k != NULL && k->merged_into == ID_NONE && k->state != SETUP && k->state != END &&
-	       k->open == RECORD_OPEN;
-}
-
-call_id core_call_of(const struct core *c, uint64_t id)
-{
-	const struct call *k = call_of(c, id);
-
-	return k != NULL ? k->id : ID_NONE;
-}
-
-call_id core_partner(const struct core *c, call_id id)
-{
-	const struct call *k = call_find(c, id);
-
-	return k == NULL ? ID_NONE : k->consult != ID_NONE ? k->consult : k->consult_of;
 }
 
 /* ---- invariants ------------------------------------------------------------------------------ */

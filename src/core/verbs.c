@@ -521,8 +521,10 @@ static void notify(struct core *c, struct call *k, uint16_t status, const char *
 	a->notify.cmd = k->xfer.cmd;
 	a->notify.final = after == SUB_FINAL;
 	k->xfer.sub = (uint8_t)after;
-	if (after == SUB_FINAL && l)
+	if (after == SUB_FINAL && l) {
 		l->notify = k->xfer.cmd;
+		l->notify_status = status;
+	}
 }
 
 /* Some phones keep the line until they hear 200: they hear it at once; the ledger keeps the truth

@@ -87,13 +87,23 @@ static int put_refers(struct sip_kept *out, const struct sip_leg *l)
 	return put(out, NULL, 0);
 }
 
+/* Up; or our BYE is under way, and is to be said again by whoever comes after. */
+static bool has_dialog(const struct sip_leg *l)
+{
+	const struct request *r = l->state == SIDE_ENDING ? l->requests : NULL;
+
+	while (r != NULL && r->method != sip_method_bye)
+		r = r->next;
+	return l->state == SIDE_UP || r != NULL;
+}
+
 int sip_keep(struct sip *s, leg_id id, struct sip_kept *out)
 {
 	struct sip_leg *l = sip_leg_find(s, id);
 	struct kept k = {.version = KEEP_VERSION, .size = sizeof(k), .id = id};
 	size_t was = out->len;
 
-	if (l == NULL || l->state != SIDE_UP || l->life != LEG_OWNED)
+	if (l == NULL || !has_dialog(l) || l->life != LEG_OWNED)
 		return ENOENT;
 	k.contact = l->contact;
 	k.cseq = l->dialog.cseq;

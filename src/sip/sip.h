@@ -159,7 +159,7 @@ struct sip_kept { /* grows; zeroed at first, bytes are the caller's to free */
 	unsigned char *bytes;
 	size_t len, cap;
 };
-/* Appends what sip_restore() needs to make the dialog of that leg again. 0; ENOENT if the leg is not up;
+/* Appends what sip_restore() needs to make the dialog of that leg again. 0; ENOENT if it is not up, or over;
  * ENOMEM. On failure nothing is appended. */
 int sip_keep(struct sip *s, leg_id leg, struct sip_kept *out);
 /* Makes a dialog again, before the first message is read, from as many of the bytes as it needs. Its leg,

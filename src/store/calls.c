@@ -1,5 +1,6 @@
 /*
- * calls: one LMDB table, call -> bytes. Key 0 says in which boot of the machine it was written. The
+ * calls: one LMDB table, call -> bytes. Key 0 says in which boot of the machine it was written, and when
+ * its owner was last alive. The
  * map is written in place and commits sync nothing, as in store.c; since a reboot ends all calls, it
  * is never synced either.
  */
@@ -15,9 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
+struct times { /* under key 0 */
+	char boot[64];
+	int64_t alive; /* monotonic ms, 0: never said */
+};
+
 struct calls {
 	MDB_env *env;
 	MDB_dbi dbi;
+	struct times times;
 };
 
 static int to_errno(int rc)
@@ -60,26 +67,33 @@ static void this_boot(char text[64])
 		fclose(f);
 }
 
+static int put_times(struct calls *c, MDB_txn *txn)
+{
+	const uint64_t zero = 0;
+	MDB_val key = key_of(&zero), val = {sizeof(c->times), &c->times};
+
+	return mdb_put(txn, c->dbi, &key, &val, 0);
+}
+
 /* What was written in another boot goes. */
 static int load_state(struct calls *c, MDB_txn *txn)
 {
 	const uint64_t zero = 0;
 	MDB_val key = key_of(&zero), val;
-	char boot[64];
 	int rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &c->dbi);
 
 	if (rc)
 		return rc;
-	this_boot(boot);
+	c->times.alive = 0;
+	this_boot(c->times.boot);
 	rc = mdb_get(txn, c->dbi, &key, &val);
-	if (rc == 0 && boot[0] != '\0' && val.mv_size == sizeof(boot) &&
-		memcmp(val.mv_data, boot, sizeof(boot)) == 0)
+	if (rc == 0 && c->times.boot[0] != '\0' && val.mv_size == sizeof(c->times) &&
+		memcmp(val.mv_data, c->times.boot, sizeof(c->times.boot)) == 0) {
+		memcpy(&c->times, val.mv_data, sizeof(c->times));
 		return 0;
+	}
 	rc = mdb_drop(txn, c->dbi, 0);
-	if (rc)
-		return rc;
-	val = (MDB_val){sizeof(boot), boot};
-	return mdb_put(txn, c->dbi, &key, &val, 0);
+	return rc ? rc : put_times(c, txn);
 }
 
 static int try_open(const char *path, unsigned size_mb, struct calls *c)
@@ -175,6 +189,24 @@ void calls_forget_all(struct calls *c)
 		mdb_txn_abort(txn);
 	else
 		mdb_txn_commit(txn);
+}
+
+void calls_alive(struct calls *c, int64_t now_ms)
+{
+	MDB_txn *txn;
+
+	c->times.alive = now_ms;
+	if (mdb_txn_begin(c->env, NULL, 0, &txn) != 0)
+		return;
+	if (put_times(c, txn) != 0)
+		mdb_txn_abort(txn);
+	else
+		mdb_txn_commit(txn);
+}
+
+int64_t calls_last_alive(const struct calls *c)
+{
+	return c->times.alive;
 }
 
 int calls_each(struct calls *c,

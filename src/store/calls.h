@@ -24,6 +24,11 @@ int calls_put(struct calls *c, uint64_t id, const void *bytes, size_t len);
 void calls_forget(struct calls *c, uint64_t id);
 void calls_forget_all(struct calls *c);
 
+/* Its owner lives; now_ms monotonic. To be said every second or so. */
+void calls_alive(struct calls *c, int64_t now_ms);
+/* When that was said last, by whomever; 0: never in this boot of the machine. */
+int64_t calls_last_alive(const struct calls *c);
+
 /* Shows each call; fn must not change anything, its pointers are valid during the call only. 0 or an
  * errno. */
 int calls_each(struct calls *c,

@@ -506,6 +506,8 @@ static void test_calls_outlive_a_kill(void **state)
 		calls_put(c, 5, bytes, 1);
 		calls_forget(c, 5);
 		calls_forget(c, 99); /* nobody knows it */
+		calls_alive(c, 1234);
+		calls_alive(c, 5678);
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -518,6 +520,7 @@ static void test_calls_outlive_a_kill(void **state)
 	assert_int_equal(s.id[1], 7);
 	assert_int_equal(s.len[1], 149);
 	assert_int_equal(s.first[1], 49);
+	assert_int_equal(calls_last_alive(c), 5678);
 	calls_forget_all(c);
 	assert_int_equal(look(c).n, 0);
 	assert_int_equal(calls_put(c, 1, bytes, 10), 0);

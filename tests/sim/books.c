@@ -200,7 +200,7 @@ static void conversation_merged(struct books *b, const struct fact *f)
 
 	if (from == NULL || into == NULL)
 		return;
-	if (from == into || from->order < into->order)
+	if (from == into || (from->order < into->order && from->opened != into->opened))
 		fail_fact(b, "merged-into-younger", f, "the older conversation has to win");
 	if (m->shift != into->nsegs)
 		fail_fact(b, "merge-shift", f, "the numbers of its segments do not follow on");
@@ -587,6 +587,20 @@ static void forget(struct books *b, struct bk_conv *c)
 	HASH_DEL(b->convs, c);
 	free(c->talks);
 	free(c);
+}
+
+void books_cut(struct books *b, bool (*is_back)(void *arg, const uuid *conv), void *arg)
+{
+	struct bk_conv *c, *ct;
+
+	HASH_ITER (hh, b->convs, c, ct)
+		if (c->closed == 0 && !c->lives)
+			fail(b, "conversation-left", "a conversation was never closed (call %llx)",
+				(unsigned long long)c->call);
+		else if (c->closed == 0 && !is_back(arg, &c->id))
+			forget(b, c);
+		else
+			c->lives = false;
 }
 
 void books_end(struct books *b)

@@ -26,6 +26,7 @@ struct bk_conv {
 	int64_t nsegs, open_segs, open_xfers;
 	int64_t requested, completed, failed;
 	int64_t agent_talk;
+	bool lives; /* its call was there when the process died */
 	bool mixed; /* its people brought times of another clock */
 	struct bk_span *talks;
 	unsigned ntalks, talks_cap;
@@ -70,6 +71,10 @@ void books_done(struct books *b);
 
 /* Takes the facts of one step in. Sets b->failed when they contradict each other. */
 void books_step(struct books *b, const struct core_out *out);
+
+/* Forgets the open conversations that had a call when the process died (lives), and of which is_back() says
+ * no: the ledger closes them by itself. */
+void books_cut(struct books *b, bool (*is_back)(void *arg, const uuid *conv), void *arg);
 
 /* What the facts say about a live call agrees with what the core shows of it. */
 void books_compare(struct books *b, const struct call_view *v);

@@ -166,6 +166,10 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	struct ct_leg *l = contract_leg(ct, ev->leg);
 	struct ct_req *r;
 
+	if (ev->type == EV_RECOVERED)
+		return l != NULL && l->untold;
+	if (l != NULL && l->lost)
+		return false;
 	if (l == NULL) /* of a dialog that the core has forgotten */
 		return ev->type == EV_TRANSFER || ev->type == EV_OFFER ||
 		       ev->type == EV_OFFER_NONE || ev->type == EV_INFO;
@@ -427,6 +431,9 @@ static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l
 		break;
 	case EV_REFER_NOTIFY:
 		l->refer_told = ev->referred.final;
+		break;
+	case EV_RECOVERED:
+		l->untold = false;
 		break;
 	case EV_CLOSED:
 		l->state = CT_CLOSED;
@@ -825,7 +832,11 @@ static void act_notify(struct contract *ct, const struct action *a)
 	struct ct_req *r = contract_req(ct, a->notify.cmd);
 	struct ct_leg *l = contract_leg(ct, a->leg);
 
-	if (r == NULL || r->kind != CT_REFER || !r->accepted)
+	if (r != NULL && r->lost && a->notify.final)
+		r->final = r->notified = true; /* once more, for who did not hear it */
+	else if (r != NULL && r->lost && !r->final)
+		return;
+	else if (r == NULL || r->kind != CT_REFER || !r->accepted)
 		leg_fail(ct, a, "notify-unknown", "no accepted REFER has this cmd");
 	else if (r->no_sub)
 		leg_fail(ct, a, "notify-no-sub", "Refer-Sub was false (E-076)");
@@ -938,6 +949,8 @@ static void act_on_leg(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "leg-unknown", "no such leg, or it was freed");
 		return;
 	}
+	if (l->lost && a->type != ACT_LEG_FREE)
+		return;
 	switch (a->type) {
 	case ACT_PROGRESS:
 		act_progress(ct, a, l);
@@ -1094,6 +1107,8 @@ static void check_demands(struct contract *ct, const struct event *ev)
 			ev_name(ev->type));
 	if (l == NULL)
 		return;
+	if (l->lost && ev->type == EV_RECOVERED)
+		contract_fail(ct, "lost-leg-kept", "its dialog is lost, and it was not freed");
 	if (l->crossed)
 		contract_fail(ct, "late-answer-kept",
 			"the 2xx that crossed our CANCEL was not hung up (R-004)");
@@ -1128,6 +1143,104 @@ void contract_step(struct contract *ct, const struct event *ev, const struct cor
 	l = contract_leg(ct, ev->leg);
 	if (l != NULL && !is_guarded(l))
 		contract_fail(ct, "close-unguarded", "a leg that ended has no guard");
+}
+
+/* ---- another process -------------------------------------------------------------------------- */
+
+void contract_missed(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	take_event(ct, ev, out->leg);
+}
+
+static bool is_one_of(call_id id, const call_id *ids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static void leg_gone(struct contract *ct, struct ct_leg *l)
+{
+	struct ct_call *k = contract_call(ct, l->id);
+
+	if (k != NULL)
+		k->nlegs--;
+	HASH_DEL(ct->legs, l);
+	free(l);
+}
+
+/* What was under way in its dialog is lost; who it was with has what it had before. */
+static void forget_exchange(struct ct_leg *l)
+{
+	if (l->offer_in || l->none_in || l->ack_due)
+		leg_unsays(l);
+	l->offer_in = l->none_in = l->ack_due = l->offer_out = l->owes_ack = false;
+	l->peer_ended = l->hangup_sent = l->cancelling = l->crossed = false;
+	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = l->oa_failed = false;
+	l->referred = 0;
+	l->asked = 0;
+	l->hears = HEARS_PEER;
+	l->music[0] = '\0';
+	memset(l->timer, 0, sizeof(l->timer));
+}
+
+static void leg_reborn(struct ct_leg *l)
+{
+	forget_exchange(l);
+	l->lost = !l->kept;
+	l->untold = false;
+	l->state = l->lost ? CT_CLOSED : CT_UP;
+}
+
+void contract_died(struct contract *ct, int64_t now, const call_id *ids, unsigned n)
+{
+	struct ct_leg *l, *lt;
+	struct ct_call *k, *kt;
+	struct ct_req *r, *rt;
+
+	ct->now = ct->restored_at = now;
+	ct->agents = (struct ct_timer){0};
+	HASH_ITER (hh, ct->reqs, r, rt)
+		r->answered = r->lost = true;
+	HASH_ITER (hh, ct->legs, l, lt) {
+		if (!l->kept && !is_one_of(l->call, ids, n))
+			leg_gone(ct, l);
+		else
+			leg_reborn(l);
+	}
+	HASH_ITER (hh, ct->calls, k, kt) {
+		k->timer = k->queue = k->place = (struct ct_timer){0};
+		if (k->nlegs > 0 || is_one_of(k->id, ids, n))
+			continue;
+		HASH_DEL(ct->calls, k);
+		free(k);
+	}
+}
+
+void contract_reborn(struct contract *ct, const struct call_view *v)
+{
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+
+		if (l == NULL) { /* made in the step in which it died */
+			l = leg_new(ct, v->legs[i].id);
+			leg_reborn(l);
+		}
+		l->call = v->id;
+		l->kept = false;
+		l->untold = true;
+		l->parted = l->parted || strcmp(v->legs[i].role, "past") == 0;
+	}
+}
+
+void contract_forget(struct contract *ct)
+{
+	struct ct_leg *l, *lt;
+
+	HASH_ITER (hh, ct->legs, l, lt)
+		if (!l->untold)
+			leg_gone(ct, l);
 }
 
 /* ---- timers ---------------------------------------------------------------------------------- */

@@ -58,6 +58,9 @@ struct ct_leg {
 	bool offer_out;	   /* our OFFER waits for OA_DONE */
 	unsigned asked;	   /* OFFERs since its media were last seen to be right */
 	bool oa_failed;	   /* the last exchange was refused */
+	bool kept;	   /* the process that died had written its dialog down */
+	bool lost;	   /* it had not: nobody is there, and nothing said to it arrives */
+	bool untold;	   /* .. which the core has not been told */
 	bool parted;	   /* let go by the table; only its BYE is awaited */
 	bool ack_due;	   /* we offered in a 2xx: answer comes with OA_DONE */
 	uint32_t ver, ver_prev, ver_top; /* its own SDP: now, before a pending offer, newest */
@@ -88,6 +91,7 @@ struct ct_req { /* somebody waits for an answer */
 	bool answered, accepted, no_sub;
 	bool final;    /* the final NOTIFY was sent */
 	bool notified; /* NOTIFY_DONE came */
+	bool lost;     /* whoever asked waits for nothing any more: the process that he asked is gone */
 	bool sought;   /* what it replaces was looked for elsewhere */
 	int64_t final_at;
 	UT_hash_handle hh;
@@ -133,6 +137,18 @@ bool contract_allows(struct contract *ct, const struct event *ev);
 
 /* Takes in the event and what the core made of it. Sets ct->failed on a broken promise. */
 void contract_step(struct contract *ct, const struct event *ev, const struct core_out *out);
+
+/* The event came, and none of the actions was carried out: the process died. */
+void contract_missed(struct contract *ct, const struct event *ev, const struct core_out *out);
+
+/* Another process starts with these calls: its adapters have the dialogs that were kept of them, and no
+ * transaction. Everything else is gone. */
+void contract_died(struct contract *ct, int64_t now, const call_id *ids, unsigned n);
+/* The core shows such a call: of its legs those that no adapter has are lost. */
+void contract_reborn(struct contract *ct, const struct call_view *v);
+
+/* .. and of legs that no call shows nobody knows any more: the step that freed them was the last. */
+void contract_forget(struct contract *ct);
 
 /* After everything is over: nothing may be left behind. */
 void contract_end(struct contract *ct);

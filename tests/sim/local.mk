@@ -2,6 +2,7 @@
 SIM_WATCHERS = \
 	tests/sim/books.c tests/sim/books.h \
 	tests/sim/contract.c tests/sim/contract.h \
+	tests/sim/death.c tests/sim/death.h \
 	tests/sim/judge.c tests/sim/judge.h \
 	tests/sim/print.c tests/sim/print.h \
 	tests/sim/sim.c tests/sim/sim.h

@@ -91,6 +91,40 @@ static void play_event(struct player *p, const struct event *recorded)
 		note_call(p, id_call(recorded->leg), id_call(p->sim->out.leg));
 }
 
+static void say(struct player *p, int64_t now, const char *what)
+{
+	if (p->story != NULL)
+		fprintf(p->story, "# %9lld  %s\n", (long long)now, what);
+}
+
+static void play_item(struct player *p, const struct sim_item *item)
+{
+	int64_t now = item->ev.now;
+
+	switch (item->kind) {
+	case SIM_EVENT:
+		play_event(p, &item->ev);
+		break;
+	case SIM_SNAPSHOT:
+		sim_snapshot(p->sim, now);
+		say(p, now, "snapshot, new core, restore");
+		break;
+	case SIM_DOOM:
+		sim_doom(p->sim, (enum doom)item->ev.rnd, now);
+		say(p, now, item->ev.rnd == DOOM_FACTS ? "killed in the next step, with the facts alone"
+						       : "killed in the next step, before its actions");
+		break;
+	case SIM_DEATH:
+		sim_die(p->sim, item->ev.wall, (enum lore)item->ev.rnd, NULL, NULL);
+		say(p, now, "killed, and another process starts");
+		break;
+	case SIM_FATES:
+		say(p, now, "it is told which dialogs are there again");
+		sim_fates(p->sim, now, tell_timer, p);
+		break;
+	}
+}
+
 static void free_player(struct player *p)
 {
 	struct moved *m, *mt;
@@ -119,15 +153,12 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 		sim_timers(s, last, tell_timer, &p);
 		if (s->failed)
 			break;
-		if (item->kind == SIM_EVENT) {
-			play_event(&p, &item->ev);
-		} else {
-			sim_snapshot(s, last);
-			if (story != NULL)
-				fprintf(story, "# %9lld  snapshot, new core, restore\n",
-					(long long)last);
-		}
+		play_item(&p, item);
 	}
+	if (s->death.dead)
+		sim_die(s, last, LORE_AT_ONCE, NULL, NULL);
+	if (s->death.nids > 0)
+		sim_fates(s, last, tell_timer, &p);
 	if (!r->lenient)
 		sim_timers(s, last + TAIL_MS, tell_timer, &p);
 	free_player(&p);

@@ -32,6 +32,7 @@ void sim_done(struct sim *s)
 	core_out_done(&s->out);
 	contract_done(&s->ct);
 	books_done(&s->books);
+	death_done(&s->death);
 	free(s->dir);
 }
 
@@ -77,13 +78,13 @@ static void hash_output(struct sim *s)
 
 /* ---- recording ------------------------------------------------------------------------------- */
 
-static void record(struct sim *s, const struct event *ev, int64_t now)
+static struct sim_item *record_item(struct sim *s, int kind)
 {
 	struct sim_record *r = s->record;
 	struct sim_item *item;
 
 	if (r == NULL)
-		return;
+		return NULL;
 	if (r->n == r->cap) {
 		r->cap = r->cap ? r->cap * 2 : 256;
 		r->items = realloc(r->items, r->cap * sizeof(*r->items));
@@ -92,11 +93,42 @@ static void record(struct sim *s, const struct event *ev, int64_t now)
 	}
 	r->lenient = s->ct.lenient;
 	item = &r->items[r->n++];
-	item->kind = ev ? SIM_EVENT : SIM_SNAPSHOT;
-	if (ev != NULL)
+	*item = (struct sim_item){.kind = kind};
+	return item;
+}
+
+static void record(struct sim *s, const struct event *ev)
+{
+	struct sim_item *item = record_item(s, SIM_EVENT);
+
+	if (item != NULL)
 		item->ev = *ev;
-	else
-		item->ev = (struct event){.now = now};
+}
+
+static void record_moment(struct sim *s, int kind, int64_t now, uint64_t how)
+{
+	struct sim_item *item = record_item(s, kind);
+
+	if (item != NULL)
+		item->ev = (struct event){.now = now, .rnd = how};
+}
+
+void sim_record_death(struct sim *s, int64_t now, enum lore lore)
+{
+	record_moment(s, SIM_DEATH, s->ct.now, lore);
+	if (s->record != NULL)
+		s->record->items[s->record->n - 1].ev.wall = now; /* when it is there again */
+}
+
+void sim_record_fates(struct sim *s, int64_t now)
+{
+	record_moment(s, SIM_FATES, now, 0);
+}
+
+void sim_doom(struct sim *s, enum doom doom, int64_t now)
+{
+	record_moment(s, SIM_DOOM, now, doom);
+	s->death.doom = doom;
 }
 
 void sim_record_free(struct sim_record *r)
@@ -220,7 +252,7 @@ static void look_at_calls(struct sim *s, const struct event *ev)
 	}
 }
 
-static void collect_failures(struct sim *s)
+void sim_collect(struct sim *s)
 {
 	const char *broken = core_check(s->core);
 
@@ -276,13 +308,34 @@ static call_id named_call(const struct sim *s, const struct event *ev)
 	return v.id;
 }
 
+/* The process is killed in this step, before anything is kept of what it changed. */
+static bool ends_with_facts(struct sim *s, const struct event *ev)
+{
+	if (s->death.doom != DOOM_FACTS)
+		return false;
+	contract_missed(&s->ct, ev, &s->out);
+	s->death.dead = true;
+	return true;
+}
+
+/* .. or before any action is carried out. */
+static bool ends_when_kept(struct sim *s, const struct event *ev)
+{
+	if (s->death.doom != DOOM_KEPT || s->ct.failed)
+		return false;
+	contract_missed(&s->ct, ev, &s->out);
+	death_keep(s, ev);
+	s->death.dead = true;
+	return true;
+}
+
 static void take_step(struct sim *s, const struct event *ev)
 {
 	struct event seen = *ev;
 
 	seen.call = named_call(s, ev);
 	assert(ev->now >= s->ct.now); /* the world's own promise */
-	record(s, ev, ev->now);
+	record(s, ev);
 	note_directory(s, ev);
 	s->steps++;
 	if (!guarded_step(s, ev))
@@ -294,17 +347,24 @@ static void take_step(struct sim *s, const struct event *ev)
 	note_intents(s, ev->now);
 	hash_output(s);
 	books_step(&s->books, &s->out);
+	death_facts(&s->death, &s->out);
+	if (ends_with_facts(s, ev))
+		return;
 	judge_actions(&s->ct, &s->books, &seen, &s->out);
+	if (ends_when_kept(s, ev))
+		return;
 	if (!s->ct.failed)
 		contract_step(&s->ct, ev, &s->out);
+	if (!s->ct.failed)
+		death_keep(s, ev);
 	if (!s->ct.failed && !s->books.failed)
 		look_at_calls(s, ev);
-	collect_failures(s);
+	sim_collect(s);
 }
 
 bool sim_step(struct sim *s, const struct event *ev)
 {
-	if (s->failed || !contract_allows(&s->ct, ev))
+	if (s->failed || s->death.dead || !contract_allows(&s->ct, ev))
 		return false;
 	take_step(s, ev);
 	return true;
@@ -321,7 +381,7 @@ void sim_timers(
 {
 	struct event ev = {0};
 
-	while (!s->failed && contract_next_timer(&s->ct, until, &ev)) {
+	while (!s->failed && !s->death.dead && contract_next_timer(&s->ct, until, &ev)) {
 		struct sim_record *keep = s->record;
 
 		ev.wall = SIM_WALL0 + ev.now * 1000;
@@ -329,7 +389,7 @@ void sim_timers(
 		s->record = NULL; /* timers follow from the rest */
 		sim_step(s, &ev);
 		s->record = keep;
-		if (fn != NULL)
+		if (fn != NULL && !s->death.dead)
 			fn(arg, &ev);
 	}
 }
@@ -365,7 +425,7 @@ static struct saved *save_all(struct sim *s, unsigned *n)
 	return all;
 }
 
-static void new_core(struct sim *s)
+void sim_new_core(struct sim *s, enum lore lore)
 {
 	struct core_out out;
 
@@ -374,7 +434,7 @@ static void new_core(struct sim *s)
 	if (s->core == NULL)
 		abort();
 	core_out_init(&out);
-	for (unsigned i = 0; i < s->ndir; i++)
+	for (unsigned i = 0; lore == LORE_AT_ONCE && i < s->ndir; i++)
 		core_step(s->core, &s->dir[i], &out);
 	core_out_done(&out);
 }
@@ -425,9 +485,9 @@ void sim_snapshot(struct sim *s, int64_t now)
 
 	if (s->failed)
 		return;
-	record(s, NULL, now);
+	record_moment(s, SIM_SNAPSHOT, now, 0);
 	all = save_all(s, &n);
-	new_core(s);
+	sim_new_core(s, LORE_AT_ONCE);
 	forget_timers(s, now);
 	for (unsigned i = 0; i < n; i++) {
 		if (!s->failed)
@@ -435,7 +495,7 @@ void sim_snapshot(struct sim *s, int64_t now)
 		free(all[i].bytes);
 	}
 	free(all);
-	collect_failures(s);
+	sim_collect(s);
 }
 
 void sim_end(struct sim *s)
@@ -450,5 +510,5 @@ void sim_end(struct sim *s)
 	books_end(&s->books);
 	if (contract_next_timer(&s->ct, INT64_MAX, &ev))
 		sim_fail(s, "timer-left", "a timer still runs after everybody left (INV-1)");
-	collect_failures(s);
+	sim_collect(s);
 }

@@ -15,6 +15,7 @@
 
 #include "sim/books.h"
 #include "sim/contract.h"
+#include "sim/death.h"
 
 #define SIM_WALL0 INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
 
@@ -25,8 +26,8 @@ typedef void sim_mutator(struct sim *s, const struct event *ev, struct core_out 
 
 /* What was done, so that it can be done again. */
 struct sim_item {
-	enum { SIM_EVENT, SIM_SNAPSHOT } kind;
-	struct event ev;
+	enum { SIM_EVENT, SIM_SNAPSHOT, SIM_DOOM, SIM_DEATH, SIM_FATES } kind;
+	struct event ev; /* SIM_DOOM, SIM_DEATH: in rnd, enum doom or enum lore */
 };
 
 struct sim_record {
@@ -41,6 +42,7 @@ struct sim {
 	struct core_out out;
 	struct contract ct;
 	struct books books;
+	struct death death;
 	uint64_t steps, hash;
 	struct event *dir; /* the directory as last told, for a new core */
 	unsigned ndir, dir_cap;
@@ -64,6 +66,15 @@ void sim_shove(struct sim *s, const struct event *ev);
 
 /* Snapshots every call, starts a new core and puts the calls back. */
 void sim_snapshot(struct sim *s, int64_t now);
+
+/* The process is killed in the middle of the next step: then death.dead is set, and sim_die() is due. */
+void sim_doom(struct sim *s, enum doom doom, int64_t now);
+
+/* For death.c. */
+void sim_new_core(struct sim *s, enum lore lore);
+void sim_record_death(struct sim *s, int64_t now, enum lore lore);
+void sim_record_fates(struct sim *s, int64_t now);
+void sim_collect(struct sim *s);
 
 /* Fires the timers that are due up to and including `until`; after each, calls fn. */
 void sim_timers(

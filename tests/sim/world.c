@@ -51,7 +51,9 @@ enum todo_kind {
 	DO_DIAL,
 	DO_DIRECTORY,
 	DO_STRAY,
-	DO_SNAPSHOT
+	DO_SNAPSHOT,
+	DO_DIE,
+	DO_FATES
 };
 
 struct todo {
@@ -67,13 +69,24 @@ struct phone {
 	leg_id id;
 	bool is_user;
 	bool living;	/* its talk was planned */
+	bool gone;	/* it hung up while nobody was there to hear it */
+	bool moved;	/* it has another session than the process that died had written down */
 	enum dir wants; /* sendrecv, or how it holds */
 	char user[USER_MAX];
 	UT_hash_handle hh;
 };
 
+/* What is common in this world, so that rare rows are taken often enough. */
+enum theme { THEME_ANY, THEME_CLICKS, THEME_PASSED };
+
+static enum theme theme_of(uint64_t seed)
+{
+	return seed % 5 == 0 ? THEME_CLICKS : seed % 5 == 1 ? THEME_PASSED : THEME_ANY;
+}
+
 struct world {
 	struct sim sim;
+	enum theme theme;
 	struct rng rng;
 	int64_t now, skew_us;
 	struct todo *heap;
@@ -289,6 +302,10 @@ void world_config(uint64_t seed, struct core_config *cfg)
 		cfg->peer[3].policy.refer = REFER_TRANSPARENT;
 		cfg->npeer = 4;
 	}
+	if (theme_of(seed) == THEME_PASSED)
+		cfg->peer[1].policy.refer = REFER_TRANSPARENT;
+	if (theme_of(seed) == THEME_CLICKS)
+		cfg->ring_ms = 5000; /* nobody answers in time */
 	cfg->ring_away = rng_chance(&r, 80);
 	cfg->ring_unregistered = rng_chance(&r, 80);
 	cfg->no_answer_status = rng_chance(&r, 50) ? 408 : 480;
@@ -346,9 +363,10 @@ static struct sdp_note note(struct world *w, struct phone *p, enum sdp_what what
 		n.dir = dir_and(p->wants, dir_reverse(heard));
 	if (what == SDP_ANSWER && chance(w, 2))
 		n.dir = dir_and(n.dir, DIR_RECVONLY); /* holds without reason (E-051) */
-	n.same = l != NULL && l->ver != 0 && (what == SDP_ANSWER || n.dir == l->dir) &&
+	n.same = !p->moved && l != NULL && l->ver != 0 && (what == SDP_ANSWER || n.dir == l->dir) &&
 		 !chance(w, 4); /* or it moved: NAT, another codec */
 	n.image = chance(w, 1);
+	p->moved = false;
 	return n;
 }
 
@@ -361,8 +379,8 @@ static void judge_centre(struct world *w)
 {
 	struct phone *p, *pt;
 
-	if (w->centre == NULL || w->sim.failed)
-		return;
+	if (w->centre == NULL || w->sim.failed || w->sim.death.nids > 0)
+		return; /* after a restart it does not know yet whose phones are there */
 	centre_begin(w->centre);
 	HASH_ITER (hh, w->phones, p, pt) {
 		struct ct_leg *l = p->is_user ? contract_leg(&w->sim.ct, p->id) : NULL;
@@ -380,6 +398,8 @@ static bool send(struct world *w, struct event *ev)
 	ev->rnd = rng_next(&w->rng);
 	if (!sim_step(&w->sim, ev))
 		return false;
+	if (w->sim.death.dead)
+		return false; /* nothing comes of it any more */
 	if (w->centre != NULL)
 		centre_hear(w->centre, &w->sim.out);
 	if (!w->sim.failed)
@@ -537,7 +557,7 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 	unsigned kind = rng_below(&w->rng, 100);
 
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < 60 ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
+		kind < (w->theme == THEME_CLICKS ? 45 : 60) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
 static void fill_source(struct world *w, struct ev_invite *i)
@@ -585,8 +605,7 @@ static struct phone *begin_call(struct world *w, struct event *ev)
 		ev->invite.sdp.what = SDP_BAD;
 	else
 		ev->invite.sdp = (struct sdp_note){.what = SDP_OFFER, .dir = DIR_SENDRECV};
-	send(w, ev);
-	if (w->sim.failed || w->sim.out.leg == ID_NONE)
+	if (!send(w, ev) || w->sim.failed || w->sim.out.leg == ID_NONE)
 		return NULL;
 	mine = phone_new(w, w->sim.out.leg, ev->invite.user);
 	if (contract_leg(&w->sim.ct, mine->id)->state == CT_ENDING)
@@ -642,7 +661,7 @@ static void do_consult(struct world *w, struct phone *p)
 	ev.invite.may_refer = true;
 	str_set(ev.invite.user, p->user);
 	str_set(ev.invite.from.number, p->user);
-	if (chance(w, 40)) /* where the customer is, too */
+	if (chance(w, w->theme == THEME_PASSED ? 80 : 40)) /* where the customer is, too */
 		str_set(ev.invite.number, "0891234");
 	mine = begin_call(w, &ev);
 	if (mine == NULL)
@@ -699,7 +718,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		if (chance(w, 15))
 			plan(w, at + range(w, 0, 2000), DO_REFER, p->id);
 	}
-	if (chance(w, p->is_user ? 45 : 0)) {
+	if (chance(w, !p->is_user ? 0 : w->theme == THEME_PASSED ? 75 : 45)) {
 		int64_t at = range(w, 50, 10000);
 
 		if (chance(w, 90))
@@ -724,7 +743,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, range(w, 0, 9000), DO_MEDIA_LOST, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 20000), DO_GONE, p->id);
-	while (chance(w, 22))
+	while (chance(w, w->theme == THEME_CLICKS ? 45 : 22))
 		plan_command(w, p->id, 12000);
 }
 
@@ -785,7 +804,8 @@ static bool is_rare_join(struct world *w, leg_id leg)
 
 	return core_view(w->sim.core, id_call(leg), &v) &&
 	       (strcmp(v.state, "STAY_JOIN") == 0 || strcmp(v.state, "CONSULT_QUEUE_JOIN") == 0 ||
-		       (strcmp(v.state, "CONSULT_JOIN") == 0 && chance(w, 25)));
+		       (strcmp(v.state, "CONSULT_JOIN") == 0 &&
+			       chance(w, w->theme == THEME_CLICKS ? 60 : 25)));
 }
 
 static void crowd_join(struct world *w, leg_id leg)
@@ -817,7 +837,7 @@ static void do_answer(struct world *w, struct phone *p)
 		return;
 	if (l->state == CT_UP)
 		plan_talk(w, p);
-	if (chance(w, 60) && is_rare_join(w, p->id))
+	if (chance(w, w->theme == THEME_CLICKS ? 90 : 60) && is_rare_join(w, p->id))
 		crowd_join(w, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
@@ -993,7 +1013,8 @@ static void do_command(struct world *w, const struct todo *t)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, some_number(w));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
-		ev.transfer.kind = chance(w, 55) ? XFER_CONSULT : XFER_BLIND;
+		ev.transfer.kind = chance(w, w->theme == THEME_CLICKS ? 90 : 55) ? XFER_CONSULT
+										 : XFER_BLIND;
 		ev.transfer.stay = chance(w, 40);
 		if (w->centre == NULL &&
 			chance(w, ev.transfer.stay || ev.transfer.kind == XFER_CONSULT ? 45 : 0))
@@ -1217,10 +1238,145 @@ static void do_dialog(struct world *w, struct phone *p, const struct todo *t)
 	}
 }
 
+/* ---- segued dies, and comes back -------------------------------------------------------------- */
+
+static bool begins_something(enum todo_kind kind)
+{
+	return kind == DO_BYE || kind == DO_HOLD || kind == DO_UNHOLD || kind == DO_OFFER ||
+	       kind == DO_OFFER_NONE || kind == DO_REFRESH || kind == DO_INFO || kind == DO_REFER ||
+	       kind == DO_CONSULT || kind == DO_MEET || kind == DO_EARLY_UPDATE ||
+	       kind == DO_MEDIA_LOST;
+}
+
+/* Of what was going to happen, what belongs to a transaction of the process that died. */
+static bool dies_with_it(enum todo_kind kind)
+{
+	switch (kind) {
+	case DO_PROGRESS:
+	case DO_RELIABLE:
+	case DO_EARLY_UPDATE:
+	case DO_ANSWER:
+	case DO_REJECT:
+	case DO_REDIRECT:
+	case DO_CANCEL:
+	case DO_ACK:
+	case DO_NO_ACK:
+	case DO_CLOSED:
+	case DO_WITHDRAW:
+	case DO_OA_DONE:
+	case DO_PLAYED:
+	case DO_NOTIFY_DONE:
+	case DO_LOCATED:
+	case DO_REFERRED:
+	case DO_REFER_NOTIFY:
+	case DO_FATES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What somebody does meanwhile comes when it is there again, or never: a request is repeated for 64*T1. */
+static bool comes_late(struct world *w, struct todo *t, int64_t up)
+{
+	struct phone *p = t->leg != ID_NONE ? phone_of(w, t->leg) : NULL;
+	bool heard = up - t->at < T1_64_MS && chance(w, 60);
+
+	if (t->at >= up)
+		return true;
+	if (p != NULL && (t->kind == DO_GONE || (t->kind == DO_BYE && !heard)))
+		p->gone = true;
+	if (p != NULL && begins_something(t->kind) && !heard)
+		return false;
+	t->at = up + range(w, 0, 4000);
+	return t->kind != DO_GONE;
+}
+
+static void meanwhile(struct world *w, int64_t up)
+{
+	struct todo *old = w->heap;
+	unsigned n = w->nheap;
+
+	w->heap = NULL;
+	w->nheap = w->heap_cap = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (!dies_with_it(old[i].kind) && comes_late(w, &old[i], up))
+			plan_arg(w, old[i].at - w->now, old[i].kind, old[i].leg, old[i].arg);
+	free(old);
+}
+
+/* Dialogs that were ending when it died may be over by now, or their BYE was never heard. */
+static void end_dialogs(struct world *w)
+{
+	struct phone *p, *pt;
+
+	HASH_ITER (hh, w->phones, p, pt) {
+		struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+
+		if (l == NULL || l->peer_ended || (l->state >= CT_ENDING && chance(w, 70)))
+			p->gone = true;
+		p->moved = chance(w, 20);
+	}
+}
+
+static void after_death(struct world *w)
+{
+	struct phone *p, *pt;
+
+	HASH_ITER (hh, w->phones, p, pt) {
+		struct ct_leg *l = contract_leg(&w->sim.ct, p->id);
+
+		if (l == NULL)
+			phone_free(w, p->id);
+		else if (!p->gone && !l->lost)
+			plan_talk(w, p);
+	}
+}
+
+static void on_told(void *arg, const struct event *ev)
+{
+	struct world *w = arg;
+
+	if (w->centre != NULL)
+		centre_hear(w->centre, &w->sim.out);
+	if (!w->sim.failed)
+		react(w, ev);
+}
+
+/* Kill -9, and soon or late another process. */
+static void die(struct world *w)
+{
+	int64_t down = chance(w, 15) ? range(w, 4000, 70000) : range(w, 20, 4000);
+
+	if (w->sim.ct.now > w->now)
+		w->now = w->sim.ct.now; /* in the step of a timer */
+	end_dialogs(w);
+	meanwhile(w, w->now + down);
+	w->now += down;
+	sim_die(&w->sim, w->now, chance(w, 50) ? LORE_LATE : LORE_AT_ONCE, on_told, w);
+	after_death(w);
+	plan(w, chance(w, 50) ? 0 : range(w, 0, 3000), DO_FATES, ID_NONE);
+}
+
+static void do_die(struct world *w)
+{
+	unsigned kind = rng_below(&w->rng, 3);
+
+	plan(w, range(w, 20000, 400000), DO_DIE, ID_NONE);
+	if (w->sim.death.nids > 0)
+		return; /* the core is still to be told what the last one has cost */
+	if (kind == 0)
+		die(w);
+	else
+		sim_doom(&w->sim, kind == 1 ? DOOM_FACTS : DOOM_KEPT, w->now);
+}
+
 static void do_todo(struct world *w, const struct todo *t)
 {
 	struct phone *p = t->leg != ID_NONE ? phone_of(w, t->leg) : NULL;
 
+	if (p != NULL && p->gone && begins_something(t->kind))
+		return;
 	if (t->leg != ID_NONE && t->kind != DO_COMMAND && t->kind != DO_LOCATED &&
 		(p == NULL || contract_leg(&w->sim.ct, t->leg) == NULL))
 		return; /* the adapter knows no such leg any more */
@@ -1292,6 +1448,12 @@ static void do_todo(struct world *w, const struct todo *t)
 	case DO_STRAY:
 		do_stray(w);
 		break;
+	case DO_DIE:
+		do_die(w);
+		break;
+	case DO_FATES:
+		sim_fates(&w->sim, w->now, on_told, w);
+		break;
 	case DO_SNAPSHOT:
 		plan(w, range(w, 5000, 400000), DO_SNAPSHOT, ID_NONE);
 		sim_snapshot(&w->sim, w->now);
@@ -1327,10 +1489,18 @@ static void after_hangup(struct world *w, leg_id leg)
 static void after_offer(struct world *w, leg_id leg)
 {
 	uint16_t failure = oa_failures[rng_below(&w->rng, COUNT(oa_failures))];
+	struct phone *p = phone_of(w, leg);
 
+	if (p != NULL && p->gone) {
+		if (chance(w, 85))
+			plan_arg(w, network(w), DO_OA_DONE, leg, 481);
+		else
+			plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
+		return;
+	}
 	if (chance(w, 4))
 		plan(w, 0, DO_OFFER, leg); /* glare (E-040, E-042) */
-	if (is_rare_join(w, leg) && chance(w, 25))
+	if (is_rare_join(w, leg) && chance(w, 35))
 		plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
 	else if (chance(w, 90))
 		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
@@ -1366,6 +1536,8 @@ static void after_final_notify(struct world *w, const struct action *a)
 		plan(w, range(w, 0, 1500), DO_UNHOLD, a->leg);
 	if (a->status >= 300 && chance(w, 25))
 		plan(w, range(w, 0, 1500), DO_REFER, a->leg); /* again (E-079) */
+	if (a->status >= 300 && chance(w, w->theme == THEME_PASSED ? 30 : 8))
+		plan(w, range(w, 0, 1500), DO_MEET, a->leg);
 }
 
 static void after_answer(struct world *w, leg_id leg)
@@ -1476,6 +1648,7 @@ struct world *world_create(
 	w->rng.state = seed;
 	w->now = 1; /* a machine that is just up: 0 is no time */
 	w->mode = mode;
+	w->theme = theme_of(seed);
 	world_config(seed, &cfg);
 	sim_init(&w->sim, &cfg);
 	w->sim.ct.lenient = mode == WORLD_CHAOTIC;
@@ -1544,8 +1717,12 @@ static void live(struct world *w)
 	struct event timer = {0};
 	struct todo t;
 
-	if (contract_next_timer(&w->sim.ct, w->heap[0].at, &timer)) {
+	if (!w->sim.death.dead && contract_next_timer(&w->sim.ct, w->heap[0].at, &timer)) {
 		sim_timers(&w->sim, timer.now, on_timer, w);
+		return;
+	}
+	if (w->sim.death.dead) {
+		die(w);
 		return;
 	}
 	t = next_todo(w);
@@ -1606,10 +1783,17 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	plan(w, 5000, DO_DIRECTORY, ID_NONE);
 	plan(w, 3000, DO_DIAL, ID_NONE);
 	plan(w, range(w, 1000, 200000), DO_SNAPSHOT, ID_NONE);
+	if (w->mode != WORLD_CHAOTIC)
+		plan(w, range(w, 1000, 300000), DO_DIE, ID_NONE);
 	while (!w->sim.failed && w->sim.steps < steps && w->nheap > 0)
 		live(w);
 	if (w->mode == WORLD_CHAOTIC)
 		return &w->sim; /* after nonsense nobody can say who is still there */
+	if (w->sim.death.dead)
+		die(w);
+	if (w->sim.death.nids > 0)
+		sim_fates(&w->sim, w->now, on_told, w);
+	w->sim.death.doom = DOOM_NONE;
 	if (!w->sim.failed)
 		everybody_leaves(w);
 	silence(w);

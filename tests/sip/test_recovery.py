@@ -198,15 +198,22 @@ def early(lab):
     c.ended = a.ended = True
 
 
-@tap.case("E-124 a party is gone when segued comes back (481): the other gets BYE")
+@tap.case("E-124 a party hung up while segued was down (481): the other gets BYE; the end is estimated")
 def gone(lab):
+    began = time.monotonic()
     c, a = talk(lab)
+    lab.conversation(c, final=False)
+    lived = 1000 * (time.monotonic() - began)
     lab.daemon.kill()
     a.manual = {"INVITE"}
+    time.sleep(4)  # the outage that must not be counted
     lab.restart()
     a.reply(481, req=a.expect("INVITE"))
     c.expect("BYE")
-    on_record(lab, c)
+    led = lab.ledger(c, timeout=20)
+    assert led.conversation["estimated"] and led.segment(a.ua.user)["estimated"], led
+    assert led.conversation["total_ms"] <= lived + 500, (lived, led.conversation)
+    assert led.conversation["outcome"] == "answered", led.conversation
 
 
 @tap.case("E-124 killed twice, an UPDATE and a new SDP in between: the newest session counts")

@@ -988,6 +988,10 @@ static int do_timed(struct script *s)
 		s->st.skew_us += atoll(word(s, 2)) * 1000000;
 		return 0;
 	}
+	if (strcmp(word(s, 1), "kill") == 0) {
+		stage_kill(&s->st, atoll(word(s, 2)) * 1000);
+		return 0;
+	}
 	if (strcmp(word(s, 1), "snapshot") == 0) {
 		stage_snapshot(&s->st);
 		return 0;

@@ -225,6 +225,9 @@ static void event_text(const struct event *ev, char *buf, size_t size)
 		snprintf(buf, size, "NOTIFY %u%s ->", ev->referred.status,
 			ev->referred.final ? " final" : "");
 		break;
+	case EV_RECOVERED:
+		snprintf(buf, size, ev->recovered.fate == DIALOG_LOST ? "(lost)" : "(there again)");
+		break;
 	case EV_CLOSED:
 		snprintf(buf, size, "x"); /* nothing more comes from here */
 		break;
@@ -629,6 +632,25 @@ void stage_snapshot(struct stage *st)
 {
 	fprintf(st->out, "%10.3f  # snapshot, new core, restore\n", (double)st->now / 1000);
 	sim_snapshot(&st->sim, st->now);
+	if (st->sim.failed)
+		snprintf(st->error, sizeof(st->error), "%s: %s", st->sim.rule, st->sim.text);
+}
+
+static void on_told(void *arg, const struct event *ev)
+{
+	struct event copy = *ev;
+
+	after_step(arg, &copy, "");
+}
+
+void stage_kill(struct stage *st, int64_t down_ms)
+{
+	fprintf(st->out, "%10.3f  # killed\n", (double)st->now / 1000);
+	st->nautos = 0; /* nothing that was under way arrives */
+	st->now += down_ms;
+	fprintf(st->out, "%10.3f  # another process is there\n", (double)st->now / 1000);
+	sim_die(&st->sim, st->now, LORE_AT_ONCE, on_told, st);
+	sim_fates(&st->sim, st->now, on_told, st);
 	if (st->sim.failed)
 		snprintf(st->error, sizeof(st->error), "%s: %s", st->sim.rule, st->sim.text);
 }

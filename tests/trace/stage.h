@@ -77,6 +77,8 @@ void stage_until(struct stage *st, int64_t until);
 bool stage_send(struct stage *st, struct event *ev, const char *name);
 
 void stage_snapshot(struct stage *st);
+/* The process is killed now, and another one starts so much later (E-124). */
+void stage_kill(struct stage *st, int64_t down_ms);
 
 /* What leg l would write as answer to what it was offered last. */
 struct sdp_note stage_answer(struct stage *st, const struct stage_leg *l);

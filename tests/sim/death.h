@@ -1,0 +1,66 @@
+/*
+ * death: segued dies and comes back (E-124). Beside the core under test this keeps what app/keeper.c
+ * keeps of its calls, by the core's own word on which they are, and when. sim_die() is the end of one process
+ * and the begin of the next: a new core with what was kept, and adapters that have lost every transaction.
+ */
+#ifndef SEGUE_SIM_DEATH_H
+#define SEGUE_SIM_DEATH_H
+
+#include <uthash.h>
+
+#include "core/core.h"
+
+struct sim;
+
+/* Where in a step the process is killed. */
+enum doom {
+	DOOM_NONE,
+	DOOM_FACTS, /* its facts are on record, and nothing is kept yet of the calls that it changed */
+	DOOM_KEPT   /* they are kept, and none of its actions is carried out */
+};
+
+/* When the next process knows the directory. */
+enum lore { LORE_AT_ONCE, LORE_LATE };
+
+struct death_call { /* as it was kept last */
+	call_id id;
+	void *bytes;
+	size_t len;
+	uint64_t facts; /* the newest fact then */
+	leg_id legs[VIEW_LEGS_MAX];
+	unsigned nlegs;
+	UT_hash_handle hh;
+};
+
+struct death_fact { /* the newest fact of a call */
+	call_id call;
+	uint64_t seq;
+	UT_hash_handle hh;
+};
+
+struct death {
+	struct death_call *kept;
+	struct death_fact *newest;
+	uint64_t nfacts;
+	enum doom doom;  /* of the next step */
+	enum lore lore;
+	bool dead;       /* the step was taken: sim_die() is due */
+	int64_t died_at;
+	call_id *ids;    /* that came back, and of which the core does not know yet what they have lost */
+	unsigned nids;
+	uint64_t deaths, recovered, lost, told; /* for the tally */
+};
+
+void death_done(struct death *d);
+/* The facts of a step are on record. */
+void death_facts(struct death *d, const struct core_out *out);
+/* Keeps, or forgets, what the step has changed. */
+void death_keep(struct sim *s, const struct event *ev);
+
+/* The process ends, and another one starts at `now`. fn as in sim_timers(), for each call that comes back. */
+void sim_die(struct sim *s, int64_t now, enum lore lore,
+	void (*fn)(void *arg, const struct event *ev), void *arg);
+/* Its adapters say which dialogs are there again; before that the directory, if it came late. */
+void sim_fates(struct sim *s, int64_t now, void (*fn)(void *arg, const struct event *ev), void *arg);
+
+#endif
