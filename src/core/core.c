@@ -336,7 +336,7 @@ static void step_audit(struct core *c)
 }
 
 /* A leg that has moved acts for the call in which it is now. */
-static void name_calls(const struct core *c, struct core_out *out)
+void core_name_calls(const struct core *c, struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nactions; i++) {
 		struct action *a = &out->actions[i];
@@ -411,7 +411,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 		break;
 	}
 	acd_run(c);
-	name_calls(c, out);
+	core_name_calls(c, out);
 	c->ev = NULL;
 	c->out = NULL;
 }

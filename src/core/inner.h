@@ -453,6 +453,7 @@ struct core {
 /* core.c: the step's output */
 struct action *act_add(struct core *c, enum act type, leg_id leg);
 struct fact *fact_add(struct core *c, struct call *k, enum fact_type type);
+void core_name_calls(const struct core *c, struct core_out *out);
 uint64_t core_random(struct core *c);
 uuid core_uuid(struct core *c, const struct call *k);
 int64_t call_stamp(const struct call *k, int64_t mono);

@@ -139,11 +139,27 @@ static void say_final_again(struct core *c, const struct leg *l)
 	a->notify.final = true;
 }
 
+/* Music from a server (RFC 7088): it is called anew, by the rules of any hold. */
+static void drop_server(struct core *c, struct call *k, struct leg *m)
+{
+	struct leg *l = call_leg(k, m->music);
+
+	leg_drop(c, k, m, 200, "completed", "system");
+	if (l == NULL || l->music != m->id)
+		return;
+	l->moh = MOH_WANTED;
+	l->music = ID_NONE;
+}
+
 /* Its BYE may never have arrived, nor its final NOTIFY, nor what it was given last. */
 static void on_dialog_kept(struct core *c, struct call *k, struct leg *l)
 {
 	if (l->state == LEG_CLOSING) {
 		act_add(c, ACT_HANGUP, l->id)->status = l->fail_status;
+		return;
+	}
+	if (l->role == ROLE_MUSIC) {
+		drop_server(c, k, l);
 		return;
 	}
 	if (l->notify && l->notify == l->unheard)

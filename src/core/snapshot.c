@@ -226,6 +226,7 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
 				timer_start(c, k->legs[i]->id, (enum timer_kind)t, &k->legs[i]->timer[t],
 					leg_guard_of(c, (enum timer_kind)t, k->legs[i]));
 	}
+	core_name_calls(c, out);
 	c->ev = NULL;
 	c->out = NULL;
 }

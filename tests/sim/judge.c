@@ -212,7 +212,8 @@ static const struct leg_view *with_role(const struct call_view *v, const char *r
 /* No exchange runs on the leg, and its last one succeeded. */
 static bool is_quiet(const struct ct_leg *l, const struct leg_view *v)
 {
-	return l->state == CT_UP && !l->untold && !l->offer_in && !l->none_in && !l->offer_out && !l->ack_due &&
+	return l->state == CT_UP && !l->untold && !l->offer_in && !l->none_in &&
+	       !l->offer_out && !l->ack_due &&
 	       !l->owes_ack && !l->timer[TIMER_GLARE].armed && !l->oa_failed &&
 	       strcmp(v->oa, "idle") == 0;
 }
@@ -352,7 +353,7 @@ static void check_music(struct contract *ct, const struct call_view *v)
 		const struct leg_view *lv = &v->legs[i];
 		struct ct_leg *m = contract_leg(ct, lv->id), *ear;
 
-		if (strcmp(lv->role, "music") != 0 || m == NULL)
+		if (strcmp(lv->role, "music") != 0 || m == NULL || m->untold)
 			continue;
 		id_str(m->id, server);
 		id_str(m->plays_to, id);

@@ -557,7 +557,8 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 	unsigned kind = rng_below(&w->rng, 100);
 
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < (w->theme == THEME_CLICKS ? 45 : 60) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
+		kind < (w->theme == THEME_CLICKS ? 40 : 60) ? EV_TRANSFER
+							    : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
 static void fill_source(struct world *w, struct ev_invite *i)
@@ -1036,7 +1037,7 @@ static void do_command(struct world *w, const struct todo *t)
 	}
 	if (ev.type == EV_RECORD)
 		ev.record.wish = (enum record_wish)rng_below(&w->rng, record_wish_count_);
-	if (ev.type == EV_SWAP && chance(w, 50))
+	if (ev.type == EV_SWAP && chance(w, w->theme == THEME_CLICKS ? 80 : 50))
 		plan_arg(w, range(w, 0, 3000), DO_COMMAND, t->leg,
 			asides[rng_below(&w->rng, COUNT(asides))]);
 	if (ev.type == EV_HOLD && chance(w, 80))
