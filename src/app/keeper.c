@@ -37,6 +37,7 @@ struct keeper {
 	unsigned char build[BUILD_MAX];
 	unsigned char *buf;
 	size_t cap;
+	struct sip_kept legs; /* its bytes are used again for the next call */
 	bool recover;
 	int64_t told_ms;
 	int64_t seen; /* until when the run before lived */
@@ -119,6 +120,7 @@ void keeper_close(struct keeper *k)
 		close(k->beat_fd);
 	calls_close(k->calls);
 	free(k->buf);
+	free(k->legs.bytes);
 	free(k);
 }
 
@@ -161,11 +163,14 @@ static bool room(struct keeper *k, size_t n)
 }
 
 /* The dialogs of the call's legs, those that the core wants kept. */
-static int keep_legs(struct keeper *k, struct sip *sip, const struct call_view *v, struct record *r,
-	struct sip_kept *out)
+static int keep_legs(struct keeper *k, struct sip *sip, call_id id, struct record *r)
 {
-	for (unsigned i = 0; i < v->nlegs; i++) {
-		int rc = core_keeps_leg(k->core, v->legs[i].id) ? sip_keep(sip, v->legs[i].id, out) : ENOENT;
+	leg_id legs[VIEW_LEGS_MAX];
+	unsigned n = core_kept_legs(k->core, id, legs);
+
+	k->legs.len = 0;
+	for (unsigned i = 0; i < n; i++) {
+		int rc = sip_keep(sip, legs[i], &k->legs);
 
 		if (rc == 0)
 			r->nlegs++;
@@ -185,28 +190,26 @@ static void tell_failure(struct keeper *k, call_id id, int rc)
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){id}, "call_not_kept", "why", strerror(rc), NULL);
 }
 
-static int write_down(struct keeper *k, struct sip *sip, const struct call_view *v)
+static int write_down(struct keeper *k, struct sip *sip, call_id id)
 {
 	struct record r = {.magic = KEEP_MAGIC, .last = ledger_newest(k->ledger)};
-	struct sip_kept legs = {0};
 	void *core = NULL;
 	size_t n = 0;
-	int rc = keep_legs(k, sip, v, &r, &legs);
+	int rc = keep_legs(k, sip, id, &r);
 
 	if (rc == 0)
-		rc = core_snapshot(k->core, v->id, &core, &n);
-	if (rc == 0 && !room(k, sizeof(r) + n + legs.len))
+		rc = core_snapshot(k->core, id, &core, &n);
+	if (rc == 0 && !room(k, sizeof(r) + n + k->legs.len))
 		rc = ENOMEM;
 	if (rc == 0) {
 		r.core = (uint32_t)n;
 		memcpy(r.build, k->build, BUILD_MAX);
 		memcpy(k->buf, &r, sizeof(r));
 		memcpy(k->buf + sizeof(r), core, n);
-		memcpy(k->buf + sizeof(r) + n, legs.bytes, legs.len);
-		rc = calls_put(k->calls, v->id, k->buf, sizeof(r) + n + legs.len);
+		memcpy(k->buf + sizeof(r) + n, k->legs.bytes, k->legs.len);
+		rc = calls_put(k->calls, id, k->buf, sizeof(r) + n + k->legs.len);
 	}
 	free(core);
-	free(legs.bytes);
 	return rc;
 }
 
@@ -220,17 +223,16 @@ static void keep(void *arg, call_id id)
 {
 	struct keeping *now = arg;
 	struct keeper *k = now->keeper;
-	struct call_view v;
 	int rc;
 
 	if (id == now->done)
 		return;
 	now->done = id;
-	if (!core_keeps(k->core, id) || !core_view(k->core, id, &v)) {
+	if (!core_keeps(k->core, id)) {
 		forget(k, id);
 		return;
 	}
-	rc = write_down(k, now->sip, &v);
+	rc = write_down(k, now->sip, id);
 	if (rc == 0) {
 		remember(k, id);
 		return;

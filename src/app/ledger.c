@@ -240,9 +240,7 @@ int ledger_each_seq(
 
 uint64_t ledger_newest(const struct ledger *l)
 {
-	uint64_t first, last;
-
-	return store_range(l->store, &first, &last) == 0 ? last : 0;
+	return store_last(l->store);
 }
 
 void ledger_status(struct ledger *l, struct ledger_status *out)

@@ -18,6 +18,17 @@ bool core_keeps_leg(const struct core *c, leg_id id)
 	return l && l->state >= LEG_UP && l->oa != OA_OWED && l->oa != OA_ASKED;
 }
 
+unsigned core_kept_legs(const struct core *c, call_id id, leg_id legs[VIEW_LEGS_MAX])
+{
+	const struct call *k = call_find(c, id);
+	unsigned n = 0;
+
+	for (unsigned i = 0; k && i < k->nlegs && n < VIEW_LEGS_MAX; i++)
+		if (core_keeps_leg(c, k->legs[i]->id))
+			legs[n++] = k->legs[i]->id;
+	return n;
+}
+
 /* Somebody has answered; and the one who is not to be lost has a dialog that can be kept. */
 bool core_keeps(const struct core *c, call_id id)
 {

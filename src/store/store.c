@@ -581,6 +581,11 @@ int store_range(struct store *s, uint64_t *first, uint64_t *last)
 	return n < 0 ? -n : 0;
 }
 
+uint64_t store_last(const struct store *s)
+{
+	return s->last;
+}
+
 void store_identity(const struct store *s, uuid *id)
 {
 	*id = s->identity;

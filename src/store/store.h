@@ -36,6 +36,8 @@ int store_trim(struct store *s, uint64_t upto);
 
 /* First and last sequence number held (0, 0 when empty; last also counts what was trimmed). */
 int store_range(struct store *s, uint64_t *first, uint64_t *last);
+/* The newest sequence number; looks nothing up. Loop thread only. */
+uint64_t store_last(const struct store *s);
 
 /* Identity of this outbox, made when it was created: sequence numbers mean something only
  * together with it. */
