@@ -2,6 +2,7 @@
 transfers, and started again: who talks goes on talking, can hold, be transferred and end the call; who
 was being rung is not there any more; the ledger doubles nothing and loses nothing."""
 import os
+import re
 import sys
 import time
 from urllib.parse import quote
@@ -103,6 +104,31 @@ def ringing(lab):
     led = on_record(lab, c)
     assert [t["outcome"] for t in led.transfers] == ["failed", "completed"], led.transfers
     assert led.segment(target.user)["talk_ms"] == 0, led
+
+
+for _what in ("asks", "is being answered by"):
+    def _hold_asked(lab, what=_what):
+        c, a = talk(lab)
+        held_back = [x for x in (c, a)]
+        for x in held_back:
+            x.manual.add("INVITE")
+        target = lab.phone()
+        lab.seguectl("transfer", re.search(r"^(\d+\.\d+) ", lab.seguectl("calls"), re.M)[1],
+                     target.number)
+        target.incoming().reply(180)
+        offers = [x.expect("INVITE") for x in held_back]
+        lab.daemon.wait_log(" transfer_target_ringing ")
+        lab.daemon.kill()
+        for x, offer in zip(held_back, offers):
+            if what != "asks":
+                x.reply(200, x.fitting(offer.sdp), req=offer)
+            x.manual.discard("INVITE")
+        lab.restart()
+        joined(c, a)
+        end(c, a)
+        led = on_record(lab, c)
+        assert [t["outcome"] for t in led.transfers] == ["failed"], led.transfers
+    tap.case(f"E-124 kill while segued {_what} both with a hold: A and C talk again")(_hold_asked)
 
 
 @tap.case("E-124 kill after A has left and while the target rings: C is not lost, A is recalled")
