@@ -384,14 +384,10 @@ void stack_server_release(struct stack_server *t)
 
 /* ---- client transactions ------------------------------------------------------------------ */
 
-/* A status that does not exist (SIP/2.0 700) is taken for a failure of the server that sent it: it
- * could not be passed on, the library makes no response of it. */
 static int on_response(struct stack_client_sink *sink, nta_outgoing_t *orq, const sip_t *sip)
 {
 	if (sip == NULL)
 		return 0;
-	if (sip->sip_status->st_status > 699)
-		((sip_t *)sip)->sip_status->st_status = 500;
 	sink->response(sink, (struct stack_client *)orq, sip);
 	return 0;
 }
@@ -527,6 +523,18 @@ static void via_tame(sip_via_t *v)
 		v->v_port = NULL;
 }
 
+/* A status that does not exist (SIP/2.0 700) is taken for a failure of the server that sent it: it
+ * could not be passed on, the library makes no response of it. Of a number of more than 16 bits the
+ * library would remember others for its transaction, and end us by an assertion at the next response.
+ * What is too small is no more than a sign of life. */
+static void status_tame(sip_status_t *line)
+{
+	if (line->st_status < 100)
+		line->st_status = 100;
+	else if (line->st_status > 699)
+		line->st_status = 500;
+}
+
 /* Called by the parser when it has read the headers. */
 static issize_t extract_checked(msg_t *msg, msg_pub_t *pub, char b[], isize_t size, int eos)
 {
@@ -534,6 +542,8 @@ static issize_t extract_checked(msg_t *msg, msg_pub_t *pub, char b[], isize_t si
 
 	if (sip->sip_via != NULL && !(sip->sip_flags & MSG_FLG_BODY))
 		via_tame(sip->sip_via);
+	if (sip->sip_status != NULL)
+		status_tame(sip->sip_status);
 	return extract_body(msg, pub, b, size, eos);
 }
 

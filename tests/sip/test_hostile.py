@@ -88,5 +88,22 @@ def no_such_status(lab):
     alive(lab)
 
 
+@tap.case("a phone answers with numbers that the library's 16 bits do not hold, and again: segued lives")
+def status_too_large(lab):
+    agent, target = lab.phone(), lab.phone()
+    for status in (65636, 98304, 4294967396, 0, 1):
+        c, a = talk(lab, agent)
+        a.manual = {"NOTIFY", "BYE", "INVITE"}
+        a.refer(lab.refer_to(target.number))
+        b = target.incoming()
+        for req in (a.expect("NOTIFY"), b.invite):
+            for again in (status, 200, status):
+                (a if req.method == "NOTIFY" else b).reply(again, req=req)
+        alive(lab)
+        c.hangup()
+        a.reply(200, req=a.expect("BYE"))
+        alive(lab)
+
+
 if __name__ == "__main__":
     tap.main(Lab)
