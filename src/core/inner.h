@@ -147,6 +147,7 @@ struct given {
 	uint8_t told;  /* enum dir the leg was told */
 	uint8_t mode;  /* enum given_mode */
 };
+#define RV_UNSURE UINT16_MAX /* as given.rv: what it has is not known (recover.c) */
 enum given_mode { GIVEN_CONNECT, GIVEN_HOLD, GIVEN_MUSIC /* only in flight: moh.c */ };
 
 /* Music from a SIP server, for a leg that is held and that no media engine plays to. */

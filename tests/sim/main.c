@@ -248,7 +248,7 @@ static struct options read_options(int argc, char **argv)
 		{"verbose", no_argument, NULL, 'v'}, {"centres", no_argument, NULL, 'c'},
 		{"replay", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0}};
-	struct options o = {.events = 3000000, .seed = 1};
+	struct options o = {.events = 1500000, .seed = 1};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
