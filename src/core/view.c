@@ -67,12 +67,14 @@ static void view_leg(const struct leg *l, struct leg_view *v)
 	v->since = l->since;
 }
 
+/* Who asks for a transfer becomes the owner, and may be the customer, or the one who consults: he has
+ * no segment in that conversation (records.md), whom he talks to has. */
 static void view_with(const struct call *k, struct call_view *v)
 {
-	struct leg *l = call_role(k, ROLE_OWNER);
+	struct leg *l = call_role(k, ROLE_OWNER), *other = call_role(k, ROLE_KEPT);
 
-	if (l && l->id == k->customer)
-		l = call_role(k, ROLE_KEPT);
+	if (l && (l->id == k->customer || (l->seg == NO_SEG && other && other->seg != NO_SEG)))
+		l = other;
 	if (l == NULL)
 		return;
 	str_set(v->with, l->user[0] ? l->user : l->party.number);
