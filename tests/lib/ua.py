@@ -818,7 +818,7 @@ class Ua(Inbox):
     def call(self, to, call_id=None, from_uri=None):
         """A call that has not been sent yet."""
         target = self.uri(to)
-        c = Call(self, call_id or f"{token(12)}@{self.transport.ip}",
+        c = Call(self, call_id or f"a{token(11)}@{self.transport.ip}",
                  from_uri or f"sip:{self.user}@{self.domain}", target, target)
         self.calls[c.call_id] = c
         return c
