@@ -100,11 +100,16 @@ def held(p):
     return call
 
 
+def rings(p, call):
+    """The target rings, and segue knows: what a phone has sent may be read after a question by HTTP."""
+    p.target.incoming().reply(180)
+    wait("it rings", lambda: row_of(p, call).json["transfer"]["stage"] == "ringing")
+
+
 def transferring(p):
     call = p.talk()[2]
     assert ask(p, call, "transfer", p.target.number).status == 201
-    p.target.incoming().reply(180)
-    wait("it rings", lambda: row_of(p, call).json["transfer"]["stage"] == "ringing")
+    rings(p, call)
     return call
 
 
@@ -120,7 +125,7 @@ def given_back(p):
 def alone(p):
     c, a, call = p.talk()
     assert ask(p, call, "transfer", p.target.number).status == 201
-    p.target.incoming().reply(180)
+    rings(p, call)
     a.hangup()
     table_state(p, call, "ALONE")
     return call
@@ -129,7 +134,7 @@ def alone(p):
 def consult_rings(p):
     call = p.talk()[2]
     assert ask(p, call, "consult", p.target.number).status == 201
-    p.target.incoming().reply(180)
+    rings(p, call)
     return call
 
 
@@ -149,8 +154,6 @@ def swapped(p):
     assert ask(p, call, "swap").status == 200
     table_state(p, call, "ASIDE")
     return call
-
-
 
 
 def enough_agents(p):

@@ -32,6 +32,8 @@ SRC = os.environ.get("SEGUE_SRC") or \
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SEGUE_BUILD", SRC)
 REALM = "segue.test"
+DIRECTORY = re.compile(r"(insert into|update|delete from) segue\.(users|queues|queue_members|ivrs|user_skills|"
+                       r"queue_skills|queue_overflow|queue_supervisors|settings|number_classes)\b")
 PEER_NET = "127.0.1."   # peers have an address each, since that is what they are known by
 STRANGER = "127.0.9.9"
 USERS, PEERS = 150, 60
@@ -250,6 +252,7 @@ class Lab:
         self.conninfo = self.cluster.conninfo(self.db)
         self.seguectl("db", "init", "--db", self.conninfo, "--sql", os.path.join(SRC, "sql"),
                       config=False)
+        self._late()
         self._users()
 
     def start(self):
@@ -272,6 +275,7 @@ class Lab:
                 try:
                     if probe.register(expires=0, contacts=["*"], ok=range(200, 700),
                                       timeout=0.3).status == 200:
+                        self.daemon.wait_log("directory_read from=")  # the rest of it
                         return
                     time.sleep(0.05)
                 except AssertionError:
@@ -292,6 +296,15 @@ class Lab:
         self.sql(f"insert into segue.users (name, number, display_name, contact) values "
                  f"('{name}', '{number}', 'User {name}', {c}); "
                  f"select segue.set_sip_password('{name}', '{password or 'pw-' + name}')")
+
+    def _late(self):
+        """With SEGUE_LATE_MS every batch of facts takes that long to be stored."""
+        ms = float(os.environ.get("SEGUE_LATE_MS", 0))
+        if ms:
+            self.sql("create function public.late() returns trigger language plpgsql as "
+                     f"$$ begin perform pg_sleep({ms / 1000}); return null; end $$; "
+                     "create trigger late before update on segue.outboxes "
+                     "for each statement execute function public.late()")
 
     def _users(self):
         """All users of the pool, in one go."""
@@ -426,7 +439,20 @@ routes = ({self.routes}{join(self._route)});
     # -- database and control ----------------------------------------------------------------
 
     def sql(self, text):
-        return self.cluster.psql(text, self.db)
+        """Runs SQL. If it changes the directory, segue knows when this returns."""
+        daemon = getattr(self, "daemon", None)
+        if daemon is None or daemon.proc.poll() is not None or not DIRECTORY.search(text):
+            return self.cluster.psql(text, self.db)
+        rows = self._read_after(text)
+        # that one may have begun before the change; the next one has not
+        self._read_after("update segue.settings set value = value where false")
+        return rows
+
+    def _read_after(self, text):
+        mark = self.daemon.mark()
+        rows = self.cluster.psql(text, self.db)
+        self.daemon.wait_log("directory_read from=database", since=mark)
+        return rows
 
     def rows(self, query):
         """The rows of a query, as dicts."""

@@ -219,7 +219,15 @@ class Page:
         if width:
             self.resize(width, height, phone)
         self.scheme(dark, reduced)
+        self.slow(float(os.environ.get("SEGUE_LATE_MS", 0)))
         self.go(self.url)
+
+    def slow(self, ms):
+        """A machine of a sixth of the speed, with that many ms to the server; 0 leaves it as it is."""
+        if ms:
+            self.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+            self.send("Network.emulateNetworkConditions", {
+                "offline": False, "latency": ms, "downloadThroughput": -1, "uploadThroughput": -1})
 
     def resize(self, width, height, phone=False):
         self.send("Emulation.setDeviceMetricsOverride", {

@@ -702,6 +702,7 @@ def other_leg_other_direction(lab):
     hold(a)
     b, a2 = ring(target, agent.number, agent)
     pick_up(b, a2)
+    arrived(b)
     ask(a2, attended(a, lab, target.number))
     joined(c, b)
     final_notify(a2, 200)
