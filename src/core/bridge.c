@@ -68,6 +68,16 @@ void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b
 	forget_music(b);
 }
 
+void bridge_hear(struct call *k, struct leg *l, const struct leg *early)
+{
+	struct bridge *b = &k->bridge;
+
+	if (b->state == BRIDGE_EARLY && b->a == l->id && b->b == early->id)
+		return;
+	*b = (struct bridge){BRIDGE_EARLY, 0, l->id, early->id, ID_NONE};
+	l->refused = (struct given){0};
+}
+
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
 {
 	(void)c;
@@ -93,6 +103,8 @@ void bridge_forget(struct core *c, struct call *k, struct leg *l)
 	struct bridge *b = &k->bridge;
 	struct leg *p = bridge_peer(k, l);
 
+	if (b->state == BRIDGE_EARLY && (b->a == l->id || b->b == l->id))
+		b->state = BRIDGE_HOLD; /* who has heard him waits for somebody else */
 	if (b->held == l->id)
 		b->held = ID_NONE;
 	if (b->a == l->id)
@@ -236,7 +248,7 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	l->image = n->image;
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
-	if (!relayed && holds_without_reason(l, n->dir)) {
+	if (!relayed && k->bridge.state != BRIDGE_EARLY && holds_without_reason(l, n->dir)) {
 		if (p == NULL)
 			return; /* held meanwhile: it is asked again when it has a peer */
 		l->reoffers++;
@@ -341,6 +353,16 @@ void bridge_play_early(struct core *c, struct leg *l)
 	leg_set_state(c, l, LEG_EARLY);
 	l->given = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
 	l->oa = OA_IDLE;
+}
+
+/* Answers a phone of ours that was asked for the offer: nobody is there for it yet. */
+void bridge_play_owed(struct core *c, struct leg *l)
+{
+	if (l->oa != OA_OWED)
+		return;
+	act_add(c, ACT_ACK, l->id)->from = ID_MUSIC;
+	l->oa = OA_IDLE;
+	l->given = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
 }
 
 /* ---- the reconciler -------------------------------------------------------------------------- */
@@ -485,6 +507,23 @@ static bool reconcile(struct core *c, struct call *k, struct leg *l, struct leg 
 	}
 }
 
+/* l is up and hears p, who has not answered: an offer of what p said last, whatever direction that has,
+ * since nobody is held before he has answered (E-031). p hears of the answer once it is up itself. */
+static bool hear_early(struct core *c, struct call *k, struct leg *l, const struct leg *p)
+{
+	const struct given early = {p->id, p->rv, DIR_SENDRECV, GIVEN_CONNECT};
+
+	if (l->state != LEG_UP || !is_free(l) || p->rv == 0 || was_refused(l, &early) ||
+		(l->given.from == p->id && l->given.rv == p->rv && l->given.mode == GIVEN_CONNECT))
+		return false;
+	if (k->bridge.rounds >= ROUNDS_MAX)
+		return false;
+	k->bridge.rounds++;
+	offer(c, l, p, SDP_DIR_SENDRECV);
+	l->offered = early;
+	return true;
+}
+
 /* Held by us: told so with the session it has. The row that holds it says for whom. */
 static bool hold(struct core *c, struct leg *l)
 {
@@ -522,6 +561,8 @@ bool bridge_run(struct core *c, struct call *k)
 
 	if (b->state == BRIDGE_HOLD)
 		return hold(c, x) || hold(c, y);
+	if (b->state == BRIDGE_EARLY)
+		return x && y && hear_early(c, k, x, y);
 	if (b->held != ID_NONE && hold(c, call_leg(k, b->held)))
 		return true;
 	if ((b->state != BRIDGE_UNSETTLED && b->state != BRIDGE_SETTLED) || x == NULL || y == NULL)

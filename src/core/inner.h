@@ -302,7 +302,8 @@ struct xfer {
 	X(BRIDGE_NONE, "none")                                                                     \
 	X(BRIDGE_HOLD, "hold")             /* a (and b) are held by us */                          \
 	X(BRIDGE_UNSETTLED, "unsettled")   /* a and b should hear each other */                    \
-	X(BRIDGE_SETTLED, "settled")       /* they do */
+	X(BRIDGE_SETTLED, "settled")       /* they do */                                           \
+	X(BRIDGE_EARLY, "early")           /* a hears b, who has not answered yet */
 ENUM_DECLARE(bridge_state, BRIDGE_LIST);
 
 struct bridge {
@@ -499,8 +500,12 @@ void leg_lost(struct core *c, struct call *k, struct leg *l);
 /* bridge.c */
 void bridge_connect(struct core *c, struct call *k, struct leg *a, struct leg *b);
 void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b);
+/* l, which is up, hears what another leg plays before it answers (RFC 3960). */
+void bridge_hear(struct call *k, struct leg *l, const struct leg *early);
 void bridge_play(struct core *c, struct leg *l);
 void bridge_play_early(struct core *c, struct leg *l);
+/* The ACK to a 200 that brought the offer we had asked for (OA_OWED). */
+void bridge_play_owed(struct core *c, struct leg *l);
 bool bridge_run(struct core *c, struct call *k); /* true if it did something */
 void bridge_offer(struct core *c, struct call *k, struct leg *l);
 void bridge_done(struct core *c, struct call *k, struct leg *l);

@@ -2,8 +2,19 @@
  * originate: click-to-dial (RFC 5359 section 2.18, by third-party call control as in RFC 3725). Somebody
  * asks in the panel or over the API that a user calls a number: his own phone rings first; once he has
  * it in his hand the number is dialled for him, and from then on it is a call like any that he would
- * have dialled. Meanwhile his phone is given a session of ours, since no offer may wait for as long as
- * somebody rings (R-008).
+ * have dialled.
+ *
+ *	his phone		segue			number
+ *	     |<-- INVITE, no SDP --|			  |
+ *	     |--- 200 (offer) ---->|			  |
+ *	     |<-- ACK (ours) ------|-- INVITE (his offer) ->|
+ *	     |			   |<- 183 (early media) ---|
+ *	     |<-- re-INVITE (183) -|			  |
+ *	     |--- 200 ------------>|<------ 200 ----------|
+ *
+ * That is flow III of RFC 3725 with an answer of ours in the place of a black hole: no offer may wait
+ * for as long as somebody rings (R-008), and his phone is to name all that it can, so that the two may
+ * agree on a codec that we know nothing of.
  */
 #include "core/inner.h"
 #include "core/verbs.h"
@@ -84,6 +95,7 @@ void originate_seat_caller(struct core *c, struct call *k)
 	if (l == NULL)
 		return;
 	l->role = ROLE_KEPT;
+	bridge_play_owed(c, l);
 	bridge_hold(c, k, l, NULL);
 }
 
@@ -93,13 +105,10 @@ void originate_dial_number(struct core *c, struct call *k)
 	target_dial(c, k, &k->target, ID_NONE);
 }
 
-/* His phone shows whom he is going to call. What it hears until then is ours. */
+/* His phone shows whom he is going to call, and makes the offer. */
 void originate_fill_dial(const struct core *c, const struct call *k, struct leg *l, struct action *a)
 {
 	str_set(a->dial.caller.number, k->dialled);
 	a->dial.answering = c->ev->dial.answering;
-	a->from = ID_MUSIC;
-	a->dir = SDP_DIR_SENDRECV;
-	l->oa = OA_SENT;
-	l->offered = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
+	l->oa = OA_ASKED;
 }

@@ -75,15 +75,21 @@ static void v_progress_kept(struct core *c, struct call *k)
 	struct leg *l = kept(k), *t = call_leg(k, c->ev->leg);
 	unsigned ringing = 0;
 	struct action *a;
+	bool early;
 
 	for (unsigned i = 0; i < k->nlegs; i++)
 		ringing += k->legs[i]->role == ROLE_TARGET;
-	if (l == NULL || t == NULL || (l->state != LEG_NEW && l->state != LEG_EARLY))
+	if (l == NULL || t == NULL)
+		return;
+	early = ringing == 1 && e->sdp.what == SDP_ANSWER && e->sdp.usable;
+	if (l->state == LEG_UP && early) /* click-to-dial: his phone is up, and can only be asked anew */
+		bridge_hear(k, l, t);
+	if (l->state != LEG_NEW && l->state != LEG_EARLY)
 		return;
 	a = act_add(c, ACT_PROGRESS, l->id);
 	a->status = e->status;
 	leg_set_state(c, l, LEG_EARLY);
-	if (ringing != 1 || e->sdp.what != SDP_ANSWER || !e->sdp.usable)
+	if (!early)
 		return;
 	if (l->rel_required && l->oa != OA_RECV)
 		return; /* it has its answer */

@@ -115,12 +115,29 @@ size_t own_offer(char *buf, size_t size)
 	return w.at;
 }
 
+/* Is there audio that needs no key? A phone that may do both offers both (RFC 4568). */
+static bool has_plain_audio(const char *offer, size_t len)
+{
+	struct reader r = {offer, offer + len};
+	char line[LINE_MAX_];
+	bool audio, active;
+
+	while (next_line(&r, line, sizeof(line))) {
+		char *media, *proto;
+
+		if (formats_of(line, &audio, &active, &media, &proto) != NULL && audio && active &&
+			strstr(proto, "SAVP") == NULL)
+			return true;
+	}
+	return false;
+}
+
 size_t own_answer(const char *offer, size_t len, char *buf, size_t size)
 {
 	struct writer w = {buf, size, 0};
 	struct reader r = {offer, offer + len};
 	char line[LINE_MAX_], format[24];
-	bool audio, active, taken = false;
+	bool audio, active, secure, plain = has_plain_audio(offer, len), taken = false;
 
 	put(&w, OWN_HEAD);
 	while (next_line(&r, line, sizeof(line))) {
@@ -130,7 +147,8 @@ size_t own_answer(const char *offer, size_t len, char *buf, size_t size)
 		if (formats == NULL)
 			continue;
 		choose(formats, format, sizeof(format));
-		if (taken || !audio || !active) { /* one stream is enough */
+		secure = strstr(proto, "SAVP") != NULL;
+		if (taken || !audio || !active || (secure && plain)) { /* one stream is enough */
 			put3(&w, "m=", media, " 0 ");
 			put3(&w, proto, " ", format);
 			put(&w, "\r\n");

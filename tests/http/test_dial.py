@@ -5,8 +5,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, joined, talk, wait
+from flows import arrived, end, hears, joined, talk, wait
 from segued import program
+from ua import Sdp
 from web import WebLab
 
 ROUTES = '{ pattern = "0Z."; kind = "external"; target = "peer00"; strip = 1; prefix = "+49"; },\n\t' \
@@ -52,13 +53,15 @@ def start(lab, **fields):
 def plain(lab):
     agent, me, call, a, trunk, number = start(lab, case="K-1")
     assert number in a.invite.get("From"), a.invite.get("From")
-    assert a.invite.sdp and a.invite.sdp.dir() == "sendrecv", a.invite
+    assert a.invite.sdp is None, a.invite  # the phone makes the offer
     for name in ("Answer-Mode", "Call-Info", "Alert-Info"):
         assert not a.invite.has(name), name
     a.reply(180)
     a.answer()
-    a.expect("ACK")
+    ours = a.expect("ACK").sdp
+    assert ours.dir() == "sendonly" and ours.formats()[0] in a.sdp.audio.split(), ours.text
     c = trunk.incoming()
+    assert c.invite.sdp.port() == a.sdp.port and c.invite.sdp.dir() == "sendrecv", c.invite
     assert c.invite.uri.startswith("sip:5551234@"), c.invite.uri
     assert agent.number in c.invite.get("From"), c.invite.get("From")
     c.reply(180)
@@ -77,6 +80,123 @@ def plain(lab):
     assert lab.rows("select 1 from segue.audit where action = 'dial' and result = 'done' and via = "
                     f"'panel' and who = '{agent.user}' and object = '{number}'")
     assert not lab.rows("select * from segue.check_ledger()")
+
+
+def up(lab):
+    """The agent has the phone in hand, and the number is being called: the calls of both."""
+    agent, me, call, a, trunk, number = start(lab)
+    a.answer()
+    a.expect("ACK")
+    return me, call, a, trunk.incoming()
+
+
+OPUS = ["a=rtpmap:111 opus/48000/2", "a=fmtp:111 useinbandfec=1"]
+
+
+@tap.case("RFC3725 the agent's phone names all its codecs: it and the number agree on G.722 or Opus by themselves")
+def codecs(lab):
+    for chosen, extra in (("9 101", []), ("111 101", OPUS)):
+        agent, me, call, a, trunk, number = start(lab)
+        a.manual.add("INVITE")
+        a.answer(Sdp(audio="111 9 8 0 101", extra=OPUS))
+        a.expect("ACK")
+        c = trunk.incoming()
+        assert c.invite.sdp.formats() == "111 9 8 0 101".split(), c.invite
+        assert "opus/48000/2" in c.invite.sdp.text and "useinbandfec=1" in c.invite.sdp.text, c.invite
+        c.answer(Sdp(audio=chosen, extra=extra))
+        c.expect("ACK")
+        asked = a.expect("INVITE")
+        assert asked.sdp.formats() == chosen.split() and asked.sdp.port() == c.sdp.port, asked
+        a.reply(200, a.sdp.copy(audio=chosen, extra=extra), req=asked)
+        a.expect("ACK")
+        a.manual.discard("INVITE")
+        joined(a, c)
+        assert a.remote_sdp.formats() == chosen.split(), a.remote_sdp.text
+        assert set(chosen.split()) <= set(c.remote_sdp.formats()), c.remote_sdp.text
+        wait("they talk", lambda: me.get("/calls/" + call["id"]).json["state"] == "talking")
+        end(c, a)
+
+
+@tap.case("E-030 early media of the number reaches the agent before the answer, and is not asked for twice")
+def early(lab):
+    me, call, a, c = up(lab)
+    c.reply(180)
+    c.reply(183, Sdp())
+    hears(a, c)
+    arrived(a)
+    assert me.get("/calls/" + call["id"]).json["state"] == "ringing"
+    c.reply(180)
+    c.answer()
+    c.expect("ACK")
+    joined(a, c)
+    wait("they talk", lambda: me.get("/calls/" + call["id"]).json["state"] == "talking")
+    with a.ua.cond:
+        invites = {m.cseq for arrow, m in a.ua.log
+                   if arrow == "<-" and m.method == "INVITE" and m.call_id == a.call_id}
+    assert len(invites) == 2, invites  # the call, and the early media
+    end(c, a)
+    row, segments = record(lab, call["conversation"])
+    assert (row["outcome"], row["ended_by"]) == ("answered", "customer"), row
+    assert not lab.rows("select * from segue.check_ledger()")
+
+
+@tap.case("E-030 the answer has another session than the early media had: the answer's counts")
+def early_changes(lab):
+    me, call, a, c = up(lab)
+    c.reply(183, Sdp())
+    hears(a, c)
+    c.answer(Sdp())
+    c.expect("ACK")
+    joined(a, c)
+    end(c, a)
+
+
+@tap.case("an announcement in early media, then a refusal: the agent's phone is hung up and told why")
+def early_refused(lab):
+    me, call, a, c = up(lab)
+    c.reply(183, Sdp())
+    hears(a, c)
+    c.reply(404)
+    c.expect("ACK")
+    bye = a.expect("BYE")
+    assert "cause=404" in bye.get("Reason"), bye.get("Reason")
+    row, segments = record(lab, call["conversation"])
+    assert row["outcome"] == "failed" and row["sip_cause"] == 404 and row["talk_ms"] == 0, row
+    gone(lab, call["id"])
+
+
+@tap.case("the agent hangs up during early media, or while the phone is being asked to hear it: CANCEL")
+def early_given_up(lab):
+    for asked in (False, True):
+        me, call, a, c = up(lab)
+        if asked:
+            a.manual.add("INVITE")
+        c.reply(183, Sdp())
+        if asked:
+            pending = a.expect("INVITE")
+        else:
+            hears(a, c)
+        a.hangup()
+        if asked:
+            a.reply(487, req=pending)
+        c.expect("CANCEL")
+        row, segments = record(lab, call["conversation"])
+        assert (row["outcome"], row["ended_by"]) == ("abandoned", "agent"), row
+        gone(lab, call["id"])
+
+
+@tap.case("the phone does not take the early media: the call goes on, and is joined when it is answered")
+def early_not_taken(lab):
+    me, call, a, c = up(lab)
+    a.manual.add("INVITE")
+    c.reply(183, Sdp())
+    a.reply(488, req=a.expect("INVITE"))
+    a.manual.discard("INVITE")
+    a.expect("ACK")
+    c.answer(Sdp())
+    c.expect("ACK")
+    joined(a, c)
+    end(c, a)
 
 
 @tap.case("answer auto: the phone is asked to answer by itself, in all the ways that phones know")

@@ -41,6 +41,13 @@ static void without_g711_the_first_is_chosen(void **state)
 				    "a=fmtp:96 useinbandfec=1\r\n"));
 }
 
+static void audio_without_a_key_is_chosen(void **state)
+{
+	const char *sdp = answer_to(HEAD "m=audio 4000 RTP/SAVP 8\r\nm=audio 4002 RTP/AVP 9 8\r\n");
+
+	assert_non_null(strstr(sdp, "\r\nm=audio 0 RTP/SAVP 8\r\nm=audio 9 RTP/AVP 8\r\na=sendonly\r\n"));
+}
+
 static void other_streams_are_refused(void **state)
 {
 	const char *sdp = answer_to(HEAD "m=video 5000 RTP/AVP 34\r\nm=audio 0 RTP/AVP 0\r\n"
@@ -83,6 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(g711_is_chosen),
 		cmocka_unit_test(without_g711_the_first_is_chosen),
+		cmocka_unit_test(audio_without_a_key_is_chosen),
 		cmocka_unit_test(other_streams_are_refused),
 		cmocka_unit_test(nonsense_is_survived),
 		cmocka_unit_test(the_offer_has_both_kinds_of_g711),

@@ -303,6 +303,44 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	a->asked = b->asked = 0;
 }
 
+static const struct leg_view *only_target(const struct call_view *v)
+{
+	const struct leg_view *found = NULL;
+
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		if (strcmp(v->legs[i].role, "target") != 0)
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = &v->legs[i];
+	}
+	return found;
+}
+
+/* Click-to-dial: the phone of who calls is up while the number is called. It hears what that plays before
+ * it answers, and never somebody who has gone. */
+static void check_early(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept"), *target = only_target(v);
+	const struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL, *b;
+	char id[ID_STRLEN];
+
+	if (strcmp(v->state, "SETUP") != 0 || a == NULL || !is_quiet(a, kept) || a->given.music ||
+		a->asked >= ROUNDS_MAX)
+		return;
+	b = target ? contract_leg(ct, target->id) : NULL;
+	if (b != NULL && b->state == CT_DIALING && b->ver != 0 && b->dest.kind == DEST_PEER &&
+		(a->given.from != b->id || a->given.ver != b->ver))
+		contract_fail(ct, "early-media-unheard",
+			"leg %s is up, and was not given what rings and plays for it", id_str(a->id, id));
+	if (a->given.from == ID_MUSIC || a->given.dir != DIR_SENDRECV)
+		return;
+	b = contract_leg(ct, a->given.from);
+	if (b == NULL || b->state >= CT_ENDING)
+		contract_fail(ct, "early-media-of-nobody", "leg %s hears somebody who has gone",
+			id_str(a->id, id));
+}
+
 /* Time is booked as talk only while two living dialogs have each other's media. */
 static void check_booking(struct contract *ct, const struct call_view *v)
 {
@@ -493,6 +531,7 @@ void judge_call(struct contract *ct, const struct call_view *v)
 	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
 		check_talk(ct, v);
 	check_booking(ct, v);
+	check_early(ct, v);
 	check_ears(ct, v);
 	check_music(ct, v);
 	check_guard(ct, v);

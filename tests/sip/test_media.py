@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import engine
 import rtp
 import tap
-from engine import JAZZ, MUSIC
+from engine import JAZZ, MUSIC, RINGBACK
 from flows import end, final_notify, pick_up, refer, ring, wait
 from segued import SRC, Lab
 
@@ -238,6 +238,28 @@ def late(lab):
     av.follow(a)
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
     assert c.remote_sdp.port() != av.port and a.remote_sdp.port() != cv.port, "not anchored"
+    end(c, a)
+
+
+@tap.case("click-to-dial: A hears it ring, then what the number plays early, then they talk; all by the engine")
+def dialled(lab):
+    av, nv = voices(2)
+    agent, trunk = lab.phone(), lab.trunk()
+    lab.seguectl("dial", agent.user, lab.outside(trunk, "5551234"))
+    a = agent.incoming()
+    a.answer(av.sdp())
+    a.expect("ACK")
+    av.follow(a)
+    c = trunk.incoming()
+    c.reply(180)
+    rtp.wait_heard({av: {RINGBACK}})
+    c.reply(183, nv.sdp())
+    nv.follow(c)
+    rtp.wait_heard({av: {nv.tone}})
+    c.answer()
+    c.expect("ACK")
+    rtp.wait_heard({av: {nv.tone}, nv: {av.tone}})
+    assert a.remote_sdp.port() != nv.port and c.remote_sdp.port() != av.port, "not anchored"
     end(c, a)
 
 
