@@ -18,8 +18,6 @@
 
 #define BATCH	    100
 #define TIMEOUT_MS  10000
-#define RETRY_MS    1000
-#define RETRY_MAX   60000
 #define BEHIND_MAX  500000 /* facts; then the oldest are given up */
 #define SAVE_EVERY  20     /* batches */
 
@@ -271,12 +269,8 @@ static uint64_t wait_for_kick(struct webhooks *w, uint64_t kicks, unsigned ms)
 /* After a failure nothing but time, or the end, goes on. */
 static void back_off(struct hook *h)
 {
-	unsigned ms = RETRY_MS;
+	unsigned ms = webhook_wait_ms(h->failed);
 
-	for (unsigned i = 1; i < h->failed && ms < RETRY_MAX; i++)
-		ms *= 2;
-	if (ms > RETRY_MAX)
-		ms = RETRY_MAX;
 	for (struct webhooks *w = h->webhooks; w->stop == 0 && ms > 0; ms -= ms < 100 ? ms : 100)
 		usleep((ms < 100 ? ms : 100) * 1000);
 }

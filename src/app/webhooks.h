@@ -22,6 +22,18 @@
 #define WEBHOOKS_MAX	  4
 #define WEBHOOK_FACTS_MAX 20
 
+/* After so many failures in a row the next attempt waits so long, in ms: 1, 2, 4, 8, 15, 15 .. s. Not more:
+ * whoever was away for hours has what was missed within seconds of coming back. */
+#define WEBHOOK_WAIT_MAX_MS 15000
+static inline unsigned webhook_wait_ms(unsigned failed)
+{
+	unsigned ms = 1000;
+
+	for (unsigned i = 1; i < failed && ms < WEBHOOK_WAIT_MAX_MS; i++)
+		ms *= 2;
+	return ms < WEBHOOK_WAIT_MAX_MS ? ms : WEBHOOK_WAIT_MAX_MS;
+}
+
 struct webhook_config {
 	char name[64];
 	char url[400];

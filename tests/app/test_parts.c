@@ -19,6 +19,7 @@
 #include "app/recorder.h"
 #include "app/story.h"
 #include "app/timers.h"
+#include "app/webhooks.h"
 #include "base/log.h"
 
 /* ---- timers --------------------------------------------------------------------------------- */
@@ -413,6 +414,18 @@ static int make_path(void **state)
 	return unlink(path);
 }
 
+/* ---- webhooks ------------------------------------------------------------------------------- */
+
+static void a_webhook_is_never_left_alone_for_long(void **state)
+{
+	static const unsigned want[] = {1000, 1000, 2000, 4000, 8000, 15000, 15000};
+
+	for (unsigned failed = 0; failed < sizeof(want) / sizeof(want[0]); failed++)
+		assert_int_equal(webhook_wait_ms(failed), want[failed]);
+	assert_int_equal(webhook_wait_ms(1000), 15000);
+	assert_int_equal(webhook_wait_ms(UINT32_MAX), 15000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +442,7 @@ int main(void)
 		cmocka_unit_test(facts_without_a_sentence_are_silent),
 		cmocka_unit_test(a_call_keeps_its_newest_sentences),
 		cmocka_unit_test(facts_become_log_lines),
+		cmocka_unit_test(a_webhook_is_never_left_alone_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, make_path, NULL);
