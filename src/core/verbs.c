@@ -383,6 +383,11 @@ static void v_admit_retry(struct core *c, struct call *k)
 		refuse(c, k, 481, 409, "no_party", "Nobody is with the caller who could ask first");
 		return;
 	}
+	if (c->ev->transfer.stay) {
+		refuse(c, k, 481, 409, "no_party",
+			"stay: nobody is with the caller who could keep the line");
+		return;
+	}
 	v = policy_transfer(c, k, NULL, kept(k), &t);
 	if (v.status) {
 		refuse(c, k, v.status, v.status == 404 || v.status == 409 ? v.status : 403, v.cause,

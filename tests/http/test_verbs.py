@@ -184,6 +184,35 @@ def stay(lab):
     lab.ledger(c)
 
 
+@tap.case("stay: 409 that says why where nobody is with the caller, in a queue and after the agent has left")
+def stay_with_nobody(lab):
+    member, other, target = lab.phone(), lab.phone(), lab.phone()
+    lab.sql("insert into segue.queues (name, number) values ('lonely', '4005'); insert into "
+            f"segue.queue_members (queue, user_name) values ('lonely', '{member.user}')")
+    c1, a1 = talk(lab, member)  # who could take calls of the queue is busy
+    wait("the department has the member", lambda: [
+        q for q in boss(lab).get("/queues").json["queues"]
+        if q["queue"] == "lonely" and q["agents"]["talking"] == 1])
+    waits = lab.trunk().invite("4005")
+    waits.expect(180, method="INVITE")
+    left, a2 = talk(lab, other)
+    calls = [boss(lab).call_of(x)["id"] for x in (waits, left)]
+    assert boss(lab).post(f"/calls/{calls[1]}/transfer", {"number": target.number}).status == 201
+    b = target.incoming()
+    b.reply(180)
+    a2.hangup()
+    for call, state in zip(calls, ("WAIT", "ALONE")):
+        wait(f"it is in {state}", lambda: boss(lab).get("/calls/" + call).json["table_state"] == state)
+        for verb in ("transfer", "retry"):
+            got = boss(lab).post(f"/calls/{call}/{verb}", {"number": "4005", "stay": True})
+            assert got.status == 409 and got.json["error"]["message"].startswith("stay: nobody"), got
+        assert boss(lab).get("/calls/" + call).json["table_state"] == state
+    left.hangup()
+    b.expect("CANCEL")
+    waits.cancel().expect(487, method="INVITE")
+    end(c1, a1)
+
+
 @tap.case("ended: 404 for every verb")
 def ended(lab):
     c, a = talk(lab)
