@@ -167,6 +167,8 @@ json_t *api_menu_json(const struct live_ivr *i);
 const char *api_shown_state(const struct call_view *v);
 /* Writes a number as this viewer may see it. */
 void api_mask(const char *number, char *buf, size_t size);
+/* The number as somebody sees it who sees numbers masked, or does not. */
+void api_show_number(const char *number, bool masked, char *buf, size_t size);
 
 /* ---- handlers ---------------------------------------------------------------------------------- */
 

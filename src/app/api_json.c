@@ -21,6 +21,14 @@ void api_mask(const char *number, char *buf, size_t size)
 		snprintf(buf, size, "%.*s****%s", SHOWN_FIRST, number, number + n - SHOWN_LAST);
 }
 
+void api_show_number(const char *number, bool masked, char *buf, size_t size)
+{
+	if (masked)
+		api_mask(number, buf, size);
+	else
+		str_copy(buf, size, number);
+}
+
 static void put_number(json_t *o, const char *key, const char *number, bool masked)
 {
 	char buf[NUM_MAX + 8];
@@ -31,6 +39,16 @@ static void put_number(json_t *o, const char *key, const char *number, bool mask
 	}
 	api_mask(number, buf, sizeof(buf));
 	jo_text_or_null(o, key, buf);
+}
+
+/* Many carriers send the number as the caller's name, too. */
+static void put_outside_name(json_t *o, const char *name, bool masked)
+{
+	unsigned digits = 0;
+
+	for (const char *p = name; *p != '\0'; p++)
+		digits += isdigit((unsigned char)*p) != 0;
+	jo_text_or_null(o, "name", masked && digits > SHOWN_FIRST + SHOWN_LAST ? NULL : name);
 }
 
 /* ---- transfers ------------------------------------------------------------------------------- */
@@ -135,7 +153,10 @@ static json_t *party_json(const struct api *a, const struct live_call *k,
 	jo_text(o, "state", l->state);
 	jo_text(o, "direction", l->outbound ? "out" : "in");
 	jo_text_or_null(o, "user", l->user);
-	jo_text_or_null(o, "name", l->user[0] ? name_of(a, l->user) : l->party.name);
+	if (l->user[0] != '\0')
+		jo_text_or_null(o, "name", name_of(a, l->user));
+	else
+		put_outside_name(o, l->party.name, masked);
 	put_number(o, "number", l->party.number, masked && l->user[0] == '\0');
 	jo_text_or_null(o, "peer", l->peer);
 	jo_time(o, "since", live_stamp(k, l->since, v->started));
@@ -224,7 +245,7 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	jo_text_or_null(o, "interval", v->interval);
 	put_number(customer, "number",
 		k->customer_number[0] ? k->customer_number : v->customer_number, masked);
-	jo_text_or_null(customer, "name", k->customer_name);
+	put_outside_name(customer, k->customer_name, masked);
 	json_object_set_new(o, "customer", customer);
 	put_number(o, "dialled", k->dialled, masked && str_eq(k->kind, "outbound"));
 	jo_text_or_null(o, "source", k->source);

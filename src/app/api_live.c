@@ -13,13 +13,15 @@ static bool call_fits(const struct api_request *q, const struct live_call *k)
 {
 	const char *state = api_text(q, "state"), *agent = api_text(q, "agent");
 	const char *queue = api_text(q, "queue"), *number = api_text(q, "number");
+	char shown[NUM_MAX + 8];
 	struct call_view v;
 
 	if (!api_sees_call(q->api, &q->viewer, k) || (agent != NULL && !is_party(k, agent)))
 		return false;
 	if (queue != NULL && !str_eq(k->queue, queue))
 		return false;
-	if (number != NULL && strstr(k->customer_number, number) == NULL)
+	api_show_number(k->customer_number, q->viewer.masked, shown, sizeof(shown));
+	if (number != NULL && strstr(shown, number) == NULL)
 		return false;
 	return state == NULL || (core_view(api_core(q->api), k->id, &v) &&
 					str_eq(api_shown_state(&v), state));

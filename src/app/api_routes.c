@@ -32,7 +32,7 @@ static const struct api_field calls_fields[] = {
 	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
 		.doc = "Only calls that came to this queue."},
 	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,
-		.doc = "Only customers whose number has this in it."},
+		.doc = "Only customers whose number has this in it, as the answer shows it."},
 };
 
 static const struct api_field dial_fields[] = {
@@ -55,7 +55,8 @@ static const struct api_field transfer_fields[] = {
 		.doc = "blind, if it is not given; consult: the agent talks with the target first."},
 	{"stay", IN_BODY, API_BOOL, OPTIONAL,
 		.doc = "To a queue: the agent keeps the line until somebody answers there. Not "
-		       "given: they are released when the queue takes the caller."},
+		       "given: they are released when the queue takes the caller. 409 if nobody is "
+		       "with the caller who could keep it."},
 };
 
 static const struct api_field note_fields[] = {
@@ -102,9 +103,9 @@ static const struct api_field agents_fields[] = {
 	{"agent", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "This user was rung."},    \
 	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "It came to this queue."}, \
 	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,                                   \
-		.doc = "The customer's number or name has this in it."},                           \
+		.doc = "The customer's number or name has this in it, as the answer shows them."}, \
 	{"contact", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,                                  \
-		.doc = "The customer's whole number."},                                            \
+		.doc = "The customer's whole number; 403 for who sees numbers masked."},           \
 	{"case", IN_QUERY, API_TEXT, OPTIONAL, 1, KEY_MAX - 1, .doc = "Key or id of its case."},   \
 	{"outcome", IN_QUERY, API_WORD, OPTIONAL,                                                  \
 		.choice = "answered abandoned failed live transferred", .doc = "How it ended."},   \
@@ -242,7 +243,8 @@ const struct api_route api_routes[] = {
 		"A case with its conversations and its timeline.", "200 404 503",
 		FIELDS(case_fields)},
 	{"GET", "/api/v1/contacts/{number}", PERMITTED, PERM_HISTORY, api_run_contact,
-		"What there is about a customer: names, cases, who talked with them.",
+		"What there is about a customer: names, cases, who talked with them. Not for who sees "
+		"numbers masked: the answer would confirm what is not shown.",
 		"200 404 503", FIELDS(contact_fields)},
 	{"GET", "/api/v1/reports/agents", PERMITTED, PERM_HISTORY, api_run_agent_report,
 		"Per agent and day: offers, answers, times, transfers (view agent_day).", "200 503",

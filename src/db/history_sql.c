@@ -14,6 +14,11 @@
 	"CASE WHEN $3::boolean AND length(" x ") > 7 THEN left(" x ", 3) || '****' || right(" x    \
 	", 4) ELSE " x " END"
 
+/* The name that somebody outside came with: many carriers send the number there, too. */
+#define NAME(x)                                                                                    \
+	"CASE WHEN $3::boolean AND length(regexp_replace(" x ", '[^0-9]', '', 'g')) > 7"           \
+	" THEN NULL ELSE " x " END"
+
 /* May the asker see conversation c? */
 #define SEEN                                                                                       \
 	"($1::text IS NULL OR EXISTS (SELECT FROM segue.segments v WHERE v.conversation_id = c.id" \
@@ -26,8 +31,8 @@
 	T(k ".opened_at") ", 'closed_at', " T(k ".closed_at") ") END"
 
 #define CUSTOMER_OF(c)                                                                             \
-	"jsonb_build_object('number', " NUMBER(c ".customer_number") ", 'name', " c                \
-	".customer_name)"
+	"jsonb_build_object('number', " NUMBER(c ".customer_number") ", 'name', "                  \
+	NAME(c ".customer_name") ")"
 
 #define INTERVALS_OF(s)                                                                            \
 	"(SELECT coalesce(jsonb_agg(jsonb_build_object('state', i.state, 'from', "                 \
@@ -69,8 +74,9 @@
 #define FROM_CONVERSATIONS                                                                         \
 	" FROM segue.conversations c LEFT JOIN segue.cases k ON k.id = c.case_id"
 
-/* $4 from, $5 to, $6 agent, $7 queue, $8 part of the number, $9 contact's number, $10 case by key or
- * id, $11 outcome; $12 id of the last that was seen, $13 how many. */
+/* $4 from, $5 to, $6 agent, $7 queue, $8 part of the number as the asker sees it, since else one could
+ * guess the rest digit by digit, $9 contact's number, $10 case by key or id, $11 outcome; $12 id of the
+ * last that was seen, $13 how many. */
 #define FILTERED                                                                                   \
 	FROM_CONVERSATIONS                                                                         \
 	" WHERE c.merged_into IS NULL AND " SEEN                                                   \
@@ -80,8 +86,8 @@
 	"  WHERE s.conversation_id = c.id AND s.who = $6 AND s.kind <> 'queue'))"                  \
 	" AND ($7::text IS NULL OR EXISTS (SELECT FROM segue.segments s"                           \
 	"  WHERE s.conversation_id = c.id AND s.who = $7 AND s.kind = 'queue'))"                   \
-	" AND ($8::text IS NULL OR position($8 IN c.customer_number) > 0"                          \
-	"  OR position(lower($8) IN lower(c.customer_name)) > 0)"                                  \
+	" AND ($8::text IS NULL OR position($8 IN " NUMBER("c.customer_number") ") > 0"            \
+	"  OR position(lower($8) IN lower(" NAME("c.customer_name") ")) > 0)"                      \
 	" AND ($9::text IS NULL OR c.customer_number = $9)"                                        \
 	" AND ($10::text IS NULL OR k.case_key = $10 OR k.id::text = $10)"                         \
 	" AND ($11::text IS NULL OR coalesce(c.outcome, 'live') = $11 OR ($11 = 'transferred'"     \
@@ -140,7 +146,7 @@ static const char *const sql[history_topic_count_] = {
 		"WITH page AS (SELECT c.id, c.started_at, concat_ws(','"
 		", " FIELD("c.id::text") ", " FIELD(T("c.started_at")) ", " FIELD(T("c.ended_at"))
 		", " FIELD("c.kind") ", " FIELD("coalesce(c.outcome, 'live')")
-		", " FIELD(NUMBER("c.customer_number")) ", " FIELD("c.customer_name")
+		", " FIELD(NUMBER("c.customer_number")) ", " FIELD(NAME("c.customer_name"))
 		", " FIELD("coalesce(k.case_key, k.id::text)") ", " FIELD("k.owner")
 		", " FIELD("(SELECT string_agg(coalesce(s.who, " NUMBER("s.number") "), ' > ' ORDER BY s.seq)"
 			   " FROM segue.segments s WHERE s.conversation_id = c.id"

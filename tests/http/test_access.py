@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -100,6 +101,29 @@ def named(lab):
     wait("it is on record", lambda: lab.rows(
         "select * from segue.audit where who = 'token:weak' and action = 'hangup' "
         "and result = 'refused' and via = 'api'"))
+
+
+@tap.case("every route that needs a permission: without it 403 that names it, to a token and to a session")
+def named_everywhere(lab):
+    agent = lab.phone()
+    session = lab.login(agent.user)
+    lab.sql(f"update segue.users set may_transfer = false where name = '{agent.user}'")
+    wait("the permission is gone", lambda: "transfer" not in session.get("/me").json["permissions"])
+    lacking = {"transfer", "metrics"}
+    weak = {p: lab.token("all-but-" + p, ",".join(s for s in SCOPES if s != p)) for p in SCOPES}
+    asked = set()
+    for method, url, permission, _, body in routes(lab):
+        if permission is None:
+            continue
+        asked.add(permission)
+        for client, word in [(weak[permission], "This token")] + \
+                ([(session, "Your role")] if permission in lacking else []):
+            got = client.ask(method, url, body)
+            assert got.status == 403 and got.code == "not_permitted", (method, url, got)
+            error = got.json["error"]
+            assert error["permission"] == permission, (method, url, error)
+            assert error["message"] == f'{word} may not do this: the permission "{permission}" is missing', error
+    assert asked == set(SCOPES), asked
 
 
 @tap.case("a token that stands for a user sees and may no more than that user; a deleted one is 401")
@@ -261,6 +285,62 @@ def masked_everywhere(_):
         told = json.dumps([e.data for e in ev.events])
         assert number[3:] not in told and "5557788" not in told, told
         assert "transfer_failed" in told, told
+
+
+@tap.case("masked: no filter and no look-up tells whether a guessed number is right; what is shown is found")
+def masked_guesses(_):
+    route = '{ pattern = "00Z."; kind = "external"; target = "peer00"; strip = 2; prefix = "+"; transfer = true; },\n\t'
+    with WebLab(http="mask_agents = true;", users=4, peers=2, routes=route) as lab:
+        mine, trunk = lab.phone(), lab.trunk()
+        boss, me = lab.login("boss"), lab.login(mine.user)
+        c, a = talk(lab, mine, trunk=trunk)
+        number, name = c.ua.user, "Kim"
+        middle, shown = number[3:-4], number[:3] + "****" + number[-4:]
+        assert len(middle) >= 2, number
+        call = boss.call_of(c)["id"]
+
+        def live(client, part):
+            got = client.get("/calls?number=" + quote(part))
+            assert got.status == 200, got
+            return [x["id"] for x in got.json["calls"]]
+
+        def past(client, part, form="conversations"):
+            got = client.get(f"/{form}?number=" + quote(part))
+            assert got.status == 200, got
+            return led.conversation["id"] in got.body.decode()
+
+        for part in (number, middle, number[2:5], number[-5:], number[1:]):
+            assert call in live(boss, part) and live(me, part) == [], part
+        for part in (number[:3], number[-4:], shown, shown[1:]):
+            assert call in live(me, part), part
+        for client, want in ((me, (True, None, None)), (boss, (False, "already_party",
+                                                              "The target is on this call already"))):
+            got, = client.get(f"/calls/{call}/targets?number=00{number[1:]}").json["targets"]
+            assert (got["selectable"], got["reason"], got["text"]) == want, got
+        got = me.post(f"/calls/{call}/transfer", {"number": "00" + number[1:]})
+        assert got.status == 403, got
+        end(c, a)
+        led = lab.ledger(c)
+        lab.sql(f"update segue.conversations set customer_name = '{number} {name}' where id = "
+                f"'{led.conversation['id']}'")
+        for form in ("conversations", "conversations.csv"):
+            for part in (number, middle, number[2:5], number[-5:], number[1:], name):
+                assert past(boss, part, form) and not past(me, part, form), (form, part)
+            for part in (number[:3], number[-4:], shown, shown[1:]):
+                assert past(me, part, form), (form, part)
+        lab.sql(f"update segue.conversations set customer_name = '{name} 2' where id = "
+                f"'{led.conversation['id']}'")
+        assert past(me, name)
+        for path, field in (("/conversations?contact=" + quote(number), "contact"),
+                            ("/conversations.csv?contact=" + quote(number), "contact"),
+                            ("/conversations?contact=%2B4912345678", "contact"),
+                            ("/contacts/" + quote(number), "number"), ("/contacts/none", "number")):
+            got = me.get(path)
+            assert (got.status, got.code, got.json["error"]["field"]) == (403, "masked", field), (path, got)
+        assert boss.get("/contacts/" + quote(number)).status == 200
+        wait("it is on record", lambda: lab.rows(
+            f"select * from segue.audit where who = '{mine.user}' and object = '{number}' "
+            "and result = 'refused'"))
 
 
 # ---- logging in -------------------------------------------------------------------------------

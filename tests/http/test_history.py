@@ -1,14 +1,19 @@
 """History over HTTP: what PostgreSQL knows, as each role may see it; and without PostgreSQL."""
+import concurrent.futures
 import csv
 import io
 import os
 import struct
+import subprocess
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, talk, transfer, wait
+from desk import Desk
+from flows import end, joined, pick_up, talk, transfer, wait
 from web import WebLab
+
+NOBODY = "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77"
 
 
 def past(lab, agent=None, headers=()):
@@ -124,6 +129,61 @@ def scopes(lab):
         assert got.status == 404 and got.code == "not_found", (who, got)
     sales = lab.login("sup2").get("/conversations?limit=200").json["conversations"]
     assert mine not in [c["id"] for c in sales], sales
+
+
+@tap.case("conversations that came to a queue, by its name; its hour and half hour have the call")
+def by_queue(lab):
+    agent = lab.phone()
+    desk = Desk(lab, agent)
+    c = lab.trunk(trusted=True).invite(desk.number, headers=[("X-Case-ID", "Q-" + desk.name)])
+    a = agent.incoming()
+    pick_up(c, a)
+    joined(c, a)
+    end(c, a)
+    led = lab.ledger(c)
+    boss = lab.login("boss")
+    for query in (f"queue={desk.name}", f"queue={desk.name}&agent={agent.user}",
+                  "case=Q-" + desk.name, f"queue={desk.name}&case=Q-{desk.name}&outcome=answered"):
+        got = boss.get("/conversations?" + query).json["conversations"]
+        assert [x["id"] for x in got] == [led.conversation["id"]], (query, got)
+    for query in (f"queue={desk.name}&outcome=abandoned", "queue=support&case=Q-" + desk.name):
+        assert boss.get("/conversations?" + query).json["conversations"] == [], query
+    for by in ("hour", "half_hour"):
+        got = boss.get(f"/reports/queues?queue={desk.name}&by={by}").json["queues"]
+        assert [(q["queue"], q["offered"], q["answered"], q["abandoned"]) for q in got] == \
+            [(desk.name, 1, 1, 0)], got
+    assert boss.get(f"/reports/queues?queue={desk.name}&to=2020-01-01").json["queues"] == []
+
+
+@tap.case("history waits for the database alone: while that is locked, calls, verbs and live answers go on")
+def locked(_):
+    with WebLab(users=4, peers=2) as lab:
+        boss = lab.login("boss")
+        lock = subprocess.Popen(["psql", "-X", "-q", "-d", lab.conninfo], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
+        pool = concurrent.futures.ThreadPoolExecutor(6)
+        try:
+            lock.stdin.write("begin; lock table segue.conversations in access exclusive mode;\n\\echo held\n")
+            lock.stdin.flush()
+            assert any("held" in line for line in iter(lock.stdout.readline, ""))
+            asked = [pool.submit(boss.get, path, timeout=60) for path in (
+                "/conversations", "/conversations.csv", "/conversations/" + NOBODY, "/contacts/1",
+                "/cases/none", "/reports/queues")]
+            c, a = talk(lab)
+            row = [x for x in boss.get("/calls").json["calls"] if x["customer"]["number"] == c.ua.user][0]
+            assert boss.post(f"/calls/{row['id']}/hold").status == 200
+            wait("it is held", lambda: boss.get("/calls/" + row["id"]).json["state"] == "held")
+            assert boss.post(f"/calls/{row['id']}/hangup").status == 200
+            a.expect("BYE")
+            c.expect("BYE")
+            assert not asked[0].done() or asked[0].result().status == 503, asked[0].result()
+        finally:
+            lock.communicate("rollback;\n\\q\n", timeout=20)
+            pool.shutdown()
+        got = [x.result().status for x in asked]
+        assert set(got) <= {200, 404, 503}, got
+        led = lab.ledger(c)
+        assert boss.get("/conversations/" + led.conversation["id"]).status == 200
 
 
 @tap.case("CSV: what is filtered, one line for each; a name that is a formula stays text")

@@ -7,6 +7,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from desk import Desk
 from flows import end, joined, pick_up, ring, talk, wait
 from web import Client, WebLab
 
@@ -37,6 +38,38 @@ def calls(lab):
     assert listed["total"] == 1 and listed["calls"][0]["id"] == row["id"], listed
     end(c, a)
     wait("it has gone", lambda: boss(lab).get("/calls/" + row["id"]).status == 404, 45)
+
+
+@tap.case("calls: found by state, agent, queue and number, each alone and together; what is no state is 400")
+def call_filters(lab):
+    agent, other, member = lab.phone(), lab.phone(), lab.phone()
+    desk = Desk(lab, member)
+    c, a = talk(lab, agent)
+    c2, a2 = ring(lab.trunk(), other.number, other)
+    c3 = lab.trunk().invite(desk.number)
+    a3 = member.incoming()
+    a3.reply(180)
+    ids = [boss(lab).call_of(x)["id"] for x in (c, c2, c3)]
+    wait("one talks", lambda: boss(lab).get("/calls/" + ids[0]).json["state"] == "talking")
+
+    def found(query):
+        got = boss(lab).get("/calls?" + query)
+        assert got.status == 200 and got.json["total"] == len(got.json["calls"]), (query, got)
+        return [x["id"] for x in got.json["calls"] if x["id"] in ids]
+
+    for query, want in ((f"agent={agent.user}", [0]), (f"agent={agent.user}&state=talking", [0]),
+                        (f"agent={agent.user}&state=ringing", []), ("state=ringing", [1]),
+                        ("state=talking", [0]), ("state=queued", [2]), (f"queue={desk.name}", [2]),
+                        (f"queue={desk.name}&state=talking", []), ("queue=nosuch", []),
+                        (f"queue={desk.name}&agent={member.user}", [2]), ("agent=nobody", []),
+                        ("number=%2B" + c2.ua.user[1:], [1]), ("number=" + c2.ua.user[-6:], [1]),
+                        (f"number={c2.ua.user[-6:]}&agent={agent.user}", []), ("number=99999999", [])):
+        assert found(query) == [ids[i] for i in want], (query, found(query), want)
+    got = boss(lab).get("/calls?state=flying")
+    assert got.status == 400 and got.json["error"]["field"] == "state", got
+    end(c, a)
+    for x in (c2, c3):
+        x.cancel().expect(487, method="INVITE")
 
 
 @tap.case("transfer: 201 with its URL, followed to its outcome; on record as asked by the panel")
@@ -224,11 +257,18 @@ def targets(lab):
     assert not by[gone.user]["selectable"] and by[gone.user]["reason"] == "disabled", by[gone.user]
     assert by["boss"]["reason"] == "unregistered", by["boss"]
     assert by["support"]["kind"] == "queue" and by["support"]["selectable"], by["support"]
+    assert by["support"]["waiting"] == 0 and "estimate_ms" in by["support"], by["support"]
+    assert by["support"]["reason"] == "empty" and not by["support"]["available"], by["support"]
+    assert by[free.user]["available"] and not by[busy.user]["available"], by[busy.user]
     assert got["fallback"]["user"][0]["kind"] == "recall" and got["ring_ms"] == 6000, got
     assert by["unplugged"]["reason"] == "not_provisioned" and not by["unplugged"]["selectable"], by
     assert by[idle.user]["reason"] == "away" and by[idle.user]["selectable"], by[idle.user]
     one = boss(lab).get(f"/calls/{call}/targets?number=99887766").json["targets"]
     assert len(one) == 1 and not one[0]["selectable"] and one[0]["reason"] == "invalid_target", one
+    lab.sql("insert into segue.ivrs (name, number, peer, dial) values ('hours', '7001', 'peer00', '7001')")
+    menu = wait("the menu is there", lambda: [
+        t for t in boss(lab).get(f"/calls/{call}/targets").json["targets"] if t.get("ivr") == "hours"])[0]
+    assert menu["kind"] == "ivr" and menu["selectable"] and menu["dial"] == "7001", menu
     trunk = lab.trunk()
     one = boss(lab).get(f"/calls/{call}/targets?number={lab.outside(trunk, '030123')}").json
     assert one["targets"][0]["kind"] == "external" and one["targets"][0]["selectable"], one
@@ -393,6 +433,41 @@ def recovered(_):
         b.answer()
         joined(c, b)
         end(c, b)
+
+
+@tap.case("E-124 segued is killed in mid-transfer: the transfer's URL tells one outcome, and the call moves again")
+def recovered_transfer(_):
+    with WebLab(users=6, peers=1) as lab:
+        agent, target, other = lab.phone(), lab.phone(), lab.phone()
+        c, a = talk(lab, agent)
+        call = boss(lab).call_of(c)["id"]
+        key = {"Idempotency-Key": "one"}
+        got = boss(lab).post(f"/calls/{call}/transfer", {"number": target.number}, headers=key)
+        assert got.status == 201, got
+        url = "/transfers/" + got.json["id"]
+        b = target.incoming()
+        b.reply(180)
+        wait("it rings", lambda: boss(lab).get(url).json["stage"] == "ringing")
+        lab.daemon.kill()
+        lab.restart()
+        other.register()
+        joined(c, a)
+        told = wait("it has an outcome", lambda: [
+            t.json for t in [boss(lab).get(url)] if t.status == 200 and t.json["outcome"]])[0]
+        assert told["outcome"] == "failed" and told["stage"] == "ended", told
+        wait("they talk", lambda: boss(lab).get("/calls/" + call).json["state"] == "talking")
+        got = boss(lab).post(f"/calls/{call}/transfer", {"number": other.number})
+        assert got.status == 201 and got.json["id"] != told["id"], got
+        b2 = other.incoming()
+        b2.answer()
+        joined(c, b2)
+        a.expect("BYE")
+        end(c, b2)
+        led = lab.ledger(c)
+        assert [t["outcome"] for t in led.transfers] == ["failed", "completed"], led.transfers
+        again = boss(lab).get(url).json
+        assert {k: again[k] for k in ("id", "outcome", "stage")} == \
+            {k: told[k] for k in ("id", "outcome", "stage")}, (again, told)
 
 
 def listeners(session):
