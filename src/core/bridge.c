@@ -355,12 +355,16 @@ void bridge_play_early(struct core *c, struct leg *l)
 	l->oa = OA_IDLE;
 }
 
-/* Answers a phone of ours that was asked for the offer: nobody is there for it yet. */
+/* Answers a phone of ours that was asked for the offer: nobody is there for it yet, which is no hold. */
 void bridge_play_owed(struct core *c, struct leg *l)
 {
+	struct action *a;
+
 	if (l->oa != OA_OWED)
 		return;
-	act_add(c, ACT_ACK, l->id)->from = ID_MUSIC;
+	a = act_add(c, ACT_ACK, l->id);
+	a->from = ID_MUSIC;
+	a->dir = SDP_DIR_SENDRECV;
 	l->oa = OA_IDLE;
 	l->given = (struct given){ID_MUSIC, 1, DIR_SENDRECV, GIVEN_HOLD};
 }

@@ -59,7 +59,7 @@ def plain(lab):
     a.reply(180)
     a.answer()
     ours = a.expect("ACK").sdp
-    assert ours.dir() == "sendonly" and ours.formats()[0] in a.sdp.audio.split(), ours.text
+    assert ours.dir() == "sendrecv" and ours.formats()[0] in a.sdp.audio.split(), ours.text
     c = trunk.incoming()
     assert c.invite.sdp.port() == a.sdp.port and c.invite.sdp.dir() == "sendrecv", c.invite
     assert c.invite.uri.startswith("sip:5551234@"), c.invite.uri

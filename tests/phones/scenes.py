@@ -273,6 +273,29 @@ def outbound(lab, phone, target):
     transferred(lab, c, led, phone, target)
 
 
+def dialled_for(lab, phone):
+    """Click-to-dial: the phone rings and makes the offer (an INVITE without SDP); it hears what the number
+    plays before it answers, then they talk; the phone hangs up."""
+    begin(phone)
+    trunk, since = lab.trunk(), now(lab)
+    lab.seguectl("dial", phone.user, lab.outside(trunk, "555"))
+    phone.rings()
+    phone.answer()
+    c = trunk.incoming(WAIT)
+    c.voice, c.music = voice(trunk.transport.ip), lab.music
+    c.reply(183, c.voice.sdp())
+    c.voice.follow(c)
+    rtp.wait_heard({phone: {c.voice.tone}}, WAIT)
+    c.answer()
+    c.expect("ACK", WAIT)
+    joined(c, phone)
+    time.sleep(TALK)
+    phone.hangup()
+    c.expect("BYE", WAIT)
+    row = conversation_of(lab, phone, "outbound", since)
+    assert row["outcome"] == "answered" and row["ended_by"] == "agent" and row["talk_ms"] > 0, row
+
+
 def now(lab):
     return lab.rows("select clock_timestamp() as t")[0]["t"]
 

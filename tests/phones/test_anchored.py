@@ -24,6 +24,8 @@ play("Linphone to baresip and back (E-074)", scenes.there_and_back, LINPHONE, BA
 play("an outbound call of Twinkle is transferred to baresip", scenes.outbound, TWINKLE, BARESIP)
 play("an outbound call of Linphone is transferred to Twinkle", scenes.outbound, LINPHONE, TWINKLE)
 play("an outbound call of baresip is transferred to Linphone", scenes.outbound, BARESIP, LINPHONE)
+for role, kind in enumerate(KINDS):
+    play(f"click-to-dial with {kind.__name__}: early media, then they talk", scenes.dialled_for, role)
 play("baresip calls Twinkle", scenes.internal, BARESIP, TWINKLE)
 play("the target is busy: Twinkle and the customer hear each other, the second try works (E-025)",
      scenes.busy_stays, TWINKLE, LINPHONE)

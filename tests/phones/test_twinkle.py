@@ -12,6 +12,7 @@ play("registered by digest; a call is held and resumed; the customer hangs up",
      scenes.hold_and_resume, 0)
 play("the phone hangs up", scenes.phone_hangs_up, 0)
 play("the caller gives up while it rings", scenes.caller_gives_up, 0)
+play("click-to-dial: the phone rings, hears early media, and talks", scenes.dialled_for, 0)
 play("Twinkle transfers the customer to Linphone", scenes.blind, 0, 1)
 play("Twinkle holds, then transfers (E-049); the target hangs up", scenes.blind_from_hold, 0, 1)
 play("Twinkle transfers and leaves while Linphone rings (E-001)", scenes.leaves_early, 0, 1)
