@@ -33,5 +33,6 @@ dist_migrations_DATA = \
 	sql/015-queue-waiting.sql \
 	sql/016-music-uri.sql \
 	sql/017-half-hours.sql \
+	sql/018-cut-off.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

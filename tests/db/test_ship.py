@@ -175,7 +175,17 @@ def crash(lab):
 
     empty = Call(number="+494")
     done = plain_call(number="+495")
-    cut_off = [ringing, holding, moving, empty, done]
+
+    talking = Call(number="+497")  # the answer is the last that is known of it
+    e = talking.offer("frank")
+    talking.wait(2)
+    e.answer()
+    crossed = Call(number="+498")  # the answer of somebody who had been given up
+    f = crossed.offer("grace")
+    crossed.wait(2)
+    f.close("no_answer")
+    crossed.fact("segment_answered", seg=f.id)
+    cut_off = [ringing, holding, moving, empty, done, talking, crossed]
     started = f"{dbtest.T0 + 900_000_000} started node=1 version=1.0"
     live = Call(number="+496", at=dbtest.T0 + 901_000_000)
     live.offer("erin")
@@ -195,13 +205,17 @@ def crash(lab):
             "+493": ("answered", "t", "system", "27000", "1000", "20000", "0", "6000"),
             "+494": ("failed", "t", "system", "0", "0", "0", "0", "0"),
             "+495": ("answered", "f", "customer", "23000", "3000", "20000", "0", "0"),
-            "+496": (None, "f", None, None, None, None, None, None)}, got
+            "+496": (None, "f", None, None, None, None, None, None),
+            "+497": ("answered", "t", "system", "2000", "2000", "0", "0", "0"),
+            "+498": ("failed", "t", "system", "2000", "2000", "0", "0", "0")}, got
         assert db.rows("select who, outcome, estimated, ring_ms, talk_ms, hold_ms from segue.segments "
                        "where outcome <> 'released' order by 1") == [
             ("alice", "internal", "t", "3000", "0", "0"),
             ("bob", "internal", "t", "2000", "10000", "4000"),
             ("carol", "transferred", "f", "1000", "20000", "0"),
-            ("dave", "internal", "t", "5000", "0", "0")]
+            ("dave", "internal", "t", "5000", "0", "0"),
+            ("frank", "internal", "t", "2000", "0", "0"),
+            ("grace", "no_answer", "f", "2000", "0", "0")]
         assert db.rows("select outcome, cause from segue.transfers") == [("failed", "internal")]
 
 
