@@ -128,12 +128,36 @@ bool anchor_is_music(const struct action *a)
 		a->media.what == HEARS_RINGBACK || a->media.what == HEARS_PLACE);
 }
 
+static void unplayed(struct anchor *an, leg_id leg)
+{
+	struct event ev = {.type = EV_UNPLAYED, .leg = leg, .call = id_call(leg)};
+
+	an->hooks.emit(an->hooks.arg, &ev);
+}
+
 static void hear(struct anchor *an, const struct action *a)
 {
-	struct event ev = {.type = EV_UNPLAYED, .leg = a->leg, .call = id_call(a->leg)};
-
 	media_hear(an->media, a->leg, &a->media);
 	if (anchor_is_music(a) && !media_plays(an->media, a->leg))
+		unplayed(an, a->leg);
+}
+
+bool anchor_unpressed(const struct action *a, struct event *ev)
+{
+	if (a->type != ACT_DIGITS || a->digits.way != DTMF_RTP)
+		return false;
+	*ev = (struct event){.type = EV_UNPRESSED, .leg = a->leg, .call = id_call(a->leg)};
+	str_set(ev->unpressed.left, a->text);
+	return true;
+}
+
+static void press(struct anchor *an, const struct action *a)
+{
+	struct event ev;
+
+	if (!anchor_unpressed(a, &ev))
+		sip_act(an->sip, a);
+	else if (!media_press(an->media, a->leg, a->text))
 		an->hooks.emit(an->hooks.arg, &ev);
 }
 
@@ -157,6 +181,8 @@ static enum outcome act_with_session(struct anchor *an, const struct action *a)
 
 static enum outcome act_now(struct anchor *an, const struct action *a)
 {
+	if (a->type == ACT_DIAL && a->dial.keys)
+		media_expect_keys(an->media, a->leg);
 	switch (a->type) {
 	case ACT_DIAL:
 	case ACT_PROGRESS:
@@ -167,6 +193,9 @@ static enum outcome act_now(struct anchor *an, const struct action *a)
 		return act_with_session(an, a);
 	case ACT_MEDIA:
 		hear(an, a);
+		return DONE;
+	case ACT_DIGITS:
+		press(an, a);
 		return DONE;
 	case ACT_RECORD:
 		media_record(an->media, a->leg, &a->record);
@@ -240,6 +269,15 @@ static void on_played(void *arg, leg_id leg)
 	an->hooks.emit(an->hooks.arg, &ev);
 }
 
+static void on_unpressed(void *arg, leg_id leg, const char *left)
+{
+	struct anchor *an = arg;
+	struct event ev = {.type = EV_UNPRESSED, .leg = leg, .call = id_call(leg)};
+
+	str_set(ev.unpressed.left, left);
+	an->hooks.emit(an->hooks.arg, &ev);
+}
+
 static bool is_agreed(const struct event *ev)
 {
 	if (ev->type == EV_OA_DONE)
@@ -262,6 +300,8 @@ void anchor_after(struct anchor *an, const struct event *ev)
 		return;
 	sdp = sip_remote(an->sip, ev->leg, &len);
 	media_settled(an->media, ev->leg, sdp, len);
+	if (media_fell_silent(an->media, ev->leg))
+		unplayed(an, ev->leg);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -277,7 +317,8 @@ int anchor_open(const struct app_config *cfg, struct loop *loop, struct sip *sip
 	const struct anchor_hooks *hooks, struct anchor **out)
 {
 	struct anchor *an = calloc(1, sizeof(*an));
-	struct media_hooks mh = {.arg = an, .ready = on_ready, .lost = on_lost, .played = on_played};
+	struct media_hooks mh = {.arg = an, .ready = on_ready, .lost = on_lost, .played = on_played,
+		.unpressed = on_unpressed};
 	int err;
 
 	if (an == NULL)

@@ -33,6 +33,8 @@ void anchor_close(struct anchor *an);
 void anchor_act(struct anchor *an, const struct action *a);
 /* Is this music that a party is to hear? */
 bool anchor_is_music(const struct action *a);
+/* Keys that are to be pressed in somebody's audio: true, and *ev says that nobody could. */
+bool anchor_unpressed(const struct action *a, struct event *ev);
 /* The same where no engine is configured: a session of ours is one in which nobody speaks. */
 void anchor_act_without(struct sip *sip, const struct action *a);
 /* What an event says about a session that was given: to be told before, and after, the actions of its

@@ -531,6 +531,12 @@ const struct option options[] = {
 		.def = "false",
 		.meaning = "Calls go to it without SDP, and it makes the offer (RFC 3725 flow I); "
 			   "for machines that answer at once."},
+	{"peers", "dtmf", OPT_DTMF, OPT_RELOAD, IN(struct sip_peer, policy.dtmf), .def = "auto",
+		.meaning = "How keys are pressed for its menus (`digits` of segue.ivrs): \"rtp\", in "
+			   "the audio by\n"
+			   "the media engine (RFC 4733); \"info\", INFO with "
+			   "application/dtmf-relay; \"auto\", the\n"
+			   "audio, and INFO where no engine carries that."},
 	{"peers", "early_media", OPT_BOOL, OPT_RELOAD, IN(struct sip_peer, policy.early_media),
 		.def = "true",
 		.meaning = "Its callers may wait in early media where a queue says entry = early; "
@@ -992,6 +998,7 @@ static const struct type_row {
 	[OPT_LOG_TARGET] = {"stderr, syslog or none", CONFIG_TYPE_STRING},
 	[OPT_LOG_LEVEL] = {"debug, info, notice, warn or error", CONFIG_TYPE_STRING},
 	[OPT_BYE] = {"wait or now", CONFIG_TYPE_STRING},
+	[OPT_DTMF] = {"auto, rtp or info", CONFIG_TYPE_STRING},
 	[OPT_REFER_PROGRESS] = {"real or immediate", CONFIG_TYPE_STRING},
 	[OPT_REFER_MODE] = {"reject, terminate or transparent", CONFIG_TYPE_STRING},
 	[OPT_CALLER_ID] = {"caller, transferor or business", CONFIG_TYPE_STRING},
@@ -1146,6 +1153,8 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 		return parse_word(o, log_level_parse(text), dst, err, size);
 	case OPT_BYE:
 		return parse_word(o, bye_policy_parse(text), dst, err, size);
+	case OPT_DTMF:
+		return parse_word(o, dtmf_parse(text), dst, err, size);
 	case OPT_REFER_PROGRESS:
 		return parse_word(o, refer_progress_parse(text), dst, err, size);
 	case OPT_REFER_MODE:

@@ -36,6 +36,7 @@ enum option_type {
 	OPT_LOG_TARGET,
 	OPT_LOG_LEVEL,
 	OPT_BYE,       /* enum bye_policy */
+	OPT_DTMF,      /* enum dtmf */
 	OPT_REFER_PROGRESS, /* enum refer_progress */
 	OPT_REFER_MODE, /* enum refer_mode */
 	OPT_CALLER_ID, /* enum caller_id */

@@ -246,7 +246,7 @@ static void act_without_engine(struct runner *r, const struct action *a)
 {
 	struct event ev = {.type = EV_UNPLAYED, .leg = a->leg, .call = id_call(a->leg)};
 
-	if (anchor_is_music(a))
+	if (anchor_is_music(a) || anchor_unpressed(a, &ev))
 		runner_emit(r, &ev);
 	else if (a->type != ACT_MEDIA && a->type != ACT_RECORD)
 		anchor_act_without(r->sip, a);

@@ -31,7 +31,7 @@
 	X(ACT_INFO, "INFO")           /* pass the INFO kept under `ref` of leg `from` to `leg` and relay\
 					 its answer; leg 0: answer it 481/200 as fits */           \
 	X(ACT_DIGITS, "DIGITS")       /* press the keys in `text` for the leg, one after the other; "," \
-					 waits a second */                                         \
+					 waits a second. RTP: EV_UNPRESSED if no engine does it */ \
 	/* -- sip: REFER and its subscription ----------------------------------------------- */   \
 	X(ACT_REFER_ACCEPT, "REFER_ACCEPT") /* 202 */                                              \
 	X(ACT_REFER_REJECT, "REFER_REJECT") /* `status` */                                         \
@@ -79,6 +79,10 @@ struct act_media {
 	uint32_t minutes;     /* PLACE: how long it will take, rounded up; 0: not said */
 };
 
+struct act_digits {
+	enum dtmf way; /* DTMF_RTP or DTMF_INFO */
+};
+
 struct act_record {
 	uuid recording;
 };
@@ -97,6 +101,7 @@ struct act_dial {
 			       * node that dest.peer is (E-090) */
 	uuid conv;            /* told to that node, for its record; nil: nothing is told */
 	enum answering answering;
+	bool keys;            /* ACT_DIGITS with RTP follows when it has answered */
 };
 
 struct act_offer {
@@ -159,6 +164,7 @@ struct action {
 		struct act_position position;
 		struct act_media media;
 		struct act_record record;
+		struct act_digits digits;
 	};
 };
 

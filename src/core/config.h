@@ -98,6 +98,7 @@ struct peer_policy {
 	enum caller_id caller_id;
 	struct party business; /* number "": none, then the caller is shown */
 	enum refer_mode refer; /* who carries REFERs out in calls with it */
+	enum dtmf dtmf;        /* how keys are pressed for its menus */
 	bool late_sdp;         /* it is called without SDP and offers itself (RFC 3725 flow I) */
 	bool early_media;      /* its callers may wait in a queue in early media; else they are
 				* answered */

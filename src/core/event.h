@@ -37,6 +37,8 @@
 	X(EV_PLAYED, "PLAYED")       /* the announcement that this leg heard is over, or cannot be */\
 	X(EV_UNPLAYED, "UNPLAYED")   /* the music of ACT_MEDIA is not played to this leg: no media engine\
 					carries what it hears (RFC 7088 helps) */                  \
+	X(EV_UNPRESSED, "UNPRESSED") /* these keys of ACT_DIGITS were not pressed in the audio of this \
+					leg: no media engine carries it, or it could not */        \
 	X(EV_RECOVERED, "RECOVERED") /* after a restart: is the dialog of this leg there again? */  \
 	X(EV_BYE, "BYE")             /* peer ended the dialog; the adapter has answered 200 */     \
 	X(EV_GONE, "GONE")           /* dialog lost: 481/408 in dialog, session timer ran out,      \
@@ -153,6 +155,10 @@ struct ev_recovered {
 
 struct ev_info {
 	uint64_t ref; /* the adapter's name for the pending INFO; passed back in ACT_INFO */
+};
+
+struct ev_unpressed {
+	char left[DIGITS_MAX]; /* the first of them is the one that failed */
 };
 
 /* records.md: blind, consult (the transferor talked with the target first) and semi (it handed over
@@ -362,6 +368,7 @@ struct event {
 		struct ev_reject reject;
 		struct ev_offer offer;
 		struct ev_info info;
+		struct ev_unpressed unpressed;
 		struct ev_recovered recovered;
 		struct ev_transfer transfer;
 		struct ev_notify notify;

@@ -584,6 +584,8 @@ void target_announce(struct core *c, struct call *k, const struct target *t);
 /* l was dialled for the call's target and both can hear each other: presses the keys that the target
  * wants, if any. */
 void target_press_keys(struct core *c, const struct call *k, const struct leg *l);
+/* EV_UNPRESSED: the rest goes by INFO, if its peer takes that. */
+void target_unpressed(struct core *c, const struct leg *l);
 /* Its peer failed with this status: dials the same number through the next peer of its route, in the
  * same role and segment. False: there is none, or another would not mend this. l is then untouched. */
 bool target_failover(struct core *c, struct call *k, struct leg *l, uint16_t status);

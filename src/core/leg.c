@@ -599,6 +599,9 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 	case EV_UNPLAYED:
 		moh_unplayed(c, k, l);
 		break;
+	case EV_UNPRESSED:
+		target_unpressed(c, l);
+		break;
 	case EV_MEDIA_LOST:
 		bridge_media_lost(k, l);
 		if (bridge_peer(k, l) == NULL)

@@ -298,6 +298,21 @@ static struct leg *rung_for(const struct call *k)
 	return call_role(k, rung_to_consult(k) ? ROLE_OWNER : ROLE_KEPT);
 }
 
+static enum dtmf dtmf_of(const struct core *c, const struct leg *l)
+{
+	const struct peer_policy *p = target_peer_policy(c, l->peer);
+
+	return p ? p->dtmf : DTMF_AUTO;
+}
+
+/* What is to be pressed for that leg when it has answered; "": nothing. */
+static const char *keys_for(const struct call *k, const struct leg *l)
+{
+	const struct target *t = uuid_is_nil(&k->xfer.id) ? &k->target : &k->xfer.target;
+
+	return l->source == SOURCE_PEER && str_eq(l->party.number, t->number) ? t->digits : "";
+}
+
 /* The INVITE: with that party's latest SDP, or as a late offer if it has shown none yet or the peer is
  * to make the offer. */
 static void dial(struct core *c, struct call *k, struct leg *l, const struct dest *dest)
@@ -317,6 +332,7 @@ static void dial(struct core *c, struct call *k, struct leg *l, const struct des
 	if (!rung_to_consult(k) && (!uuid_is_nil(&k->xfer.id) || k->xfer.recall_user[0]))
 		mark_transfer(c, k, &a->dial);
 	choose_caller(c, dest, &a->dial);
+	a->dial.keys = keys_for(k, l)[0] && dtmf_of(c, l) != DTMF_INFO;
 	if (k->xfer.target.there && c->ev->type == EV_LOCATED) {
 		str_set(a->dial.replaces, c->ev->located.replaces);
 		a->dial.conv = k->conv;
@@ -431,12 +447,27 @@ void target_announce(struct core *c, struct call *k, const struct target *t)
 	dial_peer(c, k, t, TARGET_NONE);
 }
 
+static void press(struct core *c, const struct leg *l, const char *keys, enum dtmf way)
+{
+	struct action *a = act_add(c, ACT_DIGITS, l->id);
+
+	str_set(a->text, keys);
+	a->digits.way = way;
+}
+
 void target_press_keys(struct core *c, const struct call *k, const struct leg *l)
 {
-	const struct target *t = uuid_is_nil(&k->xfer.id) ? &k->target : &k->xfer.target;
+	const char *keys = keys_for(k, l);
 
-	if (t->digits[0] && l->source == SOURCE_PEER && str_eq(l->party.number, t->number))
-		str_set(act_add(c, ACT_DIGITS, l->id)->text, t->digits);
+	if (keys[0])
+		press(c, l, keys, dtmf_of(c, l) == DTMF_INFO ? DTMF_INFO : DTMF_RTP);
+}
+
+void target_unpressed(struct core *c, const struct leg *l)
+{
+	if (l->state == LEG_UP && l->source == SOURCE_PEER && dtmf_of(c, l) != DTMF_RTP &&
+		c->ev->unpressed.left[0])
+		press(c, l, c->ev->unpressed.left, DTMF_INFO);
 }
 
 /* ---- the next trunk -------------------------------------------------------------------------- */

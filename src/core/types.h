@@ -92,6 +92,13 @@ ENUM_DECLARE(answering, ANSWERING_LIST);
 	X(ANCHOR_ALWAYS, "always")
 ENUM_DECLARE(anchoring, ANCHOR_LIST);
 
+/* How keys are pressed for a peer (ACT_DIGITS). */
+#define DTMF_LIST(X)                                                                               \
+	X(DTMF_AUTO, "auto") /* in its audio, and by INFO if no engine carries that */             \
+	X(DTMF_RTP, "rtp")   /* in its audio: telephone events (RFC 4733), or tones */             \
+	X(DTMF_INFO, "info") /* INFO with application/dtmf-relay */
+ENUM_DECLARE(dtmf, DTMF_LIST);
+
 /* Who ends the dialog of a transferor after the transfer (E-003). */
 #define BYE_POLICY_LIST(X)                                                                         \
 	X(BYE_WAIT, "wait") /* the phone; segue after T_bye */                                     \

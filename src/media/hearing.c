@@ -3,14 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include <utlist.h>
 
 #include "base/log.h"
 #include "media/inner.h"
 
-static bool is_played(enum hears h)
+bool hearing_is_played(enum hears h)
 {
 	return h == HEARS_MUSIC || h == HEARS_RINGBACK || h == HEARS_PLACE;
 }
@@ -65,14 +64,6 @@ static bool sound_of(const struct mleg *l, char *buf, size_t size)
 	return true;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void arm_speech(struct media *m)
 {
 	struct itimerspec t = {0};
@@ -100,7 +91,7 @@ static int by_end(const struct mleg *a, const struct mleg *b)
 static void speak_until(struct media *m, struct mleg *l, int64_t ms)
 {
 	hearing_hush(m, l);
-	l->until = now_ms() + ms;
+	l->until = media_now_ms() + ms;
 	l->speech = SPEAKING;
 	DL_INSERT_INORDER(m->speaking, l, by_end);
 	arm_speech(m);
@@ -132,7 +123,7 @@ void hearing_said(struct side *s, int64_t ms)
 
 void hearing_next_sounds(struct media *m)
 {
-	int64_t now = now_ms();
+	int64_t now = media_now_ms();
 	char name[PLAYED_MAX];
 
 	while (m->speaking != NULL && m->speaking->until <= now) {
@@ -188,7 +179,7 @@ static void sync_side(struct side *s)
 	if (here && l->hears == HEARS_PLACE && sound_of(l, name, sizeof(name)))
 		sync_playing(s, HEARS_PLACE, name);
 	else if (l->hears != HEARS_PLACE || !here)
-		sync_playing(s, here && is_played(l->hears) ? l->hears : HEARS_PEER, l->music);
+		sync_playing(s, here && hearing_is_played(l->hears) ? l->hears : HEARS_PEER, l->music);
 }
 
 /* A pair is recorded while one of its legs is there and says so. */

@@ -5,6 +5,7 @@
  *	pair.c   two legs and their call in an engine: one request at a time, in order; failover
  *	own.c    the session description of music that nobody else sends
  *	hearing.c   which side of a pair is cut off and what is played to it
+ *	keys.c   keys that are pressed in the place of a party
  *	ng.c     the protocol
  */
 #ifndef SEGUE_MEDIA_INNER_H
@@ -34,6 +35,7 @@ ENUM_DECLARE(pair_state, PAIR_LIST);
 	X(OP_STOP, "stop media")                                                                   \
 	X(OP_BLOCK, "block media")                                                                 \
 	X(OP_UNBLOCK, "unblock media")                                                             \
+	X(OP_PRESS, "play DTMF")                                                                   \
 	X(OP_RECORD, "start recording")                                                            \
 	X(OP_RECORD_END, "stop recording")
 ENUM_DECLARE(op_kind, OP_LIST);
@@ -42,7 +44,7 @@ ENUM_DECLARE(op_kind, OP_LIST);
 struct op {
 	enum op_kind kind;
 	unsigned side;     /* OFFER, ANSWER: who wrote the SDP; else the side it is about */
-	struct text text;  /* the SDP, the file to play, or the name of the recording */
+	struct text text;  /* the SDP, the file to play, the key, or the name of the recording */
 	char proto[32];    /* OFFER: what the other side is to be offered, "" the same */
 	call_id waits;     /* ready() is due to this call's job, ID_NONE: nobody waits */
 	struct op *prev, *next;
@@ -85,18 +87,39 @@ struct pair {
 	UT_hash_handle hh;
 };
 
+#define KEYS_TONE_MS 160
+
+/* Keys that are pressed for a leg. */
+struct keys {
+	enum keys_state {
+		KEYS_NONE,
+		KEYS_DUE,    /* the first of them, at `due` */
+		KEYS_ASKED,  /* the engine; until `due` it may answer */
+		KEYS_FAILED,
+	} state; /* all but NONE: in media.pressing */
+	char left[DIGITS_MAX];
+	struct pair *pair; /* in which they are */
+	int64_t due, since; /* monotonic ms; when the first of them was due first */
+	char why[64];       /* it was not pressed yet */
+	struct mleg *leg;
+	struct keys *prev, *next;
+};
+
 /* A leg as far as its media goes. */
 struct mleg {
 	leg_id id;
 	struct pair *pair, *was; /* given last; before the offer that waits for its answer */
 	enum { GIVEN_AGREED, GIVEN_OFFERED } given;
 	enum hears hears;
+	bool played; /* that, by an engine, as far as anybody was told */
 	char music[USER_MAX];
 	char recording[UUID_STRLEN]; /* what it says and hears is kept under this name, "" not */
 	struct act_media place;      /* HEARS_PLACE: what is said .. */
 	unsigned said;               /* .. and so many sounds of it were */
 	int64_t until;               /* when the present one is over, monotonic ms */
 	enum { SILENT, SPEAKING } speech; /* SPEAKING: in media.speaking */
+	bool keyed;       /* keys will be pressed for it: each of its pairs is made ready for that */
+	struct keys keys;
 	struct mleg *prev, *next;
 	struct side *sides;
 	UT_hash_handle hh;
@@ -110,6 +133,8 @@ struct media {
 	int epoll, timer;   /* the timer paces the healing */
 	int speech;         /* a timer, for the first of those who are spoken to */
 	struct mleg *speaking; /* in the order in which their sounds end */
+	int finger;            /* a timer, for the first of these */
+	struct keys *pressing; /* in the order in which they are due */
 	struct pair *pairs, *heal;
 	struct mleg *legs;
 	struct media_status status;
@@ -131,6 +156,15 @@ void pair_do(struct pair *p, enum op_kind kind, unsigned side, const char *file)
 void pair_engine_lost(struct media *m, unsigned engine);
 void pair_heal_some(struct media *m);
 
+/* keys.c: the pair's engine has pressed the key of OP_PRESS in the place of that side, or would not. */
+void keys_pressed(struct side *presser);
+void keys_refused(struct side *presser, const char *why);
+/* The pair has no engine any more. */
+void keys_lost(struct pair *p);
+void keys_forget(struct media *m, struct mleg *l);
+/* Goes on with those whose time has come. */
+void keys_next(struct media *m);
+
 /* own.c: what we say in the place of a party, into buf. Returns the length. offer: what is answered. */
 size_t own_offer(char *buf, size_t size);
 size_t own_answer(const char *offer, size_t len, char *buf, size_t size);
@@ -140,7 +174,9 @@ struct mleg *mleg_get(struct media *m, leg_id id);
 /* The leg has been given what this pair's other side said (NULL: media goes another way). */
 void mleg_give(struct mleg *l, struct pair *p, enum media_role role);
 struct pair *mleg_current(const struct mleg *l);
+int64_t media_now_ms(void); /* monotonic */
 
+bool hearing_is_played(enum hears h); /* a file, not what somebody says */
 /* hearing.c: brings what the engine does in line with what legs hear. */
 void hearing_sync_leg(struct mleg *l);
 void hearing_sync_pair(struct pair *p);

@@ -4,6 +4,7 @@ libmedia_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libmedia_a_SOURCES = \
 	src/media/hearing.c \
 	src/media/inner.h \
+	src/media/keys.c \
 	src/media/media.c src/media/media.h \
 	src/media/ng.c src/media/ng.h \
 	src/media/own.c \

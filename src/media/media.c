@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <utlist.h>
@@ -16,6 +17,14 @@
 #define SDP_ROOM 16384
 
 ENUM_DEFINE(media_role, MEDIA_ROLE_LIST)
+
+int64_t media_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 /* ---- legs ---------------------------------------------------------------------------------- */
 
@@ -123,11 +132,22 @@ bool media_plays(const struct media *m, leg_id leg)
 	return p != NULL && (p->state == PAIR_ANCHORED || (p->state == PAIR_NEW && p->ops != NULL));
 }
 
+bool media_fell_silent(struct media *m, leg_id leg)
+{
+	struct mleg *l = mleg_find(m, leg);
+
+	if (l == NULL || !l->played || media_plays(m, leg))
+		return false;
+	l->played = false;
+	return true;
+}
+
 void media_hear(struct media *m, leg_id leg, const struct act_media *what)
 {
 	struct mleg *l = mleg_get(m, leg);
 
 	l->hears = what->what;
+	l->played = hearing_is_played(what->what) && media_plays(m, leg);
 	if (what->what != HEARS_PLACE)
 		str_set(l->music, what->music);
 	hearing_speak(m, l, what);
@@ -153,6 +173,7 @@ void media_leg_free(struct media *m, leg_id leg)
 	if (l == NULL)
 		return;
 	hearing_hush(m, l);
+	keys_forget(m, l);
 	HASH_DEL(m->legs, l);
 	DL_FOREACH_SAFE(l->sides, s, next)
 	{
@@ -302,8 +323,10 @@ static int open_all(struct media *m)
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	m->speech = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (m->epoll < 0 || m->timer < 0 || m->speech < 0 ||
+	m->finger = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (m->epoll < 0 || m->timer < 0 || m->speech < 0 || m->finger < 0 ||
 		epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->speech, &ev) != 0 ||
+		epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->finger, &ev) != 0 ||
 		epoll_ctl(m->epoll, EPOLL_CTL_ADD, ng_fd(m->ng), &ev) != 0 ||
 		epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->timer, &ev) != 0)
 		return errno;
@@ -321,7 +344,7 @@ int media_create(const struct media_config *cfg, uint64_t stamp, const struct me
 	m->cfg = *cfg;
 	m->hooks = *hooks;
 	m->stamp = stamp;
-	m->epoll = m->timer = m->speech = -1;
+	m->epoll = m->timer = m->speech = m->finger = -1;
 	err = open_all(m);
 	if (err == 0) {
 		*out = m;
@@ -359,6 +382,8 @@ void media_destroy(struct media *m)
 		close(m->timer);
 	if (m->speech >= 0)
 		close(m->speech);
+	if (m->finger >= 0)
+		close(m->finger);
 	free(m);
 }
 
@@ -382,6 +407,8 @@ void media_dispatch(struct media *m)
 		pair_heal_some(m);
 	if (read(m->speech, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks))
 		hearing_next_sounds(m);
+	if (read(m->finger, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks))
+		keys_next(m);
 }
 
 void media_status(const struct media *m, struct media_status *out)

@@ -41,6 +41,8 @@ struct media_hooks {
 	void (*lost)(void *arg, leg_id leg);
 	/* What ACT_MEDIA said was to be announced to the leg is over, or cannot be played. */
 	void (*played)(void *arg, leg_id leg);
+	/* These keys of media_press() were not pressed: the engine refuses, or is gone. */
+	void (*unpressed)(void *arg, leg_id leg, const char *left);
 };
 
 struct media;
@@ -92,8 +94,16 @@ void media_refused(struct media *m, leg_id leg);
 
 /* Does an engine carry what this leg hears, so that it can play to it? */
 bool media_plays(const struct media *m, leg_id leg);
+/* An engine played to it what it still should hear, and none does any more: true, once. To be asked when
+ * what the leg has is agreed. */
+bool media_fell_silent(struct media *m, leg_id leg);
 /* ACT_MEDIA. */
 void media_hear(struct media *m, leg_id leg, const struct act_media *what);
+/* Keys will be pressed for this leg. To be said before it is given its first description. */
+void media_expect_keys(struct media *m, leg_id leg);
+/* ACT_DIGITS: presses them in what the leg hears, in the place of its peer. False: no engine can. Keys
+ * that were being pressed for the leg are forgotten. */
+bool media_press(struct media *m, leg_id leg, const char *keys);
 /* ACT_RECORD. The engine writes a capture of its own whose metadata is the recording's id. */
 void media_record(struct media *m, leg_id leg, const struct act_record *what);
 /* ACT_LEG_FREE. */

@@ -140,6 +140,8 @@ void pair_destroy(struct pair *p)
 		text_clear(&s->sdp);
 		if (s->leg == NULL)
 			continue;
+		if (s->leg->keys.pair == p)
+			keys_forget(m, s->leg);
 		DL_DELETE(s->leg->sides, s);
 		if (s->leg->pair == p)
 			s->leg->pair = NULL;
@@ -191,6 +193,7 @@ static void forget_engine(struct pair *p)
 		p->side[i].playing = HEARS_PEER;
 	}
 	p->recording[0] = '\0';
+	keys_lost(p);
 }
 
 static void heal_arm(struct media *m, int64_t ms)
@@ -258,6 +261,13 @@ static void give_up(struct pair *p, const char *why)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
+/* From its first offer on: an engine that has let audio pass unseen cannot press a key in it. */
+static bool is_keyed(const struct pair *p)
+{
+	return (p->side[0].leg != NULL && p->side[0].leg->keyed) ||
+	       (p->side[1].leg != NULL && p->side[1].leg->keyed);
+}
+
 static json_t *write_exchange(const struct pair *p, const struct op *op)
 {
 	char a[ID_STRLEN], b[ID_STRLEN];
@@ -267,6 +277,8 @@ static json_t *write_exchange(const struct pair *p, const struct op *op)
 		tag_of(p->side[1 - offerer].id, b), "sdp", op->text.p, op->text.n, "ICE", "remove",
 		"replace", "origin", "session-connection", "flags", "trust-address");
 
+	if (d != NULL && is_keyed(p))
+		json_array_append_new(json_object_get(d, "flags"), json_string("inject-DTMF"));
 	if (d != NULL && op->proto[0] != '\0')
 		json_object_set_new(d, "transport-protocol", json_string(op->proto));
 	return d;
@@ -291,6 +303,10 @@ static json_t *write_op(const struct pair *p, const struct op *op)
 		json_object_set_new(d, "file", json_string(op->text.p));
 	if (d != NULL && op->kind == OP_PLAY)
 		json_object_set_new(d, "repeat-times", json_integer(1000000));
+	if (d != NULL && op->kind == OP_PRESS) {
+		json_object_set_new(d, "code", json_string(op->text.p));
+		json_object_set_new(d, "duration", json_integer(KEYS_TONE_MS));
+	}
 	return d;
 }
 
@@ -385,6 +401,13 @@ static void engine_refused(struct pair *p, struct op *op, const json_t *reply)
 	struct media *m = p->media;
 	call_id waits;
 
+	if (op->kind == OP_PRESS) {
+		keys_refused(&p->side[op->side], why != NULL ? why : "no reason given");
+		DL_DELETE(p->ops, op);
+		op_free(op);
+		send_next(p);
+		return;
+	}
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){p->side[op->side].id}, "media_refused", "command",
 		op_kind_name((int)op->kind), "engine", ng_name(m->ng, p->engine), "why",
 		why != NULL ? why : "no reason given", "file",
@@ -441,6 +464,8 @@ static void on_reply(void *arg, int err, const json_t *reply)
 		exchanged(p, op, reply);
 		return;
 	}
+	if (op->kind == OP_PRESS)
+		keys_pressed(&p->side[op->side]);
 	if (op->kind == OP_SAY)
 		hearing_said(&p->side[op->side],
 			json_integer_value(json_object_get(reply, "duration")));

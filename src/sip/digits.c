@@ -1,6 +1,6 @@
 /*
- * digits: ACT_DIGITS. Keys pressed for a party, one INFO each (application/dtmf-relay), at the pace of
- * a finger; RFC 4733 events would need a media engine on the path.
+ * digits: ACT_DIGITS by INFO (application/dtmf-relay), one for each key, at the pace of a finger. Keys in
+ * the audio are the business of media/keys.c.
  */
 #include "config.h"
 

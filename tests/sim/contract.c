@@ -197,6 +197,7 @@ static bool allows_leg(struct contract *ct, const struct event *ev)
 	case EV_INFO:
 	case EV_MEDIA_LOST:
 	case EV_UNPLAYED:
+	case EV_UNPRESSED:
 		return in_dialog(l);
 	case EV_PLAYED: /* late, too: it was cut short by the core */
 		return true;
@@ -1018,6 +1019,8 @@ static void act_digits(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "digits-no-session", "nobody who could hear them");
 	else if (a->text[0] == '\0' || a->text[strspn(a->text, "0123456789*#ABCD,")] != '\0')
 		leg_fail(ct, a, "digits-unknown", "no keys of a phone");
+	else if (a->digits.way == DTMF_AUTO)
+		leg_fail(ct, a, "digits-no-way", "the core has to say how they are pressed");
 }
 
 /* A recording ends before its leg is freed, and before another begins. */

@@ -198,6 +198,9 @@ static void add_detail(struct line *l, const struct event *ev)
 	case EV_INFO:
 		add_num(l, "ref", ev->info.ref);
 		break;
+	case EV_UNPRESSED:
+		add_text(l, "left", ev->unpressed.left);
+		break;
 	case EV_TRANSFER:
 		add_transfer(l, &ev->transfer);
 		break;

@@ -39,6 +39,7 @@ enum todo_kind {
 	DO_MEDIA_LOST,
 	DO_PLAYED,
 	DO_UNPLAYED,
+	DO_UNPRESSED,
 	DO_INFO,
 	DO_REFER,
 	DO_CONSULT,
@@ -426,6 +427,14 @@ static bool send_simple(struct world *w, enum ev type, leg_id leg)
 	struct event ev = {.type = type, .leg = leg};
 
 	return send(w, &ev);
+}
+
+static void do_unpressed(struct world *w, leg_id leg)
+{
+	struct event ev = {.type = EV_UNPRESSED, .leg = leg};
+
+	str_set(ev.unpressed.left, "2#");
+	send(w, &ev);
 }
 
 /* ---- directory ------------------------------------------------------------------------------- */
@@ -1418,6 +1427,9 @@ static void do_todo(struct world *w, const struct todo *t)
 	case DO_UNPLAYED:
 		send_simple(w, EV_UNPLAYED, t->leg);
 		break;
+	case DO_UNPRESSED:
+		do_unpressed(w, t->leg);
+		break;
 	case DO_REFRESH:
 		send_simple(w, EV_REFRESH, t->leg);
 		break;
@@ -1605,6 +1617,10 @@ static void react_action(struct world *w, const struct action *a)
 			plan(w, range(w, 0, 30), DO_UNPLAYED, a->leg);
 		if (a->media.what == HEARS_PLACE && chance(w, 90)) /* else the engine is gone */
 			plan(w, range(w, 0, 6000), DO_PLAYED, a->leg);
+		break;
+	case ACT_DIGITS:
+		if (a->digits.way == DTMF_RTP && chance(w, 50))
+			plan(w, range(w, 0, 1500), DO_UNPRESSED, a->leg);
 		break;
 	case ACT_REFER:
 		after_refer(w, a->leg, a->refer.replaces);

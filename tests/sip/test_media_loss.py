@@ -12,6 +12,7 @@ from flows import end, final_notify, pick_up, refer, ring, wait
 from segued import Lab
 
 SILENCE = set()
+MENUS = 40
 engines = []
 
 
@@ -25,7 +26,9 @@ def call(lab):
     """C and A talk and hear each other; whether through an engine is the case's business."""
     cv, av = voice(rtp.TONES[0]), voice(rtp.TONES[1])
     agent = lab.phone()
-    c, a = ring(lab.trunk(), agent.number, agent, cv.sdp())
+    offer = cv.sdp(extra=["a=rtpmap:101 telephone-event/8000"])
+    offer.audio = "0 101"
+    c, a = ring(lab.trunk(), agent.number, agent, offer)
     pick_up(c, a, av.sdp())
     cv.follow(c)
     av.follow(a)
@@ -102,6 +105,42 @@ def dies_in_transfer(lab):
     rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
     a.hangup()
     end(c, b)
+
+
+@tap.case("an engine dies between the keys of a menu: the rest is pressed all the same, and no key twice")
+def dies_in_keys(lab):
+    all_back(lab)
+    menus = lab.trunk(index=MENUS)
+    lab.sql(f"insert into segue.ivrs (name, number, peer, dial, digits) values "
+            f"('menu', '7399', 'peer{MENUS:02d}', '9', '1,,,2')")
+    c, a, cv, av = call(lab)
+    mv = voice(rtp.TONES[2])
+
+    def accepted():
+        a.refer(lab.refer_to("7399"))
+        return a.expect(range(200, 700), method="REFER").status == 202
+    wait("the directory has it", accepted)
+    m = menus.incoming()
+    sdp = mv.sdp(extra=["a=rtpmap:101 telephone-event/8000"])
+    sdp.audio = "0 101"
+    m.answer(sdp)
+    m.expect("ACK")
+    mv.follow(m)
+    final_notify(a, 200)
+    a.hangup()
+    wait("the menu has heard the first key", lambda: pressed(m, mv) == ["1"] or None)
+    next(e for e in engines if e.calls()).kill()
+    wait("the menu has heard the second key", lambda: len(pressed(m, mv)) > 1)
+    rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
+    assert pressed(m, mv) == ["1", "2"], pressed(m, mv)
+    end(c, m)
+
+
+def pressed(m, mv):
+    """The keys that a menu was told of so far, in its audio and by INFO."""
+    with m.ua.cond:
+        infos = [i.text.split("=")[1][0] for i in m.box if i.is_request and i.method == "INFO"]
+    return [key for _, key in mv.keys()] + infos
 
 
 @tap.case("an engine hangs: set-up waits for its timeout once and goes to the other; then not at all")

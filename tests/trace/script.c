@@ -199,7 +199,8 @@ static int do_config(struct script *s)
 	return 0;
 }
 
-/* peer NAME caller|transferor|business [NUMBER] [late_sdp] [node N] [terminate|transparent] */
+/* peer NAME caller|transferor|business [NUMBER] [late_sdp] [node N] [terminate|transparent]
+ *      [dtmf rtp|info] */
 static int do_peer(struct script *s)
 {
 	struct core_peer *p = &s->cfg.peer[s->cfg.npeer++];
@@ -212,6 +213,8 @@ static int do_peer(struct script *s)
 	if (isdigit((unsigned char)word(s, 3)[0]) || word(s, 3)[0] == '+')
 		str_set(p->policy.business.number, word(s, 3));
 	p->policy.late_sdp = has_word(s, 3, "late_sdp");
+	p->policy.dtmf = has_word(s, 3, "dtmf") ? (enum dtmf)dtmf_parse(word_after(s, 3, "dtmf"))
+						: DTMF_AUTO;
 	p->policy.early_media = !has_word(s, 3, "no_early");
 	p->policy.node = (unsigned)atoi(word_after(s, 3, "node"));
 	p->policy.refer = has_word(s, 3, "transparent") ? REFER_TRANSPARENT
@@ -610,6 +613,7 @@ static const struct {
 	{"refresh", EV_REFRESH},
 	{"media_lost", EV_MEDIA_LOST},
 	{"unplayed", EV_UNPLAYED},
+	{"unpressed", EV_UNPRESSED},
 	{"heard_it", EV_PLAYED},
 	{"info", EV_INFO},
 	{"bye", EV_BYE},
@@ -638,6 +642,9 @@ static void fill_event(struct script *s, struct event *ev, struct stage_leg *l)
 		break;
 	case EV_INFO:
 		ev->info.ref = ++s->st.cmd;
+		break;
+	case EV_UNPRESSED:
+		str_set(ev->unpressed.left, word(s, 3));
 		break;
 	case EV_NOTIFY_DONE:
 		ev->notify.cmd = l->refer;

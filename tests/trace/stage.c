@@ -372,7 +372,8 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 			snprintf(buf + strlen(buf), size - strlen(buf), ", %u min", a->media.minutes);
 		return true;
 	case ACT_DIGITS:
-		snprintf(buf, size, "<- keys %s", a->text);
+		snprintf(buf, size, "<- keys %s%s", a->text,
+			a->digits.way == DTMF_INFO ? " by INFO" : "");
 		return true;
 	case ACT_INFO:
 		snprintf(buf, size, "<- INFO");
