@@ -6,19 +6,20 @@ sip_tests = \
 	tests/sip/test_call.py \
 	tests/sip/test_consult.py \
 	tests/sip/test_ctl.py \
+	tests/sip/test_dtmf.py \
 	tests/sip/test_hostile.py \
 	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
 	tests/sip/test_media.py \
 	tests/sip/test_media_loss.py \
-	tests/sip/test_moh.py \
+	tests/sip/test_moh.py tests/sip/test_moh_loss.py \
 	tests/sip/test_mutations.py \
 	tests/sip/test_nodes.py \
-	tests/sip/test_policy.py \
+	tests/sip/test_policy.py tests/sip/test_profiles.py \
 	tests/sip/test_queue.py tests/sip/test_queue_cases.py tests/sip/test_queue_media.py \
 	tests/sip/test_queue_overflow.py tests/sip/test_queue_transfer.py \
-	tests/sip/test_recovery.py \
+	tests/sip/test_recording.py tests/sip/test_recovery.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_replaces.py \

@@ -71,6 +71,85 @@ def chain_left(lab):
     assert all(t["outcome"] for t in led.transfers), led.transfers
 
 
+@tap.case("R-003 C hangs up while A's phone, rung again, has sent nothing: CANCEL waits for its first 1xx")
+def recall_silent(lab):
+    c, a = alone(lab)
+    again = a.ua.incoming()
+    c.hangup()
+    again.expect_none("CANCEL", 0.4)
+    again.reply(180)
+    again.expect("CANCEL")
+    again.expect("ACK")
+    nobody_talked(lab, c, a)
+
+
+@tap.case("R-003 R-004 E-016 the same, and its first word is 200: ACK and BYE, nobody talked")
+def recall_silent_answers(lab):
+    c, a = alone(lab)
+    again = a.ua.incoming()
+    c.hangup()
+    again.expect_none("CANCEL", 0.4)
+    again.answer()
+    again.expect("ACK")
+    again.expect("BYE")
+    assert not again.holds("CANCEL")
+    nobody_talked(lab, c, a)
+
+
+@tap.case("R-003 R-004 E-016 the same, 180 and then 200, which crosses the CANCEL: ACK and BYE, nobody talked")
+def recall_crosses(lab):
+    c, a = alone(lab)
+    again = a.ua.incoming()
+    again.manual.add("CANCEL")
+    c.hangup()
+    again.reply(180)
+    cancel = again.expect("CANCEL")
+    again.answer()
+    again.reply(200, req=cancel)
+    again.expect("ACK")
+    again.expect("BYE")
+    nobody_talked(lab, c, a)
+
+
+def nobody_talked(lab, c, a):
+    """C left while A was being rung again: abandoned, and no talk on that visit."""
+    led = lab.ledger(c)
+    assert led.transfers[-1]["outcome"] == "abandoned", led.transfers
+    assert led.segment(a.ua.user, 1)["talk_ms"] == 0, led.segments
+
+
+def refused(lab, a, to, status, cause):
+    """REFER is refused, with the reason on record."""
+    a.refer(lab.refer_to(to.number))
+    a.expect(status, method="REFER")
+    wait("there is an audit row", lambda: lab.rows(
+        f"select 1 from segue.audit where who = '{a.ua.user}' and object = '{to.dial}' "
+        f"and result = 'refused' and why = '{cause}'"))
+
+
+@tap.case("ring_busy, ring_away, ring_unregistered = false: such a target is refused, by REFER and by command")
+def not_rung(lab):
+    busy, away, gone = lab.phone(), lab.phone(), lab.user()
+    queue(lab, "desk", "7300", away)
+    c2, b = talk(lab, busy)
+    c, a = talk(lab)
+    refused(lab, a, busy, 486, "busy")
+    refused(lab, a, gone, 480, "unregistered")
+    lab.seguectl("agent", away.user, "away")
+    refused(lab, a, away, 480, "away")
+    call = lab.conversation(c, final=False)["call"]
+    assert "The target is away" in lab.seguectl("transfer", call, away.dial, ok=False)
+    lab.seguectl("agent", away.user, "available")
+    end(c2, b)
+    for target in (busy, away):
+        target.expect_none("INVITE", 0.1)
+    b = transfer(lab, c, a, away)
+    end(c, b)
+    outcomes = [(t["outcome"], t["cause"]) for t in lab.ledger(c).transfers]
+    assert outcomes == [("failed", "busy"), ("failed", "unregistered"), ("failed", "away"),
+                        ("failed", "away"), ("completed", None)], outcomes
+
+
 @tap.case("E-069 REFER is challenged (auth_refer): it counts only with valid credentials")
 def challenged(lab):
     c, a = talk(lab)
@@ -263,7 +342,8 @@ class PolicyLab(Lab):
 if __name__ == "__main__":
     tap.main(lambda: PolicyLab(
         t={"ring": 3000, "setup": 6000}, sip="auth_refer = true;",
-        transfer="no_answer_status = 408; redirect = false;",
+        transfer="no_answer_status = 408; redirect = false; ring_busy = false; "
+                 "ring_away = false; ring_unregistered = false;",
         fallback=["recall", f"user:u{BACKUP:03d}", f"announce:9{ANNOUNCER}4711", "hangup"],
         peer_conf=lambda i: 'refer_mode = "terminate";' if i == MAY_REFER else
         'failover = "700ms";' if i == SILENT else "", silent=(SILENT,),

@@ -4,10 +4,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, final_notify, joined, refer, talk, wait
+from flows import end, final_notify, joined, refer, talk, transfer, wait
 from segued import Lab
 
-FIRST, SECOND, THIRD, MENUS, BOXES, WORLD, LATE = 40, 42, 44, 46, 48, 50, 52
+FIRST, SECOND, THIRD, MENUS, BOXES, WORLD, LATE, TAPES = 40, 42, 44, 46, 48, 50, 52, 54
 BUSINESS = "+49895550"
 
 
@@ -114,6 +114,94 @@ def voicemail(lab):
         ("system", "voicemail", target.user, "completed"), second
     assert [(s["kind"], s["talk_ms"]) for s in led.segments][-1] == ("voicemail", 0), led.segments
     assert led.conversation["ivr_ms"] > 0, led.conversation
+
+
+@tap.case("a user who does not answer: the chain of users says recall, and not voicemail, after that cause")
+def filtered(lab):
+    boxes, target = lab.trunk(index=BOXES), lab.phone()
+    c, a = talk(lab)
+    refer(lab, a, target.number)
+    b = target.incoming()
+    b.reply(180)
+    a.hangup()
+    b.expect("CANCEL", timeout=12)
+    again = a.ua.incoming()
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    boxes.expect_none("INVITE", 0.1)
+    end(c, again)
+    outcomes = [(t["asked_via"], t["target_kind"], t["outcome"]) for t in lab.ledger(c).transfers]
+    assert outcomes[0] == ("sip_refer", "user", "recalled"), outcomes
+
+
+@tap.case("an outside number that fails has a chain of its own: the caller hears why, and the call ends with that")
+def chain_of_external(lab):
+    world, tapes = lab.trunk(index=WORLD), lab.trunk(index=TAPES)
+    c, a = talk(lab)
+    refer(lab, a, "0301234567")
+    b = world.incoming()
+    a.hangup()
+    b.reply(486)
+    tape = tapes.incoming()
+    assert tape.invite.uri.startswith("sip:4712@"), tape.invite.uri
+    tape.answer()
+    tape.expect("ACK")
+    joined(c, tape)
+    tape.hangup()
+    c.expect("BYE")
+    first, second = lab.ledger(c).transfers
+    assert (first["outcome"], first["cause"]) == ("fell_back", "announcement"), first
+    assert first["next_transfer_id"] == second["id"] and second["asked_via"] == "system", second
+    a.ua.expect_none("INVITE", 0.1)
+
+
+@tap.case("a user who is on a call is rung all the same (ring_busy), and has two calls then")
+def call_waiting(lab):
+    target = lab.phone()
+    c2, a2 = talk(lab, target)
+    c, a = talk(lab)
+    b = transfer(lab, c, a, target)
+    end(c, b)
+    end(c2, a2)
+    assert lab.ledger(c).transfers[0]["outcome"] == "completed"
+
+
+@tap.case("E-046 E-036 the transfer is cancelled while a trunk fails: the next one is not asked, A has C")
+def cancelled(lab):
+    one, two, _ = trunks(lab)
+    c, a = talk(lab)
+    call = call_of(lab, c)
+    lab.seguectl("transfer", call, "811234")
+    x = one.incoming()
+    x.manual.add("CANCEL")
+    x.reply(180)
+    lab.seguectl("cancel", call)
+    cancel = x.expect("CANCEL")
+    x.reply(200, req=cancel)
+    x.reply(503)
+    joined(c, a)
+    two.expect_none("INVITE", 0.3)
+    end(c, a)
+    led = lab.ledger(c)
+    assert [t["outcome"] for t in led.transfers] == ["cancelled"], led.transfers
+
+
+@tap.case("a mailbox by its number: the caller is in it, and nobody talked; no command moves him from there")
+def mailbox(lab):
+    boxes, target = lab.trunk(index=BOXES), lab.phone()
+    c, a = talk(lab)
+    refer(lab, a, f"*97{target.dial}")
+    box = boxes.incoming()
+    box.answer()
+    box.expect("ACK")
+    joined(c, box)
+    final_notify(a, 200)
+    a.expect("BYE")
+    assert "voicemail" in lab.seguectl("transfer", call_of(lab, c), target.dial, ok=False)
+    end(c, box)
+    led = lab.ledger(c)
+    assert [(s["kind"], s["talk_ms"]) for s in led.segments][-1] == ("voicemail", 0), led.segments
 
 
 @tap.case("the mailbox of the directory comes before the prefix")
@@ -253,7 +341,8 @@ def policy(i):
 
 ROUTES = f"""{{ pattern = "81X."; kind = "external"; target = "{name(FIRST)}"; strip = 2; transfer = true;
 	failover = [ "{name(SECOND)}", "{name(THIRD)}" ]; }},
-{{ pattern = "*97."; kind = "voicemail"; target = "{name(BOXES)}"; }},
+{{ pattern = "*97."; kind = "voicemail"; target = "{name(BOXES)}"; transfer = true; }},
+{{ pattern = "4712"; kind = "external"; target = "{name(TAPES)}"; }},
 {{ pattern = "45X"; kind = "ivr"; target = "{name(MENUS)}"; transfer = true; }},
 {{ pattern = "+."; kind = "external"; target = "{name(WORLD)}"; transfer = true; }},
 """
@@ -262,4 +351,5 @@ if __name__ == "__main__":
     tap.main(lambda: Lab(
         routes=ROUTES, peer_conf=policy, transfer='voicemail_prefix = "*97";',
         conf='numbers: { country = "49"; };\n'
-             'fallback: { user = [ "recall?no_answer", "voicemail?busy" ]; };'), jobs=1)
+             'fallback: { user = [ "recall?no_answer", "voicemail?busy" ]; '
+             'external = [ "announce:4712", "recall" ]; };'), jobs=1)
