@@ -9,7 +9,7 @@ import rtp
 import tap
 import ua
 from engine import MUSIC
-from flows import end, joined, pick_up, ring
+from flows import arrived, end, joined, pick_up, ring, wait
 from segued import Lab
 
 SILENCE = set()
@@ -52,6 +52,9 @@ def plays(lab, cv):
 
 
 def taken_back(c, a, cv, av):
+    """A's phone, which was told to send nothing while the server plays, takes C back."""
+    wait("A was told to send nothing", lambda: a.remote_sdp.dir() == "inactive")
+    arrived(a)
     a.keeps_hold = False
     a.reinvite(a.sdp.copy(dir="sendrecv"))
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})

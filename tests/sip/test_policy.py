@@ -1,6 +1,7 @@
 """What the configuration decides: fallback chain, who may transfer, failover, queues, statuses."""
 import os
 import sys
+import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -58,6 +59,45 @@ def chain_recall(lab):
     end(c, again)
     led = lab.ledger(c)
     assert led.transfers[0]["outcome"] in ("recalled", "failed"), led.transfers
+
+
+@tap.case("the chain's next user rings: the transferor, for whom a supervisor asks, has C back at once (resume)")
+def chain_resumed(lab):
+    backup = lab.backup()
+    c, a = alone(lab)
+    a.ua.incoming().reply(486)
+    lost = backup.incoming()
+    lost.reply(180)
+    lab.seguectl("resume", lab.conversation(c, final=False)["call"])
+    lost.expect("CANCEL")
+    again = a.ua.incoming()
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    end(c, again)
+    led = lab.ledger(c)
+    assert led.segment(a.ua.user, 2)["talk_ms"] > 0, led.segments
+    assert led.segment(backup.user)["talk_ms"] == 0, led.segments
+
+
+@tap.case("the chain's next user rings: a supervisor sends C elsewhere, and the chain is over")
+def chain_elsewhere(lab):
+    backup, target = lab.backup(), lab.phone()
+    c, a = alone(lab)
+    a.ua.incoming().reply(486)
+    lost = backup.incoming()
+    lost.reply(180)
+    lab.seguectl("transfer", lab.conversation(c, final=False)["call"], target.number)
+    lost.expect("CANCEL")
+    b = target.incoming()
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    end(c, b)
+    led = lab.ledger(c)
+    assert led.transfers[-1]["outcome"] == "completed" and led.transfers[-1]["asked_via"] == "ctl", \
+        led.transfers
+    assert all(t["outcome"] for t in led.transfers), led.transfers
 
 
 @tap.case("E-015 C hangs up while A is being recalled: CANCEL, abandoned, nobody is left")
@@ -127,7 +167,7 @@ def refused(lab, a, to, status, cause):
         f"and result = 'refused' and why = '{cause}'"))
 
 
-@tap.case("ring_busy, ring_away, ring_unregistered = false: such a target is refused, by REFER and by command")
+@tap.case("ring_busy, ring_away, ring_unregistered = false: such a target is refused, like who is disabled")
 def not_rung(lab):
     busy, away, gone = lab.phone(), lab.phone(), lab.user()
     queue(lab, "desk", "7300", away)
@@ -141,13 +181,25 @@ def not_rung(lab):
     assert "The target is away" in lab.seguectl("transfer", call, away.dial, ok=False)
     lab.seguectl("agent", away.user, "available")
     end(c2, b)
+    off = lab.phone()
+    lab.sql(f"update segue.users set enabled = false where name = '{off.user}'")
+
+    def is_off():
+        a.refer(lab.refer_to(off.number))
+        r = a.expect(range(200, 700), method="REFER")
+        if r.status < 300:  # the directory has not heard of it yet
+            off.incoming().reply(486)
+            final_notify(a, 486)
+        return r.status == 480
+    wait("who is disabled is refused", is_off)
     for target in (busy, away):
         target.expect_none("INVITE", 0.1)
     b = transfer(lab, c, a, away)
     end(c, b)
     outcomes = [(t["outcome"], t["cause"]) for t in lab.ledger(c).transfers]
-    assert outcomes == [("failed", "busy"), ("failed", "unregistered"), ("failed", "away"),
-                        ("failed", "away"), ("completed", None)], outcomes
+    assert outcomes[:4] == [("failed", "busy"), ("failed", "unregistered"), ("failed", "away"),
+                            ("failed", "away")], outcomes
+    assert outcomes[-2:] == [("failed", "disabled"), ("completed", None)], outcomes
 
 
 @tap.case("E-069 REFER is challenged (auth_refer): it counts only with valid credentials")
@@ -330,9 +382,13 @@ def routes(lab):
 
 class PolicyLab(Lab):
     """The lab with a backup user that the chain and a route name."""
+    one_case = threading.Lock()
 
     def backup(self):
-        """A phone of the user that the chain names, registered while the case runs."""
+        """A phone of the user that the chain names, registered while the case runs. One case at a time
+        has that user: who is busy is not rung."""
+        self.one_case.acquire()
+        tap.at_end(self.one_case.release)
         phone = self.named(BACKUP)
         phone.register()
         tap.at_end(lambda: phone.register(expires=0))

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, final_notify, joined, refer, talk, transfer, wait
+from flows import a_while, end, final_notify, joined, refer, talk, transfer, wait
 from segued import Lab
 
 FIRST, SECOND, THIRD, MENUS, BOXES, WORLD, LATE, TAPES = 40, 42, 44, 46, 48, 50, 52, 54
@@ -287,6 +287,31 @@ def e164(lab):
         end(c, b)
         s = lab.ledger(c).segments[-1]
         assert s["kind"] == "external" and s["talk_ms"] > 0 and s["ended_at"], s
+
+
+@tap.case("an outside number is consulted first, by command: its visit is tracked to its end, consult apart from talk")
+def consulted(lab):
+    world = lab.trunk(index=WORLD)
+    c, a = talk(lab)
+    call = call_of(lab, c)
+    lab.seguectl("consult", call, "0301234567")
+    b = world.incoming()
+    assert b.invite.uri.startswith("sip:+49301234567@"), b.invite.uri
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    lab.daemon.wait_log(rf" call={call} .*consult_answered ")
+    a_while()
+    lab.seguectl("complete", call)
+    joined(c, b)
+    a.expect("BYE")
+    end(c, b)
+    led = lab.ledger(c)
+    asked, had = led.segments[1:]
+    assert (asked["kind"], asked["talk_ms"]) == ("consult", 0) and asked["consult_ms"] > 0, led.segments
+    assert had["kind"] == "external" and had["talk_ms"] > 0 and had["ended_at"], led.segments
+    assert [(t["kind"], t["target_kind"], t["outcome"]) for t in led.transfers] == [
+        ("consult", "external", "completed")], led.transfers
 
 
 @tap.case("R-034 a peer that makes the offer itself: no SDP in its INVITE, the caller's answer in the ACK")
