@@ -1,11 +1,17 @@
 """Every verb in every state, who hangs up when, and two who ask at once; over HTTP, on the wire."""
 import concurrent.futures
+import io
 import os
+import subprocess
 import sys
+import wave
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
+import engine
+import rtp
 import tap
 from flows import end, joined, pick_up, ring, talk, wait
+from segued import SRC
 from web import WebLab
 
 # What a call in each state lets be done, as its row says. What is off there is answered 409 with the
@@ -402,6 +408,50 @@ def no_engine(lab):
     got = boss(lab).post(f"/calls/{call}/recording", {"action": "loudly"})
     assert got.status == 400 and got.json["error"]["field"] == "action", got
     end(c, a)
+
+
+def captured(e):
+    """The bytes that the engine has written so far."""
+    return sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(e.records) for f in files)
+
+
+@tap.case("M16 recording by an engine: the row and the stream say so, and the sound is downloaded afterwards")
+def recorded(_):
+    with engine.Engine() as e:
+        extra = f'recordings = "{e.wavs}";'
+        with WebLab(users=4, peers=2, conf=e.conf(extra=extra)) as lab:
+            cv, av = rtp.Rtp(rtp.TONES[0]), rtp.Rtp(rtp.TONES[1])
+            for v in (cv, av):
+                tap.at_end(v.close)
+            agent = lab.phone()
+            c, a = ring(lab.trunk(), agent.number, agent, cv.sdp())
+            pick_up(c, a, av.sdp())
+            cv.follow(c)
+            av.follow(a)
+            rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+            call = boss(lab).call_of(c)["id"]
+            with boss(lab).events() as ev:
+                assert ev.wait("snapshot").data["calls"][0]["recording"] == "off"
+                for action, want in (("start", "on"), ("pause", "paused"), ("start", "on"), ("stop", "off")):
+                    had = captured(e)
+                    got = boss(lab).post(f"/calls/{call}/recording", {"action": action})
+                    assert got.status == 200, (action, got)
+                    wait(f"{action}: it is {want}", lambda: boss(lab).get(
+                        "/calls/" + call).json["recording"] == want)
+                    ev.wait("call", lambda d: d["id"] == call and d["recording"] == want)
+                    if want == "on":
+                        wait("sound has been captured", lambda: captured(e) > had + 16000)
+            end(c, a)
+            led = lab.ledger(c)
+            subprocess.run([os.path.join(SRC, "contrib", "recording-to-wav"), e.records, e.wavs],
+                           check=True, capture_output=True)
+            got = boss(lab).get("/conversations/" + led.conversation["id"]).json
+            assert got["recordings"] == len(got["recorded"]) == 2, got["recorded"]
+            for r in got["recorded"]:
+                sound = boss(lab).get("/recordings/" + r["id"])
+                assert sound.status == 200 and sound.headers["Content-Type"] == "audio/wav", sound.headers
+                with wave.open(io.BytesIO(sound.body)) as w:
+                    assert w.getnframes() > 0 and w.getframerate() == rtp.RATE, w.getparams()
 
 
 @tap.case("consult: ask first, swap both ways, hand over; the row and its verbs follow")
