@@ -251,6 +251,20 @@ def declines(lab):
     gone(lab, call["id"])
 
 
+@tap.case("the agent's phone answers without a session, or with none that is of use: hung up, nobody else is rung")
+def no_session(lab):
+    for sdp in (None, Sdp(port=0)):
+        agent, me, call, a, trunk, number = start(lab)
+        a.reply(200, sdp)
+        a.expect("ACK")
+        a.expect("BYE")
+        row, segments = record(lab, call["conversation"])
+        assert row["outcome"] == "failed" and [s["outcome"] for s in segments] == ["media_incompatible"], \
+            (row, segments)
+        trunk.expect_none("INVITE")
+        gone(lab, call["id"])
+
+
 @tap.case("the agent's phone does not answer: its ringing ends")
 def no_answer(lab):
     agent, me, call, a, trunk, number = start(lab)

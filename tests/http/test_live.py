@@ -12,6 +12,9 @@ from flows import end, joined, pick_up, ring, talk, wait
 from web import Client, WebLab
 
 
+CHANGES = ("call", "call_gone", "transfer", "timeline", "agent", "queue", "menu")  # what has a number
+
+
 def boss(lab):
     """One session of the admin for all cases."""
     with lab.lock:
@@ -231,6 +234,38 @@ def resume(lab):
     end(c, a)
 
 
+@tap.case("events: who resumes gets just what a listener who stayed got meanwhile, in order, nothing twice")
+def no_gap(lab):
+    number = lambda e: int(e.id.split("-")[1])
+    with boss(lab).events() as stayed:
+        stayed.wait("snapshot")
+        c, a = talk(lab)
+        call = boss(lab).call_of(c)["id"]
+        is_it = lambda d: d["id"] == call
+        with boss(lab).events() as ev:
+            ev.wait("snapshot")
+            assert boss(lab).post(f"/calls/{call}/hold").status == 200
+            ev.wait("call", lambda d: is_it(d) and d["state"] == "held")
+            last = ev.last_id()
+        boss(lab).post(f"/calls/{call}/unhold")
+        joined(c, a)
+        target = lab.phone()
+        boss(lab).post(f"/calls/{call}/transfer", {"number": target.number})
+        target.incoming().reply(486)
+        stayed.wait("transfer", lambda d: d["call"] == call and d["outcome"])
+        stayed.wait("call", lambda d: is_it(d) and d["state"] == "talking" and d["transfer"] is None)
+        end(c, a)
+        gone = stayed.wait("call_gone", is_it, timeout=45)
+        with boss(lab).events(last) as ev:
+            ev.wait("resumed")
+            ev.wait("call_gone", is_it)
+            after = int(last.split("-")[1])
+            seen, meant = ([(number(e), e.name, e.data) for e in x.events
+                            if e.name in CHANGES and after < number(e) <= number(gone)] for x in (ev, stayed))
+        assert seen == meant, (seen, meant)
+        assert [n for n, _, _ in seen] == sorted({n for n, _, _ in seen}) and len(seen) > 5, seen
+
+
 @tap.case("M8 targets: everybody is listed; who cannot take the call has the reason")
 def targets(lab):
     agent, free, busy, gone = lab.phone(), lab.phone(), lab.phone(), lab.user()
@@ -240,14 +275,15 @@ def targets(lab):
     call = boss(lab).call_of(c)["id"]
     lab.sql(f"update segue.users set enabled = false where name = '{gone.user}'")
     lab.sql("insert into segue.users (name, display_name) values ('unplugged', 'No Phone') "
-            "on conflict do nothing; insert into segue.queue_members (queue, user_name) "
+            "on conflict do nothing; insert into segue.queues (name, number) values ('hollow', '4013'); insert into segue.queue_members (queue, user_name) "
             f"values ('sales', '{idle.user}')")
     wait("the directory has it", lambda: not [
         x for x in boss(lab).get("/agents").json["agents"] if x["user"] == gone.user][0]["enabled"])
     wait("the agent can be away", lambda: boss(lab).post(
         f"/agents/{idle.user}/state", {"state": "away", "reason": "lunch"}).status == 200)
     wait("the directory has the other", lambda: "unplugged" in [
-        x["user"] for x in boss(lab).get("/agents").json["agents"]])
+        x["user"] for x in boss(lab).get("/agents").json["agents"]] and "hollow" in [
+        x["queue"] for x in boss(lab).get("/queues").json["queues"]])
     got = boss(lab).get(f"/calls/{call}/targets").json
     by = {t.get("user") or t.get("queue"): t for t in got["targets"]}
     assert by[free.user]["selectable"] and by[free.user]["reason"] is None, by[free.user]
@@ -257,8 +293,8 @@ def targets(lab):
     assert not by[gone.user]["selectable"] and by[gone.user]["reason"] == "disabled", by[gone.user]
     assert by["boss"]["reason"] == "unregistered", by["boss"]
     assert by["support"]["kind"] == "queue" and by["support"]["selectable"], by["support"]
-    assert by["support"]["waiting"] == 0 and "estimate_ms" in by["support"], by["support"]
-    assert by["support"]["reason"] == "empty" and not by["support"]["available"], by["support"]
+    assert by["hollow"]["waiting"] == 0 and "estimate_ms" in by["hollow"], by["hollow"]
+    assert by["hollow"]["reason"] == "empty" and not by["hollow"]["available"], by["hollow"]
     assert by[free.user]["available"] and not by[busy.user]["available"], by[busy.user]
     assert got["fallback"]["user"][0]["kind"] == "recall" and got["ring_ms"] == 6000, got
     assert by["unplugged"]["reason"] == "not_provisioned" and not by["unplugged"]["selectable"], by
