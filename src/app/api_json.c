@@ -159,6 +159,7 @@ static json_t *party_json(const struct api *a, const struct live_call *k,
 		put_outside_name(o, l->party.name, masked);
 	put_number(o, "number", l->party.number, masked && l->user[0] == '\0');
 	jo_text_or_null(o, "peer", l->peer);
+	jo_bool(o, "changing", live_leg_changes(l));
 	jo_time(o, "since", live_stamp(k, l->since, v->started));
 	return o;
 }
@@ -259,6 +260,7 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 		t && t->ended == 0 ? api_transfer_json(t, masked) : json_null());
 	jo_text(o, "recording", k->recording);
 	jo_text_or_null(o, "case", k->case_key);
+	jo_bool(o, "recovered", k->recovered);
 	for (unsigned i = 0; i < v->nlegs; i++)
 		if (!str_eq(v->legs[i].role, "music")) /* a server that plays is no party */
 			json_array_append_new(parties, party_json(a, k, v, &v->legs[i], masked));

@@ -105,6 +105,7 @@ static json_t *number_json(const struct api_request *q, const char *number)
 	jo_text(o, "kind", target_kind_name(t.kind));
 	jo_text_or_null(o, "name", t.name);
 	jo_text(o, "number", number);
+	jo_text_or_null(o, "class", t.class);
 	judge(q, number, o);
 	if (q->viewer.masked && t.kind == TARGET_EXTERNAL && t.cause != NULL &&
 		str_eq(t.cause, "already_party")) {

@@ -42,12 +42,17 @@ static uint64_t mix_text(uint64_t h, const char *s)
 
 #define MIX_START UINT64_C(14695981039346656037)
 
+bool live_leg_changes(const struct leg_view *l)
+{
+	return str_eq(l->state, "up") && !str_eq(l->oa, "idle");
+}
+
 static uint64_t leg_signature(uint64_t h, const struct leg_view *l)
 {
 	h = mix_int(h, (int64_t)l->id);
 	h = mix_text(mix_text(h, l->state), l->role);
 	h = mix_text(mix_text(h, l->user), l->party.number);
-	return mix_int(h, l->since);
+	return mix_int(mix_int(h, live_leg_changes(l)), l->since);
 }
 
 static uint64_t call_signature(const struct live_call *k, const struct call_view *v)
@@ -58,7 +63,7 @@ static uint64_t call_signature(const struct live_call *k, const struct call_view
 	h = mix_text(mix_text(h, v->with), v->why_not);
 	h = mix_int(mix_int(h, v->since), v->nlegs);
 	h = mix_int(mix_text(h, v->queue), v->position);
-	h = mix_text(mix_text(h, k->recording), k->case_key);
+	h = mix_int(mix_text(mix_text(h, k->recording), k->case_key), k->recovered);
 	h = mix_int(h, k->deadline);
 	for (unsigned i = 0; i < v->nlegs; i++)
 		h = leg_signature(h, &v->legs[i]);
@@ -845,6 +850,8 @@ void live_adopt(struct live *l, int64_t now)
 		core_retell(l->core, id, now, &out);
 		for (unsigned i = 0; i < out.nfacts; i++)
 			note_fact(l, &out.facts[i]);
+		if (live_call(l, id) != NULL)
+			live_call(l, id)->recovered = true;
 		update_call(l, id);
 	}
 	core_out_done(&out);

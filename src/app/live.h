@@ -61,6 +61,7 @@ struct live_call {
 	char kind[12], case_key[KEY_MAX], dialled[NUM_MAX], source[USER_MAX];
 	char customer_number[NUM_MAX], customer_name[NAME_MAX_], sip_call_id[TEXT_MAX];
 	char recording[12];        /* off, on, paused */
+	bool recovered;            /* it began under the segued before this one (E-124) */
 	int64_t deadline;          /* monotonic ms: end of the guard of the present state, 0 none */
 	int64_t started;           /* UTC us */
 	struct live_segment *segments;
@@ -141,6 +142,8 @@ struct live_busy {
 };
 void live_busy(const struct live *l, const char *user, struct live_busy *out);
 
+/* Whether the media of that leg is being changed: until it has agreed it hears what it heard. */
+bool live_leg_changes(const struct leg_view *l);
 /* UTC microseconds of a monotonic time of this call; view.started is the other end of the base. */
 int64_t live_stamp(const struct live_call *k, int64_t mono_ms, int64_t mono_started);
 

@@ -86,6 +86,7 @@ struct target_view {
 	enum target_kind kind;
 	char name[USER_MAX];  /* user, queue, ivr or peer */
 	char number[NUM_MAX]; /* as it would be sent */
+	const char *class;    /* of an outside number: local, national ...; NULL: it is none */
 };
 
 /* Judges a transfer as if the EV_TRANSFER came now, by the same policy, and changes nothing. The

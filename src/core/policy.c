@@ -290,6 +290,8 @@ void core_try_transfer(struct core *c, const struct event *ev, struct target_vie
 	out->kind = (enum target_kind)t.kind;
 	str_set(out->name, t.name);
 	str_set(out->number, t.dial);
+	if (t.kind == TARGET_EXTERNAL)
+		out->class = classes_find(&c->classes, &c->cfg.numbering, t.dial).name;
 }
 
 enum cause cause_of(uint16_t status)

@@ -308,6 +308,7 @@ def targets(lab):
     trunk = lab.trunk()
     one = boss(lab).get(f"/calls/{call}/targets?number={lab.outside(trunk, '030123')}").json
     assert one["targets"][0]["kind"] == "external" and one["targets"][0]["selectable"], one
+    assert one["targets"][0]["class"] == "local", one
     end(c, a)
     end(c2, b2)
 
@@ -460,6 +461,7 @@ def recovered(_):
         row = admin.get("/calls/" + row["id"]).json
         for same in ("id", "conversation", "kind", "customer", "started_at"):
             assert row.get(same) == was.get(same), (same, row.get(same), was.get(same))
+        assert row["recovered"] and not was["recovered"], (row, was)
         assert row["with"]["user"] == agent.user and row["can"]["transfer"] is True, row
         assert [s["who"] for s in row["segments"]] == [agent.user], row
         assert {p["role"] for p in row["parties"]} == {"kept", "owner"}, row
