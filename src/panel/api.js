@@ -27,10 +27,18 @@ export function api_url(path) {
 	return ROOT + path;
 }
 
-/* Sends; resolves to the decoded body (null if empty), or throws ApiError. */
-export async function api(method, path, body, headers = {}) {
+const SLOW_MS = 30000, // longer than segued itself takes at most
+	ONCE_MS = 10000; // then a request that may be repeated is: its connection may be one of before a sleep
+export const NO_ANSWER = -1;
+
+/*
+ * Sends; resolves to the decoded body (null if empty), or throws ApiError: its status is 0 without a connection,
+ * NO_ANSWER after `ms`.
+ */
+export async function api(method, path, body, headers = {}, ms = SLOW_MS) {
 	const init = {
 		method,
+		signal: AbortSignal.timeout(ms),
 		credentials: "same-origin",
 		headers: { Accept: "application/json", ...headers },
 	};
@@ -45,7 +53,8 @@ export async function api(method, path, body, headers = {}) {
 		res = await fetch(ROOT + path, init);
 		const text = await res.text();
 		data = text ? JSON.parse(text) : null;
-	} catch {
+	} catch (e) {
+		if (e.name === "TimeoutError") throw new ApiError(NO_ANSWER, null);
 		throw new ApiError(res && !res.ok ? res.status : 0, null);
 	}
 	if (!res.ok) {
@@ -65,7 +74,11 @@ export function api_once(path, body) {
 		: Array.from(crypto.getRandomValues(new Uint32Array(4)), n => n.toString(16)).join(
 				"",
 			);
-	return api("POST", path, body, { "Idempotency-Key": key });
+	const send = ms => api("POST", path, body, { "Idempotency-Key": key }, ms);
+	return send(ONCE_MS).catch(e => {
+		if (e.status !== NO_ANSWER) throw e;
+		return send(SLOW_MS);
+	});
 }
 
 /* name=value&..., without what is empty. */

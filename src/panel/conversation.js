@@ -27,13 +27,15 @@ import {
 } from "./words.js";
 import { score_layout, zoom, pan, missed } from "./score.js";
 import { customer_name } from "./model.js";
-import { name_of } from "./names.js";
+import { name_of, target_name } from "./names.js";
 import { at_second, span, exact, time_ms, time_now, moment } from "./time.js";
 import { api_get, api_once, api_url } from "./api.js";
 
 const LANE = 36,
 	TOP = 30,
 	BAR = 18;
+const SOON_MS = 400,
+	STALE_MS = 4500; // a conversation that goes on is asked for again, also if nothing was heard of it
 const SIGNS = { queue: "department", ivr: "menu", external: "number", voicemail: "voicemail" };
 const SUMS = [
 	["ivr_ms", "Menu", "menu"],
@@ -89,13 +91,28 @@ async function load(id) {
 	app.draw();
 }
 
+/* What goes on is on record when it has ended; until then the call itself says what it is. */
+function going_on(c) {
+	const raw = c.ended ? null : app.store.calls.get(c.call);
+	if (!raw?.interval) return c.segments;
+	const talks = s => !s.ended_at && s.answered_at && s.who === (raw.with?.user || raw.with?.number);
+	return c.segments.map(s => (talks(s) ? { ...s, state: raw.interval } : s));
+}
+
 /* A conversation that goes on grows once a second, and is asked for again while it is looked at. */
 function refresh() {
 	if (page.data && !page.data.ended) {
 		clearTimeout(page.grow);
 		page.grow = setTimeout(() => app.route.id === page.id && app.draw(), 1000);
 	}
-	if (page.data && !page.data.ended && performance.now() - page.asked > 4500) load(page.id);
+	if (!page.data || page.data.ended) return;
+	const raw = app.store.calls.get(page.data.call);
+	if (raw !== page.raw) {
+		// on record some tenths of a second later
+		page.raw = raw;
+		clearTimeout(page.soon);
+		page.soon = setTimeout(() => app.route.id === page.id && load(page.id), SOON_MS);
+	} else if (performance.now() - page.asked > STALE_MS) load(page.id);
 }
 
 /* ---- the score -------------------------------------------------------------------------------- */
@@ -186,7 +203,7 @@ function move(m) {
 		x = `${m.x.toFixed(3)}%`,
 		bad = m.bad ? "bad" : null;
 	const t = m.t,
-		to = name_of(t.target.name, t.target.kind) || t.target.number;
+		to = target_name(t.target);
 	const text = transfer_line(line_of(t));
 	const down = m.to > m.from ? 1 : -1;
 	return [
@@ -216,6 +233,9 @@ function move(m) {
 		),
 	];
 }
+
+/* Whether only a part is seen. */
+const zoomed = () => page.view[1] - page.view[0] < 1;
 
 function zoom_by(factor, point) {
 	page.view = zoom(page.view, factor, point);
@@ -249,7 +269,7 @@ function wheel(e) {
 	zoom_by(e.deltaY < 0 ? 0.8 : 1.25, (e.clientX - r.left) / r.width);
 }
 
-const fingers = new Map(); // pointer id -> x, while two of them zoom
+const fingers = new Map(); // pointer id -> x: one of them pans, two zoom
 
 function pinch(e) {
 	if (e.pointerType !== "touch") return;
@@ -258,22 +278,28 @@ function pinch(e) {
 		return;
 	}
 	const wide = () => Math.abs([...fingers.values()].reduce((a, b) => a - b));
-	if (fingers.size !== 2 || !fingers.has(e.pointerId)) return;
-	const before = wide();
+	if (!fingers.has(e.pointerId) || fingers.size > 2) return;
+	const before = fingers.size === 2 ? wide() : 0,
+		moved = e.clientX - fingers.get(e.pointerId);
 	fingers.set(e.pointerId, e.clientX);
 	const r = e.currentTarget.getBoundingClientRect();
+	if (fingers.size === 1) {
+		if (zoomed()) pan_by(-moved / r.width);
+		else e.currentTarget.scrollLeft -= moved;
+		return;
+	}
 	const middle = [...fingers.values()].reduce((a, b) => a + b) / 2;
 	if (before > 10 && wide() > 10) zoom_by(before / wide(), (middle - r.left) / r.width);
 }
 
 function drag(e) {
-	if (e.buttons === 1 && page.view[1] - page.view[0] < 1)
+	if (e.buttons === 1 && zoomed())
 		pan_by(-e.movementX / e.currentTarget.getBoundingClientRect().width);
 }
 
 function seek(e, layout) {
 	const audio = document.querySelector("audio");
-	if (!audio || page.view[1] - page.view[0] < 1) return;
+	if (!audio || zoomed()) return;
 	const r = e.currentTarget.getBoundingClientRect();
 	audio.currentTime = Math.max(
 		0,
@@ -335,6 +361,7 @@ function score(c, layout) {
 			h(
 				"div.paper",
 				{
+					class: zoomed() ? "zoomed" : null,
 					tabindex: 0,
 					role: "group",
 					"aria-label":
@@ -466,7 +493,7 @@ function line_of(t) {
 		via: t.via,
 		asker: name_of(t.asker),
 		from: first(name_of(from?.who)),
-		to: name_of(t.target.name, t.target.kind) || t.target.number,
+		to: target_name(t.target),
 		outcome: t.outcome,
 		cause: t.cause,
 	};
@@ -480,7 +507,7 @@ const ENTERED = {
 
 function visit_line(s) {
 	if (ENTERED[s.kind]) return ENTERED[s.kind](s);
-	const name = name_of(s.who, s.kind) || s.number;
+	const name = name_of(s.who, s.kind) || number_text(s.number);
 	if (s.kind === "consult") return `${name} was asked`;
 	return s.answered_at
 		? s.kind === "recall"
@@ -809,7 +836,7 @@ export function conversation_view(id) {
 				: h("div.card", null, bones()),
 		};
 	refresh();
-	const layout = score_layout(c, time_now(), name_of, page.view),
+	const layout = score_layout({ ...c, segments: going_on(c) }, time_now(), name_of, page.view),
 		call_id = c.sip_call_id || c.id;
 	return {
 		title: c.customer,

@@ -16,7 +16,7 @@ import {
 } from "./words.js";
 import { call_view, transfer_view, why_not, why_not_sent, may } from "./model.js";
 import { dial } from "./dial.js";
-import { name_of } from "./names.js";
+import { name_of, target_name } from "./names.js";
 import { at_second, time_now } from "./time.js";
 import { api_get, api_once, api_query } from "./api.js";
 import { act, open_transfer, DEAF_MS } from "./live.js";
@@ -247,7 +247,7 @@ function facts(w) {
 		talk_on: t.kind === "consult" && t.answered && raw && !raw.ended_at,
 		position: raw?.queue?.position || t.position,
 		has: next
-			? name_of(next.target.name, next.target.kind) || next.target.number
+			? target_name(next.target)
 			: kept
 				? t.owner || v.with
 				: "",
@@ -285,7 +285,10 @@ function clock_face(t) {
 function hearing(customer, t) {
 	const target = first(t.target),
 		owner = first(t.owner),
-		music = [customer, "hears music", "held"];
+		music = t.talks
+			? [customer, `talks with ${owner}`, "talking"]
+			: [customer, "hears music", "held"];
+	const steps = { asked: "is next", calling: "is called" };
 	switch (t.stage) {
 		case "consulting":
 			return [
@@ -313,13 +316,13 @@ function hearing(customer, t) {
 			];
 		default:
 			return [
-				music,
+				t.stage === "asked" ? [customer, "is put on hold", "holding"] : music,
 				!t.owner_left && [
 					t.owner,
 					t.kind === "consult" ? "hears it ring" : "leaves on answer",
 					t.kind === "consult" ? "ringing" : "holding",
 				],
-				[t.target, t.stage === "asked" ? "is next" : "rings", "ringing"],
+				[t.target, steps[t.stage] || "rings", "ringing"],
 			];
 	}
 }
@@ -365,7 +368,7 @@ function otherwise(w) {
 	);
 }
 
-const RETRY = new Set(["ringing", "accepted", "queued", "recall", "chain"]);
+const RETRY = new Set(["calling", "ringing", "accepted", "queued", "recall", "chain"]);
 const VERBS = [
 	["complete", "Hand over", "consult"],
 	["swap", "Swap", "swap"],
@@ -458,7 +461,7 @@ function running(id, w) {
 		how = t.kind === "consult" ? "asking first" : "without asking first";
 	return h(
 		"section.card.follow",
-		{ key: id, "aria-label": `${w.customer} to ${t.target}`, onkeydown: e => keys(e, w) },
+		{ key: id, "data-call": w.v.id, "aria-label": `${w.customer} to ${t.target}`, onkeydown: e => keys(e, w) },
 		h(
 			"header",
 			null,
@@ -539,7 +542,7 @@ function finished(id, w) {
 		[tone, sign] = o.look;
 	return h(
 		"section.card.over-card.follow",
-		{ key: id, "aria-label": "Transfer ended" },
+		{ key: id, "data-call": w.v.id, "aria-label": "Transfer ended" },
 		h("span.sign", { class: `t-${tone}` }, icon(sign)),
 		h(
 			"div",
@@ -593,7 +596,7 @@ function keys(e, w) {
 function slim(id, w) {
 	return h(
 		"section.card.over-card.follow.slim",
-		{ key: id, "aria-label": `${w.customer} to ${w.t.target}`, onkeydown: e => keys(e, w) },
+		{ key: id, "data-call": w.v.id, "aria-label": `${w.customer} to ${w.t.target}`, onkeydown: e => keys(e, w) },
 		h("span.sign.t-move", null, icon("transfer")),
 		h(
 			"div",

@@ -51,34 +51,38 @@ const DIRECTIONS = {
 /* ---- the calls that are shown ----------------------------------------------------------------- */
 
 const over = new Map(); // calls that have just ended, by id: {v, until}
-let frozen = null; // the order of the list while pointer or focus is in it
+const ended_here = new Set(); // calls that this page hung up
+let frozen = null; // the order of the list while the pointer, or the keyboard's focus, is in it
+
+/* A call that is not in the list any more: it ended, was joined with another, or left one's sight. */
+function over_view(v, why) {
+	const can = Object.fromEntries(["transfer", "move", "consult", "cancel", "hangup"].map(x => [x, why]));
+	return { ...v, state: why, ended: time_now(), ended_here: ended_here.has(v.id), transfer: null, can };
+}
 
 /* The store has a new state: what is gone stays for a moment, saying so. */
 export function live_changed(before, now) {
 	for (const [id, raw] of before.calls)
 		if (!now.calls.has(id))
 			over.set(id, {
-				v: {
-					...call_view(raw),
-					state: "ended",
-					ended: time_now(),
-					transfer: null,
-					can: {},
-				},
+				v: over_view(call_view(raw), now.gone.get(id) || "ended"),
 				until: performance.now() + ENDED_MS,
 			});
 	if (over.size) setTimeout(app.draw, ENDED_MS + 50);
 }
 
 function busy_list() {
-	return !!document.querySelector(".calls.live tbody:is(:hover, :focus-within)");
+	return !!document.querySelector(".calls.live tbody:is(:hover, :has(:focus-visible))");
 }
 
 function all_calls() {
 	const now = performance.now(),
 		keep = busy_list();
 	for (const [id, o] of over)
-		if ((o.until < now && !keep) || app.store.calls.has(id)) over.delete(id);
+		if ((o.until < now && !keep) || app.store.calls.has(id)) {
+			over.delete(id);
+			ended_here.delete(id);
+		}
 	return [...app.store.calls.values()].map(call_view);
 }
 
@@ -210,11 +214,22 @@ function keep(v) {
 	if (had_focus) document.querySelector(`[data-end="${CSS.escape(v.id)}"]`)?.focus();
 }
 
+/* Its row goes: the focus moves on to the next one, or to the page. */
+function move_on(v) {
+	if (!document.activeElement?.closest("[data-sure]")) return;
+	const rows = [...document.querySelectorAll(".calls.live tr[data-id]")],
+		i = rows.findIndex(r => r.dataset.id === v.id);
+	(rows[i + 1] || rows[i - 1] || document.querySelector(".main")).focus({ preventScroll: true });
+}
+
 async function hang_up(v) {
+	move_on(v);
 	ui.sure = "";
 	clearTimeout(timers.sure);
+	ended_here.add(v.id);
 	app.draw();
 	if (await act(v, "hangup")) announce(`The call of ${v.customer} was ended by you.`);
+	else ended_here.delete(v.id);
 }
 
 const MAIN = {
@@ -229,7 +244,8 @@ function main_button(v, { wide, tab } = {}) {
 		m = MAIN[verb];
 	deaf(v, verb);
 	const code = why_not(v, verb),
-		label = code ? off_label(code) : m.word;
+		says = wide && ui.why?.id === v.id && ui.why.text, // stands there for a moment
+		label = v.ended_here ? "Ended by you" : code ? off_label(code) : m.word;
 	const name = code
 		? `Transfer ${v.customer}: ${label.toLowerCase()}`
 		: verb === "transfer"
@@ -237,7 +253,7 @@ function main_button(v, { wide, tab } = {}) {
 			: `${m.word}: ${v.customer}`;
 	return button(
 		{
-			class: wide ? "wide" : "icon",
+			class: says ? "wide says" : wide ? "wide" : "icon",
 			key: "main",
 			"aria-label": name,
 			"data-main": v.id,
@@ -248,8 +264,8 @@ function main_button(v, { wide, tab } = {}) {
 					? "Move this call to somebody else (T)"
 					: null
 				: name,
-			off: code && (wide ? label : icon(m.sign)),
-			why: code && off_sentence(code, v),
+			off: says || (code && (wide ? label : icon(m.sign))),
+			why: says || (code && off_sentence(code, v)),
 			onoff: why => say_why(v, why),
 			onclick: () => do_main(v),
 		},
@@ -317,19 +333,11 @@ function sure(v) {
 
 /* Transfer and Hang up of a call, or the question whether to end it, or why a button is off. */
 export function actions(v, options = {}) {
-	if (v.state === "ended")
-		return h(
-			"div.acts",
-			{ key: "ended" },
-			h("span.why", null, v.ended_by || "Call is over"),
-		);
-	if (ui.sure === v.id) return sure(v);
+	if (ui.sure === v.id && !v.ended) return sure(v);
 	return h(
 		"div.acts",
 		{ key: "acts" },
-		ui.why?.id === v.id && options.wide
-			? h("p.why", null, ui.why.text)
-			: main_button(v, options),
+		main_button(v, options),
 		end_button(v, options.tab),
 	);
 }
@@ -383,8 +391,9 @@ function direction(v) {
 }
 
 function duration(v) {
+	const word = v.state === "ended" ? "Ended" : "after";
 	return v.ended
-		? h("span.sub", null, `Ended ${span(v.ended - v.started)}`)
+		? h("span.sub", null, `${word} ${span(v.ended - v.started)}`)
 		: since(v.started);
 }
 
@@ -435,7 +444,7 @@ function row(v, i, current, second) {
 				"td.with",
 				{ role: "cell" },
 				h("div.clip", null, who),
-				h("div.sub.clip", null, more, v.recovered && " · estimated"),
+				h("div.sub.clip", null, more, v.recovered && " · kept over a restart"),
 			),
 			h(
 				"td.so",

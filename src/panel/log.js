@@ -40,6 +40,8 @@ const list = {
 
 /* ---- data ------------------------------------------------------------------------------------- */
 
+const CASE = /^\s*case\s+(\S+)\s*$/i; // typed in the search
+
 /* The parameters of the API for the filters in the address. */
 export function filters(q, now) {
 	const from = q.period in DAYS ? new Date(now) : null;
@@ -47,13 +49,14 @@ export function filters(q, now) {
 		from.setHours(0, 0, 0, 0);
 		from.setDate(from.getDate() - DAYS[q.period]);
 	}
+	const key = CASE.exec(q.q || "")?.[1];
 	return {
 		from: from ? from.toISOString() : "",
 		queue: q.queue,
 		agent: q.agent,
-		number: /^[+\d*# ]+$/.test(q.q || "") ? q.q.replace(/ /g, "") : q.q,
+		number: key ? "" : /^[+\d*# ]+$/.test(q.q || "") ? q.q.replace(/ /g, "") : q.q,
 		outcome: q.outcome,
-		case: q.case,
+		case: key || q.case,
 	};
 }
 
@@ -103,7 +106,7 @@ function path_of(row) {
 	const steps = [],
 		tries = [];
 	for (const s of row.segments) {
-		const name = first(name_of(s.who, s.kind)) || s.number || "?";
+		const name = first(name_of(s.who, s.kind)) || number_text(s.number) || "?";
 		if (s.answered_at || s.kind === "queue" || s.kind === "ivr")
 			s.kind !== "consult" && steps.at(-1) !== name && steps.push(name);
 		else if (s.ended_at && s.outcome !== "answered_elsewhere")
@@ -144,7 +147,7 @@ function filter_bar(q) {
 			h("input", {
 				type: "search",
 				id: "search",
-				placeholder: "Customer’s name or number",
+				placeholder: "Name, number, or: case 20418",
 				value: q.q || "",
 				oninput: e => {
 					clearTimeout(typing);
@@ -166,7 +169,19 @@ function filter_bar(q) {
 		agents.length > 0 &&
 			app.me.role !== "agent" &&
 			select("agent", "Agent", [["", "Any agent"], ...agents]),
-		select("outcome", "Outcome", WORDS)),
+		select("outcome", "Outcome", WORDS),
+			q.case &&
+				h(
+					"button.pick.on",
+					{
+						type: "button",
+						"aria-label": `Case ${q.case}: take this filter off`,
+						onclick: () => refine({ case: "" }),
+					},
+					`Case ${q.case}`,
+					icon("x"),
+				),
+		),
 		h("span.grow"),
 		h(
 			"a.btn",

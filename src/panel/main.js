@@ -94,12 +94,29 @@ let stream = null,
 
 /* ---- drawing ---------------------------------------------------------------------------------- */
 
+/*
+ * What has the focus may go while the page is drawn: then its row or card of that call has it, or the list,
+ * or the page. It never falls out of the page.
+ */
+function keeping_focus(draw) {
+	const was = document.activeElement,
+		of = was?.closest?.("[data-id], [data-call]"),
+		call = of?.dataset.id || of?.dataset.call;
+	draw();
+	if (!was || was === document.body || was.isConnected || document.querySelector("dialog[open]")) return;
+	const rest =
+		(call && document.querySelector(`tr[data-id="${CSS.escape(call)}"]`)) ||
+		(call && document.querySelector(".calls.live tr[tabindex='0']")) ||
+		document.querySelector(".main");
+	rest?.focus({ preventScroll: true });
+}
+
 function draw_now() {
 	scheduled = false;
 	drawn = performance.now();
 	if (app.me) settle();
 	if (!app.me) patch(root, sign_in_view(start));
-	else patch(root, [page(), signed_out && sign_in_dialog(start)]);
+	else keeping_focus(() => patch(root, [page(), signed_out && sign_in_dialog(start)]));
 	document.title = app.me ? titled() : "Sign in · segue";
 	tick(document);
 }

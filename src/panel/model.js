@@ -66,6 +66,7 @@ function so_far(list, from, now) {
 	return heard([{ bars }], from, now);
 }
 
+const FIRST_STEPS = new Set(["asked", "accepted"]); // nothing rings yet
 const ASKING = {
 	CONSULT_RING: "ringing",
 	CONSULT_JOIN: "ringing",
@@ -80,9 +81,19 @@ function recalled_user(t, raw) {
 	return !t.outcome && t.target?.kind === "user" && rung && rung.user !== t.target.name ? rung : null;
 }
 
+const AFTER_ANSWER = new Set(["CONSULT", "ASIDE"]);
+const COMMANDS = new Set(["panel", "api"]); // these put the customer on hold first
+
 /* Where a transfer stands, in the words of words.js. */
 function stage(t, raw, owner) {
 	if (!owner && recalled_user(t, raw)) return "recall";
+	if (raw.table_state === "JOIN") return "joining";
+	if (AFTER_ANSWER.has(raw.table_state)) return ASKING[raw.table_state];
+	if (owner && FIRST_STEPS.has(t.stage) && !(t.target?.kind === "queue" && raw.queue)) {
+		if (raw.parties.some(p => p.role === "target" && p.state === "ringing")) return "ringing";
+		const held = !raw.parties.some(p => p.role === "kept" && p.changing);
+		return COMMANDS.has(t.via) && !held ? "asked" : "calling";
+	}
 	if (ASKING[raw.table_state]) return ASKING[raw.table_state];
 	if (t.target?.kind === "queue" && raw.queue) return "queued";
 	if (raw.table_state === "RESUME") return "resuming";
@@ -104,13 +115,14 @@ export function transfer_view(t, raw) {
 		via: t.via,
 		asker: t.asker || "",
 		stage: raw ? stage(t, raw, owner) : t.stage,
-		target: name_of(t.target?.name, kind) || number_text(t.target?.number),
+		target: (kind !== "external" && name_of(t.target?.name, kind)) || number_text(t.target?.number),
 		target_kind: kind,
 		target_id: t.target?.name || "",
 		owner: party_name(gone),
 		owner_user: gone?.user || "",
 		owner_since: time_ms(owner?.since),
 		owner_left: !!raw && !owner,
+		talks: !!owner && raw.interval === "talking", // the customer is not on hold meanwhile
 		asked: time_ms(t.asked_at),
 		ring_from: time_ms(t.ringing_at) ?? time_ms(t.asked_at),
 		ring_until: t.outcome ? null : time_ms(raw?.deadline),

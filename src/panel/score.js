@@ -4,6 +4,7 @@
  */
 import { time_ms, span } from "./time.js";
 import { heard } from "./model.js";
+import { number_text } from "./words.js";
 
 const MIN_WIDTH = 0.22; // per cent: what is shorter is drawn that wide and says its true length
 
@@ -38,7 +39,7 @@ export function segment(s, end, name_of) {
 		id: s.id,
 		kind: s.kind,
 		who: s.who || s.number || "",
-		name: name_of(s.who, s.kind) || s.number || "?",
+		name: name_of(s.who, s.kind) || number_text(s.number) || "?",
 		from,
 		to,
 		answered,

@@ -6,9 +6,11 @@
 export const KINDS = ["calls", "agents", "queues", "menus", "transfers"];
 const KEYS = { calls: "id", agents: "user", queues: "queue", menus: "ivr", transfers: "id" };
 const OVER_KEPT = 200; // transfers that have ended, for those who still read how
+const GONE_KEPT = 50; // calls that have gone, with why
 
 export function store_new() {
-	const s = { changes: 0, ended: 0, ready: false, notes: new Map(), cancelled: new Map() };
+	const s = { changes: 0, ended: 0, ready: false };
+	for (const k of ["notes", "cancelled", "gone"]) s[k] = new Map();
 	for (const k of KINDS) s[k] = new Map();
 	return s;
 }
@@ -83,10 +85,14 @@ function trim(s) {
 	return { ...s, transfers: map };
 }
 
+/* A call has gone: it ended, was merged with another one, or left for people that one does not see. */
 function gone(s, m) {
-	const map = new Map(s.calls);
+	const map = new Map(s.calls),
+		why = m.why || "ended";
 	if (!map.delete(m.id)) return s;
-	return { ...s, calls: map, changes: s.changes + 1, ended: s.ended + 1 };
+	const reasons = new Map(s.gone).set(m.id, why);
+	if (reasons.size > GONE_KEPT) reasons.delete(reasons.keys().next().value);
+	return { ...s, calls: map, gone: reasons, changes: s.changes + 1, ended: s.ended + (why === "ended") };
 }
 
 /* One change, by the name of its event. A name that is not known changes nothing. */

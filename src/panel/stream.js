@@ -9,6 +9,9 @@ import { api_url, api_query } from "./api.js";
 
 const SILENCE_MS = 25000,
 	GRACE_MS = 3000,
+	SLEPT_MS = 8000, // a page that was not run for so long: the computer slept
+	LOOK_MS = 1000,
+	OPEN_MS = 5000, // a connection that is not open by then never will be: it is one of before the sleep
 	WAITS = [1000, 2000, 4000, 8000, 15000];
 const CHANGES = ["call", "call_gone", "transfer", "agent", "queue", "timeline"];
 
@@ -83,7 +86,8 @@ export function stream_open(on) {
 				heard(m);
 				fn(m);
 			});
-		later("silence", SILENCE_MS, broken);
+		later("silence", OPEN_MS, broken);
+		mine.onopen = () => source === mine && later("silence", SILENCE_MS, broken);
 		listen("snapshot", m => {
 			on.snapshot(m);
 			say_live();
@@ -94,10 +98,22 @@ export function stream_open(on) {
 		mine.onerror = () => source === mine && broken();
 	}
 
+	/*
+	 * After sleep, or on another network, a connection may look open and be dead: it is made anew, which
+	 * loses nothing. The browser's clock is good enough to see that time has passed; no duration is made of it.
+	 */
+	let looked = Date.now();
+	const watch = setInterval(() => {
+		const gap = Date.now() - looked;
+		looked = Date.now();
+		if (gap < SLEPT_MS || document.hidden || !said) return;
+		say_lost(performance.now());
+		connect();
+	}, LOOK_MS);
 	const wake = () => {
 		if (!closed && source?.readyState !== EventSource.OPEN) connect();
 	};
-	addEventListener("online", wake);
+	addEventListener("online", () => closed || connect());
 	addEventListener("pageshow", wake);
 	document.addEventListener("visibilitychange", () => document.hidden || wake());
 	connect();
@@ -106,6 +122,7 @@ export function stream_open(on) {
 		close() {
 			closed = true;
 			source?.close();
+			clearInterval(watch);
 			for (const name in timers) clearTimeout(timers[name]);
 		},
 	};

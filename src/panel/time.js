@@ -7,12 +7,26 @@
 
 let base = null; // server time when the monotonic clock was 0
 let stopped = null;
+let behind = null; // since when messages have said that it is earlier, and the latest base of those
+
+const AMISS_MS = 2000, // no message travels for so long
+	SURE_MS = 15000;
 
 /* The server said that it is `ms` now. */
 export function time_set(ms) {
-	const b = ms - performance.now();
-	// messages travel for a while: the smallest delay tells the truth, unless the clock was moved
-	if (base === null || b > base || base - b > 2000) base = b;
+	const now = performance.now(),
+		b = ms - now;
+	if (base === null || b > base - AMISS_MS) {
+		// messages travel for a while: the smallest delay tells the truth
+		base = Math.max(base ?? b, b);
+		behind = null;
+		return;
+	}
+	// late: the page was not run for a while. If it stays so, the server's clock was moved
+	behind = { since: behind?.since ?? now, base: Math.max(behind?.base ?? b, b) };
+	if (now - behind.since < SURE_MS) return;
+	base = behind.base;
+	behind = null;
 }
 
 /* Server time now; what it was when time_stop() was called, until time_go(). */

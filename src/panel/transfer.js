@@ -6,6 +6,7 @@ import { h, patch } from "./dom.js";
 import { app, icon, face, since, left, announce, alarm, tick } from "./ui.js";
 import {
 	AGENT_STATES,
+	number_kind,
 	unavailable,
 	how_sentence,
 	error_sentence,
@@ -203,7 +204,7 @@ function second_line(t) {
 		return longest ? `${free} · longest wait ${span(time_now() - longest)}` : free;
 	}
 	if (t.kind === "ivr") return "Menu";
-	if (t.kind === "external") return t.typed ? "Outside number" : t.number;
+	if (t.kind === "external") return t.typed ? number_kind(t.raw.class) : t.number;
 	return (
 		[...t.departments, t.number && `ext. ${t.number}`].filter(Boolean).join(" · ") ||
 		"No department"

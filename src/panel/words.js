@@ -26,6 +26,8 @@ export function number_text(n) {
 
 const possessive = name => (/s$/i.test(name) ? `${name}’` : `${name}’s`);
 
+export const mailbox = name => `${possessive(first(name))} voicemail`;
+
 /* ---- states of a call ------------------------------------------------------------------------- */
 
 /* tone = colour and pattern, sign = icon; always shown with the word. */
@@ -48,6 +50,8 @@ export const STATES = {
 	recall: { word: "Ringing back", tone: "ring", sign: "back", tile: "transferring" },
 	joining: { word: "Connecting", tone: "move", sign: "transfer", tile: "transferring" },
 	ended: { word: "Ended", tone: "plain", sign: "ok", tile: "" },
+	left: { word: "Moved on", tone: "plain", sign: "next", tile: "" },
+	merged: { word: "Joined", tone: "plain", sign: "consult", tile: "" },
 };
 
 export const TILES = [
@@ -82,17 +86,16 @@ const OFF = {
 			"Cancel it first, or try another from there.",
 	],
 	voicemail: ["In voicemail", () => "The caller is speaking to voicemail."],
-	ended: ["Ended", c => `The call ended${c.ended ? ` at ${at_second(c.ended)}` : ""}.`],
+	ended: [
+		"Ended",
+		c => `The call ended${c.ended ? ` at ${at_second(c.ended)}` : ""}.`,
+	],
+	left: ["Moved on", c => `The call of ${c.customer} goes on with others, whose calls you do not see.`],
+	merged: ["Joined", c => `The call of ${c.customer} was joined with another one, and goes on there.`],
 	fax: ["Sending a fax", () => "A fax is being sent; it would break."],
 	not_permitted: [
 		"Not allowed",
 		() => "Your role cannot transfer. Ask an admin for “transfer calls”.",
-	],
-	other_department: [
-		"Not yours",
-		c =>
-			`${c.with ? `${possessive(first(c.with))} call` : "This call"} belongs to ` +
-			`${c.department || "another department"}; you supervise ${c.mine || "others"}.`,
 	],
 	no_consultation: ["Nobody asked", () => "Nobody is being asked about this call."],
 	consulting: ["Asking first", () => "Somebody is being asked about this call. Hand over, or cancel it first."],
@@ -134,6 +137,9 @@ const UNAVAILABLE = {
 	empty: () => "Nobody signed in",
 };
 
+/* What is said of a number that was typed, by its class. */
+export const number_kind = name => (name ? `Outside number, ${name}` : "Outside number");
+
 /* The class of numbers that may not be dialled, out of the server's sentence; "" if it is another. */
 const number_class = text => /dial (\S+) numbers/.exec(text || "")?.[1] || "";
 
@@ -174,9 +180,15 @@ export function how_sentence(how, owner, target, queue, stays) {
 const phone_of = x =>
 	x.target_kind === "user" ? `${possessive(first(x.target))} phone` : x.target;
 
+/* What the customer hears while somebody is called, and where the agent is. */
+const meanwhile = x =>
+	x.talks
+		? `${x.customer} and ${first(x.owner)} are still talking.`
+		: `${x.customer} hears music; ${first(x.owner)} is still on the line.`;
+
 /*
- * `x`: {customer, owner, target, target_kind, stage, owner_left, position, estimate}. Names are as
- * shown; first names where a sentence would use them.
+ * `x`: {customer, owner, target, target_kind, stage, owner_left, talks, position, estimate}. Names are
+ * as shown; first names where a sentence would use them.
  */
 export function stage_sentence(x) {
 	const c = x.customer,
@@ -190,6 +202,8 @@ export function stage_sentence(x) {
 	switch (x.stage) {
 		case "asked":
 			return `Putting ${c} on hold.`;
+		case "calling":
+			return `Calling ${phone_of(x)}. ${meanwhile(x)}`;
 		case "queued":
 			return (
 				`${c} waits in ${x.target}${x.position ? `, ${nth(x.position)} in line` : ""}` +
@@ -211,8 +225,7 @@ export function stage_sentence(x) {
 		case "chain":
 			return `Nobody answered. Looking for somebody else for ${c}.`;
 		default:
-			if (!x.owner_left)
-				return `${line} ${c} hears music; ${o} is still on the line.`;
+			if (!x.owner_left) return `${line} ${meanwhile(x)}`;
 			return `${o ? `${o} has gone. ` : ""}${c} hears music while ${phone_of(x)} rings.`;
 	}
 }
@@ -438,6 +451,10 @@ export const AGENT_STATES = {
 	unreachable: { word: "Phone not connected", dot: "off" },
 };
 
+/* A text of the server as a sentence. */
+const as_sentence = text =>
+	text && (text[0].toUpperCase() + text.slice(1)).replace(/(\w)'(?=s\b)/g, "$1’").replace(/[^.!?]$/, "$&.");
+
 /* ---- errors of requests ----------------------------------------------------------------------- */
 
 /*
@@ -452,19 +469,21 @@ export function error_sentence(e, x) {
 	switch (e.status) {
 		case 0:
 			return "Not sent: no connection to segue.";
+		case -1:
+			return "No answer from segue. Look whether it was done before you try again.";
 		case 401:
 			return "Your session has ended. Sign in again.";
 		case 403:
-			return e.message || "You are not allowed to do that.";
+			return as_sentence(e.message) || "You are not allowed to do that.";
 		case 404:
 			return "That call is over.";
 		case 409:
-			return e.message || "That is not possible now.";
+			return as_sentence(e.message) || "That is not possible now.";
 		case 429:
 			return "Too many requests. Wait a moment, then try again.";
 		case 503:
-			return e.message || "segue cannot do that now: its database is away.";
+			return as_sentence(e.message) || "segue cannot do that now: its database is away.";
 		default:
-			return e.message || `segue answered ${e.status}.`;
+			return as_sentence(e.message) || `segue answered ${e.status}.`;
 	}
 }

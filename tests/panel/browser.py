@@ -147,9 +147,14 @@ class Browser:
             "url": "about:blank", "browserContextId": context, **size})["targetId"]
         session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         p = Page(self, session, target, url)
+        p.context = context
         self.pages[session] = p
         p.open(**kw)
         return p
+
+    def sleep(self, awake):
+        """Everything of the browser stands still, or runs again: as when the lid of a laptop is shut."""
+        os.killpg(self.process.pid, signal.SIGCONT if awake else signal.SIGSTOP)
 
     def close(self):
         try:
@@ -383,9 +388,22 @@ class Page:
     def type(self, text):
         self.send("Input.insertText", {"text": text})
 
+    def tab_to(self, name, most=80):
+        """Goes on by Tab until what has the focus is called so."""
+        for _ in range(most):
+            if self.focus().startswith(name):
+                return
+            self.press("Tab")
+        raise AssertionError(f"{name!r} is not reached by {most} times Tab; the focus is on {self.focus()!r}")
+
+    def downloads(self, directory):
+        """What is downloaded goes there."""
+        self.browser.send("Browser.setDownloadBehavior", {
+            "behavior": "allow", "browserContextId": self.context, "downloadPath": directory})
+
     def focus(self):
         """What has the focus: its name, or its tag."""
-        return self.js("(a => a.getAttribute('aria-label') || a.innerText || a.id || a.tagName)"
+        return self.js("(a => a.getAttribute('aria-label') || a.labels?.[0]?.innerText || a.innerText || a.id || a.tagName)"
                        "(document.activeElement)")
 
     def shot(self, path):

@@ -3,8 +3,11 @@
 Elements are found by role and name only. After every case the page must have had no complaint: no
 console line, no exception, nothing refused by its policy, no request to anywhere else.
 """
+import csv
+import glob
 import os
 import sys
+import tempfile
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -13,6 +16,7 @@ from browser import ALT, CTRL, SHIFT
 from flows import end, joined, pick_up, ring, talk, wait
 from panel import PanelLab, customer, display, first, of, in_the_log, open_dialog, quiet, reach, \
     reads_span, send, sign_in_again
+from web import PASSWORD
 
 LOAD_MAX = 150 * 1024  # bytes until the page can be used
 
@@ -214,6 +218,58 @@ def keyboard(lab):
     a.expect("BYE")
 
 
+@tap.case("the keyboard alone: sign in, ask first, swap, hand over, and find it in the log")
+def keyboard_consult(lab):
+    lab.login("boss")
+    p = lab.browser.page(lab.url)
+    tap.at_end(lambda: quiet(lab, p))
+    tap.note(lambda: f"the page says:\n{p.says()}\ncomplaints: {p.complaints}")
+    p.see("textbox", "User name")
+    p.tab_to("User name")
+    p.type("boss")
+    p.tab_to("Password")
+    p.type(PASSWORD)
+    p.press("Enter")
+    p.reads("All live")
+    c, a = talk(lab)
+    target = lab.phone()
+    p.see("row", customer(c))
+    p.tab_to(f"{customer(c)}: Talking")
+    p.press("t")
+    p.see("combobox", "Name, department or number")
+    p.press("a", ALT)
+    p.type(display(lab, target))
+    p.see("button", f"Ask {first(lab, target)}")
+    p.press("Enter")
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(a, b)
+    p.reads(f"{first(lab, a.ua)} and {first(lab, target)} are talking. {customer(c)} hears music.")
+    p.tab_to(f"Swap: {customer(c)}")
+    p.press("s")
+    p.reads(f"{first(lab, a.ua)} is talking with {customer(c)}. {first(lab, target)} is on hold.")
+    joined(a, c)
+    p.press("s")
+    joined(a, b)
+    p.reads(f"{first(lab, a.ua)} and {first(lab, target)} are talking. {customer(c)} hears music.")
+    p.press("h")
+    joined(c, b)
+    a.expect("BYE")
+    p.reads(f"{customer(c)} is talking with {display(lab, target)}.")
+    assert p.focus() != "BODY", "the focus fell out of the page"
+    end(c, b)
+    lab.ledger(c)
+    p.press("g")
+    p.press("c")
+    p.see("link", customer(c))
+    p.tab_to(customer(c))
+    p.press("Enter")
+    p.see("group", "Score")
+    p.reads(f"asked {display(lab, target)}, then handed over.")
+
+
 @tap.case("the focus comes back to where it was from each dialog: targets, a person, the keys")
 def focus_comes_back(lab):
     p = lab.page()
@@ -386,6 +442,74 @@ def history(lab):
     p.reads("No conversation matches.")
     p.click("button", "Clear filters")
     p.see("link", customer(c))
+
+
+def transfer_by(lab, boss, c, a):
+    """That client sends c to another phone, which answers. Returns its call."""
+    target = lab.phone()
+    assert boss.post(f"/calls/{boss.call_of(c)['id']}/transfer", {"number": target.number}).status == 201
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect("BYE")
+    return b
+
+
+@tap.case("Export CSV: a file of what is filtered, line for line what the log shows")
+def export(lab):
+    boss = lab.login("boss")
+    c, a = talk(lab)
+    b = transfer_by(lab, boss, c, a)
+    end(c, b)
+    lab.ledger(c)
+    d, e = talk(lab)
+    end(d, e)
+    lab.ledger(d)
+    number = "%2B" + c.ua.user[1:]
+    p = lab.page(place=f"#/log?q={number}")
+    p.see("link", customer(c))
+    assert not p.find("link", customer(d)), "it is filtered"
+    into = tempfile.mkdtemp(dir=lab.dir)
+    p.downloads(into)
+    p.click("link", "Export CSV")
+    path = p.wait(lambda: glob.glob(os.path.join(into, "*.csv")), "the file is there")[0]
+    with open(path, newline="", encoding="utf-8") as f:
+        lines = list(csv.DictReader(f))
+    shown = boss.get(f"/conversations?number={number}").json["conversations"]
+    assert [x["id"] for x in lines] == [x["id"] for x in shown], (lines, shown)
+    led = lab.conversation(c)
+    for name in ("talk_ms", "total_ms", "outcome", "customer_number"):
+        assert lines[0][name] == str(led[name]), (name, lines[0], led)
+
+
+@tap.case("the log does not move: calls that end meanwhile wait behind a button, and come when it is pressed")
+def new_lines(lab):
+    boss, agent = lab.login("boss"), lab.phone()
+    c, a = talk(lab, agent)
+    end(c, a)
+    lab.ledger(c)
+    wait("nobody is on a call", lambda: not boss.get("/calls").json["calls"])
+    p = lab.page(place="#/log")
+    p.see("link", customer(c))
+    p.resize(1024, 400)  # so that there is something to scroll
+    p.js("document.querySelector('.main').scrollTop = 60")
+    place = "document.querySelector('.main').scrollTop"
+    top, rows = p.js(place), [r.name for r in p.find_all("link", "+49")]
+    calls = []
+    for _ in range(3):
+        d, e = talk(lab, agent)
+        end(d, e)
+        lab.ledger(d)
+        calls.append(d)
+    p.see("button", "3 new", exact=True)
+    assert [r.name for r in p.find_all("link", "+49")] == rows, "nothing is pushed"
+    assert p.js(place) == top, "nothing moves"
+    p.click("button", "3 new", exact=True)
+    newest = [customer(d) for d in reversed(calls)]
+    p.wait(lambda: [r.name for r in p.find_all("link", "+49")][:3] == newest, f"{newest} are the first")
+    p.gone("button", " new")
 
 
 @tap.case("a running transfer survives a reload of the page; what failed stays until it is dismissed")

@@ -47,9 +47,9 @@ def layout(lab, s):
     p.see("row", "Harbour Dental")
     places = [*PLACES.values(), f"#/log/{s.story}", f"#/contacts/{CUSTOMERS['Priya Raman']}", "#/cases/20418",
               "#/queues/support"]
-    for dark, widths in ((False, WIDTHS), (True, WIDTHS[:1])):  # colours move nothing: one width will do
+    for dark in (False, True):
         p.scheme(dark)
-        for width, height in widths:
+        for width, height in WIDTHS:
             p.resize(width, height, phone=width < 500)
             for place in places:
                 p.js(f"location.hash = '{place}'")

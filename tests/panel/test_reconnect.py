@@ -1,8 +1,10 @@
 """The panel and a connection that is lost: it says so, and recovers by itself."""
 import os
+import re
 import socket
 import sys
 import threading
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -10,6 +12,7 @@ from flows import end, talk
 from panel import PanelLab, customer, sign_in
 
 LOST = 15  # seconds: a broken stream is said after 3
+NAP = 12  # seconds that the computer sleeps: longer than a page is ever late
 BACK = 40  # the longest pause between two tries, and a start of the daemon
 
 
@@ -23,10 +26,15 @@ def killed(lab):
     p.reads("Connection lost at", LOST)
     p.reads("calls go on. Trying again")
     p.reads("Not live since")
+    p.click("button", f"Hang up: {customer(c)}")
+    p.click("button", f"End call of {customer(c)}")
+    p.reads("Not sent: no connection to segue.")
     lab.start()
     p.reads("Live again.", BACK)  # for 5 s: the phones can wait
     lab.wait_ready()
     p.gone("button", "Try now")
+    p.reads("kept over a restart")
+    assert len(p.find_all("row", customer(c))) == 1, "once, not twice"
     d, e = talk(lab)
     p.see("row", f"{customer(d)}: Talking")
     end(d, e)
@@ -54,7 +62,7 @@ class Proxy:
     """Hands connections on to a port; when it is `bad` it answers 502 by itself, and cuts what is open."""
 
     def __init__(self, port):
-        self.port, self.bad, self.open = port, False, []
+        self.port, self.bad, self.open, self.dead = port, False, [], set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -78,12 +86,13 @@ class Proxy:
         threading.Thread(target=self._pump, args=(behind, conn), daemon=True).start()
         self._pump(conn, behind)
 
-    @staticmethod
-    def _pump(a, b):
+    def _pump(self, a, b):
         try:
             while data := a.recv(65536):
-                b.sendall(data)
-            b.shutdown(socket.SHUT_WR)
+                if a not in self.dead:
+                    b.sendall(data)
+            if a not in self.dead:
+                b.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
@@ -95,6 +104,10 @@ class Proxy:
             except OSError:
                 pass
         self.open = []
+
+    def die(self):
+        """What is open now carries nothing any more, and nobody is told: as after a change of network."""
+        self.dead = set(self.open)
 
     def close(self):
         self.listener.close()
@@ -123,6 +136,46 @@ def bad_gateway(lab):
     assert not p.find("row", f"{customer(c)}: Talking"), "what ended meanwhile is gone"
     assert not p.unexpected(), p.unexpected()
     end(d, e)
+
+
+def shown_length(p, c):
+    """The duration in the row of that call, in seconds."""
+    minutes, seconds = re.search(r"\b(\d\d):(\d\d)\b", p.see("row", customer(c)).text).groups()
+    return 60 * int(minutes) + int(seconds)
+
+
+@tap.case("the computer sleeps, and its connections die unheard: live again at once, nothing missed or doubled")
+def sleep(lab):
+    proxy = Proxy(lab.http_port)
+    tap.at_end(proxy.close)
+    p = lab.browser.page("http://{}:{}/".format(*proxy.address))
+    tap.at_end(lambda: lab.browser.send("Target.closeTarget", {"targetId": p.target}))
+    tap.note(lambda: f"the page says:\n{p.says()}\ncomplaints: {p.complaints}")
+    sign_in(lab, p, "boss")
+    began = time.monotonic()
+    c, a = talk(lab)
+    talking = time.monotonic()
+    d, e = talk(lab)
+    for x in (c, d):
+        p.see("row", f"{customer(x)}: Talking")
+    tap.at_end(lambda: lab.browser.sleep(awake=True))
+    lab.browser.sleep(awake=False)
+    proxy.die()
+    end(d, e)
+    f, g = talk(lab)
+    time.sleep(NAP)  # what is tested is that time passes
+    lab.browser.sleep(awake=True)
+    p.reads("Live again.", BACK)
+    p.see("row", f"{customer(f)}: Talking")
+    p.gone("row", f"{customer(d)}: Talking")
+    for x in (c, f):
+        assert len(p.find_all("row", customer(x))) == 1, "once, not twice"
+    least = time.monotonic() - talking - 2  # it ticks once a second
+    length = shown_length(p, c)
+    assert least <= length <= time.monotonic() - began, (least, length)
+    assert not p.unexpected(), p.unexpected()
+    end(c, a)
+    end(f, g)
 
 
 @tap.case("a session that ends asks for the password over the page, which stays")

@@ -1,12 +1,20 @@
 """Recording by click, with a real media engine: start, pause, go on, stop; the case's record has them."""
+import glob
 import os
+import subprocess
 import sys
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import engine
+import rtp
+import segued
 import tap
-from flows import end, talk
+from flows import end, talk, wait
 from panel import PanelLab, customer
+
+
+LENGTH = 2  # seconds
 
 
 @tap.case("M16 recording by click: start, pause, again, stop; each is on the timeline, the log has the sign")
@@ -31,6 +39,46 @@ def recording(lab):
     p.js("location.hash = '#/log'")
     p.click("link", name)
     p.see("region", "Recording")
+
+
+def converted(eng):
+    """What has been made of the captures that are whole."""
+    subprocess.run([os.path.join(segued.SRC, "contrib", "recording-to-wav"), eng.records, eng.wavs],
+                   check=True, capture_output=True)
+    return glob.glob(os.path.join(eng.wavs, "*.wav"))
+
+
+@tap.case("M16 a recording is played: the cursor runs through the score, and a click in the score seeks")
+def player(lab):
+    voices = [rtp.Rtp(tone) for tone in rtp.TONES[:2]]
+    for v in voices:
+        tap.at_end(v.close)
+    cv, av = voices
+    p = lab.page()
+    c, a = talk(lab, sdp=cv.sdp(), answer=av.sdp())
+    cv.follow(c)
+    av.follow(a)
+    boss = lab.login("boss")
+    call = boss.call_of(c)["id"]
+    assert boss.post(f"/calls/{call}/recording", {"action": "start"}).status < 300
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    time.sleep(LENGTH)  # what is said is recorded
+    end(c, a)
+    led = lab.ledger(c)
+    wait("the capture has become a sound", lambda: converted(e))
+    p.js(f"location.hash = '#/log/{led.conversation['id']}'")
+    p.see("region", "Recording")
+    sound = "document.querySelector('audio')"
+    cursor = "document.querySelector('.paper .cursor')?.getBoundingClientRect().left || 0"
+    p.click("button", "play")
+    p.wait(lambda: p.js(f"{sound}.currentTime > 0"), "it plays")
+    first = p.wait(lambda: p.js(cursor), "there is a cursor")
+    p.wait(lambda: p.js(cursor) > first, "the cursor runs")
+    p.js(f"{sound}.pause()")
+    box = p.see("group", "Score").call("const r = this.querySelector('svg').getBoundingClientRect();"
+                                       "return [r.left, r.top, r.width, r.height]")
+    p.mouse(box[0] + 0.6 * box[2], box[1] + box[3] - 4)
+    p.wait(lambda: abs(p.js(cursor) - box[0] - 0.6 * box[2]) < 0.1 * box[2], "the cursor is where it was clicked")
 
 
 if __name__ == "__main__":

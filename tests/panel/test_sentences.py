@@ -9,48 +9,14 @@ import tap
 from ua import Sdp
 from flows import end, joined, pick_up, ring, talk, wait
 from browser import ALT
-from panel import PanelLab, customer, display, first, of, open_dialog, reads_span, send
+from panel import customer, display, first, of, open_dialog, reads_span
+from talking import ANNOUNCER, RING_S, TalkingLab, left_alone, off, offers, target_rings
 
-RING_S = 10
 FAX = ("v=0\r\no=ua 7 {v} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
        "m=image {p} udptl t38\r\na=T38FaxVersion:0\r\n")
-ANNOUNCER = 59  # the peer that speaks the closing message
-
-
-class TalkingLab(PanelLab):
-    """Targets ring for ten seconds; whom nobody keeps is taken along a chain."""
-
-    def __init__(self, **kw):
-        super().__init__(t={"ring": 1000 * RING_S, "recall": 1000 * RING_S},
-                         fallback=["recall", "queue:support", f"announce:9{ANNOUNCER}4711"], **kw)
-
-
-def target_rings(lab, p, c, a, **kw):
-    """The page sends c to a phone that rings now. Returns its call."""
-    t = lab.phone()
-    send(p, c, display(lab, t), **kw)
-    b = t.incoming()
-    b.reply(180)
-    p.reads(f"{of(lab, t)} phone is ringing. {customer(c)} hears music; {first(lab, a.ua)} is still on the line.")
-    return b
-
-
-def offers(p, *names):
-    for name in names:
-        p.see("button", name)
 
 
 # ---- why Transfer is off ----------------------------------------------------------------------
-
-
-def off(p, c, label, sentence):
-    """The button is off, says why in its own place, and the whole sentence when it is pressed."""
-    name = f"Transfer {customer(c)}: {label.lower()}"
-    node = p.see("button", name)
-    assert node.off, f"{name}: a button that is off says so"
-    p.reads(label)
-    p.click("button", name)
-    p.reads(sentence)
 
 
 @tap.case("off: nobody has answered; a caller who waits; a call that is over")
@@ -276,16 +242,6 @@ def endings(lab):
     c.hangup()
     p.reads(f"{customer(c)} hung up. {first(lab, a.ua)} and {first(lab, t)} are still talking.")
     end(a, b)
-
-
-def left_alone(lab, p):
-    """The page sends a caller on, and the agent leaves while the target rings. (C, the agent, B)"""
-    c, a = talk(lab)
-    b = target_rings(lab, p, c, a)
-    a.hangup()
-    p.reads(f"{first(lab, a.ua)} has gone. {customer(c)} hears music while {of(lab, b.ua)} phone rings.")
-    offers(p, f"Take back: {customer(c)}", f"Try another: {customer(c)}")
-    return c, a.ua, b
 
 
 @tap.case("the agent has gone: nobody takes it, the agent is rung again and has the caller back")

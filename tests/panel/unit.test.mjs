@@ -144,6 +144,8 @@ test("the server's clock runs on, stops when the connection is lost, and catches
 	time_go();
 	time_set(T0 + 60000);
 	assert.ok(time_now() >= T0 + 60000);
+	time_set(T0 + 48000);
+	assert.ok(time_now() >= T0 + 60000, "a message that was read late does not set the clock back");
 });
 
 /* ---- words ------------------------------------------------------------------------------------- */
@@ -372,6 +374,12 @@ test("the stages of a transfer, from the call", () => {
 	assert.equal(stage({ kind: "consult" }, { table_state: "CONSULT_RING" }), "ringing");
 	assert.equal(stage({ kind: "consult" }, { table_state: "CONSULT" }), "consulting");
 	assert.equal(stage({ kind: "consult" }, { table_state: "ASIDE" }), "swapped");
+	const first = { stage: "accepted", via: "panel" };
+	assert.equal(stage({ ...first, kind: "consult" }, { table_state: "CONSULT" }), "consulting");
+	assert.equal(stage(first, { table_state: "RING" }), "calling");
+	const changing = [...call("1.1").parties, { role: "kept", state: "up", changing: true }];
+	assert.equal(stage(first, { table_state: "RING", parties: changing }), "asked");
+	assert.equal(stage({ ...first, via: "sip_refer" }, { table_state: "RING", parties: changing }), "calling");
 	assert.equal(stage({ stage: "answered" }, { table_state: "JOIN" }), "joining");
 	const queue = { queue: { name: "sales", position: 1 } };
 	assert.equal(stage({ target: { kind: "queue", name: "sales" } }, queue), "queued");

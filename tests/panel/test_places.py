@@ -1,0 +1,340 @@
+"""The panel's places beside the transfer itself: the widget, the tiles, the list of targets with every reason,
+the log's filters, queues against their goal, the desk, the keys."""
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import tap
+from browser import CTRL
+from flows import end, joined, ring, talk, wait
+from panel import NAMES, PanelLab, customer, display, first, of, open_dialog, send
+
+
+def member(lab, phone, queue):
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{queue}', '{phone.user}')")
+    boss = lab.login("boss")
+    wait("the member is known", lambda: phone.user in
+         [a["user"] for a in boss.get(f"/agents?queue={queue}").json["agents"]])
+
+
+def through(lab, queue, phone, headers=()):
+    """A caller of that queue talks with that member."""
+    c = lab.trunk(trusted=True).invite(queue, headers=headers)
+    a = phone.incoming()
+    a.reply(180)
+    a.answer()
+    c.expect(200, method="INVITE")
+    c.ack()
+    a.expect("ACK")
+    joined(c, a)
+    return c, a
+
+
+def choose(p, name, option):
+    """Chooses in a list that is shut, by its keys."""
+    p.see("combobox", name).call("this.focus()")
+    p.press("Home")
+    for _ in range(len(NAMES)):
+        if p.js("document.activeElement.selectedOptions[0].text") == option:
+            return
+        p.press("ArrowDown")
+    raise AssertionError(f"{name} has no {option}")
+
+
+def only(p, there, *absent):
+    p.see("link", customer(there))
+    for c in absent:
+        p.gone("link", customer(c))
+
+
+@tap.case("the log's filters: department, agent, outcome, period, a number; they are in the address")
+def log_filters(lab):
+    p = lab.page(place="#/log")
+    p.reads("No conversations yet. The first call appears here when it has begun.")
+    one, two, asked = lab.phone(), lab.phone(), lab.phone()
+    member(lab, asked, "support")
+    boss = lab.login("boss")
+    plain, a = talk(lab, one)
+    end(plain, a)
+    moved, m = talk(lab, two)
+    assert boss.post(f"/calls/{boss.call_of(moved)['id']}/transfer", {"number": one.number}).status == 201
+    b = one.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    m.expect("BYE")
+    joined(moved, b)
+    end(moved, b)
+    queued, q = through(lab, "4001", asked, (("X-Case-ID", "20418"),))
+    end(queued, q)
+    for c in (plain, moved, queued):
+        lab.ledger(c)
+    p.click("button", "new")
+    only(p, queued)
+    only(p, moved)
+    choose(p, "Outcome", "Transferred")
+    only(p, moved, plain, queued)
+    p.wait(lambda: "outcome=transferred" in p.js("location.hash"), "the filter is in the address")
+    p.send("Page.reload")
+    only(p, moved, plain, queued)
+    choose(p, "Outcome", "Any outcome")
+    choose(p, "Department", "Support")
+    only(p, queued, plain, moved)
+    choose(p, "Department", "Any department")
+    choose(p, "Agent", display(lab, two))
+    only(p, moved, plain, queued)
+    choose(p, "Agent", "Any agent")
+    choose(p, "Period", "Today")
+    for c in (plain, moved, queued):
+        p.see("link", customer(c))
+    p.click("searchbox", "Search the log")
+    p.type(plain.ua.user)
+    only(p, plain, moved, queued)
+    p.press("a", CTRL)
+    p.type("case 20418")
+    only(p, queued, plain, moved)
+    p.js("location.hash = '#/log?case=20418'")
+    only(p, queued, plain, moved)
+    p.click("button", "Case 20418")
+    only(p, plain)
+
+
+@tap.case("the widget on every other place: what needs somebody first; transfer, hang up; it stays shut if shut")
+def widget(lab):
+    p = lab.page(place="#/log")
+    p.reads("No live calls")
+    c, a = talk(lab)
+    d, e = talk(lab)
+    t = lab.phone()
+    p.see("button", f"Transfer {customer(c)}", exact=True)
+    order = lambda: [n.name for n in p.find_all("button", "Hang up: ")]
+    p.wait(lambda: order() == [f"Hang up: {customer(x)}" for x in (c, d)], "the oldest is first")
+    send(p, d, display(lab, t))
+    b = t.incoming()
+    b.reply(180)
+    p.reads(f"{first(lab, t)} rings, ")
+    p.wait(lambda: order() == [f"Hang up: {customer(x)}" for x in (d, c)], "who is being moved is first")
+    p.see("link", "All 2 live calls")
+    p.click("button", f"Cancel: {customer(d)}")
+    b.expect("CANCEL")
+    joined(d, e)
+    p.click("button", f"Hang up: {customer(d)}")
+    p.press("Escape")
+    p.wait(lambda: p.focus() == f"Hang up: {customer(d)}", "the focus is where it was")
+    bar = lambda: next(n for n in p.find_all("button", "Live calls") if "expanded" in n.properties)
+    p.mouse(*middle(bar()))
+    p.gone("button", "Hang up: ")
+    p.send("Page.reload")
+    p.wait(lambda: p.find("button", "Live calls"), "it is there")
+    p.reads("longest 0:")
+    assert not p.find("button", "Hang up: "), "it was shut"
+    p.mouse(*middle(bar()))
+    p.click("link", "All 2 live calls")
+    p.see("row", customer(c))
+    end(c, a)
+    end(d, e)
+
+
+def middle(node):
+    x, y, w, h = node.box()
+    return x + w / 2, y + h / 2
+
+
+@tap.case("tiles count and filter, in the address; nothing that matches says so")
+def tiles(lab):
+    p = lab.page()
+    p.reads("No calls right now. The next call appears here within a second.")
+    c, a = talk(lab)
+    d, e = talk(lab)
+    boss = lab.login("boss")
+    assert boss.post(f"/calls/{boss.call_of(d)['id']}/hold").status == 200
+    p.see("button", "On hold 1")
+    p.see("button", "All live 2")
+    p.click("button", "On hold 1")
+    p.gone("row", customer(c))
+    p.see("row", f"{customer(d)}: On hold")
+    assert "state=held" in p.js("location.hash"), p.js("location.hash")
+    p.send("Page.reload")
+    p.see("row", f"{customer(d)}: On hold")
+    assert not p.find("row", customer(c)), "the filter is in the address"
+    p.click("button", "All live 2")
+    p.see("row", customer(c))
+    p.press("/")
+    p.type("nobody is called so")
+    p.reads("No live call matches.")
+    p.click("button", "Show all")
+    p.see("row", customer(c))
+    p.press("/")
+    p.press("a", CTRL)
+    p.type(display(lab, a.ua))
+    p.gone("row", customer(d))
+    p.see("row", customer(c))
+    end(c, a)
+    end(d, e)
+
+
+@tap.case("everybody is listed as a target; who cannot take the call says why")
+def reasons(lab):
+    away, gone, ringing, off = lab.phone(), lab.phone(), lab.phone(), lab.phone()
+    member(lab, away, "sales")
+    gone.register(expires=0, contacts=["*"])
+    lab.sql(f"update segue.users set enabled = false where name = '{off.user}';"
+            "insert into segue.users (name, display_name) values ('desk', 'Front Desk');"
+            "insert into segue.queues (name, number, display_name, max_length) values "
+            "('small', '4020', 'Small', 1), ('empty', '4021', 'Nobody here', null)")
+    waited = lab.phone()
+    member(lab, waited, "small")
+    boss = lab.login("boss")
+    assert boss.post(f"/agents/{away.user}/state", {"state": "away", "reason": "training"}).status == 200
+    r, s = ring(lab.trunk(), ringing.number, ringing)
+    w = lab.trunk().invite("4020")
+    x = waited.incoming()
+    x.reply(180)
+    p = lab.page()
+    c, a = talk(lab)
+    open_dialog(p, c)
+    for who, why in ((display(lab, away), "Away: training"), (display(lab, gone), "Phone not connected"),
+                     (display(lab, ringing), "Ringing"), (display(lab, off), "Switched off by an admin"),
+                     ("Front Desk", "No phone set up"), (display(lab, a.ua), "Already on this call"),
+                     ("Small", "Queue is full (1)"), ("Nobody here", "Nobody signed in")):
+        p.wait(lambda: any(n.name.startswith(who) and why in n.name for n in p.find_all("option", who)),
+               f"{who} cannot take it: {why}")
+    p.press("Escape")
+    end(c, a)
+    r.cancel()
+    r.expect(487, method="INVITE")
+    w.cancel()
+    mine = lab.phone()
+    member(lab, mine, "support")
+    q = lab.page("sup")
+    c, a = talk(lab, mine)
+    open_dialog(q, c)
+    other = lab.phone()
+    q.type(display(lab, other))
+    q.wait(lambda: "Outside your departments" in q.see("option", display(lab, other)).name, "it says why")
+    q.press("Escape")
+    end(c, a)
+
+
+@tap.case("a queue against its goal: behind when somebody waits for longer; who waits, since when, which place")
+def behind(lab):
+    busy = lab.phone()
+    lab.sql("insert into segue.queues (name, number, display_name, service_ms) values "
+            "('slow', '4030', 'Slow desk', 1000)")
+    member(lab, busy, "slow")
+    p = lab.page(place="#/queues/slow")
+    card = p.see("region", "Slow desk", exact=True)
+    p.wait(lambda: "On goal" in card.text and "goal 0:01" in card.text, "it is on goal")
+    p.reads("Nobody waits.")
+    c = lab.trunk().invite("4030")
+    a = busy.incoming()
+    a.reply(180)
+    d = lab.trunk().invite("4030")
+    p.wait(lambda: "Behind" in card.text, "it is behind")
+    p.wait(lambda: "2 waiting" in " ".join(card.text.split()), "two wait")
+    lines = lambda: [n.text for n in p.find_all("listitem") if "Move to" in n.text]
+    p.wait(lambda: len(lines()) == 2 and customer(c) in lines()[0] and "1st" in lines()[0]
+           and customer(d) in lines()[1] and "2nd" in lines()[1], "in their order")
+    p.reads("long ")
+    p.js("location.hash = '#/queues/wall'")
+    p.see("region", "Slow desk", exact=True)
+    assert not p.find("button", "Move "), "a wall has no actions"
+    p.click("link", "Leave full screen")
+    c.cancel()
+    d.cancel()
+    p.wait(lambda: "On goal" in p.see("region", "Slow desk", exact=True).text, "it is on goal again")
+
+
+@tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")
+def desk(lab):
+    mine, other = lab.phone(), lab.phone()
+    member(lab, mine, "sales")
+    p = lab.page(mine.user)
+    p.see("button", "Free", exact=True)
+    c, a = talk(lab, mine)
+    p.see("region", f"Call of {customer(c)}")
+    p.see("button", "Free after this call")
+    p.click("button", f"Hold: {customer(c)}")
+    p.click("button", f"Take off hold: {customer(c)}")
+    joined(c, a)
+    p.click("textbox", "Note")
+    p.type("Wants the invoice by post.")
+    p.click("button", "Keep note")
+    wait("the note is on record", lambda: lab.rows(
+        f"select 1 from segue.notes where author = '{mine.user}' and body = 'Wants the invoice by post.'"))
+    end(c, a)
+    d, e = talk(lab, other)
+    boss = lab.login("boss")
+    assert boss.post(f"/calls/{boss.call_of(d)['id']}/transfer", {"number": mine.number}).status == 201
+    b = mine.incoming()
+    b.reply(180)
+    p.see("region", f"{customer(d)} rings")
+    p.reads(f"If nobody picks up, {first(lab, other)} keeps the call.")
+    p.click("button", f"Decline, {first(lab, other)} keeps it")
+    b.expect("CANCEL")
+    joined(d, e)
+    p.gone("region", f"{customer(d)} rings")
+    end(d, e)
+
+
+@tap.case("letters are commands until they are switched off; ? lists them; g, then a letter, goes to a place")
+def letters(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    p.see("row", customer(c))
+    for letter, title in (("q", "Queues and agents"), ("c", "Call log"), ("l", "Live calls")):
+        p.press("g")
+        p.press(letter)
+        p.wait(lambda: p.find("heading", title), f"g {letter} goes to {title}")
+    p.press("?")
+    p.see("dialog", "Keyboard")
+    p.click("checkbox", "Single letters are commands")
+    p.press("Escape")
+    p.gone("dialog", "Keyboard")
+    row = p.see("row", customer(c))
+    row.call("this.focus()")
+    for letter in "tx?g":
+        p.press(letter)
+    p.press("q")
+    p.press("Enter")  # opens the call: whatever the letters had done, it would have been done before
+    p.see("region", f"Call of {customer(c)}")
+    assert not p.find("dialog") and not p.find("button", "Keep call of"), p.says()
+    p.click("button", "Keyboard")
+    p.click("checkbox", "Single letters are commands")
+    p.press("Escape")
+    p.see("row", customer(c)).call("this.focus()")
+    p.press("x")
+    p.see("button", f"Keep call of {customer(c)}")
+    end(c, a)
+
+
+@tap.case("success fades by itself; a caller who has left can be called back")
+def fades(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    t = lab.phone()
+    send(p, c, display(lab, t))
+    b = t.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    a.expect("BYE")
+    joined(c, b)
+    p.see("region", "Transfer ended")
+    p.gone("region", "Transfer ended")
+    end(c, b)
+    c, a = talk(lab)
+    t = lab.phone()
+    send(p, c, display(lab, t))
+    b = t.incoming()
+    b.reply(180)
+    p.reads(f"{of(lab, t)} phone is ringing.")
+    c.hangup()
+    p.reads(f"{customer(c)} hung up before {first(lab, t)} answered. Nobody was connected.")
+    p.see("button", f"Call back: {customer(c)}")
+    p.click("button", "Dismiss")
+    p.gone("region", "Transfer ended")
+
+
+if __name__ == "__main__":
+    tap.main(PanelLab, jobs=1)
