@@ -22,6 +22,21 @@ static json_t *fine(const char *key, json_t *value)
 	return o;
 }
 
+/* Where it sends callers on to, in the order in which that is tried. */
+static json_t *overflow_json(const struct ev_dir_queue *row)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < row->noverflow && i < OVERFLOW_MAX; i++) {
+		json_t *o = json_object();
+
+		jo_text(o, "kind", overflow_kind_name((int)row->overflow[i].kind));
+		jo_text(o, "target", row->overflow[i].target);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *queue_json(const struct queue_view *v)
 {
 	json_t *o = json_object(), *agents = json_object();
@@ -45,6 +60,9 @@ static json_t *queue_json(const struct queue_view *v)
 	jo_int(o, "service_ms", v->row.service_ms);
 	jo_bool(o, "keep_wait", v->row.keep_wait);
 	jo_int(o, "boost_ms", v->row.boost_ms);
+	jo_int(o, "limit_ms", v->limit_ms);
+	jo_int(o, "max_length", v->row.max_length);
+	json_object_set_new(o, "overflow", overflow_json(&v->row));
 	return o;
 }
 

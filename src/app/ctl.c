@@ -416,6 +416,24 @@ static void print_order(const json_t *q)
 	putchar('\n');
 }
 
+static void print_overflow(const json_t *q)
+{
+	const char *then = "";
+	size_t i;
+	json_t *o;
+
+	printf("  Overflow     after %s", duration(number(q, "limit_ms")));
+	if (number(q, "max_length"))
+		printf(", or when %lld wait", number(q, "max_length"));
+	printf(": ");
+	json_array_foreach(json_object_get(q, "overflow"), i, o)
+	{
+		printf("%s%s %s", then, field(o, "kind"), field(o, "target"));
+		then = ", then ";
+	}
+	printf("%sthe fallback chain\n", then);
+}
+
 static void print_agents_by_state(const json_t *q)
 {
 	const json_t *agents = json_object_get(q, "agents"), *n;
@@ -460,6 +478,7 @@ void ctl_print_queue(const json_t *answer)
 	printf("Queue %s (%s), number %s\n", field(q, "queue"), field(q, "name"), field(q, "number"));
 	printf("  Strategy     %s\n", field(q, "strategy"));
 	print_order(q);
+	print_overflow(q);
 	print_agents_by_state(q);
 	printf("  Callers      %lld entered since the start, %lld answered", entered,
 		number(q, "answered"));

@@ -241,6 +241,16 @@ static void keep(void *arg, call_id id)
 	tell_failure(k, id, rc);
 }
 
+void keeper_all(struct keeper *k, struct sip *sip)
+{
+	struct keeping now = {.keeper = k, .sip = sip};
+
+	if (k == NULL || !knows_build(k))
+		return;
+	for (call_id id = core_next_call(k->core, ID_NONE); id != ID_NONE; id = core_next_call(k->core, id))
+		keep(&now, id);
+}
+
 void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out)
 {
 	struct keeping now = {.keeper = k, .sip = sip};

@@ -24,6 +24,8 @@ int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core
 void keeper_close(struct keeper *k);
 /* The facts of the step are on record, its actions are not yet carried out. */
 void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out);
+/* Writes every call down as it stands: this run ends, and leaves them to the next. */
+void keeper_all(struct keeper *k, struct sip *sip);
 
 /* From now on it says every second that this run lives. Call after keeper_restore(). 0 or an errno. */
 int keeper_start(struct keeper *k, struct loop *loop);

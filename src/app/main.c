@@ -83,6 +83,7 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 {
 	struct daemon *d = arg;
 	struct notes notes = {fn, fn_arg};
+	const struct event changed = {.type = EV_CONFIG};
 	struct app_config *cfg;
 	int rc = config_load(d->path, log_problem, &notes, &cfg);
 
@@ -102,6 +103,7 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 		anchor_reconfigure(runner_media(d->runner), cfg);
 	people_refresh(d->people);
 	api_reconfigure(d->api, cfg);
+	runner_emit(d->runner, &changed); /* for those who wait, too */
 	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "reloaded", "file", d->path, NULL);
 	return rc;
 }
@@ -132,6 +134,7 @@ static void on_signal(void *arg, int events)
 		loop_stop(d->loop); /* asked twice: at once */
 	d->stopping = true;
 	if (d->cfg->keep_calls && d->cfg->recover && d->keeper != NULL) {
+		keeper_all(d->keeper, d->sip);
 		loop_stop(d->loop); /* they wait for the next segued */
 		return;
 	}

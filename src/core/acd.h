@@ -90,6 +90,7 @@ struct dir_queue {
 	uint64_t entered, answered, in_time, abandoned, overflowed;
 	uint32_t no;
 	uint8_t emptied; /* 1: in that list */
+	uint8_t known;	 /* 1: the directory has told its rules; else a restored call waits in it */
 	struct dir_queue *next_emptied;
 	UT_hash_handle by_name, by_number;
 };
@@ -136,8 +137,10 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position);
 void queue_note_emptied(struct core *c, struct dir_queue *q);
 /* Its rules have changed: perhaps more agents may be asked for those who wait. */
 void queue_ask_all(struct core *c, struct dir_queue *q);
-/* max_wait_ms or leave_empty is another: for those who wait already, too. */
+/* The longest wait or leave_empty is another: for those who wait already, too. */
 void queue_rules_changed(struct core *c, struct dir_queue *q);
+/* How long a caller may wait here in ms. */
+int64_t queue_wait_limit(const struct core *c, const struct dir_queue *q);
 /* Sends all who wait away: the queue is removed. */
 void queue_clear(struct core *c, struct dir_queue *q);
 /* Somebody rings for this caller; nobody does. */
@@ -150,6 +153,11 @@ bool queues_clear_emptied(struct core *c);
 
 /* The waiter's call was `from` until now: whoever rings for him rings out his time. */
 void offers_go_on(struct core *c, struct waiter *w, const struct call *from);
+
+/* How long an offer of this queue rings in ms. */
+int64_t offer_ring_ms(const struct core *c, const struct dir_queue *q);
+/* That is another now: what rings already rings for what is left of it. */
+void offers_ring_changed(struct core *c, struct dir_queue *q);
 
 /* Offers of queues that ring at this user's phones are withdrawn (E-113). */
 void offers_withdraw(struct core *c, const char *user);

@@ -315,7 +315,7 @@ static void set_intent(struct core *c, struct agent *a, enum agent_intent intent
 }
 
 /* Goes to the end of those who wait for work, is left in peace for the retry delay, and is set away
- * when the same has happened too often. */
+ * when the same has happened too often. An offer that was lost with the process is nobody's fault. */
 void agent_missed(struct core *c, const char *user, const struct dir_queue *q, uint16_t status)
 {
 	struct agent *a = agent_find(c, user);
@@ -325,7 +325,8 @@ void agent_missed(struct core *c, const char *user, const struct dir_queue *q, u
 		return;
 	a->idle_since = c->ev->now;
 	a->rest_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
-	a->missed[why]++;
+	if (c->ev->type != EV_RECOVERED)
+		a->missed[why]++;
 	if (c->cfg.away_after && a->missed[why] >= c->cfg.away_after &&
 		a->intent == INTENT_AVAILABLE) {
 		set_intent(c, a, INTENT_AWAY, missed_name(why), ORIGIN_SYSTEM, "segue");

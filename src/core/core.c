@@ -406,6 +406,9 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_AUDIT:
 		step_audit(c);
 		break;
+	case EV_CONFIG:
+		roster_reconfigured(c);
+		break;
 	default:
 		step_leg(c, ev->leg);
 		break;

@@ -35,7 +35,8 @@ void core_out_done(struct core_out *out);
 struct core *core_create(const struct core_config *cfg, unsigned node);
 void core_destroy(struct core *c);
 
-/* New policy from now on; running guards keep the times they were started with. */
+/* New policy from now on; running guards keep the times they were started with, but for what EV_CONFIG
+ * starts anew. */
 void core_reconfigure(struct core *c, const struct core_config *cfg);
 
 /* Takes one event. Empties out first. Events about unknown or freed ids do nothing, except that a
@@ -106,6 +107,8 @@ struct queue_view {
 	unsigned waiting;
 	int64_t longest_ms;                 /* the longest wait of those who wait, 0 if none does */
 	int64_t estimate_ms;                /* for who would come now; -1: nobody knows */
+	int64_t limit_ms;                   /* so long a caller waits, then he overflows */
+	int64_t ring_ms;                    /* so long an offer rings */
 	unsigned members, agents[agent_state_count_];
 	/* callers since the process began */
 	uint64_t entered, answered, in_time, abandoned, overflowed;

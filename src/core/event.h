@@ -78,7 +78,9 @@
 					was stored (origin system, cmd 0) */                       \
 	X(EV_AGENT_REACH, "AGENT_REACH") /* a user's phones answer OPTIONS, or do so no longer */  \
 	X(EV_CONTACTS, "CONTACTS")   /* the whole present set of a user's contacts */              \
-	X(EV_AUDIT, "AUDIT")         /* an adapter refused something that must be on record */
+	X(EV_AUDIT, "AUDIT")         /* an adapter refused something that must be on record */     \
+	X(EV_CONFIG, "CONFIG")       /* after core_reconfigure(): how long callers wait and offers ring \
+					holds for those that do already */
 ENUM_DECLARE(ev, EVENT_LIST);
 
 #define CONTACTS_MAX 8

@@ -680,6 +680,7 @@ void agent_leaves(struct core *c, struct call *k, struct leg *l);
 void agent_event(struct core *c);
 void agent_timer(struct core *c);
 void roster_event(struct core *c);
+void roster_reconfigured(struct core *c);
 void roster_free(struct core *c);
 
 /* directory.c */

@@ -88,7 +88,7 @@ static void arm(struct core *c, struct waiter *w, int64_t ms)
 		timer_stop(c, k->id, TIMER_QUEUE, &k->wait.timer);
 }
 
-static int64_t ring_ms(const struct core *c, const struct dir_queue *q)
+int64_t offer_ring_ms(const struct core *c, const struct dir_queue *q)
 {
 	return q->row.ring_ms ? q->row.ring_ms : c->cfg.queue_ring_ms;
 }
@@ -105,7 +105,7 @@ void v_ask(struct core *c, struct call *k)
 	waiter_unserve(w);
 	if (ring_some(c, w)) {
 		waiter_serve(w);
-		arm(c, w, ring_ms(c, w->queue));
+		arm(c, w, offer_ring_ms(c, w->queue));
 		return;
 	}
 	at = next_chance(c, w);
@@ -115,7 +115,7 @@ void v_ask(struct core *c, struct call *k)
 void offers_go_on(struct core *c, struct waiter *w, const struct call *from)
 {
 	const struct leg *l = call_role(from, ROLE_TARGET);
-	int64_t left = ring_ms(c, w->queue);
+	int64_t left = offer_ring_ms(c, w->queue);
 
 	if (l && l->seg != NO_SEG)
 		left -= c->ev->now - from->segs[l->seg].opened;
@@ -123,6 +123,32 @@ void offers_go_on(struct core *c, struct waiter *w, const struct call *from)
 		arm(c, w, 1000); /* nobody rings: looks again, as after a restart */
 	else
 		arm(c, w, left > 1000 ? left : 1000);
+}
+
+/* How long the newest of those who ring for this caller has rung. */
+static int64_t rung_ms(const struct core *c, const struct call *k)
+{
+	int64_t ms = INT64_MAX;
+
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		const struct leg *l = k->legs[i];
+
+		if (l->role == ROLE_TARGET && l->seg != NO_SEG &&
+			c->ev->now - k->segs[l->seg].opened < ms)
+			ms = c->ev->now - k->segs[l->seg].opened;
+	}
+	return ms < INT64_MAX ? ms : 0;
+}
+
+void offers_ring_changed(struct core *c, struct dir_queue *q)
+{
+	for (struct order_node *n = order_first(&q->waiting); n; n = order_next(&q->waiting, n)) {
+		struct waiter *w = ORDER_OF(n, struct waiter, waiting);
+		int64_t left = offer_ring_ms(c, q) - rung_ms(c, w->call);
+
+		if (!order_has(&w->unserved))
+			arm(c, w, left > 1 ? left : 1);
+	}
 }
 
 static bool rings_elsewhere(const struct call *k, const struct leg *l)
@@ -149,7 +175,7 @@ void v_ask_on(struct core *c, struct call *k)
 
 	if (w && call_role(k, ROLE_TARGET) && strategy_asks_more(w->queue->row.strategy) &&
 		ring_some(c, w)) {
-		arm(c, w, ring_ms(c, w->queue));
+		arm(c, w, offer_ring_ms(c, w->queue));
 		return;
 	}
 	while ((l = call_role(k, ROLE_TARGET)) != NULL) {

@@ -50,7 +50,7 @@ static int64_t retry_ms(const struct core *c, const struct dir_queue *q)
 	return q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms;
 }
 
-static int64_t wait_limit(const struct core *c, const struct dir_queue *q)
+int64_t queue_wait_limit(const struct core *c, const struct dir_queue *q)
 {
 	return q && q->row.max_wait_ms ? q->row.max_wait_ms : c->cfg.queue_wait_ms;
 }
@@ -499,15 +499,20 @@ void v_welcome(struct core *c, struct call *k)
 
 void v_guard_wait(struct core *c, struct call *k)
 {
-	int64_t until = k->wait.entered + wait_limit(c, directory_queue(c, k->wait.queue));
+	int64_t until = k->wait.entered + queue_wait_limit(c, directory_queue(c, k->wait.queue));
 	int64_t ms = until - c->ev->now;
 
 	timer_start(c, k->id, TIMER_STATE, &k->timer, ms > 1 ? ms : 1);
 }
 
+/* What is left of the longest wait after a restart. While its rules are not known nobody is sent away by
+ * what is but the configuration's. */
 int64_t queue_guard_ms(const struct core *c, const struct call *k)
 {
-	return wait_limit(c, directory_queue(c, k->wait.queue));
+	const struct dir_queue *q = directory_queue(c, k->wait.queue);
+	int64_t limit = queue_wait_limit(c, q), left = k->wait.entered + limit - c->ev->now;
+
+	return q == NULL || !q->known ? limit : left > 1 ? left : 1;
 }
 
 /* ---- nobody is there any more ---------------------------------------------------------------- */
@@ -604,6 +609,6 @@ void queue_restore(struct core *c, struct call *k)
 	k->wait.speech = SPEECH_NONE;
 	if (k->state == WAIT)
 		plan_speech(c, k, k->waiter->queue->row.announce_after_ms);
-	timer_start(
-		c, k->id, TIMER_QUEUE, &k->wait.timer, rings ? c->cfg.queue_ring_ms : RESTORE_MS);
+	timer_start(c, k->id, TIMER_QUEUE, &k->wait.timer,
+		rings ? offer_ring_ms(c, k->waiter->queue) : RESTORE_MS);
 }

@@ -248,7 +248,7 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	struct dir_queue *q =
 		row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
 	struct member *m, *next;
-	bool other_rules;
+	bool other_rules, rings_otherwise;
 
 	if (q == NULL)
 		return;
@@ -258,14 +258,32 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 		return;
 	}
 	drop_number(c, q);
-	other_rules = q->row.max_wait_ms != row->max_wait_ms || q->row.leave_empty != row->leave_empty;
+	other_rules = !q->known || q->row.max_wait_ms != row->max_wait_ms ||
+		      q->row.leave_empty != row->leave_empty;
+	q->known = 1;
+	rings_otherwise = q->row.ring_ms != row->ring_ms;
 	q->row = *row;
 	claim_number(c, q);
 	HASH_ITER (hh, q->members, m, next)
 		member_moves(c, m);
 	if (other_rules)
 		queue_rules_changed(c, q);
+	if (rings_otherwise)
+		offers_ring_changed(c, q);
 	queue_ask_all(c, q);
+}
+
+/* What the queues do not say themselves. */
+void roster_reconfigured(struct core *c)
+{
+	struct dir_queue *q, *next;
+
+	HASH_ITER (by_name, c->queues, q, next) {
+		if (q->row.max_wait_ms == 0)
+			queue_rules_changed(c, q);
+		if (q->row.ring_ms == 0)
+			offers_ring_changed(c, q);
+	}
 }
 
 void roster_event(struct core *c)

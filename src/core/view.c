@@ -166,6 +166,8 @@ bool core_queue_view(const struct core *c, const char *queue, int64_t now, struc
 	v->waiting = order_count(&q->waiting);
 	v->longest_ms = longest_wait(q, now);
 	v->estimate_ms = order_count(&q->free) ? 0 : queue_estimate(q, v->waiting + 1);
+	v->limit_ms = queue_wait_limit(c, q);
+	v->ring_ms = offer_ring_ms(c, q);
 	v->members = HASH_COUNT(q->members);
 	memcpy(v->agents, q->count, sizeof(v->agents));
 	v->entered = q->entered;

@@ -11,6 +11,7 @@
 #define RETRY_MAX_MS  3000
 #define WRAPUP_MAX_MS 4000
 #define SLACK_MS      250 /* a new core looks again after 100 ms */
+#define RINGS_ON_MS   1000 /* what rings on in another call does so for so long at least */
 #define PLACES_TOLD   20
 
 struct person {
@@ -321,6 +322,12 @@ void centre_begin(struct centre *ce)
 	}
 }
 
+void centre_reborn(struct centre *ce)
+{
+	for (unsigned i = 0; i < AGENTS; i++)
+		ce->person[i].wanted = ID_NONE;
+}
+
 void centre_leg(struct centre *ce, const char *user, const struct ct_leg *l)
 {
 	struct person *p = person_of(ce, user);
@@ -396,6 +403,25 @@ void centre_hear(struct centre *ce, const struct core_out *out)
 	}
 }
 
+/* A guard sees to it that nobody waits longer than he may, and that no offer rings longer than it may, by
+ * the rules of now. */
+static void check_limits(struct sim *s, const struct ev_dir_queue *row, const struct waiting_view *v)
+{
+	int64_t limit = row->max_wait_ms ? row->max_wait_ms : s->cfg.queue_wait_ms;
+	int64_t ring = row->ring_ms ? row->ring_ms : s->cfg.queue_ring_ms;
+	int64_t until = s->ct.now - v->waited_ms + limit;
+	const struct ct_call *k = contract_call(&s->ct, v->call);
+
+	if (until <= s->ct.now)
+		until = s->ct.now + 1; /* who comes back after that, as his agent has hung up at once */
+	if (k != NULL && (!k->timer.armed || k->timer.due > until))
+		sim_fail(s, "waits-too-long", row->queue);
+	if (ring < RINGS_ON_MS)
+		ring = RINGS_ON_MS;
+	if (k != NULL && v->offered[0] && (!k->queue.armed || k->queue.due > s->ct.now + ring))
+		sim_fail(s, "rings-too-long", row->queue);
+}
+
 /* Whoever waits knows his place, whoever left before him (E-112). */
 static void check_places(struct centre *ce, struct sim *s)
 {
@@ -410,6 +436,7 @@ static void check_places(struct centre *ce, struct sim *s)
 			t = told_of(ce, v.call);
 			if (t == NULL || t->place != i)
 				sim_fail(s, "place-not-told", ce->queue[q].row.queue);
+			check_limits(s, &ce->queue[q].row, &v);
 		}
 }
 

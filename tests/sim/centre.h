@@ -24,6 +24,9 @@ void centre_change(struct centre *ce);
 const char *centre_queue_number(struct centre *ce);
 void centre_agent(struct centre *ce, const char **user, const char **number);
 
+/* Another process begins: whom it could ask since when is another question. */
+void centre_reborn(struct centre *ce);
+
 /* What the core said in a step. */
 void centre_hear(struct centre *ce, const struct core_out *out);
 

@@ -275,6 +275,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_AGENT_REACH:
 	case EV_CONTACTS:
 	case EV_AUDIT:
+	case EV_CONFIG:
 	case EV_LOCATED: /* a late one changes nothing */
 		return true;
 	case EV_TIMER:

@@ -1,6 +1,7 @@
 /* death: see death.h. */
 #include "sim/death.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sim/judge.h"
@@ -103,13 +104,6 @@ void death_keep(struct sim *s, const struct event *ev)
 	core_each_changed(s->core, ev, &s->out, keep_one, s);
 }
 
-/* ---- the next process ------------------------------------------------------------------------ */
-
-static int by_id(const struct death_call *a, const struct death_call *b)
-{
-	return a->id < b->id ? -1 : a->id > b->id;
-}
-
 /* Facts came after it was kept: the process ended between the two. */
 static bool is_stale(const struct death *d, const struct death_call *k)
 {
@@ -117,6 +111,81 @@ static bool is_stale(const struct death *d, const struct death_call *k)
 
 	HASH_FIND(hh, d->newest, &k->id, sizeof(k->id), f);
 	return f != NULL && f->seq > k->facts;
+}
+
+/* ---- an orderly end -------------------------------------------------------------------------- */
+
+static bool is_kept(const struct death_call *k, leg_id leg)
+{
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if (k->legs[i] == leg)
+			return true;
+	return false;
+}
+
+/* What people see of a call: who of those who stay is in it as what, where it stands, what can be done with
+ * it. */
+static void brief(const struct core *core, const struct death_call *k, char *buf)
+{
+	struct call_view v;
+	int n = 0;
+
+	buf[0] = '\0';
+	if (!core_view(core, k->id, &v))
+		return;
+	n = snprintf(buf, BRIEF_MAX, "%s %s with %s target %s interval %s can %d%d%d%d%d%d%d%d", v.state,
+		v.kind, v.with, v.target, v.interval ? v.interval : "none",
+		v.can_transfer, v.can_cancel, v.can_complete, v.can_swap, v.can_hold, v.can_unhold,
+		v.can_resume, v.can_move);
+	for (unsigned i = 0; i < v.nlegs && n > 0 && n < BRIEF_MAX; i++)
+		if (is_kept(k, v.legs[i].id))
+			n += snprintf(buf + n, BRIEF_MAX - (size_t)n, " %u:%s", id_legno(v.legs[i].id),
+				v.legs[i].role);
+}
+
+/* Between two steps everybody who can be kept is written down. */
+static void check_all_kept(struct sim *s)
+{
+	for (call_id id = core_next_call(s->core, ID_NONE); id != ID_NONE;
+		id = core_next_call(s->core, id)) {
+		struct death_call *k;
+
+		HASH_FIND(hh, s->death.kept, &id, sizeof(id), k);
+		if (core_keeps(s->core, id) && (k == NULL || is_stale(&s->death, k)))
+			sim_fail(s, "call-not-kept", "a call that may be kept was not written down");
+	}
+}
+
+/* .. and is written once more: what was not worth it at each step is worth it now. */
+static void keep_all(struct sim *s)
+{
+	for (call_id id = core_next_call(s->core, ID_NONE); id != ID_NONE;
+		id = core_next_call(s->core, id)) {
+		struct death_call *k;
+
+		keep_one(s, id);
+		HASH_FIND(hh, s->death.kept, &id, sizeof(id), k);
+		if (k != NULL)
+			brief(s->core, k, k->shown);
+	}
+}
+
+static void check_same(struct sim *s, const struct death_call *k)
+{
+	char text[BK_TEXT_MAX], now[BRIEF_MAX];
+
+	brief(s->core, k, now);
+	if (k->shown[0] == '\0' || strcmp(k->shown, now) == 0)
+		return;
+	snprintf(text, sizeof(text), "it was <%.180s> and is kept as <%.180s>", k->shown, now);
+	sim_fail(s, "stop-keeps-another", text);
+}
+
+/* ---- the next process ------------------------------------------------------------------------ */
+
+static int by_id(const struct death_call *a, const struct death_call *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
 }
 
 static void bring_back(struct sim *s, const struct death_call *k)
@@ -131,6 +200,7 @@ static void bring_back(struct sim *s, const struct death_call *k)
 		sim_fail(s, "restore-refused", "core_restore() of what was kept failed");
 		return;
 	}
+	check_same(s, k);
 	d->recovered++;
 	d->ids[d->nids++] = k->id;
 	for (unsigned i = 0; i < k->nlegs; i++) {
@@ -186,18 +256,19 @@ static void note_lives(struct sim *s)
 	}
 }
 
-void sim_die(struct sim *s, int64_t now, enum lore lore,
+void sim_die(struct sim *s, int64_t now, enum ending how, enum lore lore,
 	void (*fn)(void *arg, const struct event *ev), void *arg)
 {
 	const struct event nothing = {.type = EV_AUDIT, .now = now};
 	struct death *d = &s->death;
 	struct death_call *k, *kt;
 	struct call_view v;
+	bool in_step = d->dead;
 
 	if (s->failed)
 		return;
 	now = now > s->ct.now ? now : s->ct.now;
-	sim_record_death(s, now, lore);
+	sim_record_death(s, now, how, lore);
 	d->doom = DOOM_NONE;
 	d->dead = false;
 	d->lore = lore;
@@ -209,6 +280,10 @@ void sim_die(struct sim *s, int64_t now, enum lore lore,
 		abort();
 	HASH_SORT(d->kept, by_id);
 	note_lives(s);
+	if (!in_step)
+		check_all_kept(s);
+	if (how == ENDING_STOPPED)
+		keep_all(s);
 	sim_new_core(s, lore);
 	HASH_ITER (hh, d->kept, k, kt)
 		bring_back(s, k);

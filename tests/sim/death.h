@@ -12,12 +12,18 @@
 
 struct sim;
 
+#define BRIEF_MAX 512
+
 /* Where in a step the process is killed. */
 enum doom {
 	DOOM_NONE,
 	DOOM_FACTS, /* its facts are on record, and nothing is kept yet of the calls that it changed */
 	DOOM_KEPT   /* they are kept, and none of its actions is carried out */
 };
+
+/* How a process ends: killed, or stopped in order with control.keep_calls. Then it ends between two steps,
+ * and what it leaves is whole. */
+enum ending { ENDING_KILLED, ENDING_STOPPED };
 
 /* When the next process knows the directory. */
 enum lore { LORE_AT_ONCE, LORE_LATE };
@@ -29,6 +35,7 @@ struct death_call { /* as it was kept last */
 	uint64_t facts; /* the newest fact then */
 	leg_id legs[VIEW_LEGS_MAX];
 	unsigned nlegs;
+	char shown[BRIEF_MAX]; /* in an orderly end: as it was shown last; else "" */
 	UT_hash_handle hh;
 };
 
@@ -58,7 +65,7 @@ void death_facts(struct death *d, const struct core_out *out);
 void death_keep(struct sim *s, const struct event *ev);
 
 /* The process ends, and another one starts at `now`. fn as in sim_timers(), for each call that comes back. */
-void sim_die(struct sim *s, int64_t now, enum lore lore,
+void sim_die(struct sim *s, int64_t now, enum ending how, enum lore lore,
 	void (*fn)(void *arg, const struct event *ev), void *arg);
 /* Its adapters say which dialogs are there again; before that the directory, if it came late. */
 void sim_fates(struct sim *s, int64_t now, void (*fn)(void *arg, const struct event *ev), void *arg);

@@ -2,7 +2,7 @@
  * sim: runs seeded worlds through the core and prints TAP.
  *
  *	sim [--events N] [--seed S | --fresh] [--verbose]
- *	sim --centres [--seed S]	call centres alone
+ *	sim --centres [--seed S] [--events N]	call centres alone, eight of them or more
  *	sim --replay FILE	what the flight recorder of a segued saw, step by step
  *
  * Worlds of WORLD_STEPS events follow one another, their seeds counted up from S, until N events
@@ -20,6 +20,7 @@
 #include "sim/world.h"
 
 #define WORLD_STEPS	5000
+#define EVENTS		1500000
 #define COVERAGE_EVENTS 500000 /* fewer may miss a row without anything being wrong */
 #define MUTANT_WORLDS	20
 #define SAME_WORLDS	3
@@ -53,7 +54,8 @@ static void explain(uint64_t seed, enum world_mode mode, sim_mutator *mutator)
 
 	printf("# world %llu failed at step %llu: %s: %s\n", (unsigned long long)seed,
 		(unsigned long long)s->steps, s->rule, s->text);
-	printf("# again: sim --seed %llu --events 1\n", (unsigned long long)seed);
+	printf("# again: sim %s--seed %llu --events 1\n", mode == WORLD_CENTRE ? "--centres " : "",
+		(unsigned long long)seed);
 	world_config(seed, &cfg);
 	if (s->failed)
 		replay_shrink(&cfg, &record, mutator, s->rule, stdout);
@@ -159,11 +161,11 @@ static bool is_deterministic(uint64_t seed)
 
 /* 50 agents, 10 queues with shared members and skills, phones that fail in every way, a directory that
  * changes: no agent is stuck, offered twice, or idle while a caller waits for him (centre.c). */
-static bool serves_everybody(uint64_t seed, uint64_t *done)
+static bool serves_everybody(uint64_t seed, uint64_t events, uint64_t *done)
 {
 	bool good = true;
 
-	for (uint64_t i = 0; i < CENTRE_WORLDS && good; i++) {
+	for (uint64_t i = 0; (i < CENTRE_WORLDS || *done < events) && good; i++) {
 		struct world *w = world_create(seed + i, WORLD_CENTRE, NULL, NULL);
 		struct sim *s = world_run(w, CENTRE_STEPS);
 
@@ -248,7 +250,7 @@ static struct options read_options(int argc, char **argv)
 		{"verbose", no_argument, NULL, 'v'}, {"centres", no_argument, NULL, 'c'},
 		{"replay", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0}};
-	struct options o = {.events = 1500000, .seed = 1};
+	struct options o = {.seed = 1};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -276,6 +278,18 @@ static void ok(bool good, unsigned n, const char *what)
 	fflush(stdout);
 }
 
+static int only_centres(const struct options *o)
+{
+	uint64_t done = 0;
+	bool good;
+
+	printf("1..1\n# seed %llu\n", (unsigned long long)o->seed);
+	good = serves_everybody(o->seed, o->events, &done);
+	printf("# %llu events in call centres\n", (unsigned long long)done);
+	ok(good, 1, "no agent is stuck, offered twice, or idle while a caller waits for him");
+	return good ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = read_options(argc, argv);
@@ -286,7 +300,9 @@ int main(int argc, char **argv)
 	if (o.file != NULL)
 		return replay_file(o.file);
 	if (o.centres)
-		return serves_everybody(o.seed, &done) ? 0 : 1;
+		return only_centres(&o);
+	if (o.events == 0)
+		o.events = EVENTS;
 	printf("1..6\n# seed %llu, %llu events\n", (unsigned long long)o.seed,
 		(unsigned long long)o.events);
 	start = seconds();
@@ -310,7 +326,7 @@ int main(int argc, char **argv)
 	ok(good, 5, "every mutant of the core's output is caught");
 	all = all && good;
 	done = 0;
-	good = serves_everybody(o.seed, &done);
+	good = serves_everybody(o.seed, 0, &done);
 	printf("# %llu events in call centres\n", (unsigned long long)done);
 	ok(good, 6, "no agent is stuck, offered twice, or idle while a caller waits for him");
 	return all && good ? 0 : 1;

@@ -115,8 +115,15 @@ static void play_item(struct player *p, const struct sim_item *item)
 						       : "killed in the next step, before its actions");
 		break;
 	case SIM_DEATH:
-		sim_die(p->sim, item->ev.wall, (enum lore)item->ev.rnd, NULL, NULL);
-		say(p, now, "killed, and another process starts");
+		sim_die(p->sim, item->ev.wall, (enum ending)item->ev.call, (enum lore)item->ev.rnd, NULL,
+			NULL);
+		say(p, now, item->ev.call == ENDING_KILLED
+				    ? "killed, and another process starts"
+				    : "stopped, calls are kept, and another process starts");
+		break;
+	case SIM_CONFIG:
+		sim_configure(p->sim, item->ev.rnd, now);
+		say(p, now, "the configuration is another");
 		break;
 	case SIM_FATES:
 		say(p, now, "it is told which dialogs are there again");
@@ -156,7 +163,7 @@ void replay(struct sim *s, const struct core_config *cfg, const struct sim_recor
 		play_item(&p, item);
 	}
 	if (s->death.dead)
-		sim_die(s, last, LORE_AT_ONCE, NULL, NULL);
+		sim_die(s, last, ENDING_KILLED, LORE_AT_ONCE, NULL, NULL);
 	if (s->death.nids > 0)
 		sim_fates(s, last, tell_timer, &p);
 	if (!r->lenient)

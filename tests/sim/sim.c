@@ -113,11 +113,16 @@ static void record_moment(struct sim *s, int kind, int64_t now, uint64_t how)
 		item->ev = (struct event){.now = now, .rnd = how};
 }
 
-void sim_record_death(struct sim *s, int64_t now, enum lore lore)
+void sim_record_death(struct sim *s, int64_t now, enum ending how, enum lore lore)
 {
+	struct event *ev;
+
 	record_moment(s, SIM_DEATH, s->ct.now, lore);
-	if (s->record != NULL)
-		s->record->items[s->record->n - 1].ev.wall = now; /* when it is there again */
+	if (s->record == NULL)
+		return;
+	ev = &s->record->items[s->record->n - 1].ev;
+	ev->wall = now; /* when it is there again */
+	ev->call = (call_id)how;
 }
 
 void sim_record_fates(struct sim *s, int64_t now)
@@ -129,6 +134,14 @@ void sim_doom(struct sim *s, enum doom doom, int64_t now)
 {
 	record_moment(s, SIM_DOOM, now, doom);
 	s->death.doom = doom;
+}
+
+void sim_configure(struct sim *s, uint64_t how, int64_t now)
+{
+	record_moment(s, SIM_CONFIG, now, how);
+	s->cfg.queue_wait_ms = how & 1 ? 60000 : how & 2 ? 12000 : 6000;
+	s->cfg.queue_ring_ms = how & 4 ? 4000 : 2500;
+	core_reconfigure(s->core, &s->cfg);
 }
 
 void sim_record_free(struct sim_record *r)
@@ -237,7 +250,8 @@ static void look_at_call(struct sim *s, call_id call)
 	books_compare(&s->books, &v);
 }
 
-/* The event's own call, and those that it moved: an agent became free, a queue was emptied. */
+/* The event's own call, and those that it moved: an agent became free, a queue was emptied, two calls that
+ * had met part again, of which one may have nothing to do yet but its record. */
 static void look_at_calls(struct sim *s, const struct event *ev)
 {
 	call_id call = s->out.leg != ID_NONE ? s->out.leg : ev->leg != ID_NONE ? ev->leg : ev->call;
@@ -248,6 +262,12 @@ static void look_at_calls(struct sim *s, const struct event *ev)
 		if (id_call(s->out.actions[i].call) == last)
 			continue;
 		last = id_call(s->out.actions[i].call);
+		look_at_call(s, last);
+	}
+	for (unsigned i = 0; i < s->out.nfacts; i++) {
+		if (id_call(s->out.facts[i].call) == last)
+			continue;
+		last = id_call(s->out.facts[i].call);
 		look_at_call(s, last);
 	}
 }

@@ -26,8 +26,8 @@ typedef void sim_mutator(struct sim *s, const struct event *ev, struct core_out 
 
 /* What was done, so that it can be done again. */
 struct sim_item {
-	enum { SIM_EVENT, SIM_SNAPSHOT, SIM_DOOM, SIM_DEATH, SIM_FATES } kind;
-	struct event ev; /* SIM_DOOM, SIM_DEATH: in rnd, enum doom or enum lore */
+	enum { SIM_EVENT, SIM_SNAPSHOT, SIM_DOOM, SIM_DEATH, SIM_FATES, SIM_CONFIG } kind;
+	struct event ev; /* in rnd: enum doom; enum lore, and in call enum ending; how to configure */
 };
 
 struct sim_record {
@@ -70,9 +70,12 @@ void sim_snapshot(struct sim *s, int64_t now);
 /* The process is killed in the middle of the next step: then death.dead is set, and sim_die() is due. */
 void sim_doom(struct sim *s, enum doom doom, int64_t now);
 
+/* The configuration is read again, with other limits for queues. */
+void sim_configure(struct sim *s, uint64_t how, int64_t now);
+
 /* For death.c. */
 void sim_new_core(struct sim *s, enum lore lore);
-void sim_record_death(struct sim *s, int64_t now, enum lore lore);
+void sim_record_death(struct sim *s, int64_t now, enum ending how, enum lore lore);
 void sim_record_fates(struct sim *s, int64_t now);
 void sim_collect(struct sim *s);
 

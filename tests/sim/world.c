@@ -51,6 +51,7 @@ enum todo_kind {
 	DO_COMMAND,
 	DO_DIAL,
 	DO_DIRECTORY,
+	DO_CONFIG,
 	DO_STRAY,
 	DO_SNAPSHOT,
 	DO_DIE,
@@ -1353,8 +1354,8 @@ static void on_told(void *arg, const struct event *ev)
 		react(w, ev);
 }
 
-/* Kill -9, and soon or late another process. */
-static void die(struct world *w)
+/* Kill -9, or an orderly end that keeps the calls; and soon or late another process. */
+static void die(struct world *w, enum ending how)
 {
 	int64_t down = chance(w, 15) ? range(w, 4000, 70000) : range(w, 20, 4000);
 
@@ -1363,22 +1364,34 @@ static void die(struct world *w)
 	end_dialogs(w);
 	meanwhile(w, w->now + down);
 	w->now += down;
-	sim_die(&w->sim, w->now, chance(w, 50) ? LORE_LATE : LORE_AT_ONCE, on_told, w);
+	if (w->centre != NULL)
+		centre_reborn(w->centre);
+	sim_die(&w->sim, w->now, how, chance(w, 50) ? LORE_LATE : LORE_AT_ONCE, on_told, w);
 	after_death(w);
 	plan(w, chance(w, 50) ? 0 : range(w, 0, 3000), DO_FATES, ID_NONE);
 }
 
 static void do_die(struct world *w)
 {
-	unsigned kind = rng_below(&w->rng, 3);
+	unsigned kind = rng_below(&w->rng, 4);
 
 	plan(w, range(w, 20000, 400000), DO_DIE, ID_NONE);
 	if (w->sim.death.nids > 0)
 		return; /* the core is still to be told what the last one has cost */
-	if (kind == 0)
-		die(w);
+	if (kind == 0 || kind == 3)
+		die(w, kind == 0 ? ENDING_KILLED : ENDING_STOPPED);
 	else
 		sim_doom(&w->sim, kind == 1 ? DOOM_FACTS : DOOM_KEPT, w->now);
+}
+
+/* Somebody changes the file and reloads. */
+static void do_config(struct world *w)
+{
+	struct event ev = {.type = EV_CONFIG};
+
+	plan(w, range(w, 10000, 200000), DO_CONFIG, ID_NONE);
+	sim_configure(&w->sim, rng_next(&w->rng), w->now);
+	send(w, &ev);
 }
 
 static void do_todo(struct world *w, const struct todo *t)
@@ -1457,6 +1470,9 @@ static void do_todo(struct world *w, const struct todo *t)
 	case DO_DIRECTORY:
 		plan(w, range(w, 1000, w->centre != NULL ? 3000 : 20000), DO_DIRECTORY, ID_NONE);
 		change_directory(w);
+		break;
+	case DO_CONFIG:
+		do_config(w);
 		break;
 	case DO_STRAY:
 		do_stray(w);
@@ -1739,7 +1755,7 @@ static void live(struct world *w)
 		return;
 	}
 	if (w->sim.death.dead) {
-		die(w);
+		die(w, ENDING_KILLED);
 		return;
 	}
 	t = next_todo(w);
@@ -1799,6 +1815,7 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	plan(w, 500, DO_STRAY, ID_NONE);
 	plan(w, 5000, DO_DIRECTORY, ID_NONE);
 	plan(w, 3000, DO_DIAL, ID_NONE);
+	plan(w, range(w, 10000, 200000), DO_CONFIG, ID_NONE);
 	plan(w, range(w, 1000, 200000), DO_SNAPSHOT, ID_NONE);
 	if (w->mode != WORLD_CHAOTIC)
 		plan(w, range(w, 1000, 300000), DO_DIE, ID_NONE);
@@ -1807,7 +1824,7 @@ struct sim *world_run(struct world *w, uint64_t steps)
 	if (w->mode == WORLD_CHAOTIC)
 		return &w->sim; /* after nonsense nobody can say who is still there */
 	if (w->sim.death.dead)
-		die(w);
+		die(w, ENDING_KILLED);
 	if (w->sim.death.nids > 0)
 		sim_fates(&w->sim, w->now, on_told, w);
 	w->sim.death.doom = DOOM_NONE;

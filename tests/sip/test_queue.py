@@ -75,6 +75,7 @@ def by_ctl(lab):
     text = lab.seguectl("queue", desk.name)
     assert "by all that a caller has waited in queues during the call" in text, text
     assert "Agents       1 away" in text, text
+    assert "Overflow     after 30:00: the fallback chain" in text, text
     assert desk.name in lab.seguectl("queues")
     lab.seguectl("agent", a.user, "available")
     wait("free", lambda: desk.ready(1))
@@ -85,6 +86,49 @@ def by_ctl(lab):
                        (("queue", "nowhere"), "no queue `nowhere'")):
         p = lab.seguectl(*words, ok=False)
         assert why in p, (words, p)
+
+
+@tap.case("seguectl queue: where callers are sent on to and after how long, and how the transferred are placed")
+def listing(lab):
+    a, b = lab.phone(), lab.phone()
+    desk = Desk(lab, a)
+    other = Desk(lab, a, max_wait_ms=45000, max_length=7, keep_wait=False, boost_ms=90000,
+                 overflow=[("queue", desk.name), ("user", b.user), ("announcement", "0777")])
+    text = lab.seguectl("queue", other.name)
+    assert (f"Overflow     after 0:45, or when 7 wait: queue {desk.name}, then user {b.user}, then "
+            "announcement 0777, then the fallback chain") in text, text
+    assert "by what a caller has waited here; who was transferred is placed 1:30 ahead" in text, text
+    assert other.look()["queue"]["overflow"][1] == {"kind": "user", "target": b.user}, other.look()
+
+
+@tap.case("SIGHUP: another queue.max_wait and queue.ring hold for who waits and what rings already")
+def reload_waiting(lab):
+    with Lab(users=6, peers=2, conf='queue: { max_wait = "10m"; ring = "5m"; };') as own:
+        a, b = own.phone(), own.phone()
+        desk = Desk(own, a, overflow=[("user", b.user)])
+        c = own.trunk().invite(desk.number)
+        x = a.incoming()
+        x.reply(180)
+        c.expect(180)
+        text = open(own.conf).read()
+
+        def now(old, new):
+            mark = own.daemon.mark()
+            with open(own.conf, "w") as f:
+                f.write(text.replace(old, new))
+            own.daemon.proc.send_signal(1)
+            own.daemon.wait_log("reloaded", since=mark)
+
+        assert desk.look()["queue"]["limit_ms"] == 600000, desk.look()
+        now('ring = "5m"', 'ring = "1s"')
+        x.expect("CANCEL")  # of the first offer; the retry delay is longer than this case
+        now('max_wait = "10m"', 'max_wait = "1s"')
+        y = b.incoming()
+        pick_up(c, y)
+        end(c, y)
+        led = own.ledger(c)
+        assert [(s["kind"], s["outcome"]) for s in led.segments][:2] == [
+            ("queue", "timeout"), ("agent", "no_answer")], led
 
 
 @tap.case("a row of agent_states written by hand counts at once; segue's own rows are no echo")
@@ -168,6 +212,28 @@ def changed_meanwhile(lab):
     led = lab.ledger(other)
     assert [(s["who"], s["outcome"]) for s in led.segments] == [(desk.name, "timeout")], led
     end(first, x)
+
+
+@tap.case("skills: who has what the queue asks for is rung first, who misses a level when the caller has waited "
+          "widen_ms, who is below the floor never")
+def skills(lab):
+    a, b, d = lab.phone(), lab.phone(), lab.phone()
+    desk = Desk(lab, d, b, a, widen_ms=1500, retry_ms=60000)
+    lab.sql(f"insert into segue.queue_skills (queue, skill, level, floor) values ('{desk.name}', 'german', 3, 2);"
+            "insert into segue.user_skills (user_name, skill, level) values " + ", ".join(
+                f"('{x.user}', 'german', {level})" for x, level in ((a, 3), (b, 2), (d, 1))))
+    lab.sql(f"update segue.queues set max_length = 9 where name = '{desk.name}'")
+    wait("the directory is known", lambda: desk.look()["queue"]["max_length"] == 9)
+    c = lab.trunk().invite(desk.number)
+    a.incoming().reply(486)
+    x = b.incoming()
+    pick_up(c, x)
+    d.expect_none("INVITE", 0.3)
+    end(c, x)
+    led = lab.ledger(c)
+    assert [(s["who"], s["outcome"]) for s in led.segments] == [
+        (desk.name, "answered"), (a.user, "busy"), (b.user, "completed")], led
+    assert led.segment(desk.name)["wait_ms"] >= 1500, led
 
 
 @tap.case("leave_empty is set while a caller waits for nobody: sent on at once")

@@ -324,26 +324,35 @@ static int queue_option(struct script *s, struct ev_dir_queue *q, const char *ke
 }
 
 /* queue NAME NUMBER MEMBER... [with RULE VALUE ... [overflow KIND TARGET]...] */
-static int do_queue(struct script *s)
+static int fill_queue(struct script *s, unsigned at, struct ev_dir_queue *q)
 {
-	struct event *q = setup(s, EV_DIR_QUEUE), *ev;
-	unsigned i;
+	unsigned i = at + 2;
 	int err = 0;
 
-	str_set(q->queue.queue, word(s, 1));
-	str_set(q->queue.number, word(s, 2));
-	for (i = 3; i < s->nwords && strcmp(s->word[i], "with") != 0; i++) {
+	str_set(q->queue, word(s, at));
+	str_set(q->number, word(s, at + 1));
+	while (i < s->nwords && strcmp(s->word[i], "with") != 0)
+		i++;
+	for (i++; err == 0 && i + 1 < s->nwords; i += 2)
+		if (strcmp(s->word[i], "overflow") == 0) {
+			err = queue_overflows(s, q, word(s, i + 1), word(s, i + 2));
+			i++;
+		} else {
+			err = queue_option(s, q, s->word[i], s->word[i + 1]);
+		}
+	return err;
+}
+
+static int do_queue(struct script *s)
+{
+	struct event *ev = setup(s, EV_DIR_QUEUE);
+	int err = fill_queue(s, 1, &ev->queue);
+
+	for (unsigned i = 3; i < s->nwords && strcmp(s->word[i], "with") != 0; i++) {
 		ev = setup(s, EV_DIR_MEMBER);
 		str_set(ev->member.queue, word(s, 1));
 		str_set(ev->member.user, s->word[i]);
 	}
-	for (i++; err == 0 && i + 1 < s->nwords; i += 2)
-		if (strcmp(s->word[i], "overflow") == 0) {
-			err = queue_overflows(s, &q->queue, word(s, i + 1), word(s, i + 2));
-			i++;
-		} else {
-			err = queue_option(s, &q->queue, s->word[i], s->word[i + 1]);
-		}
 	return err;
 }
 
@@ -825,6 +834,17 @@ static int do_member_now(struct script *s)
 	return 0;
 }
 
+/* TIME queue NAME NUMBER [with ...]: its rules are others now */
+static int do_queue_now(struct script *s)
+{
+	struct event ev = {.type = EV_DIR_QUEUE};
+	int err = fill_queue(s, 2, &ev.queue);
+
+	if (err == 0)
+		stage_send(&s->st, &ev, "");
+	return err;
+}
+
 /* manual WHO HABIT...: from now on this leg does nothing by itself in these matters */
 static int do_manual(struct script *s)
 {
@@ -962,6 +982,61 @@ static int do_state(struct script *s)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
+/* TIME config KEY VALUE: the file was changed, and is read again */
+static int do_config_now(struct script *s)
+{
+	int err;
+
+	memmove(&s->word[0], &s->word[1], --s->nwords * sizeof(s->word[0]));
+	err = do_config(s);
+	if (err == 0)
+		stage_reload(&s->st, &s->cfg);
+	return err;
+}
+
+/* TIME clock SECONDS: it is set by so much */
+static int do_clock(struct script *s)
+{
+	s->st.skew_us += atoll(word(s, 2)) * 1000000;
+	return 0;
+}
+
+static int do_kill(struct script *s)
+{
+	stage_kill(&s->st, atoll(word(s, 2)) * 1000);
+	return 0;
+}
+
+static int do_stop(struct script *s)
+{
+	stage_stop(&s->st, atoll(word(s, 2)) * 1000);
+	return 0;
+}
+
+static int do_snapshot(struct script *s)
+{
+	stage_snapshot(&s->st);
+	return 0;
+}
+
+/* What happens at a time; anything else is what a party does. */
+static int do_now(struct script *s)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct script *s);
+	} known[] = {{"ctl", do_ctl}, {"located", do_located}, {"phones", do_phones},
+		{"state", do_state}, {"agent", do_agent}, {"silent", do_reach}, {"heard", do_reach},
+		{"member", do_member_now}, {"queue", do_queue_now}, {"config", do_config_now},
+		{"clock", do_clock}, {"kill", do_kill}, {"stop", do_stop},
+		{"snapshot", do_snapshot}};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].name, word(s, 1)) == 0)
+			return known[i].run(s);
+	return do_party(s);
+}
+
 static int do_timed(struct script *s)
 {
 	double at = atof(word(s, 0) + (word(s, 0)[0] == '+'));
@@ -973,37 +1048,9 @@ static int do_timed(struct script *s)
 	if (ms < s->st.now)
 		return wrong(s, "%s is in the past", word(s, 0));
 	stage_until(&s->st, ms);
-	if (s->st.error[0] != '\0')
+	if (s->st.error[0] != '\0' || s->nwords == 1)
 		return 0;
-	if (s->nwords == 1)
-		return 0;
-	if (strcmp(word(s, 1), "ctl") == 0)
-		return do_ctl(s);
-	if (strcmp(word(s, 1), "located") == 0)
-		return do_located(s);
-	if (strcmp(word(s, 1), "phones") == 0)
-		return do_phones(s);
-	if (strcmp(word(s, 1), "state") == 0)
-		return do_state(s);
-	if (strcmp(word(s, 1), "agent") == 0)
-		return do_agent(s);
-	if (strcmp(word(s, 1), "silent") == 0 || strcmp(word(s, 1), "heard") == 0)
-		return do_reach(s);
-	if (strcmp(word(s, 1), "member") == 0)
-		return do_member_now(s);
-	if (strcmp(word(s, 1), "clock") == 0) { /* TIME clock SECONDS: it is set by so much */
-		s->st.skew_us += atoll(word(s, 2)) * 1000000;
-		return 0;
-	}
-	if (strcmp(word(s, 1), "kill") == 0) {
-		stage_kill(&s->st, atoll(word(s, 2)) * 1000);
-		return 0;
-	}
-	if (strcmp(word(s, 1), "snapshot") == 0) {
-		stage_snapshot(&s->st);
-		return 0;
-	}
-	return do_party(s);
+	return do_now(s);
 }
 
 static int do_line(struct script *s)

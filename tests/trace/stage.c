@@ -644,16 +644,37 @@ static void on_told(void *arg, const struct event *ev)
 	after_step(arg, &copy, "");
 }
 
-void stage_kill(struct stage *st, int64_t down_ms)
+static void go_down(struct stage *st, enum ending how, int64_t down_ms)
 {
-	fprintf(st->out, "%10.3f  # killed\n", (double)st->now / 1000);
+	fprintf(st->out, "%10.3f  # %s\n", (double)st->now / 1000,
+		how == ENDING_KILLED ? "killed" : "stopped, calls are kept");
 	st->nautos = 0; /* nothing that was under way arrives */
 	st->now += down_ms;
 	fprintf(st->out, "%10.3f  # another process is there\n", (double)st->now / 1000);
-	sim_die(&st->sim, st->now, LORE_AT_ONCE, on_told, st);
+	sim_die(&st->sim, st->now, how, LORE_AT_ONCE, on_told, st);
 	sim_fates(&st->sim, st->now, on_told, st);
 	if (st->sim.failed)
 		snprintf(st->error, sizeof(st->error), "%s: %s", st->sim.rule, st->sim.text);
+}
+
+void stage_kill(struct stage *st, int64_t down_ms)
+{
+	go_down(st, ENDING_KILLED, down_ms);
+}
+
+void stage_stop(struct stage *st, int64_t down_ms)
+{
+	go_down(st, ENDING_STOPPED, down_ms);
+}
+
+void stage_reload(struct stage *st, const struct core_config *cfg)
+{
+	struct event ev = {.type = EV_CONFIG};
+
+	fprintf(st->out, "%10.3f  # the configuration is read again\n", (double)st->now / 1000);
+	st->sim.cfg = *cfg;
+	core_reconfigure(st->sim.core, cfg);
+	stage_send(st, &ev, "");
 }
 
 void stage_end(struct stage *st)

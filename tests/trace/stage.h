@@ -79,6 +79,10 @@ bool stage_send(struct stage *st, struct event *ev, const char *name);
 void stage_snapshot(struct stage *st);
 /* The process is killed now, and another one starts so much later (E-124). */
 void stage_kill(struct stage *st, int64_t down_ms);
+/* It is stopped in order and leaves the calls to the next one (control.keep_calls). */
+void stage_stop(struct stage *st, int64_t down_ms);
+/* The configuration is read again. */
+void stage_reload(struct stage *st, const struct core_config *cfg);
 
 /* What leg l would write as answer to what it was offered last. */
 struct sdp_note stage_answer(struct stage *st, const struct stage_leg *l);
