@@ -107,6 +107,8 @@ struct waiter {
 
 /* The queue of that name, made with default rules if there is none: a restored call waits in it. */
 struct dir_queue *roster_queue(struct core *c, const char *name);
+/* If it is none of the directory's, and nobody waits in it any more. */
+void roster_forget(struct core *c, struct dir_queue *q);
 /* Puts a member to its place among the free ones, or takes it away. */
 void member_free(struct core *c, struct member *m);
 void member_busy(struct member *m);
@@ -137,8 +139,8 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position);
 void queue_note_emptied(struct core *c, struct dir_queue *q);
 /* Its rules have changed: perhaps more agents may be asked for those who wait. */
 void queue_ask_all(struct core *c, struct dir_queue *q);
-/* The longest wait or leave_empty is another: for those who wait already, too. */
-void queue_rules_changed(struct core *c, struct dir_queue *q);
+/* The longest wait is another: for those who wait already, too. */
+void queue_limit_changed(struct core *c, struct dir_queue *q);
 /* How long a caller may wait here in ms. */
 int64_t queue_wait_limit(const struct core *c, const struct dir_queue *q);
 /* Sends all who wait away: the queue is removed. */

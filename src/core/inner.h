@@ -681,6 +681,7 @@ void agent_event(struct core *c);
 void agent_timer(struct core *c);
 void roster_event(struct core *c);
 void roster_reconfigured(struct core *c);
+void roster_recovered(struct core *c); /* of all calls that came back it is known who is there */
 void roster_free(struct core *c);
 
 /* directory.c */

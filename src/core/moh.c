@@ -214,6 +214,8 @@ static void party_refused(struct leg *l)
 static void party_answered(struct call *k, struct leg *l, const struct ev_offer *e)
 {
 	l->refused = (struct given){0};
+	if (e->sdp.what == SDP_ANSWER && !e->sdp.same)
+		note_change(l, server_of(k, l)); /* a refusal of every stream is its newest session, too */
 	if (e->sdp.what == SDP_ANSWER && !e->sdp.usable) {
 		party_refused(l);
 		return;
@@ -221,8 +223,6 @@ static void party_answered(struct call *k, struct leg *l, const struct ev_offer 
 	if (l->moh == MOH_NONE || l->offered.from == l->music)
 		l->music_rv = l->offered.rv;
 	l->image = e->sdp.image;
-	if (e->sdp.what == SDP_ANSWER && !e->sdp.same)
-		note_change(l, server_of(k, l));
 }
 
 static void server_answered(struct core *c, struct call *k, struct leg *m, const struct ev_offer *e)

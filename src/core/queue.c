@@ -183,6 +183,7 @@ static void waiter_drop(struct core *c, struct call *k)
 	order_remove(&w->queue->unserved, &w->unserved);
 	order_remove(&w->queue->arrived, &w->arrived);
 	tell_places(c, w->queue, place);
+	roster_forget(c, w->queue);
 	free(w);
 	k->waiter = NULL;
 }
@@ -420,10 +421,15 @@ void v_leave_place(struct core *c, struct call *k)
 	waiter_drop(c, k);
 }
 
-/* He hung up before the join: back to the place, with all that was waited. */
+/* He hung up before the join: back to the place, with all that was waited; unless the queue was removed
+ * meanwhile, which sends away whoever waits there. */
 void v_take_place(struct core *c, struct call *k)
 {
+	bool removed = directory_queue(c, k->wait.queue) == NULL;
+
 	waiter_add(c, k, roster_queue(c, k->wait.queue));
+	if (removed)
+		call_post(k, Q_EMPTY);
 }
 
 bool queue_waits(unsigned state)
@@ -526,9 +532,8 @@ void queue_note_emptied(struct core *c, struct dir_queue *q)
 	c->acd.emptied = q;
 }
 
-/* The rules are others: the longest wait counts from when each caller came, and what is empty may have
- * been none before. */
-void queue_rules_changed(struct core *c, struct dir_queue *q)
+/* The longest wait counts from when each caller came. */
+void queue_limit_changed(struct core *c, struct dir_queue *q)
 {
 	for (struct order_node *n = order_first(&q->waiting); n; n = order_next(&q->waiting, n)) {
 		struct call *k = ORDER_OF(n, struct waiter, waiting)->call;
@@ -536,7 +541,6 @@ void queue_rules_changed(struct core *c, struct dir_queue *q)
 		if (queue_waits(k->state))
 			v_guard_wait(c, k);
 	}
-	queue_note_emptied(c, q);
 }
 
 static void send_away_all(struct core *c, struct dir_queue *q)

@@ -148,9 +148,11 @@ void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *ou
 
 void recover_told(struct core *c, struct leg *l)
 {
-	if (l->fate == FATE_UNTOLD)
-		c->untold--;
+	bool last = l->fate == FATE_UNTOLD && --c->untold == 0;
+
 	l->fate = FATE_KNOWN;
+	if (last)
+		roster_recovered(c);
 }
 
 /* Whether it has arrived nobody knows; a phone that has it refuses the second one. */

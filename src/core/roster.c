@@ -232,6 +232,25 @@ struct dir_queue *roster_queue(struct core *c, const char *name)
 	return q;
 }
 
+void roster_forget(struct core *c, struct dir_queue *q)
+{
+	if (q->known || q->members || q->emptied || order_count(&q->waiting))
+		return;
+	drop_number(c, q);
+	HASH_DELETE(by_name, c->queues, q);
+	free(q);
+}
+
+/* All of them are told, and of their members who is there. */
+void roster_recovered(struct core *c)
+{
+	struct dir_queue *q, *next;
+
+	HASH_ITER (by_name, c->queues, q, next)
+		if (q->known)
+			queue_note_emptied(c, q);
+}
+
 static void queue_free(struct core *c, struct dir_queue *q)
 {
 	struct member *m, *next;
@@ -248,7 +267,7 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	struct dir_queue *q =
 		row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
 	struct member *m, *next;
-	bool other_rules, rings_otherwise;
+	bool other_wait, other_leave, rings_otherwise;
 
 	if (q == NULL)
 		return;
@@ -258,16 +277,18 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 		return;
 	}
 	drop_number(c, q);
-	other_rules = !q->known || q->row.max_wait_ms != row->max_wait_ms ||
-		      q->row.leave_empty != row->leave_empty;
+	other_wait = !q->known || q->row.max_wait_ms != row->max_wait_ms;
+	other_leave = q->known && q->row.leave_empty != row->leave_empty; /* else its members are to come */
 	q->known = 1;
 	rings_otherwise = q->row.ring_ms != row->ring_ms;
 	q->row = *row;
 	claim_number(c, q);
 	HASH_ITER (hh, q->members, m, next)
 		member_moves(c, m);
-	if (other_rules)
-		queue_rules_changed(c, q);
+	if (other_wait)
+		queue_limit_changed(c, q);
+	if (other_leave)
+		queue_note_emptied(c, q);
 	if (rings_otherwise)
 		offers_ring_changed(c, q);
 	queue_ask_all(c, q);
@@ -280,7 +301,7 @@ void roster_reconfigured(struct core *c)
 
 	HASH_ITER (by_name, c->queues, q, next) {
 		if (q->row.max_wait_ms == 0)
-			queue_rules_changed(c, q);
+			queue_limit_changed(c, q);
 		if (q->row.ring_ms == 0)
 			offers_ring_changed(c, q);
 	}

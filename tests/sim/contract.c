@@ -1038,8 +1038,19 @@ static void act_record(struct contract *ct, const struct action *a)
 		l->recorded = on;
 }
 
+/* Its dialog is gone with the process that had it: the adapters know no such leg. */
+static bool goes_nowhere(struct contract *ct, const struct action *a)
+{
+	const struct ct_leg *l = contract_leg(ct, a->leg);
+
+	return l != NULL && l->lost &&
+	       (a->type == ACT_MEDIA || a->type == ACT_RECORD || a->type == ACT_DIGITS);
+}
+
 static void take_action(struct contract *ct, const struct action *a)
 {
+	if (goes_nowhere(ct, a))
+		return;
 	switch (a->type) {
 	case ACT_DIAL:
 		act_dial(ct, a);

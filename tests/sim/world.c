@@ -1050,6 +1050,9 @@ static void do_command(struct world *w, const struct todo *t)
 	if (ev.type == EV_SWAP && chance(w, w->theme == THEME_CLICKS ? 80 : 50))
 		plan_arg(w, range(w, 0, 3000), DO_COMMAND, t->leg,
 			asides[rng_below(&w->rng, COUNT(asides))]);
+	if (ev.type == EV_SWAP && chance(w, 20)) /* whom he turns away from, perhaps */
+		plan(w, range(w, 0, 3000), DO_BYE,
+			id_make_leg(id_call(t->leg), 3 + rng_below(&w->rng, 2)));
 	if (ev.type == EV_HOLD && chance(w, 80))
 		plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_UNHOLD);
 	send(w, &ev);

@@ -333,6 +333,7 @@ static int fill_queue(struct script *s, unsigned at, struct ev_dir_queue *q)
 	str_set(q->number, word(s, at + 1));
 	while (i < s->nwords && strcmp(s->word[i], "with") != 0)
 		i++;
+	q->gone = has_word(s, at + 2, "gone");
 	for (i++; err == 0 && i + 1 < s->nwords; i += 2)
 		if (strcmp(s->word[i], "overflow") == 0) {
 			err = queue_overflows(s, q, word(s, i + 1), word(s, i + 2));
