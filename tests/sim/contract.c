@@ -1185,14 +1185,15 @@ static void leg_gone(struct contract *ct, struct ct_leg *l)
 	free(l);
 }
 
-/* What was under way in its dialog is lost; who it was with has what it had before. */
+/* What was under way in its dialog is lost; who it was with has what it had before. What it has refused it
+ * has refused until it is asked again. */
 static void forget_exchange(struct ct_leg *l)
 {
 	if (l->offer_in || l->none_in || l->ack_due)
 		leg_unsays(l);
 	l->offer_in = l->none_in = l->ack_due = l->offer_out = l->owes_ack = false;
 	l->peer_ended = l->hangup_sent = l->cancelling = l->crossed = false;
-	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = l->oa_failed = false;
+	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = false;
 	l->referred = 0;
 	l->asked = 0;
 	l->hears = HEARS_PEER;

@@ -1047,7 +1047,7 @@ static void do_command(struct world *w, const struct todo *t)
 	}
 	if (ev.type == EV_RECORD)
 		ev.record.wish = (enum record_wish)rng_below(&w->rng, record_wish_count_);
-	if (ev.type == EV_SWAP && chance(w, w->theme == THEME_CLICKS ? 80 : 50))
+	while (ev.type == EV_SWAP && chance(w, w->theme == THEME_CLICKS ? 75 : 50))
 		plan_arg(w, range(w, 0, 3000), DO_COMMAND, t->leg,
 			asides[rng_below(&w->rng, COUNT(asides))]);
 	if (ev.type == EV_SWAP && chance(w, 20)) /* whom he turns away from, perhaps */
