@@ -52,15 +52,14 @@ static call_id partner_of(const struct call *k)
 	return k->consult != ID_NONE ? k->consult : k->consult_of;
 }
 
-/* A step without facts changes nothing that is worth it, except that sessions and dialogs do (only with the
- * ACK a caller who was answered into a queue has a dialog that can be kept), and what somebody was told that
- * it is done. */
+/* A step without facts changes nothing that is worth it, except that dialogs do (a caller who was answered
+ * into a queue has one with the ACK) and sessions, and what somebody was told that it is done. */
 static bool changes(const struct event *ev, const struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
 		if (out->actions[i].type == ACT_LEG_FREE)
 			return true;
-	return out->nfacts > 0 || ev->type == EV_OA_DONE || ev->type == EV_ACK ||
+	return out->nfacts > 0 || ev->type == EV_ANSWER || ev->type == EV_ACK || ev->type == EV_OA_DONE ||
 	       (ev->type >= EV_XFER_CANCEL && ev->type <= EV_RECORD);
 }
 

@@ -819,6 +819,17 @@ static bool is_rare_join(struct world *w, leg_id leg)
 			       chance(w, w->theme == THEME_CLICKS ? 60 : 25)));
 }
 
+/* The agent has somebody to consult with: he turns to the caller and back, and does what else he likes. */
+static void plan_aside(struct world *w, leg_id leg)
+{
+	struct call_view v;
+
+	if (!core_view(w->sim.core, id_call(leg), &v) || strcmp(v.state, "CONSULT_JOIN") != 0)
+		return;
+	while (chance(w, 70))
+		plan_arg(w, range(w, 100, 3000), DO_COMMAND, leg, EV_SWAP);
+}
+
 static void crowd_join(struct world *w, leg_id leg)
 {
 	if (chance(w, 50))
@@ -848,6 +859,7 @@ static void do_answer(struct world *w, struct phone *p)
 		return;
 	if (l->state == CT_UP)
 		plan_talk(w, p);
+	plan_aside(w, p->id);
 	if (chance(w, w->theme == THEME_CLICKS ? 90 : 60) && is_rare_join(w, p->id))
 		crowd_join(w, p->id);
 	if (chance(w, 3))
