@@ -4,6 +4,7 @@
  *	media.c  the door: legs, jobs, life
  *	pair.c   two legs and their call in an engine: one request at a time, in order; failover
  *	own.c    the session description of music that nobody else sends
+ *	events.c  the payload number of telephone events
  *	hearing.c   which side of a pair is cut off and what is played to it
  *	keys.c   keys that are pressed in the place of a party
  *	ng.c     the protocol
@@ -18,6 +19,7 @@
 #include "media/ng.h"
 
 #define PAIR_ID_MAX 128
+#define SDP_ROOM 16384
 #define PLAYED_MAX (USER_MAX + 24) /* "jazz", "en/position-3" */
 
 #define PAIR_LIST(X)                                                                               \
@@ -168,6 +170,12 @@ void keys_next(struct media *m);
 /* own.c: what we say in the place of a party, into buf. Returns the length. offer: what is answered. */
 size_t own_offer(char *buf, size_t size);
 size_t own_answer(const char *offer, size_t len, char *buf, size_t size);
+
+/* events.c: the payload number of telephone events in a session description, -1: it has none. */
+int events_number(const char *sdp, size_t len);
+/* The same description with another number for them, into buf. Returns its length; 0: there is nothing to
+ * change, that number stands for something else, or it does not fit. */
+size_t events_renumber(const char *sdp, size_t len, int want, char *buf, size_t size);
 
 /* media.c */
 struct mleg *mleg_get(struct media *m, leg_id id);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libmedia.a
 libmedia_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libmedia_a_SOURCES = \
+	src/media/events.c \
 	src/media/hearing.c \
 	src/media/inner.h \
 	src/media/keys.c \

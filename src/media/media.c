@@ -14,8 +14,6 @@
 #include "base/log.h"
 #include "media/inner.h"
 
-#define SDP_ROOM 16384
-
 ENUM_DEFINE(media_role, MEDIA_ROLE_LIST)
 
 int64_t media_now_ms(void)

@@ -490,10 +490,25 @@ static bool is_ready(struct pair *p, enum op_kind kind)
 	return false;
 }
 
+/* A caller who answers a menu with another number for telephone events than the menu's own sends them
+ * under the menu's all the same (RFC 3264 section 6.1). The engine does not know that, and would press
+ * the menu's keys as tones: it is told the menu's number. Nobody sees what it makes of that. */
+static size_t as_the_engine_sees_it(const struct pair *p, const struct op *op, const char *sdp,
+	size_t len, char *buf, size_t size)
+{
+	const struct side *menu = &p->side[1 - op->side];
+
+	if (op->kind != OP_ANSWER || op->waits != ID_NONE || menu->leg == NULL || !menu->leg->keyed)
+		return 0;
+	return events_renumber(sdp, len, events_number(menu->sdp.p, menu->sdp.n), buf, size);
+}
+
 bool pair_exchange(struct pair *p, enum op_kind kind, unsigned from, const char *sdp, size_t len,
 	const char *proto, call_id waits)
 {
 	struct op op = {.kind = kind, .side = from, .waits = waits};
+	char seen[SDP_ROOM];
+	size_t n;
 
 	if (sdp != p->side[from].sdp.p) /* said again */
 		text_set(&p->side[from].sdp, sdp, len);
@@ -501,7 +516,8 @@ bool pair_exchange(struct pair *p, enum op_kind kind, unsigned from, const char 
 		return false;
 	p->open = kind == OP_OFFER ? (int)from : NOBODY;
 	str_set(op.proto, proto);
-	op_add(p, &op, sdp, len);
+	n = as_the_engine_sees_it(p, &op, sdp, len, seen, sizeof(seen));
+	op_add(p, &op, n > 0 ? seen : sdp, n > 0 ? n : len);
 	send_next(p);
 	return true;
 }

@@ -85,6 +85,45 @@ static void the_offer_has_both_kinds_of_g711(void **state)
 	own_offer(answer, 10); /* no room: nothing is overrun */
 }
 
+static const char *renumbered(const char *sdp, int want)
+{
+	size_t n = events_renumber(sdp, strlen(sdp), want, answer, sizeof(answer) - 1);
+
+	answer[n] = '\0';
+	return answer;
+}
+
+static void events_have_a_number(void **state)
+{
+	const char *sdp = HEAD "m=audio 101 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n"
+			       "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
+
+	assert_int_equal(events_number(sdp, strlen(sdp)), 101);
+	assert_string_equal(renumbered(sdp, 96),
+		HEAD "m=audio 101 RTP/AVP 0 8 96\r\na=rtpmap:0 PCMU/8000\r\n"
+		     "a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\na=sendrecv\r\n");
+	assert_string_equal(renumbered(sdp, 101), "");
+	assert_string_equal(renumbered(sdp, 8), "");  /* stands for something else */
+	assert_string_equal(renumbered(sdp, -1), ""); /* the other side has none */
+	assert_int_equal(events_renumber(sdp, strlen(sdp), 96, answer, strlen(sdp) - 20), 0);
+}
+
+static void events_of_strange_descriptions(void **state)
+{
+	static const char *const strange[] = {"", "a=rtpmap:", "a=rtpmap:101", "m=audio ", "m=audio 1",
+		"a=rtpmap:1011 telephone-event/8000\n", "a=rtpmap:x telephone-event/8000\n",
+		"a=rtpmap:101 opus/48000\r\n", "m=audio 1 RTP/AVP ", "\r\n\r\n"};
+
+	for (unsigned i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+		assert_int_equal(events_number(strange[i], strlen(strange[i])), -1);
+		assert_string_equal(renumbered(strange[i], 96), "");
+	}
+	/* lines that end in LF alone or not at all, and numbers that only look like it */
+	assert_string_equal(renumbered("m=audio 9 RTP/AVP 101 1010 x101\n"
+				       "a=rtpmap:101 telephone-event/8000", 96),
+		"m=audio 9 RTP/AVP 96 1010 x101\na=rtpmap:96 telephone-event/8000");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +133,8 @@ int main(void)
 		cmocka_unit_test(other_streams_are_refused),
 		cmocka_unit_test(nonsense_is_survived),
 		cmocka_unit_test(the_offer_has_both_kinds_of_g711),
+		cmocka_unit_test(events_have_a_number),
+		cmocka_unit_test(events_of_strange_descriptions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,12 +42,17 @@ def talk(lab, cv, number=101):
     return c, a
 
 
-def menu(lab, c, a, mv, digits, peer=MENUS, number=101):
-    """A transfers C to a menu of that peer, whose keys are these. The menu's call, which has answered."""
+def new_menu(lab, peer, digits):
+    """A menu of that peer, whose keys are these. Its number; the directory will have it."""
     row = str(next(numbers))
-    trunk = lab.trunk(index=peer)
     lab.sql(f"insert into segue.ivrs (name, number, peer, dial, digits) values "
             f"('menu{row}', '{row}', 'peer{peer:02d}', '9', '{digits}')")
+    return row
+
+
+def menu(lab, c, a, mv, digits, peer=MENUS, number=101):
+    """A transfers C to a menu of that peer, whose keys are these. The menu's call, which has answered."""
+    trunk, row = lab.trunk(index=peer), new_menu(lab, peer, digits)
 
     def accepted():
         a.refer(lab.refer_to(row))
@@ -92,26 +97,60 @@ def events(lab):
     end(c, m)
 
 
-for _number, _what in ((None, "that knows no telephone events"), (96, "that wants them under another number")):
-    def _tones(lab, number=_number):
-        cv, mv = voice(rtp.TONES[0]), voice(rtp.TONES[2])
-        c, a = talk(lab, cv)
-        heard, hear = [], mv.listen
+@tap.case("a caller who dials the menu himself: the keys are pressed for him, too")
+def dialled(lab):
+    cv, mv = voice(rtp.TONES[0]), voice(rtp.TONES[2])
+    menus, row = lab.trunk(index=MENUS), new_menu(lab, MENUS, "12")
+    trunk = lab.trunk()
 
-        def listen(samples):
-            hear(samples)
-            heard.append(key_in(mv.samples(0.06)))
-        mv.listen = listen
-        tap.note(lambda: f"the menu has heard {in_order(heard)!r}, events {mv.keys()}")
-        m = menu(lab, c, a, mv, "9#", number=number)
-        wait("the menu has heard both keys", lambda: in_order(heard) == "9#" or None)
-        rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
-        m.expect_none("INFO", 0.1)
-        if number:
-            cv.press("7")
-            wait("C's own keys are events", lambda: mv.keys() == [(number, "7")] or None)
-        end(c, m)
-    tap.case(f"E-054 a menu {_what} hears tones")(_tones)
+    def taken():
+        c = trunk.invite(row, sdp=described(cv, 101))
+        wait("the call is refused, or is at the menu", lambda: c.holds(404) or menus.holds("INVITE"))
+        return None if c.holds(404) else c
+    c = wait("the directory has it", taken)
+    m = menus.incoming()
+    m.answer(described(mv, 101))
+    m.expect("ACK")
+    c.expect(200, method="INVITE")
+    c.ack()
+    cv.follow(c)
+    mv.follow(m)
+    wait("the menu has heard the keys", lambda: mv.keys() == [(101, "1"), (101, "2")] or None)
+    m.expect_none("INFO", 0.1)
+    end(c, m)
+
+
+@tap.case("E-054 a menu that takes them under another number than C gets them so; C's and its own keys pass as well")
+def other_number(lab):
+    cv, mv = voice(rtp.TONES[0]), voice(rtp.TONES[2])
+    c, a = talk(lab, cv)
+    m = menu(lab, c, a, mv, "9#", number=96)
+    wait("the menu has heard the keys", lambda: mv.keys() == [(96, "9"), (96, "#")] or None)
+    cv.press("7")
+    wait("and C's own", lambda: mv.keys()[2:] == [(96, "7")] or None)
+    mv.press("5")
+    wait("C hears the menu's keys", lambda: cv.keys() == [(101, "5")] or None)
+    rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
+    m.expect_none("INFO", 0.1)
+    end(c, m)
+
+
+@tap.case("E-054 a menu that knows no telephone events hears tones")
+def tones(lab):
+    cv, mv = voice(rtp.TONES[0]), voice(rtp.TONES[2])
+    c, a = talk(lab, cv)
+    heard, hear = [], mv.listen
+
+    def listen(samples):
+        hear(samples)
+        heard.append(key_in(mv.samples(0.06)))
+    mv.listen = listen
+    tap.note(lambda: f"the menu has heard {in_order(heard)!r}")
+    m = menu(lab, c, a, mv, "9#", number=None)
+    wait("the menu has heard both keys", lambda: in_order(heard) == "9#" or None)
+    rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
+    m.expect_none("INFO", 0.1)
+    end(c, m)
 
 
 @tap.case("a caller who sends no audio: the engine cannot press the keys, INFO does")
