@@ -24,6 +24,7 @@ import threading
 import time
 
 WAIT = 10.0  # seconds an expectation waits unless told otherwise
+REPEAT = 2.0  # seconds after which a 2xx is repeated for whom its ACK is waited for
 
 _COMPACT = {"v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "l": "Content-Length",
             "c": "Content-Type", "s": "Subject", "k": "Supported", "r": "Refer-To",
@@ -550,6 +551,19 @@ class Call(Inbox):
         self.ended = False
         self.sent = {}           # the newest request we sent, by method
         self.dest = None         # where to send, if not where the target says
+        self.accepted = None     # the INVITE that we have answered 2xx last, and that answer
+
+    def take(self, what, timeout, method=None, where=None):
+        """As of any inbox. A 2xx over UDP whose ACK stays away is sent again, as phones do (RFC 3261 section
+        13.3.1.4): datagrams get lost, even here."""
+        deadline = time.monotonic() + timeout
+        while what == "ACK" and self.accepted and self.ua.transport.name == "UDP" \
+                and time.monotonic() + REPEAT < deadline:
+            got = super().take(what, REPEAT, method, where)
+            if got is not None:
+                return got
+            self.ua.reply(*self.accepted)
+        return super().take(what, max(0, deadline - time.monotonic()), method, where)
 
     # -- sending ---------------------------------------------------------------------------
 
@@ -680,6 +694,8 @@ class Call(Inbox):
         if body:
             m.add("Content-Type", ctype)
             m.body = body.encode() if isinstance(body, str) else body
+        if req.method == "INVITE" and 200 <= status < 300:
+            self.accepted = req, m
         self.ua.reply(req, m)
         return m
 
