@@ -1,6 +1,7 @@
 """Music when what plays it dies: the only media engine, and then a SIP server takes its place (RFC 7088);
 segued itself, while that server plays. One case after the other: they end what all calls run on."""
 import os
+import re
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -24,17 +25,33 @@ def voice(tone):
     return v
 
 
-def held(lab):
-    """A holds C, who hears the engine's music. Returns C, A and their voices."""
+def engine_back(lab):
+    """The engine runs, and segue knows."""
+    e = engines[0]
+    if e.proc is None:
+        mark = lab.daemon.mark()
+        e.start()
+        lab.daemon.wait_log(f"media_engine_back engine={e.address}", since=mark)
+
+
+def talk(lab):
+    """C and A talk and hear each other. Returns C, A and their voices."""
     cv, av = voice(rtp.TONES[0]), voice(rtp.TONES[1])
     agent = lab.phone()
     mark = lab.daemon.mark()
     c, a = ring(lab.trunk(), agent.number, agent, cv.sdp())
     pick_up(c, a, av.sdp())
-    lab.daemon.wait_log(f" answered actor={agent.user} ", since=mark)
+    line = lab.daemon.wait_log(f" answered actor={agent.user} ", since=mark)
+    c.segue_id = re.search(r" call=(\S+)", line).group(1)
     cv.follow(c)
     av.follow(a)
     rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    return c, a, cv, av
+
+
+def held(lab):
+    """A's phone holds C."""
+    c, a, cv, av = talk(lab)
     a.reinvite(a.sdp.copy(dir="sendonly"))
     a.keeps_hold = True
     return c, a, cv, av
@@ -62,6 +79,7 @@ def taken_back(c, a, cv, av):
 
 @tap.case("RFC 7088: the engine dies while C hears its music: the music server plays instead; then A has C again")
 def engine_dies(lab):
+    engine_back(lab)
     c, a, cv, av = held(lab)
     rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
     engines[0].kill()
@@ -74,8 +92,24 @@ def engine_dies(lab):
     assert len(led.segments) == 1 and led.segments[0]["hold_ms"] > 0, led.segments
 
 
+@tap.case("RFC 7088: the engine dies while both are held by a command: the music server plays to C; then A has C again")
+def engine_dies_in_command(lab):
+    engine_back(lab)
+    c, a, cv, av = talk(lab)
+    lab.seguectl("hold", c.segue_id)
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})
+    engines[0].kill()
+    m = plays(lab, cv)
+    rtp.wait_heard({cv: {TUNE}, av: SILENCE})
+    lab.seguectl("unhold", c.segue_id)
+    m.expect("BYE")
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
 @tap.case("RFC 7088 E-124 kill while the music server plays: it is called anew, and C hears it again; then A")
 def killed(lab):
+    engines[0].kill()
     c, a, cv, av = held(lab)
     m = plays(lab, cv)
     rtp.wait_heard({cv: {TUNE}, av: SILENCE})

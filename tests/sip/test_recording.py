@@ -172,12 +172,17 @@ def by_command(lab):
         both(tones, cv, av)
 
 
-@tap.case("M16 record_hold: a recording runs on during a hold")
-def on_hold(lab):
+def record_hold(lab):
+    """From now on recordings run on in holds and consultations."""
     text = open(lab.conf).read()
     with open(lab.conf, "w") as f:
         f.write(text.replace("record_hold = false", "record_hold = true"))
     lab.seguectl("reload")
+
+
+@tap.case("M16 record_hold: a recording runs on during a hold")
+def on_hold(lab):
+    record_hold(lab)
     cv, av = voices()
     c, a = talk(lab, cv, av)
     a.reinvite(a.sdp.copy(dir="sendonly"))
@@ -188,6 +193,28 @@ def on_hold(lab):
     got, led = parts(lab, c)
     assert [r["state"] for r, _ in got] == ["ended"] and told(led) == ["recording_on", "recording_off"], got
     both(got[0][1], cv, av)
+
+
+@tap.case("E-130 M16 record_hold: a consultation by command is in the recording, which is one")
+def on_consultation(lab):
+    record_hold(lab)
+    cv, av, bv = voices(3)
+    target = lab.phone()
+    c, a = talk(lab, cv, av)
+    lab.seguectl("consult", c.segue_id, target.number)
+    b = target.incoming()
+    b.answer(bv.sdp())
+    bv.follow(b)
+    rtp.wait_heard({av: {bv.tone}, bv: {av.tone}})
+    captured(av, bv)
+    lab.seguectl("cancel", c.segue_id)
+    b.expect("BYE")
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    captured(cv, av)
+    end(c, a)
+    got, led = parts(lab, c)
+    assert [r["state"] for r, _ in got] == ["ended"] and told(led) == ["recording_on", "recording_off"], got
+    assert set().union(*got[0][1]) == {cv.tone, av.tone, bv.tone}, got[0][1]
 
 
 def main():
