@@ -92,7 +92,7 @@ async function load(id) {
 }
 
 /* What goes on is on record when it has ended; until then the call itself says what it is. */
-function going_on(c) {
+export function going_on(c) {
 	const raw = c.ended ? null : app.store.calls.get(c.call);
 	if (!raw?.interval) return c.segments;
 	const talks = s => !s.ended_at && s.answered_at && s.who === (raw.with?.user || raw.with?.number);

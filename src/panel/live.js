@@ -847,7 +847,7 @@ function widget_row(v, second) {
 								? v.state === "consulting" && t.stage !== "ringing"
 									? `asks ${first(t.target)}`
 									: t.ring_until
-										? [`${first(t.target)} rings, `, left(t.ring_until), " s"]
+										? [`${first(t.target)}, `, left(t.ring_until), " s"]
 										: `to ${first(t.target)}`
 								: v.state === "queued" && v.queue
 									? v.queue.title

@@ -9,7 +9,7 @@ import { customer_name, heard } from "./model.js";
 import { segment } from "./score.js";
 import { name_of } from "./names.js";
 import { at_minute, day, short_day, time_ms, time_now, span } from "./time.js";
-import { outcome_of } from "./conversation.js";
+import { going_on, outcome_of } from "./conversation.js";
 import { api_get, api_query, api_url } from "./api.js";
 
 const PAGE = 50;
@@ -88,7 +88,7 @@ async function load(reset) {
 export function log_row(c) {
 	const started = time_ms(c.started_at),
 		ended = time_ms(c.ended_at);
-	const visits = (c.segments || []).map(s => segment(s, ended ?? time_now(), name_of));
+	const visits = going_on({ ...c, ended, segments: c.segments || [] }).map(s => segment(s, ended ?? time_now(), name_of));
 	return {
 		...c,
 		started,

@@ -98,7 +98,8 @@ const shown = q => q.name || q.queue || q.user;
 function judge(q) {
 	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0;
 	const level = q.entered ? q.in_time / q.entered : null,
-		behind = q.service_ms > 0 && wait > q.service_ms;
+		behind = q.service_ms > 0 && wait > q.service_ms,
+		low = level !== null && 100 * level < q.service_goal; // so far today
 	return {
 		wait,
 		goal: q.service_ms,
@@ -107,7 +108,9 @@ function judge(q) {
 		behind,
 		state: behind
 			? { tone: "bad", sign: "warn", word: "Behind" }
-			: { tone: "talk", sign: "ok", word: "On goal" },
+			: low
+				? { tone: "plain", sign: "ok", word: "Nobody late" }
+				: { tone: "talk", sign: "ok", word: "On goal" },
 	};
 }
 

@@ -1,6 +1,7 @@
 """The panel's places beside the transfer itself: the widget, the tiles, the list of targets with every reason,
 the log's filters, queues against their goal, the desk, the keys."""
 import os
+import re
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -112,7 +113,7 @@ def widget(lab):
     send(p, d, display(lab, t))
     b = t.incoming()
     b.reply(180)
-    p.reads(f"{first(lab, t)} rings, ")
+    p.wait(lambda: re.search(rf"{first(lab, t)}, \d+ s\b", p.says()), "who rings, and for how long yet")
     p.wait(lambda: order() == [f"Hang up: {customer(x)}" for x in (d, c)], "who is being moved is first")
     p.see("link", "All 2 live calls")
     p.click("button", f"Cancel: {customer(d)}")
@@ -242,7 +243,7 @@ def behind(lab):
     p.click("link", "Leave full screen")
     c.cancel()
     d.cancel()
-    p.wait(lambda: "On goal" in p.see("region", "Slow desk", exact=True).text, "it is on goal again")
+    p.wait(lambda: "Nobody late" in p.see("region", "Slow desk", exact=True).text, "nobody waits too long now")
 
 
 @tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")

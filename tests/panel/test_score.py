@@ -1,6 +1,7 @@
 """The drawn conversation while it goes on, nearer and wider, and joined with another one; and what is told of
 people beside it: who finishes notes, who has been busy for long."""
 import os
+import re
 import sys
 import time
 from urllib.parse import quote
@@ -74,6 +75,9 @@ def zooms(lab):
     p = lab.page(place=conversation(lab, c))
     talks = f"{customer(c)}: Talking"
     whole = bar(p, talks)
+    p.hover(p.see("image", talks))
+    p.reads(f"{talks} ")  # the note beside it: what it is, from when to when, how long
+    p.wait(lambda: re.search(r"\d\d:\d\d:\d\d to \d\d:\d\d:\d\d, 0:0\d\.\d{3}", p.says()), "its figures are read")
     p.see("group", "Score").call("this.focus()")
 
     def is_wide(least, most=1e9):
@@ -127,6 +131,7 @@ def merged(lab):
     pick_up(a2, b)
     arrived(a2)
     a_while()
+    p.hover(p.see("row", customer(c)))  # no row goes while the pointer is there
     replaces = quote(f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}", safe="")
     refer(lab, a, f"<sip:{target.number}@{lab.domain}?Replaces={replaces}>")
     joined(c, b)
@@ -134,6 +139,8 @@ def merged(lab):
         if not x.ended:
             x.expect("BYE")
     p.see("row", f"{customer(c)}: Talking, {display(lab, target)}")
+    p.see("row", ": Joined")
+    p.see("button", ": joined")
     end(c, b)
     lab.ledger(c)
     p.js(f"location.hash = '{conversation(lab, c)}'")
