@@ -9,6 +9,7 @@ from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+from desk import Desk, agent
 from flows import (end, final_notify, hears, joined, pick_up, refer, ring, sipfrag, talk, transfer,
                    wait)
 from segued import Lab
@@ -154,6 +155,35 @@ def alone(lab):
     end(c, again)
     led = on_record(lab, c)
     assert all(t["outcome"] for t in led.transfers), led.transfers
+
+
+for _how in ("kill", "stop"):
+    def _waiting(lab, how=_how):
+        c, a = talk(lab)
+        b = lab.phone()
+        desk = Desk(lab, b)
+        refer(lab, a, desk.number)
+        x = b.incoming()
+        x.reply(180)
+        final_notify(a, 200)
+        path = os.path.join(lab.dir, "registrations")
+        wait("B's registration is written down", lambda: os.path.exists(path) and
+             b.user in open(path).read())
+        restarted(lab, how)
+        x.ended = True  # nobody knows of that INVITE any more
+        wait("C waits there again", lambda: desk.look()["queue"]["waiting"] == 1)
+        y = b.incoming(timeout=20)
+        assert agent(lab, b)["missed"] == 0, agent(lab, b)
+        y.reply(180)
+        y.answer()
+        y.expect("ACK")
+        joined(c, y)
+        end(c, y)
+        led = on_record(lab, c)
+        assert [t["answered_by"] for t in led.transfers] == [b.user], led.transfers
+        assert led.segment(desk.name)["outcome"] == "answered", led.segments
+    tap.case(f"E-124 {_how} while a caller waits in a queue and its agent rings: the place is kept, the agent is "
+             "asked again, and has missed nothing")(_waiting)
 
 
 @tap.case("E-124 kill after a transfer was done: the new pair talks on; the transferor's dialog is ended")
