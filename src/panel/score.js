@@ -12,7 +12,8 @@ const MIN_WIDTH = 0.22; // per cent: what is shorter is drawn that wide and says
 export function segment(s, end, name_of) {
 	const from = time_ms(s.offered_at),
 		to = time_ms(s.ended_at) ?? end;
-	const answered = time_ms(s.answered_at);
+	const answered = time_ms(s.answered_at),
+		talks = s.kind === "consult" ? "consulting" : "talking";
 	let bars = (s.intervals || []).map(i => ({
 		state: i.state,
 		from: time_ms(i.from),
@@ -23,14 +24,14 @@ export function segment(s, end, name_of) {
 		bars = answered
 			? [
 					{ state: "ringing", from, to: answered },
-					{ state: "talking", from: answered, to },
+					{ state: talks, from: answered, to },
 				]
 			: [{ state: s.kind === "queue" ? "queued" : "ringing", from, to }];
 	else if (!s.ended_at && bars.length && bars.at(-1).to < end)
 		bars.push({
 			state:
 				s.state ||
-				(answered ? "talking" : s.kind === "queue" ? "queued" : "ringing"),
+				(answered ? talks : s.kind === "queue" ? "queued" : "ringing"),
 			from: bars.at(-1).to,
 			to: end,
 			open: true,

@@ -535,6 +535,18 @@ test("a call that goes on grows at its end; nothing is thinner than can be seen"
 	assert.equal(bars.at(-1).state, "talking");
 });
 
+test("who is asked is drawn as consulting while that goes on: the customer hears music", () => {
+	const open = { ended_at: null, outcome: null };
+	const list = [
+		seg("s1", 1, "agent", "carol", 0, 5, null, [["ringing", 0, 5], ["talking", 5, 60]], { ...open, state: "consulting" }),
+		seg("s2", 2, "consult", "bob", 60, 62, null, [["ringing", 60, 62]], open),
+	];
+	const c = { started: T0, ended: null, customer: "Harbour Dental", segments: list, transfers: [] };
+	const lanes = score_layout(c, T0 + 90000, who => who).lanes;
+	assert.equal(lanes[0].bars.at(-1).state, "holding");
+	assert.equal(lanes[2].bars.at(-1).state, "consulting");
+});
+
 test("zoom and pan stay inside the whole; the axis has round marks", () => {
 	assert.deepEqual(zoom([0, 1], 0.5), [0.25, 0.75]);
 	assert.deepEqual(zoom([0.25, 0.75], 10), [0, 1]);
