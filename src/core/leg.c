@@ -450,8 +450,10 @@ static void gone(struct core *c, struct call *k, struct leg *l, uint16_t status,
 	bool moving = role == ROLE_OWNER && !uuid_is_nil(&k->xfer.id) && k->state != RESUME;
 	bool silent;
 
-	if (l->state == LEG_CLOSING)
+	if (l->state == LEG_CLOSING) {
+		recover_told(c, l); /* after a restart, too: our BYE need not be said again */
 		return;
+	}
 	if (l->state == LEG_DIALING || l->state == LEG_RINGING) {
 		refused(c, k, l, status ? status : 480);
 		return;
