@@ -13,7 +13,7 @@ import engine
 import rtp
 import tap
 from engine import JAZZ, MUSIC, RINGBACK
-from flows import end, final_notify, pick_up, refer, ring, wait
+from flows import arrived, end, final_notify, pick_up, refer, ring, wait
 from segued import SRC, Lab
 
 SILENCE = set()
@@ -217,6 +217,7 @@ def srtp(lab):
     pick_up(c, a, secure(av))
     assert is_secure(c.remote_sdp), c.remote_sdp.text
     assert c.remote_sdp.port() != av.port, "not anchored"
+    arrived(c)  # its ACK: before that there is no call to transfer
     refer(lab, a, target.number)
     b = target.incoming()
     assert is_secure(b.remote_sdp), b.remote_sdp.text
