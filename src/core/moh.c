@@ -220,8 +220,7 @@ static void party_answered(struct call *k, struct leg *l, const struct ev_offer 
 		party_refused(l);
 		return;
 	}
-	if (l->moh == MOH_NONE || l->offered.from == l->music)
-		l->music_rv = l->offered.rv;
+	l->music_rv = l->moh == MOH_NONE || l->offered.from == l->music ? l->offered.rv : MUSIC_RV_OLD;
 	l->image = e->sdp.image;
 }
 
