@@ -223,7 +223,6 @@ void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request)
 	struct uri target;
 	struct event ev = {0};
 	struct sip_leg *l;
-	msg_t *trying;
 
 	memset(&c, 0, sizeof(c));
 	if (!invite_check(s, t, request, &target) || !caller_identify(s, t, request, "invite", &c) ||
@@ -245,9 +244,6 @@ void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request)
 	l->handle = ++s->serial;
 	HASH_ADD(hh_handle, s->by_handle, handle, sizeof(l->handle), l);
 	sip_leg_index(l);
-	trying = stack_response(t, 100, NULL);
-	if (trying != NULL)
-		stack_reply(t, trying);
 	message_keep_headers(l, request);
 	sip_leg_take_sdp(l, request, SDP_OFFER, &ev.invite.sdp);
 	l->first_offer = ev.invite.sdp.what == SDP_NONE ? INVITE_LATE : INVITE_OFFERS;

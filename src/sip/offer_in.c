@@ -238,13 +238,8 @@ static void take_pending(struct sip_leg *l, struct stack_server *t, const sip_t 
 {
 	l->reinvite = t;
 	l->reinvite_sink.ops = &reinvite_ops;
-	if (is_invite(request)) {
-		msg_t *trying = stack_response(t, 100, NULL);
-
+	if (is_invite(request))
 		stack_server_bind(t, &l->reinvite_sink);
-		if (trying != NULL)
-			stack_reply(t, trying);
-	}
 }
 
 void offer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request)

@@ -89,7 +89,10 @@ bool stack_is_local(const struct stack *s, const char *host, unsigned port);
  * without being shown to anybody. Counts from the start. */
 uint64_t stack_malformed(const struct stack *s);
 
-/* ---- server transactions ------------------------------------------------------------------ */
+/* ---- server transactions ------------------------------------------------------------------
+ *
+ * An INVITE without any response of ours gets a 100 after 200 ms, as RFC 3261 section 17.2.1 wants it.
+ * Most phones ring before that, and a 100 at once would be one message more for nothing. */
 
 /* Where the request came from. */
 void stack_server_source(struct stack *s, struct stack_server *t, struct stack_addr *from);

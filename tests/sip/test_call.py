@@ -175,6 +175,22 @@ def agent_ends(lab):
     assert led.conversation["ended_by"] == "agent", led.conversation
 
 
+@tap.case("a caller of whose phone nothing is heard gets a 100, once, before he would call again")
+def trying(lab):
+    agent, trunk = lab.phone(), lab.trunk()
+    c = trunk.invite(agent.number)
+    a = agent.incoming()
+    tried = lambda: [m for way, m in trunk.log if way == "<-" and m.status == 100 and m.call_id == c.call_id]
+    wait("a 100 has come", tried)
+    c.send(c.invite)  # the INVITE again: the same answer again
+    wait("the 100 came again", lambda: len(tried()) == 2)
+    a.reply(180)
+    c.expect(180)
+    pick_up(c, a)
+    end(c, a)
+    assert len(tried()) == 2, tried()
+
+
 @tap.case("both hang up at once: both get 200, one row")
 def both_end(lab):
     c, a = talk(lab)

@@ -361,7 +361,7 @@ def _(lab):
 
 @tap.case("E-090 E-123 PostgreSQL is away: 481 at once; when it is back, all that is live is shared")
 def _(lab):
-    with Nodes(cluster=pg.Cluster(), peers=4, users=12) as own:
+    with Nodes(cluster=pg.Cluster(), peers=4, users=12, t={"resume": 60000}) as own:
         agent = own.phone()
         c, a = talk(own, agent)
         a2, b, b_phone = consult_there(own, a, agent)
@@ -373,7 +373,10 @@ def _(lab):
         a.refer(refer_to)
         a.expect(202, method="REFER")
         final_notify(a, 481)
+        marks = own.daemon.mark(), own.two.daemon.mark()
         own.cluster.start()
+        for daemon, mark in zip((own.daemon, own.two.daemon), marks):
+            daemon.wait_log(" dialogs_shared", since=mark, timeout=20)
         wait("both dialogs are in the table again",
              lambda: own.shared(x) and own.shared(a2), 20)
         a.refer(refer_to)
