@@ -20,10 +20,12 @@ def ring(caller, number, callee, sdp=None, headers=(), **kw):
 
 
 def pick_up(c, a, sdp=None):
+    """A answers C, and segue knows that they talk: C's ACK has arrived."""
     a.answer(sdp)
     c.expect(200, method="INVITE")
     c.ack()
     a.expect("ACK")
+    arrived(c)
 
 
 def a_while():

@@ -199,7 +199,10 @@ def both_end(lab):
     a.bye()
     c.expect(200, method="BYE")
     a.expect(200, method="BYE")
-    a.reply(200, req=a.expect("BYE"))
+    a.manual = set()
+    crossed = a.take("BYE", 0)
+    if crossed:
+        a.reply(200, req=crossed)
     led = lab.ledger(c)
     assert led.types().count("conversation_ended") == 1, led.types()
 
