@@ -19,7 +19,7 @@
 #define RETRY_MS    1000
 #define SEEN_MS     10000 /* rows of a node that was silent for 30 s count no more: history_sql.c */
 #define COMPLAIN_MS 60000
-#define GRACE_MS    2000 /* at the end, for saying goodbye to a busy database */
+#define GRACE_MS    5000 /* at the end, for saying goodbye to a busy database */
 #define BATCH	    500 /* rows per statement */
 
 enum entry_state {

@@ -321,9 +321,10 @@ def told_again(_):
         rseq = []
         for _ in range(3):
             c.expect(180)
-            m = e.expect(180)
-            rseq.append(int(m.get("RSeq")))
+            m = e.expect(180, where=lambda m: m.get("RSeq") not in rseq)  # not one that came again
+            rseq.append(m.get("RSeq"))
             e.prack(m).expect(200, method="PRACK")
+        rseq = list(map(int, rseq))
         assert rseq == list(range(rseq[0], rseq[0] + 3)), "each is a new one (R-020)"
         d.expect(180)
         d.expect(180)

@@ -80,6 +80,7 @@ def held(lab):
     a.keeps_hold = True
     restarted(lab)
     c.expect("ACK")
+    a.expect("ACK")
     hears(c, a, "sendonly")
     a.keeps_hold = False
     a.reinvite(a.sdp.copy(dir="sendrecv"))
