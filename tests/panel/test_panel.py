@@ -457,6 +457,13 @@ def transfer_by(lab, boss, c, a):
     return b
 
 
+def downloaded(directory):
+    """The one file that has come; the browser makes an empty one of that name first."""
+    files = glob.glob(os.path.join(directory, "*"))
+    whole = len(files) == 1 and files[0].endswith(".csv") and os.path.getsize(files[0])
+    return files[0] if whole else None
+
+
 @tap.case("Export CSV: a file of what is filtered, line for line what the log shows")
 def export(lab):
     boss = lab.login("boss")
@@ -474,7 +481,7 @@ def export(lab):
     into = tempfile.mkdtemp(dir=lab.dir)
     p.downloads(into)
     p.click("link", "Export CSV")
-    path = p.wait(lambda: glob.glob(os.path.join(into, "*.csv")), "the file is there")[0]
+    path = p.wait(lambda: downloaded(into), "the file is there, and whole")
     with open(path, newline="", encoding="utf-8") as f:
         lines = list(csv.DictReader(f))
     shown = boss.get(f"/conversations?number={number}").json["conversations"]
