@@ -48,6 +48,21 @@ def program(name):
     raise FileNotFoundError(f"{name} is not in {BUILD}: build it first (make)")
 
 
+_reserved = []
+
+
+def _reserve(port):
+    """No other test takes it while this process lives: the name of a socket says whose it is."""
+    mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mine.bind(f"\0segue-test-port-{port}")
+    except OSError:
+        mine.close()
+        return False
+    _reserved.append(mine)
+    return True
+
+
 def free_port(ip="127.0.0.1"):
     """A port that is free on UDP and TCP, and is not one of those that the kernel gives to whoever
     asks for any: such a port could be gone again before it is used."""
@@ -59,9 +74,10 @@ def free_port(ip="127.0.0.1"):
             try:
                 t.bind((ip, port))
                 u.bind((ip, port))
-                return port
             except OSError:
                 continue
+            if _reserve(port):
+                return port
     raise OSError("no free port")
 
 
