@@ -14,6 +14,7 @@ from segued import Lab, free_port
 from sipp import Sipp
 
 AGENTS, PATIENT, HASTY = 20, 150, 50
+IMPATIENT_MS = 1523  # all other times are multiples of 50: nobody leaves just as he is answered
 NEAR_MS = 400  # clocks of three processes on a busy machine
 
 
@@ -145,7 +146,7 @@ def storm(lab):
     since = lab.rows("select clock_timestamp() as t")[0]["t"]
     for a in agents:
         a.start()
-    runs = [callers(lab, "501", PATIENT, 60000), callers(lab, "501", HASTY, 1500)]
+    runs = [callers(lab, "501", PATIENT, 60000), callers(lab, "501", HASTY, IMPATIENT_MS)]
     for _, sipp in runs:
         sipp.finish()
     wait("nobody is on a call", lambda: lab.seguectl("calls").strip() == "No calls.", 30)
