@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "media/inner.h"
 
-#define FIRST_MS    300 /* see below */
+#define FIRST_MS    300 /* see above */
 #define STEP_MS	    (KEYS_TONE_MS + 100) /* a tone and a gap */
 #define PAUSE_MS    1000
 #define AGAIN_MS    100
