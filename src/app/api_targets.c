@@ -107,14 +107,6 @@ static json_t *number_json(const struct api_request *q, const char *number)
 	jo_text(o, "number", number);
 	jo_text_or_null(o, "class", t.class);
 	judge(q, number, o);
-	if (q->viewer.masked && t.kind == TARGET_EXTERNAL && t.cause != NULL &&
-		str_eq(t.cause, "already_party")) {
-		/* else the customer's number could be found by asking; the transfer is refused, and that
-		 * is on record */
-		jo_bool(o, "selectable", true);
-		jo_text_or_null(o, "reason", NULL);
-		jo_text_or_null(o, "text", NULL);
-	}
 	return o;
 }
 

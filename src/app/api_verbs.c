@@ -130,7 +130,7 @@ void api_transfer_event(const struct api_request *q, const struct live_call *k, 
 		.call = k->id,
 		.leg = own_leg(q, k),
 		.transfer = {.origin = origin_of(q), .kind = kind, .own_host = true,
-			.may_refer = true}};
+			.may_refer = true, .masked = q->viewer.masked}};
 	str_set(ev->transfer.asker, q->viewer.name);
 	str_set(ev->transfer.number, number);
 }

@@ -185,6 +185,7 @@ struct ev_transfer {
 	bool immediate;       /* device class wants NOTIFY 200 at once (E-011) */
 	bool may_refer;       /* the sender may use REFER at all (E-070) */
 	bool stay;            /* to a queue: the transferor keeps the line until somebody answers there */
+	bool masked;          /* the asker is shown outside numbers without their middle */
 };
 
 struct ev_referred { /* EV_REFERRED, EV_REFER_NOTIFY */

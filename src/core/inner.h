@@ -601,6 +601,8 @@ struct verdict {
 struct verdict policy_movable(const struct call *k);
 struct verdict policy_transfer(struct core *c, struct call *k, const struct leg *transferor,
 	const struct leg *kept, struct target *t);
+/* Is t a number that is a party of the call already, admitted for an asker who must not hear so? */
+bool policy_hides(const struct target *t);
 /* May this user (NULL: somebody who is none of ours) dial what t is sent as? NULL, or the class of
  * numbers that he may not dial. Only outside numbers have a class. */
 const char *policy_denied_class(const struct core *c, const struct dir_user *u,

@@ -167,6 +167,21 @@ static struct verdict is_new_party(const struct core *c, const struct leg *trans
 	return ALLOW;
 }
 
+/* Who is shown numbers without their middle is not told either that a guess is right: the transfer is
+ * admitted, as one to any other number, and nobody is rung. */
+static struct verdict hide_party(const struct ev_transfer *e, struct target *t, struct verdict v)
+{
+	if (!e->masked || t->kind != TARGET_EXTERNAL || !str_eq(v.cause, "already_party"))
+		return v;
+	t->peer[0] = '\0';
+	return ALLOW;
+}
+
+bool policy_hides(const struct target *t)
+{
+	return t->kind == TARGET_EXTERNAL && t->peer[0] == '\0';
+}
+
 struct verdict policy_movable(const struct call *k)
 {
 	static const enum role roles[] = {ROLE_OWNER, ROLE_KEPT};
@@ -199,7 +214,7 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 	if (v.status == 0)
 		v = may_reach(c, transferor, e, t);
 	if (v.status == 0)
-		v = is_new_party(c, transferor, kept, t);
+		v = hide_party(e, t, is_new_party(c, transferor, kept, t));
 	if (v.status == 0)
 		v = may_dial(c, transferor, t);
 	if (v.status == 0)

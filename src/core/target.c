@@ -391,8 +391,11 @@ static void dial_user(struct core *c, struct call *k, const char *user, const st
 static void dial_peer(struct core *c, struct call *k, const struct target *t, enum target_kind kind)
 {
 	struct dest d = {.kind = DEST_PEER};
-	struct leg *l = add_target(c, k, kind);
+	struct leg *l;
 
+	if (policy_hides(t))
+		return;
+	l = add_target(c, k, kind);
 	l->source = SOURCE_PEER;
 	str_set(l->peer, t->peer);
 	str_set(l->party.number, t->number);
@@ -416,8 +419,8 @@ bool target_dial_agent(struct core *c, struct call *k, const char *user)
 }
 
 /* Rings t for the kept party, or lets it wait there if t is a queue; the user of leg `except` is not
- * asked there at first (E-072). Nobody to ring (not registered, disabled) is the same as being
- * refused: 480. */
+ * asked there at first (E-072). Nobody to ring (not registered, disabled, policy_hides()) is the same as
+ * being refused: 480. */
 void target_dial(struct core *c, struct call *k, const struct target *t, leg_id except)
 {
 	const struct leg *x = except ? call_leg(k, except) : NULL;

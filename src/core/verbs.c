@@ -331,6 +331,15 @@ static void record_refusal(struct core *c, struct call *k, const struct leg *l,
 	k->n_failed++;
 }
 
+/* A guess at the number of who is on the call is on record, though the asker is not told. */
+static void audit_hidden(struct core *c, struct call *k, const struct target *t)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+
+	if (policy_hides(t))
+		audit(c, k, e->asker, e->origin, "transfer", e->number, "refused", "already_party");
+}
+
 static void v_admit(struct core *c, struct call *k)
 {
 	struct leg *l = call_leg(k, k->request), *other;
@@ -361,6 +370,7 @@ static void v_admit(struct core *c, struct call *k)
 		refuse(c, k, v.status, v.status == 404 ? 404 : 403, v.cause, v.text);
 		return;
 	}
+	audit_hidden(c, k, &t);
 	leg_take_roles(k, l);
 	k->xfer.target = t;
 	if (passing_wanted(c, l, other))
@@ -394,6 +404,7 @@ static void v_admit_retry(struct core *c, struct call *k)
 			v.text);
 		return;
 	}
+	audit_hidden(c, k, &t);
 	k->target = t;
 	call_post(k, XFER_OK);
 }

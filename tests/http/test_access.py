@@ -292,6 +292,7 @@ def masked_guesses(_):
     route = '{ pattern = "00Z."; kind = "external"; target = "peer00"; strip = 2; prefix = "+"; transfer = true; },\n\t'
     with WebLab(http="mask_agents = true;", users=4, peers=2, routes=route) as lab:
         mine, trunk = lab.phone(), lab.trunk()
+        lab.sql("insert into segue.number_classes values ('international', '+.', '{agent,supervisor}')")
         boss, me = lab.login("boss"), lab.login(mine.user)
         c, a = talk(lab, mine, trunk=trunk)
         number, name = c.ua.user, "Kim"
@@ -315,10 +316,24 @@ def masked_guesses(_):
             assert call in live(me, part), part
         for client, want in ((me, (True, None, None)), (boss, (False, "already_party",
                                                               "The target is on this call already"))):
-            got, = client.get(f"/calls/{call}/targets?number=00{number[1:]}").json["targets"]
-            assert (got["selectable"], got["reason"], got["text"]) == want, got
-        got = me.post(f"/calls/{call}/transfer", {"number": "00" + number[1:]})
-        assert got.status == 403, got
+            def judged():  # the class has been read
+                one, = client.get(f"/calls/{call}/targets?number=00{number[1:]}").json["targets"]
+                return (one["selectable"], one["reason"], one["text"]) == want
+            wait(f"{number} is judged so: {want}", judged)
+        for kind in ("blind", "consult"):  # as to a number that cannot be reached; nobody is rung
+            got = me.post(f"/calls/{call}/transfer", {"number": "00" + number[1:], "kind": kind})
+            assert got.status == 201, got
+            asked = got.json["id"]
+
+            def over():
+                now = me.get("/transfers/" + asked)
+                return now.json if now.status == 200 and now.json["stage"] == "ended" else None
+            got = wait("the transfer has ended", over)
+            assert (got["outcome"], got["cause"], got["sip_status"]) == ("failed", "unreachable", 480), got
+            assert number not in json.dumps(got), got
+        trunk.expect_none("INVITE", 0.2)
+        got = boss.post(f"/calls/{call}/transfer", {"number": "00" + number[1:]})
+        assert (got.status, got.code) == (403, "refused"), got
         end(c, a)
         led = lab.ledger(c)
         lab.sql(f"update segue.conversations set customer_name = '{number} {name}' where id = "

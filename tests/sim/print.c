@@ -92,6 +92,7 @@ static void add_transfer(struct line *l, const struct ev_transfer *t)
 	add_flag(l, "foreign", !t->own_host);
 	add_flag(l, "no_sub", t->no_sub);
 	add_flag(l, "stay", t->stay);
+	add_flag(l, "masked", t->masked);
 	add_flag(l, "immediate", t->immediate);
 	add_flag(l, "may_not_refer", !t->may_refer);
 }

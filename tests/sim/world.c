@@ -1024,6 +1024,19 @@ static void plan_find(struct world *w, const struct action *a)
 			chance(w, 25) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 }
 
+/* Somebody who sees numbers masked tries whether a guess at the caller's is right. */
+static void guess_caller(struct world *w, struct event *ev)
+{
+	struct call_view v;
+
+	ev->transfer.masked = chance(w, 25);
+	if (!ev->transfer.masked || !chance(w, 50) || !core_view(w->sim.core, ev->call, &v) ||
+		strncmp(v.customer_number, "+49", 3) != 0)
+		return;
+	str_set(ev->transfer.number, "0");
+	str_append(ev->transfer.number, sizeof(ev->transfer.number), v.customer_number + 3);
+}
+
 static void do_command(struct world *w, const struct todo *t)
 {
 	struct event ev = {.type = (enum ev)t->arg, .call = id_call(t->leg)};
@@ -1039,6 +1052,7 @@ static void do_command(struct world *w, const struct todo *t)
 		ev.transfer.kind = chance(w, w->theme == THEME_CLICKS ? 90 : 55) ? XFER_CONSULT
 										 : XFER_BLIND;
 		ev.transfer.stay = chance(w, 40);
+		guess_caller(w, &ev);
 		if (w->centre == NULL &&
 			chance(w, ev.transfer.stay || ev.transfer.kind == XFER_CONSULT ? 45 : 0))
 			str_set(ev.transfer.number, "300");

@@ -742,6 +742,7 @@ static int do_ctl(struct script *s)
 		str_set(ev.transfer.number, word(s, 3));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
 		ev.transfer.stay = has_word(s, 4, "stay");
+		ev.transfer.masked = has_word(s, 4, "masked");
 	} else if (ev.type == EV_DIAL) {
 		ev.call = ID_NONE;
 		ev.dial.cmd = ++s->st.cmd;
