@@ -162,6 +162,10 @@ static void release_aide(struct core *c, struct call *k)
 {
 	struct leg *l = call_role(k, ROLE_AIDE);
 
+	if (l && k->xfer.step != STEP_TARGET) {
+		leg_part(c, k, l); /* somebody else is asked now: who was to be reached is not */
+		return;
+	}
 	if (l && k->state != RING && k->state != JOIN && k->state != ALONE &&
 		k->state != ALONE_JOIN && k->state != FIND && k->state != ALONE_FIND)
 		leg_part(c, k, l);

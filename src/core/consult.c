@@ -560,16 +560,25 @@ static struct leg *answered(const struct call *k)
 	return NULL;
 }
 
-/* The shell of the call from which the target came, if it could be a call again: the transferor's
- * second dialog still stands, and so does the target's. */
+/* The transferor's second dialog, while it stands. */
+static struct leg *standing_aide(const struct call *k)
+{
+	struct leg *aide = call_role(k, ROLE_AIDE);
+
+	return aide && aide->state == LEG_UP ? aide : NULL;
+}
+
+/* The shell of the call from which the target came, if it could be a call again: the target still
+ * stands, and so does the transferor's second dialog; or the target called in from outside, and is
+ * not let go because the transferor has hung up. */
 static struct call *shell_of_met(struct core *c, const struct call *k)
 {
 	struct call *from = k->xfer.met ? call_find(c, k->xfer.met) : NULL;
-	const struct leg *aide = call_role(k, ROLE_AIDE);
+	const struct leg *b = answered(k);
 
-	if (from == NULL || from->merged_into != k->id || aide == NULL || aide->state != LEG_UP)
+	if (from == NULL || from->merged_into != k->id || b == NULL)
 		return NULL;
-	return owner(k) && answered(k) ? from : NULL;
+	return standing_aide(k) || (from->customer == b->id && !b->outbound) ? from : NULL;
 }
 
 void consult_ask_undo(struct core *c, struct call *k)
@@ -577,9 +586,11 @@ void consult_ask_undo(struct core *c, struct call *k)
 	const struct xfer *x = &k->xfer;
 
 	if (shell_of_met(c, k))
-		call_post(k, UNDO_MEET);
+		call_post(k, owner(k) ? UNDO_MEET : UNDO_PART);
+	else if (owner(k) == NULL)
+		call_post(k, UNDO_ALONE);
 	else if (x->kind == XFER_CONSULT && x->met == ID_NONE && x->origin != ORIGIN_REFER &&
-		 owner(k) && answered(k)) /* by command: whom REFER brings from elsewhere is not here */
+		 answered(k)) /* by command: whom REFER brings from elsewhere is not here */
 		call_post(k, UNDO_CONSULT);
 	else
 		call_post(k, UNDO_BLIND);
@@ -599,13 +610,14 @@ void consult_note_undone(struct core *c, struct call *k)
 	k->status = 0;
 }
 
-/* The legs that came from the shell `from`, or through it from the shells of earlier meetings. */
+/* The legs that came from the shell `from`, or through it from the shells of earlier meetings; aide
+ * may be NULL. */
 static bool came_along(struct core *c, const struct call *from, const struct leg *l,
 	const struct leg *aide, const struct leg *target)
 {
 	const struct call *shell = call_find(c, l->id);
 
-	return shell && (shell == from || shell == call_find(c, aide->id) ||
+	return shell && (shell == from || (aide && shell == call_find(c, aide->id)) ||
 				shell == call_find(c, target->id));
 }
 
@@ -631,12 +643,12 @@ static void take_back(struct core *c, struct call *k, struct call *from, const s
 	k->nlegs = (uint16_t)kept_legs;
 }
 
-/* What the two talk about is on record as it was: as a consultation for this call, or as a call of
- * their own. */
+/* What the two talk about is on record as it was: as a consultation for this call while its
+ * transferor is there, or as a call of their own. With one of them alone, as a call of his. */
 static void record_again(
 	struct core *c, struct call *k, struct call *from, struct leg *a, struct leg *b)
 {
-	bool consults = k->xfer.met_as == MET_CONSULTATION;
+	bool consults = k->xfer.met_as == MET_CONSULTATION && owner(k) && a;
 	struct leg *who = kept(from), *with = owner(from);
 
 	record_begin(c, from, who, with,
@@ -660,10 +672,34 @@ static void record_again(
 		}
 }
 
+/* The shell is a call again. What is to be known about the transfer that brought its caller here is
+ * whom to ring for him, and why it failed. */
+static void begin_again(struct core *c, struct call *k, struct call *from)
+{
+	from->merged_into = ID_NONE;
+	from->xfer = (struct xfer){.id = {{0}}, .origin = ORIGIN_SYSTEM,
+		.status = k->status, .first = k->xfer.first};
+	str_set(from->xfer.recall_user, k->xfer.recall_user);
+	from->wait = (struct waiting){.seg = NO_SEG};
+	from->wall0 = call_stamp(k, c->ev->now);
+	from->mono0 = c->ev->now;
+	c->live++;
+}
+
+static void talk_again(struct core *c, struct call *from)
+{
+	from->xfer = (struct xfer){.id = {{0}}};
+	call_set_state(c, from, TALK);
+	if (from->bridge.state == BRIDGE_HOLD) /* somebody held them by command */
+		bridge_hold(c, from, kept(from), owner(from));
+	else
+		bridge_connect(c, from, kept(from), owner(from));
+}
+
 void consult_part_again(struct core *c, struct call *k)
 {
 	struct call *from = shell_of_met(c, k);
-	struct leg *a = call_role(k, ROLE_AIDE), *b = answered(k);
+	struct leg *a = standing_aide(k), *b = answered(k);
 
 	if (from == NULL)
 		return;
@@ -674,21 +710,19 @@ void consult_part_again(struct core *c, struct call *k)
 		}
 	bridge_forget(c, k, b);
 	take_back(c, k, from, a, b);
-	a->role = a->outbound ? ROLE_OWNER : ROLE_KEPT;
-	b->role = a->outbound ? ROLE_KEPT : ROLE_OWNER;
-	from->merged_into = ID_NONE;
-	from->xfer = (struct xfer){.id = {{0}}};
-	from->wait = (struct waiting){.seg = NO_SEG};
-	from->wall0 = call_stamp(k, c->ev->now);
-	from->mono0 = c->ev->now;
-	c->live++;
-	call_set_state(c, from, TALK);
+	b->role = a && !a->outbound ? ROLE_OWNER : ROLE_KEPT;
+	if (a)
+		a->role = a->outbound ? ROLE_OWNER : ROLE_KEPT;
+	begin_again(c, k, from);
+	if (a) {
+		talk_again(c, from);
+	} else {
+		call_set_state(c, from, UNDO);
+		call_post(from, UNDO_LEFT);
+	}
 	record_again(c, k, from, a, b);
-	if (from->bridge.state == BRIDGE_HOLD) /* somebody held them by command */
-		bridge_hold(c, from, kept(from), owner(from));
-	else
-		bridge_connect(c, from, kept(from), owner(from));
-	k->status = 0;
+	if (owner(k))
+		k->status = 0; /* the transfer is over; else it goes on, and this is why */
 	call_run(c, from);
 }
 

@@ -96,6 +96,9 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(UNDO_BLIND, "join undone")                                                               \
 	X(UNDO_CONSULT, "join of a consultation undone")                                           \
 	X(UNDO_MEET, "join of two calls undone")                                                   \
+	X(UNDO_PART, "join of two calls undone, owner left")                                       \
+	X(UNDO_ALONE, "join undone, owner left")                                                   \
+	X(UNDO_LEFT, "caller of an undone join is alone")                                          \
 	X(FB_RECALL, "chain says recall")                                                          \
 	X(FB_USER, "chain says user")                                                              \
 	X(FB_QUEUE, "chain says queue")                                                            \

@@ -173,7 +173,8 @@ void record_begin(struct core *c, struct call *k, const struct leg *from, const 
 	k->conv = core_uuid(c, k);
 	k->from = from->party;
 	str_set(k->source, from->user[0] ? from->user : from->peer);
-	str_set(k->dialled, to->party.number);
+	if (to)
+		str_set(k->dialled, to->party.number);
 	record_open(c, k);
 }
 

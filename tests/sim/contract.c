@@ -334,6 +334,7 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 		return;
 	l = leg_new(ct, id);
 	l->state = CT_INCOMING;
+	l->from_outside = ev->invite.source == SOURCE_PEER && ev->invite.replaces == ID_NONE;
 	l->late = ev->invite.sdp.what == SDP_NONE;
 	l->rel_required = ev->invite.rel_required;
 	leg_says(l, &ev->invite.sdp);

@@ -42,6 +42,8 @@ struct ct_leg {
 	call_id call;	   /* in which the core last showed it: legs move when calls meet */
 	enum ct_leg_state state;
 	bool outbound;
+	bool from_outside; /* a caller, by a trunk */
+	bool met;	   /* .. and the target of a transfer, as the core last showed it */
 	bool ever_up;
 	bool cancelling;   /* HANGUP went to an INVITE that has no final response */
 	bool crossed;	   /* its 2xx crossed that CANCEL: HANGUP must be repeated */

@@ -76,6 +76,16 @@ static bool has_merged(const struct core_out *out, call_id call)
 	return false;
 }
 
+/* It is in a call of its own again from this step on: the join failed for which it had come. */
+static bool has_parted(const struct core_out *out, const struct ct_leg *l)
+{
+	for (unsigned i = 0; i < out->nfacts; i++)
+		if (out->facts[i].type == FACT_CONVERSATION_OPENED &&
+			out->facts[i].call == id_call(l->id) && out->facts[i].call != l->call)
+			return true;
+	return false;
+}
+
 /* The second dialog of a transferor who has left with the first one hears how it ended (E-093). */
 static bool is_aide_told(const struct core_out *out, const struct ct_leg *l)
 {
@@ -111,7 +121,7 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 		if (l->call != call || l == kept || !still_there(ct, l))
 			continue;
 		if (ends_leg(ev, l->id) || hangs_up(out, l->id) ||
-			is_aide_told(out, l) || is_let_go(out, l->id))
+			is_aide_told(out, l) || is_let_go(out, l->id) || has_parted(out, l))
 			continue;
 		contract_fail(ct, "kept-dropped",
 			"leg %s was hung up while somebody else "
@@ -143,6 +153,21 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 			contract_fail(ct, "break-before-make",
 				"leg %s was hung up while its transfer runs", id_str(a->leg, id));
 	(void)out;
+}
+
+/* Two calls are put together, and what was the second has a caller, too. Whatever goes wrong with the
+ * join, he is not pushed out: his dialog ends when he wants it, or on a command. */
+static void check_met_stays(struct contract *ct, const struct event *ev, const struct action *a)
+{
+	struct ct_leg *l = contract_leg(ct, a->leg);
+	struct ct_call *k = contract_call(ct, a->leg);
+	char id[ID_STRLEN];
+
+	if (l == NULL || !l->met || !still_there(ct, l) || ends_leg(ev, a->leg) ||
+		(ev->type != EV_OA_DONE && ev->type != EV_TIMER) || (k && k->commanded))
+		return;
+	contract_fail(ct, "caller-let-go", "caller %s was hung up, because a join failed",
+		id_str(a->leg, id));
 }
 
 /* The call that an id leads to: itself, or the one that its last leg has moved to. */
@@ -196,6 +221,7 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 		if (k != NULL && k->kept == a->leg)
 			check_kept_kept(ct, ev, out, a);
 		check_transferor_kept(ct, books, ev, out, a);
+		check_met_stays(ct, ev, a);
 	}
 }
 
@@ -505,8 +531,10 @@ static void note_view(struct contract *ct, const struct call_view *v)
 	for (unsigned i = 0; i < v->nlegs; i++) {
 		struct ct_leg *l = contract_leg(ct, v->legs[i].id);
 
-		if (l != NULL)
-			l->call = v->id;
+		if (l == NULL)
+			continue;
+		l->call = v->id;
+		l->met = l->from_outside && strcmp(v->legs[i].role, "target") == 0;
 		if (id_call(v->legs[i].id) != v->id && contract_call(ct, v->legs[i].id) != NULL) {
 			contract_call(ct, v->legs[i].id)->kept = ID_NONE; /* an empty shell: held as it
 									   * was, if it parts again */
