@@ -4,8 +4,10 @@
  * pace; one that falls off its end is cut, and begins again with a snapshot.
  *
  * Listeners are woken in rounds, some tens of times a second, so that a thousand of them cost as
- * many wake-ups a second at any rate of calls; and a round goes by slices, so that no SIP message
- * waits for a thousand of them to be written to.
+ * many wake-ups a second at any rate of calls; and a round goes by slices, with a turn of the loop
+ * after each, so that a SIP message waits for one slice at most. With many listeners a call that
+ * changes several times in one round is told once, as it is then: most of what a listener is sent are
+ * rows of calls.
  */
 #include "app/api_internal.h"
 
@@ -18,8 +20,7 @@
 #define ROUND_MS      20
 #define ROUND_MANY_MS 50 /* with so many listeners: */
 #define MANY	      200
-#define SLICE	      40 /* listeners that are woken in one go */
-#define SLICE_MS      1  /* from one slice to the next */
+#define SLICE	      16 /* listeners that are looked at in one go; some 20 us each */
 #define PING_MS	      10000
 #define LINGER_MS     (2 * 60 * 1000) /* changes are kept for those who come back, so long */
 
@@ -70,6 +71,8 @@ struct api_events {
 	enum { IDLE, ROUND, SLICES } armed; /* what the timer is for: a ping, a round, the rest of one */
 	enum { ENOUGH, AGAIN } then;        /* something came while a round went on */
 	unsigned left;                      /* listeners to be woken in this round */
+	call_id *later; /* calls that are told of when the next round begins */
+	unsigned nlater, later_cap;
 	int64_t ping_at;
 };
 
@@ -123,7 +126,7 @@ static void arm(struct api_events *e)
 	if (e->nlisteners == 0)
 		loop_timer_set(e->timer, -1);
 	else if (e->armed == SLICES)
-		loop_timer_set(e->timer, SLICE_MS);
+		loop_timer_set(e->timer, 0); /* whatever else the loop has to do comes first */
 	else if (e->armed == ROUND)
 		loop_timer_set(e->timer, round);
 	else
@@ -263,16 +266,60 @@ static bool any_masked(const struct api_events *e)
 
 /* ---- what changes ---------------------------------------------------------------------------- */
 
+static void tell_call(struct api_events *e, const struct live_call *k)
+{
+	const struct api *a = e->api;
+
+	put_for_call(e,
+		change_new(e, "call", api_call_json(a, k, false),
+			any_masked(e) ? api_call_json(a, k, true) : NULL),
+		k, NULL);
+}
+
+/* The call is told of when the next round begins. False without memory. */
+static bool tell_later(struct api_events *e, struct live_call *k)
+{
+	unsigned cap = e->later_cap ? 2 * e->later_cap : 64;
+	call_id *p;
+
+	if (e->nlater == e->later_cap) {
+		p = realloc(e->later, cap * sizeof(*p));
+		if (p == NULL)
+			return false;
+		e->later = p;
+		e->later_cap = cap;
+	}
+	e->later[e->nlater++] = k->id;
+	k->told = CALL_CHANGED;
+	want_round(e);
+	return true;
+}
+
 void api_events_call(void *arg, const struct live_call *k)
 {
 	struct api *a = arg;
 	struct api_events *e = a->events;
+	struct live_call *own = live_call(a->live, k->id);
 
-	if (is_heard(e))
-		put_for_call(e,
-			change_new(e, "call", api_call_json(a, k, false),
-				any_masked(e) ? api_call_json(a, k, true) : NULL),
-			k, NULL);
+	if (!is_heard(e) || (own != NULL && own->told == CALL_CHANGED))
+		return;
+	if (e->nlisteners <= MANY || own == NULL || !tell_later(e, own))
+		tell_call(e, k);
+}
+
+/* Those that have ended meanwhile were told of at once. */
+static void tell_calls(struct api_events *e)
+{
+	struct live_call *k;
+
+	for (unsigned i = 0; i < e->nlater; i++) {
+		k = live_call(e->api->live, e->later[i]);
+		if (k == NULL)
+			continue;
+		k->told = CALL_SAME;
+		tell_call(e, k);
+	}
+	e->nlater = 0;
 }
 
 static json_t *gone_json(const struct live_call *k, const char *why, call_id into)
@@ -605,6 +652,8 @@ void api_run_events(struct api_request *q)
 
 	if (id == NULL)
 		id = api_text(q, "last_event_id");
+	tell_calls(e); /* what has changed is in what this listener begins with */
+	tell_queues(e);
 	if (l != NULL) {
 		l->q = q;
 		l->viewer = q->viewer;
@@ -674,10 +723,22 @@ static void begin_round(struct api_events *e)
 {
 	if (loop_now_ms() >= e->ping_at)
 		ping(e);
+	tell_calls(e);
 	tell_queues(e);
 	e->armed = SLICES;
 	e->then = ENOUGH;
 	e->left = e->nlisteners;
+}
+
+/* Steps over what this listener is not told of. */
+static bool has_news(const struct api_events *e, struct listener *l)
+{
+	if (l->snapshot != NULL || l->state == CUT || l->next < e->first)
+		return true;
+	while (l->sent == 0 && l->next <= e->seq &&
+		!is_told(e->api, &l->viewer, e->ring[l->next % e->size]))
+		l->next++;
+	return l->next <= e->seq;
 }
 
 /* Those who were woken stand behind the others. */
@@ -690,7 +751,7 @@ static void wake_slice(struct api_events *e)
 		DL_APPEND2(e->listeners, l, prev, following);
 		if (l->state == CUT || (l->snapshot == NULL && l->next < e->first))
 			http_cut(l->q->http);
-		else
+		else if (has_news(e, l))
 			http_stream_wake(l->q->http);
 	}
 }
@@ -737,6 +798,7 @@ void api_events_destroy(struct api_events *e)
 		return;
 	drop_all(e);
 	free(e->ring);
+	free(e->later);
 	blob_drop(&e->all[0]);
 	blob_drop(&e->all[1]);
 	loop_unwatch(e->watch);

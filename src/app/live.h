@@ -73,6 +73,7 @@ struct live_call {
 	struct live_party **party;
 	unsigned nparties;
 	char queue[USER_MAX];      /* department it is in: waits there, or came through it */
+	enum { CALL_SAME, CALL_CHANGED } told; /* of whoever tells of changes in rounds */
 	UT_hash_handle hh;
 };
 

@@ -4,15 +4,13 @@ facts reach them, and whether calls are set up any slower.
 
     SEGUE_BUILD=build python3 tests/bench/listeners.py [--listeners N] [--seconds S] [--write]
 
-Needs SIPp. The build should be optimised and without sanitizers. Prints one table, and puts it into
+Needs SIPp, and the right to capture (root): when messages passed is read from the kernel's stamps. The build should be optimised and without sanitizers. Prints one table, and puts it into
 docs/performance.md with --write. The latencies are from the fact's own time to the listener's clock, of
 ten listeners that read what they get. The others are a process of their own, where the kernel throws
 away what comes: reading it all would cost more than sending it.
 """
 import argparse
-import csv
 import datetime as dates
-import glob
 import multiprocessing
 import os
 import re
@@ -31,12 +29,14 @@ sys.path.insert(0, HERE)
 import procs
 import report
 import segued
+import wire
 from web import WebLab
 
 CALLS_A_SECOND = 17  # of some 12 facts each
 BEGIN, END = "<!-- listeners:begin -->", "<!-- listeners:end -->"
 HEAD = ["Listeners", "facts/s", "CPU of segued, %", "a fact reaches its listener, p50 / p99 ms",
-        "set-up p50 / p99 ms", "RSS, MB", "cut off", "its loop waited for a processor, %"]
+        "set-up p50 / p99 ms", "of that segued, for each message passed on, p50 / p99 / most ms", "RSS, MB",
+        "cut off", "its loop waited for a processor, %"]
 READERS = 10
 AT = re.compile(rb'event: timeline\ndata: [^\n]*?"at":"([^"]+)"')
 
@@ -98,21 +98,18 @@ def percentile(values, p):
     return s[min(len(s) - 1, int(len(s) * p / 100))] * 1000 if s else float("nan")
 
 
-def calls(lab, seconds, number, tag):
-    """Runs SIPp for so long; the times from INVITE to 200, in seconds."""
-    dir = os.path.join(lab.dir, tag)
-    os.makedirs(dir)
+def calls(lab, seconds, number):
+    """Runs SIPp for so long; what was seen on the wire meanwhile."""
+    seen = wire.Wire(lab.port)
+    seen.start()
     subprocess.run(["sipp", "-sn", "uac", "-s", number, f"{lab.ip}:{lab.port}", "-i", "127.0.1.1",
                     "-r", str(CALLS_A_SECOND), "-m", str(CALLS_A_SECOND * seconds), "-d", "1500",
-                    "-trace_rtt", "-rtt_freq", "1", "-nostdin"],
-                   cwd=dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    "-nostdin"],
+                   cwd=lab.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    env=dict(os.environ, TERM="dumb"), timeout=seconds + 60)
-    out = []
-    for path in glob.glob(os.path.join(dir, "*_rtt.csv")):
-        with open(path) as f:
-            out += [float(row[1]) / 1000 for row in csv.reader(f, delimiter=";") if
-                    len(row) > 1 and re.fullmatch(r"[0-9.]+", row[1])]
-    return out
+    seen.ended.set()
+    seen.join()
+    return seen
 
 
 def facts(lab, session):
@@ -141,11 +138,12 @@ def measure(lab, session, seconds, number, n):
     readers.late.clear()
     pid, count = lab.daemon.proc.pid, facts(lab, session)
     cpu, waited, began = procs.cpu(pid), starved(pid), time.monotonic()
-    setup = calls(lab, seconds, number, f"with{n}")
+    seen = calls(lab, seconds, number)
     took = time.monotonic() - began
     row = (n, (facts(lab, session) - count) / took, 100 * (procs.cpu(pid) - cpu) / took,
            percentile(readers.late, 50), percentile(readers.late, 99),
-           percentile(setup, 50), percentile(setup, 99), procs.rss(pid) / 1e6,
+           percentile(seen.setup, 50), percentile(seen.setup, 99), percentile(seen.passed, 50),
+           percentile(seen.passed, 99), percentile(seen.passed, 100), procs.rss(pid) / 1e6,
            lost.value + readers.lost, 100 * (starved(pid) - waited) / took)
     ended.set()
     readers.ended.set()
@@ -158,8 +156,8 @@ def write(rows, load):
     """The table, in its place in docs/performance.md."""
     path = os.path.join(HERE, "..", "..", "docs", "performance.md")
     lines = [HEAD] + [[r[0], f"{r[1]:.0f}", f"{r[2]:.1f}", f"{r[3]:.1f} / {r[4]:.1f}",
-                       f"{r[5]:.1f} / {r[6]:.1f}", f"{r[7]:.0f}", r[8],
-                       f"{r[9]:.0f}"] for r in rows]
+                       f"{r[5]:.1f} / {r[6]:.1f}", f"{r[7]:.2f} / {r[8]:.2f} / {r[9]:.2f}",
+                       f"{r[10]:.0f}", r[11], f"{r[12]:.0f}"] for r in rows]
     text = (f"{BEGIN}\n{report.rows(lines)}\n\nMeasured {dates.date.today()} with listeners, phones "
             f"and database on the same {os.cpu_count()} cores; what else ran there made for a load of "
             f"{load:.1f} at the start.\n{END}")
@@ -173,6 +171,7 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--listeners", type=int, default=1000)
     args.add_argument("--seconds", type=int, default=20)
+    args.add_argument("--turns", type=int, default=1, help="of a measurement without and with them")
     args.add_argument("--write", action="store_true")
     args = args.parse_args()
     if not shutil.which("sipp"):
@@ -187,12 +186,12 @@ def main():
                                   stderr=subprocess.DEVNULL, env=dict(os.environ, TERM="dumb"))
         try:
             time.sleep(1)
-            print("listeners  facts/s  CPU %  late p50 ms  p99 ms  set-up p50 ms  p99 ms  RSS MB  cut"
-                  "  starved %")
-            for n in (1, args.listeners):
+            print("listeners  facts/s  CPU %  late p50 ms  p99 ms  set-up p50 ms  p99 ms  passed p50"
+                  "  p99  most  RSS MB  cut  starved %")
+            for n in (1, args.listeners) * args.turns:
                 rows.append(measure(lab, session, args.seconds, "5000", n))
-                print("%9d  %7.0f  %5.1f  %11.1f  %6.1f  %13.1f  %6.1f  %6.1f  %3d  %9.0f"
-                      % rows[-1],
+                print("%9d  %7.0f  %5.1f  %11.1f  %6.1f  %13.2f  %6.2f  %10.2f  %5.2f  %5.2f  %6.1f  %3d"
+                      "  %9.0f" % rows[-1],
                       flush=True)
         finally:
             callee.kill()

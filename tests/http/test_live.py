@@ -1,4 +1,5 @@
 """The HTTP interface with real calls behind it: what lives, what is done to it, what is pushed."""
+import contextlib
 import os
 import re
 import socket
@@ -264,6 +265,44 @@ def no_gap(lab):
                             if e.name in CHANGES and after < number(e) <= number(gone)] for x in (ev, stayed))
         assert seen == meant, (seen, meant)
         assert [n for n, _, _ in seen] == sorted({n for n, _, _ in seen}) and len(seen) > 5, seen
+
+
+@tap.case("events: to a crowd, each state that lasts is told, and nothing is missed, also by who resumes")
+def crowd(_):
+    with WebLab(users=6, peers=1) as lab, contextlib.ExitStack() as crowd:
+        admin = lab.login("boss")
+        for _ in range(201):
+            s = crowd.enter_context(socket.create_connection(("127.0.0.1", lab.http_port)))
+            s.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nCookie: segue_session="
+                      f"{admin.cookie}\r\n\r\n".encode())
+        with admin.events() as stayed:
+            stayed.wait("snapshot")
+            wait("all of them listen", lambda: listeners(admin) == 202)
+            with admin.events() as ev:
+                ev.wait("snapshot")
+                c, a = talk(lab)
+                call = admin.call_of(c)["id"]
+                is_it = lambda d: d["id"] == call
+                ev.wait("call", lambda d: is_it(d) and d["state"] == "talking")
+                last = ev.last_id()
+            stayed.wait("call", lambda d: is_it(d) and d["state"] == "talking")
+            assert admin.post(f"/calls/{call}/hold").status == 200
+            held = stayed.wait("call", lambda d: is_it(d) and d["state"] == "held")
+            with admin.events(last) as ev:
+                ev.wait("resumed")
+                assert ev.wait("call", lambda d: is_it(d) and d["state"] == "held").id == held.id
+                mark = ev.mark(), stayed.mark()
+                admin.post(f"/calls/{call}/unhold")
+                joined(c, a)
+                for x, since in zip((ev, stayed), mark):
+                    x.wait("call", lambda d: is_it(d) and d["state"] == "talking", since=since)
+                end(c, a)
+                gone = [x.wait("call_gone", is_it, timeout=45) for x in (ev, stayed)]
+                assert gone[0].id == gone[1].id, gone
+                time.sleep(0.3)  # nothing comes after that: no time is long enough
+                after = [e for e in stayed.events[stayed.events.index(gone[1]) + 1:]
+                         if e.name == "call" and is_it(e.data)]
+                assert not after, after
 
 
 @tap.case("M8 targets: everybody is listed; who cannot take the call has the reason")
