@@ -516,12 +516,17 @@ static bool take_key(struct api_request *q)
 
 static void no_route(struct api_request *q, bool other_method)
 {
-	if (other_method)
-		api_fail(q, 405, "bad_method", "%s is not for %s", http_method(q->http),
-			http_path(q->http));
-	else
+	char allowed[80];
+
+	if (other_method) {
+		api_allowed(http_path(q->http), allowed, sizeof(allowed));
+		http_add_header(q->http, "Allow", allowed);
+		api_fail(q, 405, "bad_method", "%s is not for %s: expected one of %s",
+			http_method(q->http), http_path(q->http), allowed);
+	} else {
 		api_fail(q, 404, "no_route", "there is no %s: see /api/v1/openapi.json",
 			http_path(q->http));
+	}
 }
 
 static void dispatch(struct api_request *q)

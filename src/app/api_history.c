@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PARAMS_MAX 13
@@ -128,6 +129,50 @@ void api_run_conversations(struct api_request *q)
 	ask(q, ASK_CONVERSATIONS, &ps, on_json);
 }
 
+struct link {
+	char text[2000];
+};
+
+static void add_to_link(void *arg, const char *name, const char *value)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	struct link *l = arg;
+	char c[4];
+
+	if (str_eq(name, "cursor"))
+		return;
+	str_append(l->text, sizeof(l->text), name);
+	str_append(l->text, sizeof(l->text), "=");
+	for (; *value != '\0'; value++) {
+		snprintf(c, sizeof(c), strchr(plain, *value) ? "%c" : "%%%02X", (unsigned char)*value);
+		str_append(l->text, sizeof(l->text), c);
+	}
+	str_append(l->text, sizeof(l->text), "&");
+}
+
+/* As many lines as one answer may have: the next ones are behind the last, whose id it begins with. */
+static void add_next_link(struct api_request *q, const char *text, size_t len)
+{
+	int64_t limit = api_int(q, "limit", CSV_ROWS), n = -1;
+	const char *last = text, *at = text, *end = text + len;
+	struct link l = {.text = "</api/v1/conversations.csv?"};
+	char cursor[UUID_STRLEN];
+
+	for (; (at = memmem(at, (size_t)(end - at), "\r\n", 2)) != NULL; at += 2) {
+		n++;
+		last = at + 2 < end ? at + 2 : last;
+	}
+	if (n < limit || end - last < (ptrdiff_t)sizeof(cursor))
+		return;
+	str_copy_n(cursor, sizeof(cursor), last + 1, sizeof(cursor) - 1);
+	http_each_query(q->http, add_to_link, &l);
+	str_append(l.text, sizeof(l.text), "cursor=");
+	str_append(l.text, sizeof(l.text), cursor);
+	str_append(l.text, sizeof(l.text), ">; rel=\"next\"");
+	http_add_header(q->http, "Link", l.text);
+}
+
 static void on_csv(void *arg, enum history_result result, const char *text, size_t len)
 {
 	struct api_request *q = arg;
@@ -136,6 +181,7 @@ static void on_csv(void *arg, enum history_result result, const char *text, size
 		fail(q, result);
 		return;
 	}
+	add_next_link(q, text, len);
 	http_add_header(
 		q->http, "Content-Disposition", "attachment; filename=\"conversations.csv\"");
 	api_reply_text(q, 200, "text/csv; charset=utf-8", text, len);
@@ -248,14 +294,53 @@ static const char *audio_type(const char *file)
 	return dot != NULL && str_eq(dot, ".ogg") ? "audio/ogg" : "audio/wav";
 }
 
-static void send_file(struct api_request *q, const char *file, int fd, uint64_t size)
+/* What tells this file from one that is made in its place later. */
+static void add_validators(struct api_request *q, const struct stat *st, char tag[64], char date[64])
+{
+	struct tm tm;
+	char text[API_VALUE_MAX + 40];
+
+	snprintf(tag, 64, "\"%llx-%llx\"", (unsigned long long)st->st_size,
+		(unsigned long long)st->st_mtim.tv_sec * 1000000000ull +
+			(unsigned long long)st->st_mtim.tv_nsec);
+	strftime(date, 64, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&st->st_mtim.tv_sec, &tm));
+	http_add_header(q->http, "ETag", tag);
+	http_add_header(q->http, "Last-Modified", date);
+	http_add_header(q->http, "Accept-Ranges", "bytes");
+	snprintf(text, sizeof(text), "inline; filename=\"%s\"", q->param[0]);
+	http_add_header(q->http, "Content-Disposition", text);
+}
+
+/* A part is for who has the rest of this very file (RFC 9110 section 13.1.5). */
+static bool is_same_file(const struct api_request *q, const char *tag, const char *date)
+{
+	const char *have = http_header(q->http, "If-Range");
+
+	return have == NULL || str_eq(have, tag) || str_eq(have, date);
+}
+
+static bool has_it(const struct api_request *q, const char *tag)
+{
+	const char *have = http_header(q->http, "If-None-Match");
+
+	return have != NULL && (str_eq(have, "*") || strstr(have, tag) != NULL);
+}
+
+/* Of several parts the whole file is sent, as one may (RFC 9110 section 14.2). */
+static void send_file(struct api_request *q, const char *file, int fd, const struct stat *st)
 {
 	const char *range = http_header(q->http, "Range");
-	uint64_t from = 0, to = size ? size - 1 : 0;
-	int rc = range ? parse_range(range, size, &from, &to) : EINVAL;
-	char text[80];
+	uint64_t size = (uint64_t)st->st_size, from = 0, to = size ? size - 1 : 0;
+	char text[80], tag[64], date[64];
+	int rc;
 
-	http_add_header(q->http, "Accept-Ranges", "bytes");
+	add_validators(q, st, tag, date);
+	if (has_it(q, tag)) {
+		close(fd);
+		api_reply_text(q, 304, NULL, "", 0);
+		return;
+	}
+	rc = range && is_same_file(q, tag, date) ? parse_range(range, size, &from, &to) : EINVAL;
 	if (rc == ERANGE) {
 		close(fd);
 		snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
@@ -286,7 +371,7 @@ static void on_recording(void *arg, enum history_result result, const char *text
 	}
 	fd = open(text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		send_file(q, text, fd, (uint64_t)st.st_size);
+		send_file(q, text, fd, &st);
 		return;
 	}
 	if (fd >= 0)

@@ -253,6 +253,8 @@ void api_run_openapi(struct api_request *q);
 /* The route of a request; *other_method if the path exists with another one. */
 const struct api_route *api_find_route(const char *method, const char *path,
 	char param[API_PARAMS_MAX][API_VALUE_MAX], bool *other_method);
+/* The methods that this path takes: "GET, HEAD, POST". */
+void api_allowed(const char *path, char *buf, size_t size);
 json_t *api_openapi(void);
 
 /* api_memory.c: answers to requests with an Idempotency-Key, kept for a day. */

@@ -159,7 +159,7 @@ static const struct api_field events_fields[] = {
 const struct api_route api_routes[] = {
 	{"POST", "/api/v1/login", OPEN, 0, api_run_login,
 		"Begins a session: sets the cookie segue_session and tells who one is.",
-		"200 429 503", FIELDS(login_fields)},
+		"200 401 429 503", FIELDS(login_fields)},
 	{"POST", "/api/v1/logout", KNOWN, 0, api_run_logout, "Ends the session.", "204"},
 	{"GET", "/api/v1/me", KNOWN, 0, api_run_me,
 		"Who one is: role, permissions, departments.", "200"},
@@ -254,7 +254,7 @@ const struct api_route api_routes[] = {
 		"half_hour: queue_half_hour).",
 		"200 503", FIELDS(queue_report_fields)},
 	{"GET", "/api/v1/recordings/{recording}", PERMITTED, PERM_RECORDINGS, api_run_recording,
-		"A recording; parts of it with the header Range.", "200 206 404 416 503", "audio/wav",
+		"A recording; parts of it with the header Range.", "200 206 304 404 416 503", "audio/wav",
 		FIELDS(recording_fields)},
 
 	{"GET", "/api/v1/events", PERMITTED, PERM_VIEW, api_run_events,
@@ -307,6 +307,21 @@ const struct api_route *api_find_route(const char *method, const char *path,
 	return NULL;
 }
 
+void api_allowed(const char *path, char *buf, size_t size)
+{
+	char param[API_PARAMS_MAX][API_VALUE_MAX];
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < api_routes_count; i++) {
+		if (!path_fits(api_routes[i].path, path, param))
+			continue;
+		str_append(buf, size, buf[0] ? ", " : "");
+		str_append(buf, size, api_routes[i].method);
+		if (str_eq(api_routes[i].method, "GET"))
+			str_append(buf, size, ", HEAD");
+	}
+}
+
 /* ---- OpenAPI --------------------------------------------------------------------------------- */
 
 static json_t *schema_of(const struct api_field *f)
@@ -338,9 +353,55 @@ static json_t *schema_of(const struct api_field *f)
 	return o;
 }
 
+/* ---- headers --------------------------------------------------------------------------------- */
+
+static bool changes_something(const struct api_route *r)
+{
+	return !str_eq(r->method, "GET");
+}
+
+static bool is_repeatable(const struct api_route *r)
+{
+	return str_eq(r->method, "POST") && r->who != OPEN;
+}
+
+static bool is_recording(const struct api_route *r)
+{
+	return r->run == api_run_recording;
+}
+
+static bool is_stream(const struct api_route *r)
+{
+	return r->run == api_run_events;
+}
+
+static const struct header {
+	const char *name, *doc;
+	bool (*is_for)(const struct api_route *r);
+} headers[] = {
+	{"Idempotency-Key",
+		"1 to 100 characters: the same request with the same key is answered as the first "
+		"time, for a day, and done once.",
+		is_repeatable},
+	{"X-Segue", "panel, or anything: needed with the cookie of a session, not with a token.",
+		changes_something},
+	{"Range", "bytes=A-B: this part alone; of several parts the whole is sent.", is_recording},
+	{"If-Range", "The ETag or Last-Modified of the rest: if it is not that any more, the whole is sent.",
+		is_recording},
+	{"If-None-Match", "An ETag: 304 if it is that still.", is_recording},
+	{"Last-Event-ID", "The id of the last event that was heard: what was missed follows.", is_stream},
+};
+
 static json_t *parameters_of(const struct api_route *r)
 {
 	json_t *list = json_array();
+
+	for (size_t i = 0; i < COUNT(headers); i++)
+		if (headers[i].is_for(r))
+			json_array_append_new(list,
+				json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name", headers[i].name, "in",
+					"header", "required", 0, "description", headers[i].doc, "schema",
+					"type", "string"));
 
 	for (unsigned i = 0; i < r->nfields; i++) {
 		const struct api_field *f = &r->fields[i];
@@ -456,17 +517,52 @@ static void add_response(void *arg, const char *status)
 	const char *type = rs->route->type && status[0] == '2' ? rs->route->type : "application/json";
 	json_t *o = json_pack("{s:s}", "description", meaning_of(status));
 
-	if (!str_eq(status, "204") && !str_eq(status, "304"))
+	if (status[0] >= '4')
+		json_object_set_new(o, "content",
+			json_pack("{s:{s:{s:s}}}", type, "schema", "$ref",
+				"#/components/schemas/error"));
+	else if (!str_eq(status, "204") && !str_eq(status, "304"))
 		json_object_set_new(o, "content",
 			json_pack("{s:{s:{s:s}}}", type, "schema", "type",
 				str_eq(type, "application/json") ? "object" : "string"));
+	if (str_eq(status, "201"))
+		json_object_set_new(o, "headers",
+			json_pack("{s:{s:s, s:{s:s}}}", "Location", "description",
+				"Where what was made can be read.", "schema", "type", "string"));
 	json_object_set_new(rs->list, status, o);
+}
+
+static void lower(const char *from, char *to, size_t size)
+{
+	str_copy(to, size, from);
+	for (; *to != '\0'; to++)
+		if (*to >= 'A' && *to <= 'Z')
+			*to = (char)(*to - 'A' + 'a');
+}
+
+/* "GET /api/v1/calls/{call}/targets": get_calls_call_targets. Programs that are made from the document
+ * call their functions so. */
+static void name_of(const struct api_route *r, char *buf, size_t size)
+{
+	const char *path = str_starts(r->path, "/api/v1/") ? r->path + strlen("/api/v1") : r->path;
+	char c[2] = "";
+
+	lower(r->method, buf, size);
+	for (; *path != '\0'; path++) {
+		c[0] = *path == '/' || *path == '.' ? '_' : *path;
+		if (*path != '{' && *path != '}')
+			str_append(buf, size, c);
+	}
 }
 
 static json_t *operation_of(const struct api_route *r)
 {
 	struct responses rs = {r, json_object()};
 	json_t *o = json_object(), *body = body_of(r);
+	char name[100];
+
+	name_of(r, name, sizeof(name));
+	jo_text(o, "operationId", name);
 
 	jo_text(o, "summary", r->doc);
 	json_object_set_new(o, "parameters", parameters_of(r));
@@ -481,12 +577,17 @@ static json_t *operation_of(const struct api_route *r)
 	return o;
 }
 
-static void lower(const char *from, char *to, size_t size)
+/* What every answer from 400 on has; docs/api-shapes.md has the fields that some add. */
+static json_t *error_schema(void)
 {
-	str_copy(to, size, from);
-	for (; *to != '\0'; to++)
-		if (*to >= 'A' && *to <= 'Z')
-			*to = (char)(*to - 'A' + 'a');
+	return json_pack("{s:s, s:[s], s:{s:{s:s, s:[s, s], s:{s:{s:s, s:s}, s:{s:s, s:s}, "
+			 "s:{s:s, s:s}, s:{s:s, s:s}}}}}",
+		"type", "object", "required", "error", "properties", "error", "type", "object",
+		"required", "code", "message", "properties", "code", "type", "string", "description",
+		"A word for programs.", "message", "type", "string", "description",
+		"A sentence for people.", "field", "type", "string", "description",
+		"Which field, parameter or header is wrong.", "permission", "type", "string",
+		"description", "Which permission is missing.");
 }
 
 json_t *api_openapi(void)
@@ -505,12 +606,15 @@ json_t *api_openapi(void)
 		lower(r->method, method, sizeof(method));
 		json_object_set_new(path, method, operation_of(r));
 	}
-	doc = json_pack("{s:s, s:{s:s, s:s}, s:[{s:[]}, {s:[]}], s:o, s:{s:{s:{s:s, s:s, s:s}, "
-			"s:{s:s, s:s}}}}",
-		"openapi", "3.1.0", "info", "title", "segue", "version", "1", "security", "session",
-		"token", "paths", paths, "components", "securitySchemes", "session", "type",
-		"apiKey", "in", "cookie", "name", "segue_session", "token", "type", "http",
+	doc = json_pack("{s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:[{s:s}], s:[{s:[]}, {s:[]}], s:o, "
+			"s:{s:{s:{s:s, s:s, s:s}, s:{s:s, s:s}}}}",
+		"openapi", "3.1.0", "info", "title", "segue", "version", "1", "license", "name",
+		"Apache-2.0", "identifier", "Apache-2.0", "servers", "url", "/", "security",
+		"session", "token", "paths", paths, "components", "securitySchemes", "session",
+		"type", "apiKey", "in", "cookie", "name", "segue_session", "token", "type", "http",
 		"scheme", "bearer");
+	json_object_set_new(json_object_get(doc, "components"), "schemas",
+		json_pack("{s:o}", "error", error_schema()));
 	return doc;
 }
 
@@ -558,6 +662,21 @@ static void print_field(FILE *f, const struct api_field *x)
 	fputs(" |\n", f);
 }
 
+/* What every POST takes is said once, at the top. */
+static bool is_of_this_route(const struct header *h, const struct api_route *r)
+{
+	return h->is_for(r) && str_eq(r->method, "GET");
+}
+
+static bool has_parameters(const struct api_route *r)
+{
+	bool some = r->nfields > 0;
+
+	for (size_t i = 0; i < COUNT(headers); i++)
+		some = some || is_of_this_route(&headers[i], r);
+	return some;
+}
+
 static void print_route(FILE *f, const struct api_route *r)
 {
 	fprintf(f, "\n### %s %s\n\n%s\n", r->method, r->path, r->doc);
@@ -570,15 +689,19 @@ static void print_route(FILE *f, const struct api_route *r)
 	fputs(" Statuses:", f);
 	each_status(r, print_answer, f);
 	fputs(".\n", f);
-	if (r->nfields == 0)
-		return;
-	fputs("\n| field | in | type | meaning |\n|---|---|---|---|\n", f);
+	if (has_parameters(r))
+		fputs("\n| field | in | type | meaning |\n|---|---|---|---|\n", f);
 	for (unsigned i = 0; i < r->nfields; i++)
 		print_field(f, &r->fields[i]);
+	for (size_t i = 0; i < COUNT(headers); i++)
+		if (is_of_this_route(&headers[i], r))
+			fprintf(f, "| `%s` | header | text | %s |\n", headers[i].name, headers[i].doc);
 }
 
 void api_print_markdown(FILE *f)
 {
+	static const struct api_route any_post = {.method = "POST", .who = PERMITTED};
+
 	fputs("# The HTTP interface\n\n"
 	      "Printed by `segued --print-api` from the table of routes; edit that\n"
 	      "(`src/app/api_routes.c`). The same as an OpenAPI 3.1 document is at\n"
@@ -588,6 +711,10 @@ void api_print_markdown(FILE *f)
 		f);
 	for (size_t i = 0; i < COUNT(meanings); i++)
 		fprintf(f, "| %s | %s |\n", meanings[i].status, meanings[i].meaning);
+	fputs("\nHeaders that every POST takes:\n\n| header | meaning |\n|---|---|\n", f);
+	for (size_t i = 0; i < COUNT(headers); i++)
+		if (headers[i].is_for(&any_post))
+			fprintf(f, "| `%s` | %s |\n", headers[i].name, headers[i].doc);
 	fputs("\n## Routes\n", f);
 	for (unsigned i = 0; i < api_routes_count; i++)
 		print_route(f, &api_routes[i]);

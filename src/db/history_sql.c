@@ -97,9 +97,11 @@
 	"  FROM segue.conversations x WHERE x.id = $12))"                                          \
 	" ORDER BY c.started_at DESC, c.id DESC LIMIT $13::integer"
 
-/* A field of a CSV line. What a spreadsheet would take for a formula becomes text. */
+/* A field of a CSV line. What a spreadsheet would take for a formula becomes text: also behind blanks, and
+ * in the wide letters of East Asia. A number with its + stays one. */
 #define FIELD(x)                                                                                   \
-	"'\"' || replace(CASE WHEN " x " ~ '^([=@-]|[+][^0-9])' THEN '''' || " x " ELSE coalesce(" x \
+	"'\"' || replace(CASE WHEN " x " ~ '^\\s*[=@+\uff1d\uff20\uff0b\uff0d-]' AND " x                  \
+	" !~ '^[+][0-9][0-9 ()/.*-]*$' THEN '''' || " x " ELSE coalesce(" x                          \
 	", '') END, '\"', '\"\"') || '\"'"
 
 #define TRANSFER                                                                                   \

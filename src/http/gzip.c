@@ -10,8 +10,8 @@
 #include <zlib.h>
 
 #define WORTH_MIN   1024
-#define WORTH_MAX   (8 << 20)
-#define QUICK_FROM  (64 << 10) /* the loop waits meanwhile: long answers are packed less well */
+#define WORTH_MAX   (256 << 10) /* the loop waits meanwhile: longer ones go out as they are, */
+#define QUICK_FROM  (64 << 10)  /* and from here on they are packed less well */
 #define GZIP_WINDOW (15 + 16)  /* zlib's way to ask for gzip's own header */
 
 /* ";q=0", ";q=0.000": refused (RFC 9110 section 12.4.2). */

@@ -51,7 +51,7 @@ enum request_state {
 };
 
 struct header {
-	char name[40], value[400];
+	char name[40], *value;
 };
 
 struct http_request {
@@ -226,6 +226,8 @@ static void request_free(struct http_request *r)
 {
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);
+	for (unsigned i = 0; i < r->nheaders; i++)
+		free(r->header[i].value);
 	free(r->method);
 	free(r->path);
 	free(r->body);
@@ -387,8 +389,9 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 	if (r->nheaders == HEADERS_MAX)
 		return;
 	str_set(r->header[r->nheaders].name, name);
-	str_set(r->header[r->nheaders].value, value);
-	r->nheaders++;
+	r->header[r->nheaders].value = strdup(value);
+	if (r->header[r->nheaders].value != NULL)
+		r->nheaders++;
 }
 
 static bool has_header(const struct http_request *r, const char *name)

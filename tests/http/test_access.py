@@ -468,7 +468,10 @@ def bodies(lab):
     for path, status in (("/calls/xyz", 400), ("/calls/", 404), ("/nothing", 404),
                          ("/calls/1.1/fly", 404), ("//../etc/passwd", 404)):
         assert boss.get(path).status == status, path
-    assert boss.post("/me").status == 405
+    got = boss.post("/me")
+    assert got.status == 405 and got.headers["Allow"] == "GET, HEAD", got.headers
+    got = boss.ask("PUT", "/calls")
+    assert got.status == 405 and got.headers["Allow"] == "GET, HEAD, POST", got.headers
 
 
 @tap.case("a body that is too large is 413, announced or not; the server goes on")

@@ -3,6 +3,7 @@ import concurrent.futures
 import csv
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -201,6 +202,42 @@ def table(lab):
     assert rows[0]["talk_ms"] == str(led.conversation["talk_ms"]), rows
 
 
+@tap.case("CSV: whatever a spreadsheet takes for a formula stays text; numbers stay as they are")
+def formulas(lab):
+    customer, agent, target, led = past(lab)
+    boss = lab.login("boss")
+    for name, stays in (("=1+1", False), ("+1+cmd|' /C calc'!A0", False), ("-2+3", False), ("@SUM(1)", False),
+                        ("\t=1", False), (" =1", False), ("\uff1d1", False), ("+A1", False),
+                        ("+49 30/1234-5", True), ("+49****0132", True), ("Kim = Lee", True), ("1-2", True)):
+        quoted = name.replace("'", "''")
+        lab.sql(f"update segue.conversations set customer_name = '{quoted}' "
+                f"where id = '{led.conversation['id']}'")
+        got = boss.get(f"/conversations.csv?agent={agent.user}")
+        row, = csv.DictReader(io.StringIO(got.body.decode(), newline=""))
+        assert row["customer_name"] == ("" if stays else "'") + name, (name, row)
+
+
+@tap.case("CSV: what does not fit is had with the next link, each conversation once")
+def pages(lab):
+    customer, agent, _, _ = past(lab)
+    boss = lab.login("boss")
+    for _ in range(2):
+        end(*talk(lab, agent))
+    wait("all are on record", lambda: len(boss.get(
+        f"/conversations?agent={agent.user}").json["conversations"]) == 3)
+    meant = [c["id"] for c in boss.get(f"/conversations?agent={agent.user}").json["conversations"]]
+    got, seen = boss.get(f"/conversations.csv?agent={agent.user}&limit=2"), []
+    for _ in range(2):
+        seen += [r["id"] for r in csv.DictReader(io.StringIO(got.body.decode(), newline=""))]
+        link = got.headers["Link"]
+        if link is None:
+            break
+        url = re.fullmatch(r'<(/api/v1/\S+)>; rel="next"', link)[1]
+        assert f"agent={agent.user}" in url and "limit=2" in url, url
+        got = boss.get("/" + url)
+    assert seen == meant and link is None, (seen, meant, link)
+
+
 @tap.case("reports: an agent's day has the call; the columns are those of the view")
 def reports(lab):
     customer, agent, target, led = past(lab)
@@ -242,6 +279,20 @@ def recording(lab):
         got = boss.get("/recordings/" + rec, headers={"Range": header})
         assert got.status == status and got.headers["Content-Range"] == name, (header, got)
         assert part is None or got.body == part, (header, got)
+    tag, dated = whole.headers["ETag"], whole.headers["Last-Modified"]
+    for header, status in (({"If-Range": tag}, 206), ({"If-Range": dated}, 206), ({"If-Range": '"x"'}, 200),
+                           ({"If-Range": "W/" + tag}, 200),
+                           ({"If-Range": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200)):
+        got = boss.get("/recordings/" + rec, headers={"Range": "bytes=0-9", **header})
+        assert got.status == status and got.body == (body if status == 200 else body[:10]), (header, got)
+    for given, status in ((tag, 304), (f'"x", W/{tag}', 304), ("*", 304), ('"x"', 200)):
+        got = boss.get("/recordings/" + rec, headers={"If-None-Match": given})
+        assert got.status == status and got.headers["ETag"] == tag, (given, got)
+    with open(path, "ab") as f:  # it has been made anew: parts of the two do not fit
+        f.write(b"more")
+    got = boss.get("/recordings/" + rec, headers={"Range": "bytes=0-9", "If-Range": tag})
+    assert got.status == 200 and got.body == body + b"more" and got.headers["ETag"] != tag, got
+    assert rec in whole.headers["Content-Disposition"], whole.headers
     assert lab.login(agent.user).get("/recordings/" + rec).status == 200
     stranger = lab.phone()
     assert lab.login(stranger.user).get("/recordings/" + rec).status == 404

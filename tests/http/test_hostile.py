@@ -72,8 +72,8 @@ def valid(lab):
                                        for s, r in op["responses"].items()), (path, op["responses"])
         seen = set()
         for p in op["parameters"]:
-            assert p["in"] in ("path", "query") and (p["in"], p["name"]) not in seen, (path, p)
-            assert p["required"] is True or p["in"] == "query", (path, p)
+            assert p["in"] in ("path", "query", "header") and (p["in"], p["name"]) not in seen, (path, p)
+            assert p["required"] is True or p["in"] != "path", (path, p)
             seen.add((p["in"], p["name"]))
         schemas = [p["schema"] for p in op["parameters"]]
         schemas += list(schema_of(op).get("properties", {}).values())
@@ -81,9 +81,19 @@ def valid(lab):
             assert s["type"] in ("string", "integer", "boolean"), (path, s)
             assert set(s) <= {"type", "format", "minimum", "maximum", "minLength", "maxLength",
                               "enum", "description"}, (path, s)
+        for status, r in op["responses"].items():
+            kinds = [x["schema"] for x in r.get("content", {}).values()]
+            assert all(x == {"$ref": "#/components/schemas/error"} for x in kinds) or status < "4", (path, r)
+            assert status != "201" or "Location" in r["headers"], (path, r)
         if schema_of(op):
             assert method != "GET" and schema_of(op)["additionalProperties"] is False, path
             assert set(schema_of(op).get("required", [])) <= set(schema_of(op)["properties"]), path
+    names = [op["operationId"] for _, _, op in operations(doc)]
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", n) for n in names) and len(set(names)) == len(names), names
+    error = doc["components"]["schemas"]["error"]
+    got = boss(lab).get("/calls?colour=red").json
+    assert set(got) == set(error["required"]) and set(got["error"]) <= set(
+        error["properties"]["error"]["properties"]), got
 
 
 @tap.case("every field of every body, with every wrong value: 400 that names it, or it is right")
