@@ -791,12 +791,14 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 
 	if (cfg->access.sessions[0] != '\0')
 		files_make_parent(cfg->access.sessions);
+	if (cfg->http_answers[0] != '\0')
+		files_make_parent(cfg->http_answers);
 	a->access = access_create(&cfg->access);
 	a->live = live_create(runner_core(a->parts.runner), &live);
 	a->worker = worker_create(a->parts.loop);
 	a->events = api_events_create(a, cfg->http_events);
 	a->login = api_login_create();
-	a->memory = api_memory_create();
+	a->memory = api_memory_create(cfg->http_answers);
 	a->metrics = api_metrics_create();
 	if (a->access == NULL || a->live == NULL || a->worker == NULL || a->events == NULL ||
 		a->login == NULL || a->memory == NULL || a->metrics == NULL)

@@ -258,7 +258,8 @@ void api_allowed(const char *path, char *buf, size_t size);
 json_t *api_openapi(void);
 
 /* api_memory.c: answers to requests with an Idempotency-Key, kept for a day. */
-struct api_memory *api_memory_create(void);
+/* path: the file that they are in; "": none. NULL without memory. */
+struct api_memory *api_memory_create(const char *path);
 void api_memory_destroy(struct api_memory *m);
 /* True: an earlier request had this key and q has been answered. */
 bool api_memory_replay(struct api_request *q);

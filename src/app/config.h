@@ -47,6 +47,7 @@ struct app_config {
 	struct http_config http; /* nlisten 0: there is no HTTP */
 	struct access_config access;
 	char panel_dir[APP_PATH_MAX]; /* the panel's files, "" none */
+	char http_answers[APP_PATH_MAX]; /* of requests with an Idempotency-Key, "" none */
 	unsigned http_db_threads, http_query_ms, http_events;
 
 	struct webhook_config webhooks[WEBHOOKS_MAX];

@@ -412,6 +412,10 @@ const struct option options[] = {
 		.meaning = "Directory of the panel's files; \"\" serves none."},
 	{"http", "sessions", OPT_PATH, 0, AT(access.sessions), .def = "/var/lib/segue/sessions",
 		.meaning = "File that carries logins over a restart; \"\" keeps none."},
+	{"http", "answers", OPT_PATH, 0, AT(http_answers), .def = "/var/lib/segue/answers",
+		.meaning = "File that carries the answers to requests with an Idempotency-Key over a "
+			   "restart\n"
+			   "(FILE.old beside it, 16 MB each at most); \"\" keeps none."},
 	{"http", "access_copy", OPT_PATH, 0, AT(access.copy), .def = "/var/lib/segue/access",
 		.meaning = "File with the last good copy of logins and tokens, used while the "
 			   "database is\n"

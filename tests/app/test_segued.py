@@ -241,7 +241,7 @@ def cannot_start(_):
 def no_panel(_):
     box = Box()
     d = box.start(f'http: {{ listen = [ "127.0.0.1:{free_port()}" ]; panel_dir = "{box.dir}/no"; '
-                  f'sessions = ""; access_copy = ""; }};')
+                  f'sessions = ""; answers = ""; access_copy = ""; }};')
     assert d.log(f"warn panel_missing http.panel_dir={box.dir}/no why="), d.lines
     assert "Calls        0 live" in box.ctl("status")
 

@@ -1,5 +1,7 @@
 """The HTTP interface with real calls behind it: what lives, what is done to it, what is pushed."""
 import contextlib
+import hashlib
+import json
 import os
 import re
 import socket
@@ -167,6 +169,45 @@ def idempotent(lab):
     joined(c, b)
     end(c, b)
     assert len(lab.ledger(c).transfers) == 1
+
+
+@tap.case("E-127 an Idempotency-Key outlives kill -9: told again, done once; one that was cut off says so")
+def idempotent_over_restart(_):
+    with WebLab(users=8, peers=1) as lab:
+        agent, target = lab.phone(), lab.phone()
+        c, a = talk(lab, agent)
+        admin = lab.login("boss")
+        call = admin.call_of(c)["id"]
+        url, body, key = f"/calls/{call}/transfer", {"number": target.number}, {"Idempotency-Key": "k-1"}
+        refused = admin.post(f"/calls/{call}/cancel", headers={"Idempotency-Key": "k-2"})
+        assert refused.status == 409, refused
+        first = admin.post(url, body, headers=key)
+        assert first.status == 201, first
+        target.incoming().reply(486)
+        wait("the transfer has ended", lambda: admin.get(
+            f"/transfers/{first.json['id']}").json["stage"] == "ended")
+        joined(c, a)
+        lab.daemon.kill()
+        what = hashlib.sha256(f"POST /api/v1/calls/{call}/hold ".encode()).hexdigest()
+        with open(lab.dir + "/answers", "a") as f:  # as if it had been killed before its answer
+            f.write(json.dumps({"key": "boss k-3", "what": what,
+                                "until": int((time.time() + 60) * 1e6)}) + '\n{"key": "bo')
+        assert os.stat(lab.dir + "/answers").st_mode & 0o77 == 0
+        lab.restart()
+        wait("the call is seen", lambda: admin.get("/calls").json["calls"])
+        again = admin.post(url, body, headers=key)
+        assert (again.status, again.json) == (201, first.json), again
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.headers["Location"] == first.headers["Location"]
+        target.expect_none("INVITE", 0.2)
+        again = admin.post(f"/calls/{call}/cancel", headers={"Idempotency-Key": "k-2"})
+        assert (again.status, again.json) == (409, refused.json), again
+        got = admin.post(url, {"number": "9"}, headers=key)
+        assert got.status == 400 and got.json["error"]["field"] == "Idempotency-Key", got
+        got = admin.post(f"/calls/{call}/hold", headers={"Idempotency-Key": "k-3"})
+        assert (got.status, got.code) == (409, "cut_off"), got
+        assert lab.login("sup").post(url, body, headers=key).headers["Idempotency-Replayed"] is None
+        end(c, a)
 
 
 @tap.case("E-127 an Idempotency-Key holds for every verb: done once, and of no use for another verb")

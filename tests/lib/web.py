@@ -196,6 +196,7 @@ class WebLab(segued.Lab):
             tls = f'tls_cert = "{self.dir}/cert.pem"; tls_key = "{self.dir}/key.pem";'
         return super().config() + f"""
 http: {{ listen = [ "127.0.0.1:{self.http_port}" ]; sessions = "{self.dir}/sessions";
+\tanswers = "{self.dir}/answers";
 \taccess_copy = "{self.dir}/access"; webhook_state = "{self.dir}/webhooks"; panel_dir = "{self.dir}/panel"; {tls} {self.http_extra} }};
 """
 
