@@ -543,16 +543,20 @@ void queue_limit_changed(struct core *c, struct dir_queue *q)
 	}
 }
 
+/* A queue without a row goes with the last who waits in it: not while they are sent away. */
 static void send_away_all(struct core *c, struct dir_queue *q)
 {
+	uint8_t known = q->known;
 	struct order_node *n;
 
+	q->known = 1;
 	while ((n = order_first(&q->waiting)) != NULL) {
 		struct call *k = ORDER_OF(n, struct waiter, waiting)->call;
 
 		call_post(k, Q_EMPTY);
 		call_run(c, k);
 	}
+	q->known = known;
 }
 
 void queue_ask_all(struct core *c, struct dir_queue *q)
@@ -581,6 +585,7 @@ bool queues_clear_emptied(struct core *c)
 	q->emptied = 0;
 	if (queue_is_empty(q, q->row.leave_empty))
 		send_away_all(c, q);
+	roster_forget(c, q);
 	return true;
 }
 
