@@ -12,33 +12,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SNAPSHOT_MAGIC 0x73656701u /* "seg" and the version of this layout */
+#define SNAPSHOT_MAGIC 0x73656702u /* "seg" and the version of this layout */
 
 struct header {
 	uint32_t magic, call_size, leg_size, seg_size;
-	uint32_t nlegs, nsegs;
+	uint32_t nlegs, nsegs, nshells;
 };
 
-static size_t snapshot_size(const struct call *k)
+static size_t size_of(const struct header *h)
 {
-	return sizeof(struct header) + sizeof(*k) + k->nlegs * sizeof(struct leg) +
-	       k->nsegs * sizeof(struct segment);
+	return sizeof(*h) + sizeof(struct call) * (1 + (size_t)h->nshells) +
+	       h->nlegs * sizeof(struct leg) + h->nsegs * sizeof(struct segment);
+}
+
+/* The call from which leg i of k came, if no leg before it came from there. It leads here, and may be a
+ * call again if a join fails: then it goes on as it was, and counts its legs from where it was. */
+static const struct call *shell_of(const struct core *c, const struct call *k, unsigned i)
+{
+	call_id id = id_call(k->legs[i]->id);
+
+	for (unsigned j = 0; j < i; j++)
+		if (id_call(k->legs[j]->id) == id)
+			return NULL;
+	return id == k->id ? NULL : call_find(c, id);
 }
 
 int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len)
 {
 	const struct call *k = call_find(c, id);
 	struct header h = {SNAPSHOT_MAGIC, sizeof(struct call), sizeof(struct leg),
-		sizeof(struct segment), 0, 0};
+		sizeof(struct segment), 0, 0, 0};
+	const struct call *shell;
 	unsigned char *p;
 
 	if (k == NULL || k->merged_into != ID_NONE)
 		return ENOENT;
-	*len = snapshot_size(k);
-	if ((*buf = p = malloc(*len)) == NULL)
-		return ENOMEM;
 	h.nlegs = k->nlegs;
 	h.nsegs = k->nsegs;
+	for (unsigned i = 0; i < k->nlegs; i++)
+		h.nshells += shell_of(c, k, i) != NULL;
+	*len = size_of(&h);
+	if ((*buf = p = malloc(*len)) == NULL)
+		return ENOMEM;
 	memcpy(p, &h, sizeof(h));
 	p += sizeof(h);
 	memcpy(p, k, sizeof(*k));
@@ -47,6 +62,12 @@ int core_snapshot(const struct core *c, call_id id, void **buf, size_t *len)
 		memcpy(p, k->legs[i], sizeof(struct leg));
 	if (k->nsegs)
 		memcpy(p, k->segs, k->nsegs * sizeof(struct segment));
+	p += k->nsegs * sizeof(struct segment);
+	for (unsigned i = 0; i < k->nlegs; i++)
+		if ((shell = shell_of(c, k, i)) != NULL) {
+			memcpy(p, shell, sizeof(*shell));
+			p += sizeof(*shell);
+		}
 	return 0;
 }
 
@@ -56,9 +77,8 @@ static bool header_fits(const struct header *h, size_t len)
 {
 	return h->magic == SNAPSHOT_MAGIC && h->call_size == sizeof(struct call) &&
 	       h->leg_size == sizeof(struct leg) && h->seg_size == sizeof(struct segment) &&
-	       h->nlegs < UINT16_MAX && h->nsegs < UINT16_MAX &&
-	       len == sizeof(*h) + sizeof(struct call) + h->nlegs * sizeof(struct leg) +
-			       h->nsegs * sizeof(struct segment);
+	       h->nlegs < UINT16_MAX && h->nsegs < UINT16_MAX && h->nshells <= h->nlegs &&
+	       len == size_of(h);
 }
 
 static void free_slots_rebuild(struct core *c)
@@ -113,24 +133,35 @@ static int fill_arrays(struct call *k, const struct header *h, const unsigned ch
 }
 
 /* Legs that came from other calls keep their ids: what leads from there to here exists again. */
-static int rebuild_shell(struct core *c, struct call *k, const struct leg *l)
+static int rebuild_shell(struct core *c, const unsigned char *p)
+{
+	struct call *shell = malloc(sizeof(*shell));
+	int err;
+
+	if (shell == NULL)
+		return ENOMEM;
+	memcpy(shell, p, sizeof(*shell));
+	shell->waiter = NULL;
+	shell->legs = NULL;
+	shell->segs = NULL;
+	shell->legs_cap = shell->segs_cap = shell->nlegs = shell->nsegs = 0;
+	shell->moved = 0;
+	if ((err = claim_slot(c, shell->id)) != 0) {
+		free(shell);
+		return err;
+	}
+	c->slots[id_slot(shell->id)].call = shell;
+	return 0;
+}
+
+static int lead_here(struct core *c, struct call *k, const struct leg *l)
 {
 	struct call *shell = call_find(c, l->id);
-	int err;
 
 	if (id_call(l->id) == k->id)
 		return 0;
-	if (shell == NULL) {
-		if ((err = claim_slot(c, id_call(l->id))) != 0)
-			return err;
-		if ((shell = calloc(1, sizeof(*shell))) == NULL)
-			return ENOMEM;
-		shell->id = id_call(l->id);
-		shell->state = END;
-		shell->open = RECORD_CLOSED;
-		shell->wait.seg = NO_SEG;
-		c->slots[id_slot(shell->id)].call = shell;
-	}
+	if (shell == NULL)
+		return EINVAL;
 	shell->merged_into = k->id;
 	shell->moved++;
 	return 0;
@@ -160,9 +191,12 @@ int core_restore(struct core *c, const void *buf, size_t len)
 	}
 	c->slots[id_slot(k->id)].call = k;
 	c->live++;
+	p += size_of(&h) - h.nshells * sizeof(struct call);
+	for (unsigned i = 0; i < h.nshells && err == 0; i++, p += sizeof(struct call))
+		err = rebuild_shell(c, p);
 	for (unsigned i = 0; i < k->nlegs && err == 0; i++) {
 		presence_restore(c, k->legs[i]);
-		err = rebuild_shell(c, k, k->legs[i]);
+		err = lead_here(c, k, k->legs[i]);
 	}
 	free_slots_rebuild(c);
 	if (err)
