@@ -208,18 +208,21 @@ void bridge_withdrawn(struct core *c, struct call *k, struct leg *l)
 		roll_back(l);
 }
 
+void bridge_unsettle(struct call *k)
+{
+	k->bridge.rounds = 0;
+	if (k->bridge.state == BRIDGE_SETTLED)
+		k->bridge.state = BRIDGE_UNSETTLED;
+}
+
 /* EV_MEDIA_LOST: what it was given leads nowhere. Both sides of a bridge are asked anew; somebody who is
  * held hears nothing until somebody is there for him. */
 void bridge_media_lost(struct call *k, struct leg *l)
 {
-	struct leg *p = bridge_peer(k, l);
-
-	if (p == NULL || l->state != LEG_UP)
+	if (bridge_peer(k, l) == NULL || l->state != LEG_UP)
 		return;
 	l->given.rv = 0;
-	k->bridge.rounds = 0;
-	if (k->bridge.state == BRIDGE_SETTLED)
-		k->bridge.state = BRIDGE_UNSETTLED;
+	bridge_unsettle(k);
 }
 
 /* ---- answers to our offers ------------------------------------------------------------------- */

@@ -194,7 +194,10 @@ static void on_dialog_kept(struct core *c, struct call *k, struct leg *l)
 	if (l->state != LEG_UP)
 		return;
 	l->unseen_since = c->ev->recovered.seen;
-	bridge_media_lost(k, l);
+	if (bridge_peer(k, l) == NULL)
+		return;
+	doubt(l); /* and whoever holds it before it has answered can say so, with what it has */
+	bridge_unsettle(k);
 }
 
 void recover_leg(struct core *c, struct call *k, struct leg *l)

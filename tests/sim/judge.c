@@ -76,13 +76,12 @@ static bool has_merged(const struct core_out *out, call_id call)
 	return false;
 }
 
-/* It is in a call of its own again from this step on: the join failed for which it had come. */
+/* It had come from another call, and a join failed: it is in a call of its own again. */
 static bool has_parted(const struct core_out *out, const struct ct_leg *l)
 {
 	for (unsigned i = 0; i < out->nfacts; i++)
-		if (out->facts[i].type == FACT_CONVERSATION_OPENED &&
-			out->facts[i].call == id_call(l->id) && out->facts[i].call != l->call)
-			return true;
+		if (out->facts[i].type == FACT_CONVERSATION_OPENED && out->facts[i].call != l->call)
+			return id_call(l->id) != l->call;
 	return false;
 }
 
