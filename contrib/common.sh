@@ -8,9 +8,9 @@ BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libsofia-sip-ua-
 DATABASE_PACKAGES=(postgresql-15 postgresql-client-15)
 MEDIA_PACKAGES=(rtpengine-daemon espeak-ng)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
-# panel.
+# panel, ffmpeg for recordings in other codecs than G.711.
 TEST_PACKAGES=(openssl sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
-	nodejs chromium)
+	nodejs chromium ffmpeg)
 
 say() {
 	printf '%s\n' "$*"

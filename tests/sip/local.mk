@@ -19,7 +19,7 @@ sip_tests = \
 	tests/sip/test_policy.py tests/sip/test_profiles.py \
 	tests/sip/test_queue.py tests/sip/test_queue_cases.py tests/sip/test_queue_media.py \
 	tests/sip/test_queue_overflow.py tests/sip/test_queue_transfer.py \
-	tests/sip/test_recording.py tests/sip/test_recovery.py \
+	tests/sip/test_recording.py tests/sip/test_recording_codecs.py tests/sip/test_recovery.py \
 	tests/sip/test_refer.py \
 	tests/sip/test_registrar.py \
 	tests/sip/test_replaces.py \
