@@ -294,6 +294,8 @@ void core_try_transfer(struct core *c, const struct event *ev, struct target_vie
 		l = call_speaker(c, k);
 		if (l && l->role != ROLE_KEPT && l->role != ROLE_OWNER)
 			l = NULL;
+		if (l && l->role == ROLE_KEPT && call_role(k, ROLE_OWNER) == NULL)
+			l = NULL; /* nobody is with the kept party: see v_admit_retry() */
 		other = call_role(k, l && l->role == ROLE_KEPT ? ROLE_OWNER : ROLE_KEPT);
 		v = other ? policy_transfer(c, k, l, other, &t)
 			  : deny(409, "no_party", "There is nobody to transfer");

@@ -130,6 +130,11 @@ def queued(lab):
     assert call in [x["id"] for x in lab.login("sup2").get("/calls").json["calls"]]
     assert call not in [x["id"] for x in lab.login("sup").get("/calls").json["calls"]]
     target = lab.phone()
+    offered = wait("the list offers the target", lambda: [
+        t for t in boss(lab).get(f"/calls/{call}/targets").json["targets"] if t.get("user") == target.user])[0]
+    assert offered["selectable"] and offered["available"], offered
+    sales = [t for t in boss(lab).get(f"/calls/{call}/targets?number=4001").json["targets"]][0]
+    assert sales["selectable"], sales
     assert ask(lab, call, "transfer", target).status == 201
     b = target.incoming()
     b.answer()
