@@ -247,9 +247,13 @@ void api_run_agent_report(struct api_request *q)
 
 void api_run_queue_report(struct api_request *q)
 {
-	bool half = str_eq(api_text(q, "by"), "half_hour");
+	const char *by = api_text(q, "by");
 
-	ask_report(q, half ? ASK_HALF_HOURS : ASK_QUEUE_REPORT, "queue");
+	ask_report(q,
+		str_eq(by, "half_hour")       ? ASK_HALF_HOURS
+			: str_eq(by, "recent") ? ASK_RECENT
+					       : ASK_QUEUE_REPORT,
+		"queue");
 }
 
 /* ---- recordings ------------------------------------------------------------------------------ */

@@ -141,8 +141,9 @@ static const struct api_field agent_report_fields[] = {
 static const struct api_field queue_report_fields[] = {
 	FROM_TO,
 	{"queue", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1, .doc = "Only this queue."},
-	{"by", IN_QUERY, API_WORD, OPTIONAL, .choice = "hour half_hour",
-		.doc = "Length of the times that are summed; hour if it is not given."},
+	{"by", IN_QUERY, API_WORD, OPTIONAL, .choice = "hour half_hour recent",
+		.doc = "Length of the times that are summed; hour if it is not given. recent: one row "
+		       "for the last 15 minutes, whatever from and to."},
 };
 
 static const struct api_field recording_fields[] = {
@@ -251,7 +252,7 @@ const struct api_route api_routes[] = {
 		FIELDS(agent_report_fields)},
 	{"GET", "/api/v1/reports/queues", PERMITTED, PERM_HISTORY, api_run_queue_report,
 		"Per queue and hour: offered, answered, abandoned, in time (view queue_hour; by "
-		"half_hour: queue_half_hour).",
+		"half_hour: queue_half_hour; by recent: queue_recent).",
 		"200 503", FIELDS(queue_report_fields)},
 	{"GET", "/api/v1/recordings/{recording}", PERMITTED, PERM_RECORDINGS, api_run_recording,
 		"A recording; parts of it with the header Range.", "200 206 304 404 416 503", "audio/wav",

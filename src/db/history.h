@@ -25,6 +25,7 @@
 	X(ASK_AGENT_REPORT, "agent_report")                                                        \
 	X(ASK_QUEUE_REPORT, "queue_report")                                                        \
 	X(ASK_HALF_HOURS, "half_hours")                                                            \
+	X(ASK_RECENT, "recent")                                                                    \
 	X(ASK_DIALOG, "dialog") /* which other node has it */                                      \
 	X(ASK_RECORDING, "recording")                                                              \
 	X(ASK_TRANSFER, "transfer")

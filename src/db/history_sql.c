@@ -237,6 +237,15 @@ static const char *const sql[history_topic_count_] = {
 		" AND ($1::text IS NULL OR q.queue = ANY ($2::text[]) OR q.queue IN (SELECT m.queue"
 		"  FROM segue.queue_members m WHERE m.user_name = $1))",
 
+	/* $4 and $5 are not looked at: it is the last 15 minutes; $6 queue */
+	[ASK_RECENT] =
+		"SELECT jsonb_build_object('queues', coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.queue),"
+		" '[]'))::text FROM segue.queue_recent q WHERE $3::boolean IS NOT NULL"
+		" AND ($4::text IS NULL OR true) AND ($5::text IS NULL OR true)"
+		" AND ($6::text IS NULL OR q.queue = $6)"
+		" AND ($1::text IS NULL OR q.queue = ANY ($2::text[]) OR q.queue IN (SELECT m.queue"
+		"  FROM segue.queue_members m WHERE m.user_name = $1))",
+
 	/* $4 from, $5 to, $6 queue */
 	[ASK_QUEUE_REPORT] =
 		"SELECT jsonb_build_object('queues', coalesce(jsonb_agg(to_jsonb(q) || "

@@ -34,5 +34,6 @@ dist_migrations_DATA = \
 	sql/016-music-uri.sql \
 	sql/017-half-hours.sql \
 	sql/018-cut-off.sql \
+	sql/019-last-quarter.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

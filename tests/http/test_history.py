@@ -132,7 +132,7 @@ def scopes(lab):
     assert mine not in [c["id"] for c in sales], sales
 
 
-@tap.case("conversations that came to a queue, by its name; its hour and half hour have the call")
+@tap.case("conversations that came to a queue, by its name; its hour, half hour and last 15 minutes have the call")
 def by_queue(lab):
     agent = lab.phone()
     desk = Desk(lab, agent)
@@ -149,11 +149,13 @@ def by_queue(lab):
         assert [x["id"] for x in got] == [led.conversation["id"]], (query, got)
     for query in (f"queue={desk.name}&outcome=abandoned", "queue=support&case=Q-" + desk.name):
         assert boss.get("/conversations?" + query).json["conversations"] == [], query
-    for by in ("hour", "half_hour"):
+    for by in ("hour", "half_hour", "recent"):
         got = boss.get(f"/reports/queues?queue={desk.name}&by={by}").json["queues"]
         assert [(q["queue"], q["offered"], q["answered"], q["abandoned"]) for q in got] == \
             [(desk.name, 1, 1, 0)], got
     assert boss.get(f"/reports/queues?queue={desk.name}&to=2020-01-01").json["queues"] == []
+    lab.sql(f"update segue.segments set offered_at = offered_at - interval '15 min' where who = '{desk.name}'")
+    assert boss.get(f"/reports/queues?queue={desk.name}&by=recent").json["queues"] == [], "it is longer ago"
 
 
 @tap.case("history waits for the database alone: while that is locked, calls, verbs and live answers go on")
