@@ -320,26 +320,6 @@ function score(c, layout) {
 			"header",
 			null,
 			sums(c, layout),
-			h(
-				"button.btn.icon.bare",
-				{
-					type: "button",
-					"aria-label": "Nearer",
-					title: "Nearer (+)",
-					onclick: () => zoom_by(0.6),
-				},
-				"+",
-			),
-			h(
-				"button.btn.icon.bare",
-				{
-					type: "button",
-					"aria-label": "Wider",
-					title: "Wider (-)",
-					onclick: () => zoom_by(1 / 0.6),
-				},
-				"−",
-			),
 		),
 		h(
 			"div.score",
@@ -439,14 +419,40 @@ function score(c, layout) {
 			),
 		),
 		h(
-			"div.key",
-			{ "aria-hidden": "true" },
-			h("span", null, `Top lane: what ${c.customer} heard.`),
-			layout.lanes.some(l => l.merged) &&
-				h("span.merged", null, `Joined with a conversation of ${joined_at(c)}`),
-			keyed.map(([tone, word]) => h("span", { key: tone }, swatch(tone), word)),
+			"div.under",
+			null,
+			h(
+				"div.key",
+				{ "aria-hidden": "true" },
+				h("span", null, `Top lane: what ${c.customer} heard.`),
+				layout.lanes.some(l => l.merged) &&
+					h("span.merged", null, `Joined with a conversation of ${joined_at(c)}`),
+				keyed.map(([tone, word]) => h("span", { key: tone }, swatch(tone), word)),
+			),
+			zoom_button("Wider (-)", "−", 1 / 0.6),
+			zoom_button("Nearer (+)", "+", 0.6),
 		),
 	);
+}
+
+function zoom_button(title, text, factor) {
+	return h(
+		"button.btn.icon.bare",
+		{
+			type: "button",
+			"aria-label": title.split(" ")[0],
+			title,
+			onclick: () => zoom_by(factor),
+		},
+		text,
+	);
+}
+
+/* "9:05.649", the thousandths small. */
+function exact_text(ms) {
+	const text = exact(ms),
+		at = text.lastIndexOf(".");
+	return at < 0 ? text : [text.slice(0, at), h("small", null, text.slice(at))];
 }
 
 const seen = b => b.x < 101 && b.x + b.w > -1;
@@ -468,7 +474,7 @@ function sums(c, layout) {
 				{ key: k },
 				swatch(tone),
 				word,
-				h("b.num", { "data-sum": k, "data-ms": c[k] }, exact(c[k])),
+				h("b.num", { "data-sum": k, "data-ms": c[k] }, exact_text(c[k])),
 			),
 		),
 		h(
@@ -478,7 +484,7 @@ function sums(c, layout) {
 			h(
 				"b.num",
 				{ "data-sum": "total_ms", "data-ms": total },
-				c.ended ? exact(total) : span(total),
+				c.ended ? exact_text(total) : span(total),
 			),
 		),
 	);

@@ -129,23 +129,24 @@ export function desk_view() {
 					h("p.sub", null, `Set by ${name_of(a.intent_by)}.`),
 				problem && h("p.notice.bad", { role: "alert" }, problem),
 			),
-			h(
-				"div.cols",
-				null,
-				h(
-					"div.stack",
-					null,
-					calls.length
-						? calls.map(v => h("div", { key: v.id }, call_card(v, "own")))
-						: a?.state !== "ringing" &&
-								h(
-								"div.card",
-								{ key: "none" },
-								empty("No call. The next one that rings for you appears here."),
-							),
-				),
-				h("div.stack", null, day_card(today.row), last_calls()),
-			),
+			calls.length || a?.state !== "ringing"
+				? h(
+						"div.cols",
+						{ key: "cols" },
+						h(
+							"div.stack",
+							null,
+							calls.length
+								? calls.map(v => h("div", { key: v.id }, call_card(v, "own")))
+								: h(
+										"div.card",
+										{ key: "none" },
+										empty("No call. The next one that rings for you appears here."),
+									),
+						),
+						h("div.stack", null, day_card(today.row), last_calls()),
+					)
+				: h("div.cols.one", { key: "one" }, day_card(today.row), last_calls()),
 		],
 	};
 }

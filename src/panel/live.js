@@ -60,14 +60,26 @@ function over_view(v, why) {
 	return { ...v, state: why, ended: time_now(), ended_here: ended_here.has(v.id), transfer: null, can };
 }
 
+const ended = n => `${n} calls ended.`;
+
+/* Whether the end of a call is read out: one's own, the one that is open, and those of a list that is being read. */
+function concerns(v) {
+	return (
+		v.with_id === app.me.user ||
+		app.route.id === v.id ||
+		!!document.activeElement?.closest(".calls.live, .dock ul")
+	);
+}
+
 /* The store has a new state: what is gone stays for a moment, saying so. */
 export function live_changed(before, now) {
 	for (const [id, raw] of before.calls)
-		if (!now.calls.has(id))
-			over.set(id, {
-				v: over_view(call_view(raw), now.gone.get(id) || "ended"),
-				until: performance.now() + ENDED_MS,
-			});
+		if (!now.calls.has(id)) {
+			const v = over_view(call_view(raw), now.gone.get(id) || "ended");
+			over.set(id, { v, until: performance.now() + ENDED_MS });
+			if (v.state === "ended" && !v.ended_here && concerns(v))
+				announce(`The call of ${v.customer} has ended.`, ended);
+		}
 	if (over.size) setTimeout(app.draw, ENDED_MS + 50);
 }
 
@@ -393,7 +405,7 @@ function direction(v) {
 function duration(v) {
 	const word = v.state === "ended" ? "Ended" : "after";
 	return v.ended
-		? h("span.sub", null, `${word} ${span(v.ended - v.started)}`)
+		? h("span.sub", null, `${word} `, h("span.num", null, span(v.ended - v.started)))
 		: since(v.started);
 }
 

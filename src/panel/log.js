@@ -5,7 +5,7 @@
 import { h } from "./dom.js";
 import { app, icon, pill, lasted, ribbon, empty, bones, refine, route_text, go } from "./ui.js";
 import { OUTCOMES, error_sentence, number_text, tried, first } from "./words.js";
-import { customer_name, heard } from "./model.js";
+import { call_view, customer_name, heard } from "./model.js";
 import { segment } from "./score.js";
 import { name_of } from "./names.js";
 import { at_minute, day, short_day, time_ms, time_now, span } from "./time.js";
@@ -219,9 +219,15 @@ function flags(r) {
 
 const drawn = new WeakMap();
 
+/* What the customer heard; of a call that goes on, until now. */
+function bars_of(r) {
+	const raw = !r.ended && app.store.calls.get(r.call);
+	return raw ? call_view(raw).bars(time_now()) : r.bars;
+}
+
 /* So far, of one that goes on. */
-function talked(r) {
-	return r.bars.filter(b => b.state === "talking").reduce((n, b) => n + b.to - b.from, 0);
+function talked(bars) {
+	return bars.filter(b => b.state === "talking").reduce((n, b) => n + b.to - b.from, 0);
 }
 
 /* One line of a log; `slim` leaves out who the customer is. */
@@ -231,7 +237,8 @@ export function log_line(r, slim) {
 		[dir, word] = { outbound: ["out", "outgoing"], internal: ["inside", "internal"] }[
 			r.kind
 		] || ["in", "incoming"];
-	const end = r.ended ?? time_now();
+	const end = r.ended ?? time_now(),
+		bars = bars_of(r);
 	const v = h(
 		"tr.whole",
 		{ key: r.id, role: "row", onclick: e => e.target.closest("a") || go("log", r.id) },
@@ -309,8 +316,8 @@ export function log_line(r, slim) {
 			),
 			tries.slice(-1).map(t => h("div.tried", null, icon("back"), t)),
 		),
-		h("td.so", { role: "cell" }, ribbon(r.bars, r.started, end, r.moved)),
-		!slim && h("td.tlk.r", { role: "cell" }, lasted(r.ended ? r.talk_ms || 0 : talked(r))),
+		h("td.so", { role: "cell" }, ribbon(bars, r.started, end, r.moved)),
+		!slim && h("td.tlk.r", { role: "cell" }, lasted(r.ended ? r.talk_ms || 0 : talked(bars))),
 		h(
 			"td.len.r",
 			{ role: "cell" },
@@ -481,7 +488,7 @@ export function log_view() {
 										"Outcome",
 									),
 									h(
-										"th.w-at",
+										"th.w-flag",
 										{
 											role: "columnheader",
 										},

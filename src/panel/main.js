@@ -24,7 +24,6 @@ import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, cards_changed, cards, widget } from "./live.js";
 import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
-import { pop, pop_changed } from "./pop.js";
 import { sign_in_view, sign_in_dialog } from "./signin.js";
 
 /* A place whose file comes when it is first gone to; until then bones. */
@@ -90,7 +89,8 @@ let stream = null,
 	signed_out = false,
 	before = null, // the store as it was when it was last looked at
 	note_timer = 0,
-	pending = null;
+	pending = null,
+	ringing = null; // pop.js, for those who have a phone
 
 /* ---- drawing ---------------------------------------------------------------------------------- */
 
@@ -270,7 +270,7 @@ function connection() {
 
 function theme_button() {
 	return h(
-		"button.btn.bare.icon",
+		"button.btn.bare.icon.theme",
 		{
 			type: "button",
 			"aria-label": "Light or dark",
@@ -388,7 +388,7 @@ function page() {
 					connection(),
 					theme_button(),
 				),
-				!wall && pop(),
+				!wall && ringing?.pop(),
 				docked.length > 0 && h("div.stack", { key: "docked" }, docked),
 				v.body,
 			),
@@ -508,7 +508,7 @@ function settle() {
 	live_changed(was, app.store);
 	cards_changed();
 	dialog_changed();
-	pop_changed(was);
+	ringing?.pop_changed(was);
 }
 
 function live_again() {
@@ -549,7 +549,10 @@ function net_state(name, info) {
 function open_stream() {
 	stream?.close();
 	stream = stream_open({
-		snapshot: m => apply(store_snapshot(app.store, m)),
+		snapshot(m) {
+			app.seen_from = time_ms(m.at);
+			apply(store_snapshot(app.store, m));
+		},
 		change(name, m) {
 			const next = store_change(app.store, name, m);
 			if (next !== app.store) apply(next);
@@ -577,6 +580,11 @@ function start(me) {
 	remember("signed-in", "yes");
 	model_permissions(me.permissions);
 	if (other) app.store = store_new();
+	if (me.number)
+		import("./pop.js").then(m => {
+			ringing = m;
+			app.draw();
+		});
 	if (me.now) time_set(time_ms(me.now));
 	if (me.role === "agent" && !location.hash) location.replace("#/desk");
 	app.route = route_parse(location.hash);

@@ -2,14 +2,16 @@
 import { h } from "./dom.js";
 import { app, icon, left, ribbon, announce, route_text } from "./ui.js";
 import { BARS, first } from "./words.js";
-import { call_view, why_not } from "./model.js";
+import { call_view, may, why_not } from "./model.js";
 import { act } from "./live.js";
 import { name_of } from "./names.js";
 import { api_get, api_query } from "./api.js";
 import { moment, span, time_ms, time_now } from "./time.js";
 
 const shut = new Set();
-let last = { number: "", row: null };
+const AGAIN_MS = 1500; // a note is on record some tenths of a second after it was written
+let last = { number: "", row: null },
+	kept = { conv: "", text: "" };
 
 /* Whether my phone rings for that call. */
 function rings_for_me(v) {
@@ -48,6 +50,19 @@ async function look_up(number) {
 	app.draw();
 }
 
+/* The latest note of a call whose notes were written before this page was opened. */
+async function look_for_word(conv) {
+	if (!conv || kept.conv === conv) return;
+	kept = { conv, text: "" };
+	for (const wait of [0, AGAIN_MS]) {
+		await new Promise(done => setTimeout(done, wait));
+		const c = await api_get(`conversations/${conv}`).catch(() => null);
+		if (kept.conv !== conv) return;
+		kept.text = c?.remarks.at(-1)?.text || "";
+		if (kept.text) return app.draw();
+	}
+}
+
 function talked_with(row) {
 	const names = row.segments
 		.filter(s => s.answered_at && s.who && s.kind !== "queue")
@@ -82,8 +97,10 @@ export function pop() {
 	if (!v) return null;
 	const t = v.transfer && !v.transfer.outcome ? v.transfer : null,
 		number = v.dial,
-		word = app.store.notes.get(v.id)?.text;
+		noted = app.store.notes.get(v.id)?.text,
+		word = noted || (kept.conv === v.conv && kept.text);
 	look_up(number);
+	if (!noted && v.started + AGAIN_MS < app.seen_from && may("history")) look_for_word(v.conv);
 	const ring = t?.ring_until || time_ms(v.raw.deadline),
 		owner = first(t?.owner);
 	const row = (word, ...what) => [h("dt", null, word), h("dd", null, what)];

@@ -13,23 +13,38 @@ import { open_transfer } from "./live.js";
 const HALF_HOUR = 30 * 60000;
 const COLUMN = 8;
 const REASONS = ["break", "lunch", "training", "meeting"];
-const report = { at: 0, day: new Map() };
+const report = { at: 0, sum: 0, day: new Map(), recent: new Map() };
+const EACH_MS = 60000,
+	SOON_MS = 5000; // after somebody was answered, or left
 
 /* ---- charts ----------------------------------------------------------------------------------- */
 
-/* The half hours of today for each queue; asked for once in a minute while they are looked at. */
+/* The half hours of today and the last 15 minutes of each queue; asked for once in a minute while they are
+ * looked at, and when somebody was answered or has left. */
 async function load_report() {
-	if (performance.now() - report.at < 60000 && report.at) return;
-	report.at = performance.now();
+	const passed = performance.now() - report.at,
+		sum = [...app.store.queues.values()].reduce((n, q) => n + q.answered + q.abandoned + q.overflowed, 0);
+	if (report.at && passed < (sum === report.sum ? EACH_MS : SOON_MS)) return;
+	Object.assign(report, { at: performance.now(), sum });
 	try {
 		const from = new Date(time_now() || Date.now());
 		from.setHours(0, 0, 0, 0);
-		const a = await api_get(`reports/queues${api_query({ from: from.toISOString(), by: "half_hour" })}`);
+		const [a, b] = await Promise.all([
+			api_get(`reports/queues${api_query({ from: from.toISOString(), by: "half_hour" })}`),
+			api_get(`reports/queues${api_query({ by: "recent" })}`),
+		]);
+		report.recent = new Map(b.queues.map(r => [r.queue, r]));
 		report.day = new Map();
 		for (const r of a.queues)
 			report.day.set(r.queue, [
 				...(report.day.get(r.queue) || []),
-				{ at: time_ms(r.half_hour), answered: r.answered, left: r.abandoned },
+				{
+					at: time_ms(r.half_hour),
+					answered: r.answered,
+					left: r.abandoned,
+					in_time: r.answered_in_time,
+					over: r.offered - r.waiting,
+				},
 			]);
 	} catch {
 		return; // the page lives without it; the next minute tries again
@@ -94,23 +109,38 @@ function chart(name, most) {
 
 const shown = q => q.name || q.queue || q.user;
 
-/* Against its goal: nobody waits longer than service_ms. */
+/* The part of the callers that was answered in time, and of which: [part or null, words]. */
+function in_time(q) {
+	const recent = report.recent.get(q.queue),
+		day = report.day.get(q.queue) || [],
+		over = day.reduce((n, r) => n + r.over, 0);
+	if (recent?.service_level !== null && recent) return [recent.service_level / 100, "last 15 min"];
+	return over ? [day.reduce((n, r) => n + r.in_time, 0) / over, "today"] : [null, ""];
+}
+
+/* Behind: somebody waits longer than service_ms, or too few of the last 15 minutes were answered within it. */
 function judge(q) {
-	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0;
-	const level = q.entered ? q.in_time / q.entered : null,
-		behind = q.service_ms > 0 && wait > q.service_ms,
-		low = level !== null && 100 * level < q.service_goal; // so far today
+	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0,
+		[level, when] = in_time(q),
+		late = q.service_ms > 0 && wait > q.service_ms,
+		low = q.service_ms > 0 && when === "last 15 min" && 100 * level < q.service_goal;
+	const why = [
+		late && `somebody waits longer than ${span(q.service_ms)}`,
+		low && `${Math.round(100 * level)} % of the last 15 minutes in time, goal ${q.service_goal} %`,
+	].filter(Boolean);
 	return {
 		wait,
 		goal: q.service_ms,
 		part: q.service_goal,
 		level,
-		behind,
-		state: behind
+		when,
+		late,
+		why: why.join("; "),
+		state: why.length
 			? { tone: "bad", sign: "warn", word: "Behind" }
-			: low
-				? { tone: "plain", sign: "ok", word: "Nobody late" }
-				: { tone: "talk", sign: "ok", word: "On goal" },
+			: q.service_ms > 0
+				? { tone: "talk", sign: "ok", word: "On goal" }
+				: { tone: "plain", sign: "queue", word: "No goal" },
 	};
 }
 
@@ -123,7 +153,7 @@ function meter(j) {
 			"aria-label":
 				j.level === null
 					? "No calls yet"
-					: `${Math.round(100 * part)} per cent in time${j.part ? `, goal ${j.part}` : ""}`,
+					: `${Math.round(100 * part)} per cent in time${j.part ? `, goal ${j.part}` : ""}, ${j.when}`,
 		},
 		h("rect.track", { y: 3, width: "100%", height: 6, rx: 3 }),
 		h("rect", {
@@ -230,7 +260,7 @@ function queue_card(q, most, open) {
 					shown(q),
 				),
 			),
-			pill(j.state),
+			h("span", { title: j.why || null }, pill(j.state), h("span.sr", null, j.why)),
 		),
 		h(
 			"div.big",
@@ -248,7 +278,7 @@ function queue_card(q, most, open) {
 								h(
 									"span",
 									{
-										class: j.behind
+										class: j.late
 											? "c-bad"
 											: null,
 									},
@@ -280,6 +310,7 @@ function queue_card(q, most, open) {
 					j.goal > 0
 						? `Answered in ${span(j.goal)}`
 						: "Answered in time",
+					j.when && h("span.sub", null, `, ${j.when}`),
 				),
 				h(
 					"span.num",

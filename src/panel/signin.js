@@ -76,25 +76,67 @@ export function sign_in_view(start) {
 		h(
 			"div.card",
 			null,
+			about(),
 			h(
 				"div.in",
-				{ style: { padding: "26px 28px 28px" } },
-				h(
-					"div.brand",
-					null,
-					h(
-						"svg",
-						{ viewBox: "0 0 30 22", "aria-hidden": "true" },
-						h("path.l1", { d: "M3 6h6c8 0 4 10 12 10h6" }),
-						h("path.l2", { d: "M21 6h6" }),
-						h("path.l3", { d: "M3 16h6" }),
-					),
-					"segue",
-				),
+				null,
 				h("h1", null, "Sign in"),
+				h("p.sub", null, "With the name and password of your account."),
 				fields(start),
+				h("p.sub.forgot", null, "Password forgotten? An admin gives you a new one."),
 			),
 		),
+	);
+}
+
+/* A call that goes from one to the next, as the score draws it. */
+const LANES = [
+	[["wait", 0, 14], ["talk", 14, 46], ["hold", 46, 58], ["talk", 58, 100]],
+	[["ring", 10, 14], ["talk", 14, 46], ["consult", 46, 58]],
+	[["consult", 46, 58], ["talk", 58, 100]],
+];
+
+function about() {
+	return h(
+		"div.about",
+		null,
+		h(
+			"div.brand",
+			null,
+			h(
+				"svg.mark",
+				{ viewBox: "0 0 30 22", "aria-hidden": "true" },
+				h("path.l1", { d: "M3 6h6c8 0 4 10 12 10h6" }),
+				h("path.l2", { d: "M21 6h6" }),
+				h("path.l3", { d: "M3 16h6" }),
+			),
+			"segue",
+		),
+		h("p.tell", null, "Every live call in sight, and moved with two clicks. No caller is lost on the way."),
+		h(
+			"svg.score-mark",
+			{ height: 108, "aria-hidden": "true" },
+			LANES.map((bars, y) => [
+				h("line.row", { x1: 0, x2: "100%", y1: 18 + 36 * y, y2: 18 + 36 * y }),
+				bars.map(([tone, from, to]) =>
+					h("rect", {
+						class: `bar-${tone}`,
+						x: `${from}%`,
+						width: `${to - from}%`,
+						y: 9 + 36 * y + (y ? 0 : 4),
+						height: y ? 18 : 10,
+						rx: 3,
+					}),
+				),
+			]),
+			h(
+				"svg",
+				{ x: "58%", overflow: "visible" },
+				h("line.arrow", { x1: 0, x2: 0, y1: 54, y2: 78, "marker-end": "url(#tip)" }),
+				h("circle.ink-m", { cx: 0, cy: 54, r: 7 }),
+			),
+		),
+		h("p.sub", null, "Who has the caller, who hears whom, and what happens next."),
 	);
 }
 

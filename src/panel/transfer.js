@@ -256,7 +256,8 @@ function changed_mind(t) {
 }
 
 function plan(t) {
-	const owner = first(d.view.with) || "the agent",
+	const nobody = alone(d.view),
+		owner = first(d.view.with) || "the agent",
 		name = t.typed ? t.number : first(t.name);
 	const ring = Math.round(d.ring_ms / 1000);
 	const chain = chain_text(d.fallback[t.kind], name_of);
@@ -268,8 +269,8 @@ function plan(t) {
 			"div",
 			null,
 			"Not answered: ",
-			h("b", null, `${owner} keeps the call`),
-			chain && h("div.sub", null, `if ${owner} has gone: ${chain}`),
+			h("b", null, nobody ? chain || "the call ends" : `${owner} keeps the call`),
+			!nobody && chain && h("div.sub", null, `if ${owner} has gone: ${chain}`),
 		),
 	);
 	const steps =
@@ -281,7 +282,7 @@ function plan(t) {
 			: t.kind === "queue"
 				? [
 						`The caller waits in ${t.name}`,
-						[stays(t) ? `${owner} keeps the line until somebody answers` : `${owner} is released at once`],
+						!nobody && [stays(t) ? `${owner} keeps the line until somebody answers` : `${owner} is released at once`],
 					]
 				: [
 						[
@@ -289,8 +290,8 @@ function plan(t) {
 							h("b", null, `${ring}\u00a0s`),
 						],
 						[
-							`Answered: the caller is with ${name}, `,
-							h("b", null, `${owner} is released`),
+							`Answered: the caller is with ${name}`,
+							!nobody && [", ", h("b", null, `${owner} is released`)],
 						],
 					];
 	return h(
@@ -310,7 +311,7 @@ function plan(t) {
 		h(
 			"ol",
 			{ "aria-label": "What will happen" },
-			steps.map((s, i) =>
+			steps.filter(Boolean).map((s, i) =>
 				h("li", null, h("span.no", null, String(i + 1)), h("div", null, s)),
 			),
 			t.kind !== "queue" && back,
@@ -398,40 +399,52 @@ function header(v) {
 
 /* Sending to a department leaves the choice; asking first, the agent stays anyway. */
 const may_stay = t => t?.kind === "queue" && d.how !== "consult";
-const stays = t => may_stay(t) && d.stay;
+const alone = v => !v.parties.some(p => p.role === "owner"); // nobody is there who could stay
+const stays = t => may_stay(t) && d.stay && !alone(d.view);
 
 function stay_choice(v) {
+	const off = alone(v);
 	return h(
 		"label",
-		null,
+		{ class: off ? "off" : null },
 		h("input", {
 			type: "checkbox",
-			checked: d.stay,
+			checked: d.stay && !off,
+			"aria-disabled": off ? "true" : null,
+			onclick: off ? e => e.preventDefault() : null,
 			onchange: e => {
 				d.stay = e.target.checked;
 				draw();
 			},
 		}),
-		` ${first(v.with) || "The agent"} stays until somebody answers`,
+		off
+			? "Nobody is with the caller who could stay"
+			: `${first(v.with) || "The agent"} stays until somebody answers`,
 	);
 }
 
+const NO_ONE = "Nobody is with the caller who could ask first.";
+
+/* Send now, or ask first; asking first needs somebody who asks. */
+function choose_how(how) {
+	if (how === "consult" && alone(d.view)) d.error = NO_ONE;
+	else d.how = how;
+	draw();
+}
+
 function how_choice(v, t) {
-	const off = why_not(v, "consult"); // asking first may be impossible where sending is not
-	const choice = (id, word, name, tip) =>
+	const choice = (id, word, name, tip, off) =>
 		h(
 			"label",
-			{ title: tip },
+			{ title: off ? NO_ONE : tip },
 			h("input", {
 				type: "radio",
 				name: "how",
 				value: id,
 				checked: d.how === id,
-				"aria-disabled": id === "consult" && off ? "true" : null,
-				onchange: () => {
-					d.how = id;
-					draw();
-				},
+				"aria-disabled": off ? "true" : null,
+				onclick: off ? e => e.preventDefault() : null,
+				onchange: () => choose_how(id),
 			}),
 			h("span", null, icon(name), word),
 		);
@@ -442,14 +455,14 @@ function how_choice(v, t) {
 			"div.seg",
 			{ role: "radiogroup", "aria-label": "How" },
 			choice("blind", "Send now", "transfer", "Blind transfer"),
-			choice("consult", "Ask first", "consult", "Consult first (Alt A)"),
+			choice("consult", alone(v) ? "Nobody to ask first" : "Ask first", "consult", "Consult first (Alt A)", alone(v)),
 		),
 		h(
 			"p.sub",
 			null,
 			how_sentence(
 				d.how,
-				first(v.with),
+				alone(v) ? "" : first(v.with) || "the agent",
 				t && !t.typed ? first(t.name) : "",
 				t?.kind === "queue",
 				stays(t),
@@ -565,7 +578,9 @@ function draw() {
 					h(
 						"p.sub.fine",
 						null,
-						`Not answered: ${first(v.with) || "the agent"} keeps the call`,
+						alone(v)
+							? `Not answered: ${chain_text(d.fallback[t.kind], name_of) || "the call ends"}`
+							: `Not answered: ${first(v.with) || "the agent"} keeps the call`,
 					),
 				h(
 					"span.sub.hints",
@@ -630,8 +645,7 @@ function keys(e) {
 		send();
 	} else if (e.altKey && e.code === "KeyA") {
 		e.preventDefault();
-		d.how = d.how === "consult" ? "blind" : "consult";
-		draw();
+		choose_how(d.how === "consult" ? "blind" : "consult");
 	} else if (e.altKey && /^Digit[1-5]$/.test(e.code)) {
 		e.preventDefault();
 		d.kind = KINDS[Number(e.code[5]) - 1].id;

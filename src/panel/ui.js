@@ -18,6 +18,7 @@ export const app = {
 	route: { place: "live", id: "", query: {} },
 	draw: () => {},
 	net: { state: "connecting", since: 0, retry: 0, note: "" },
+	seen_from: 0, // since then every change has been seen
 };
 
 const STORED = "segue.";
@@ -41,23 +42,37 @@ export function remember(name, value) {
 
 /* ---- announcements ---------------------------------------------------------------------------- */
 
+const MOST = 3, // sentences at once
+	GATHER_MS = 100,
+	REST_MS = 2000;
 let said = [],
 	timer = 0;
 
-/* Read out, politely: at most one sentence in two seconds, older ones merged. */
-export function announce(text) {
-	said.push(text);
+/* What is read out for a list of [sentence, many]: those of a kind are one sentence, the rest if it is short. */
+export function merged(list) {
+	const kinds = new Map();
+	for (const [text, many] of list) {
+		const k = many || text;
+		kinds.set(k, { text, many, n: (kinds.get(k)?.n || 0) + 1 });
+	}
+	const out = [...kinds.values()].map(k => (k.n > 1 && k.many ? k.many(k.n) : k.text));
+	return out.length > MOST ? `${list.length} changes. ${out.at(-1)}` : out.join(" ");
+}
+
+/* Read out, politely: at most once in two seconds, older sentences merged. `many(n)` is what is said instead
+ * of n of a kind; the same function for all of them. */
+export function announce(text, many) {
+	said.push([text, many]);
 	if (timer) return;
 	const speak = () => {
-		document.getElementById("status").textContent =
-			said.length > 3 ? `${said.length} changes. ${said.at(-1)}` : said.join(" ");
+		document.getElementById("status").textContent = merged(said);
 		said = [];
 		timer = setTimeout(() => {
 			timer = 0;
 			if (said.length) speak();
-		}, 2000);
+		}, REST_MS);
 	};
-	speak();
+	timer = setTimeout(speak, GATHER_MS); // what happens in one go is one sentence
 }
 
 /* Read out at once: something that was asked for here has failed. */

@@ -162,17 +162,20 @@ export function chain_text(steps, name_of) {
 		.join(", then ");
 }
 
-/* What the two ways to transfer mean, with the agent's first name; `queue`: of a department, `stays`: and
- * the agent keeps the line. */
+/* What the two ways to transfer mean, with the agent's first name, "" if nobody is with the caller; `queue`: of a
+ * department, `stays`: and the agent keeps the line. */
 export function how_sentence(how, owner, target, queue, stays) {
-	const o = owner || "the agent",
-		t = target || "the other";
-	if (how !== "consult" && queue && stays)
-		return `The caller waits in ${target} with music. ${o} keeps the line until somebody answers.`;
-	if (how !== "consult" && queue) return `The caller waits in ${target} with music. ${o} is released at once.`;
-	return how === "consult"
-		? `The caller hears music while ${o} and ${t} talk. ${o}, or you, hands over.`
-		: `The caller hears music while the phone rings. ${o} stays until somebody answers.`;
+	if (how === "consult")
+		return `The caller hears music while ${owner} and ${target || "the other"} talk. ${owner}, or you, hands over.`;
+	const then = !owner
+		? ""
+		: queue
+			? stays
+				? `${owner} keeps the line until somebody answers.`
+				: `${owner} is released at once.`
+			: `${owner} stays until somebody answers.`;
+	const o = then && then[0].toUpperCase() + then.slice(1);
+	return `The caller ${queue ? `waits in ${target} with music` : "hears music while the phone rings"}. ${o}`.trim();
 }
 
 /* ---- a transfer that runs --------------------------------------------------------------------- */

@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import segued
 import tap
 from browser import Browser
+from flows import wait
 from web import PASSWORD, WebLab
 
 
@@ -102,6 +103,18 @@ def of(lab, phone):
     """Bob’s, Ines’"""
     name = first(lab, phone)
     return name + ("’" if name.endswith("s") else "’s")
+
+
+def member(lab, phone, queue):
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{queue}', '{phone.user}')")
+    boss = lab.login("boss")
+    wait("the member is known", lambda: phone.user in
+         [a["user"] for a in boss.get(f"/agents?queue={queue}").json["agents"]])
+
+
+def middle(node):
+    x, y, w, h = node.box()
+    return x + w / 2, y + h / 2
 
 
 def open_dialog(p, c):

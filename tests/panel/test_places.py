@@ -8,14 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from browser import CTRL
 from flows import end, joined, ring, talk, wait
-from panel import NAMES, PanelLab, customer, display, first, of, open_dialog, send
-
-
-def member(lab, phone, queue):
-    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{queue}', '{phone.user}')")
-    boss = lab.login("boss")
-    wait("the member is known", lambda: phone.user in
-         [a["user"] for a in boss.get(f"/agents?queue={queue}").json["agents"]])
+from panel import NAMES, PanelLab, customer, display, first, member, middle, of, open_dialog, send
 
 
 def through(lab, queue, phone, headers=()):
@@ -136,11 +129,6 @@ def widget(lab):
     end(d, e)
 
 
-def middle(node):
-    x, y, w, h = node.box()
-    return x + w / 2, y + h / 2
-
-
 @tap.case("tiles count and filter, in the address; nothing that matches says so")
 def tiles(lab):
     p = lab.page()
@@ -243,7 +231,13 @@ def behind(lab):
     p.click("link", "Leave full screen")
     c.cancel()
     d.cancel()
-    p.wait(lambda: "Nobody late" in p.see("region", "Slow desk", exact=True).text, "nobody waits too long now")
+    text = lambda: " ".join(p.see("region", "Slow desk", exact=True).text.split())
+    p.wait(lambda: "0 waiting" in text() and "0 % of the last 15 minutes in time, goal 80 %" in text()
+           and "somebody waits" not in text(), "nobody waits too long now, but of the last 15 minutes nobody was in time")
+    assert "Behind" in text() and "Answered in 0:01, last 15 min 0 % of 80 %" in text(), text()
+    lab.sql("update segue.segments set offered_at = offered_at - interval '15 min' where who = 'slow'")
+    p.send("Page.reload")
+    p.wait(lambda: "On goal" in text(), "the last 15 minutes are over")
 
 
 @tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")

@@ -630,3 +630,29 @@ test("contrast of the tokens: text 4.5, marks 3, in both themes", () => {
 				assert.ok(c >= least, `${a} on ${b}: ${c.toFixed(2)} in theme ${theme}`);
 			}
 });
+
+/* ---- what is read out -------------------------------------------------------------------------- */
+
+test("sentences of a kind are one, and more than a few are counted", async () => {
+	const { merged } = await load("ui.js");
+	const many = n => `${n} calls ended.`,
+		call = name => [`The call of ${name} has ended.`, many];
+	assert.equal(merged([call("Mei Park")]), "The call of Mei Park has ended.");
+	assert.equal(merged([call("Mei Park"), call("Jonas Lind"), call("Priya Raman")]), "3 calls ended.");
+	assert.equal(merged([call("Mei Park"), ["Note kept."], call("Jonas Lind")]), "2 calls ended. Note kept.");
+	assert.equal(merged([["a."], ["b."], ["c."], ["d."]]), "4 changes. d.");
+});
+
+test("what sending means where nobody is with the caller names nobody", () => {
+	const { how_sentence } = words;
+	assert.equal(how_sentence("blind", "", "Sales", true, false), "The caller waits in Sales with music.");
+	assert.equal(how_sentence("blind", "", "Bob", false, false), "The caller hears music while the phone rings.");
+	assert.equal(
+		how_sentence("blind", "the agent", "Sales", true, true),
+		"The caller waits in Sales with music. The agent keeps the line until somebody answers.",
+	);
+	assert.equal(
+		how_sentence("consult", "Carol", "Bob", false, false),
+		"The caller hears music while Carol and Bob talk. Carol, or you, hands over.",
+	);
+});
