@@ -715,8 +715,10 @@ static void on_access(void *arg, enum history_result result, const char *text, s
 {
 	struct api *a = arg;
 
-	if (result == HISTORY_OK && access_load(a->access, text, len) == 0)
+	if (result == HISTORY_OK && access_load(a->access, text, len) == 0) {
+		api_events_access(a->events);
 		return;
+	}
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "access_not_read", "why",
 		history_result_name(result), "then", "the last copy stays in use", NULL);
 }
@@ -825,6 +827,7 @@ void api_reconfigure(struct api *a, const struct app_config *cfg)
 	str_set(a->panel_dir, cfg->panel_dir);
 	a->session_s = cfg->access.session_ms / 1000;
 	access_reconfigure(a->access, &cfg->access);
+	api_events_access(a->events);
 }
 
 /* Without its files the panel is a page that is not found: said once, to who starts the daemon. */

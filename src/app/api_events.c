@@ -50,7 +50,11 @@ struct listener {
 	struct blob *snapshot; /* still to be sent; NULL: done */
 	size_t sent;           /* of the snapshot, or of change `next` */
 	uint64_t next;
-	enum { LISTENING, CUT } state;
+	enum {
+		LISTENING,
+		STALE, /* sees other things than it did: begins anew with a snapshot */
+		CUT,
+	} state;
 	struct listener *prev, *following;
 };
 
@@ -74,6 +78,7 @@ struct api_events {
 	call_id *later; /* calls that are told of when the next round begins */
 	unsigned nlater, later_cap;
 	int64_t ping_at;
+	unsigned moves; /* live_moves(), as of the last look */
 };
 
 /* ---- the ring -------------------------------------------------------------------------------- */
@@ -600,6 +605,16 @@ static size_t copy_change(
 	return n;
 }
 
+/* What it saw may be hidden now, or the other way round: a snapshot replaces everything. */
+static bool begin_anew(struct api_events *e, struct listener *l)
+{
+	if (!access_again(e->api->access, &l->viewer, loop_wall_us(), &l->viewer))
+		return false;
+	l->snapshot = snapshot_for(e, &l->viewer);
+	l->state = LISTENING;
+	return l->snapshot != NULL;
+}
+
 static ssize_t feed(void *arg, char *buf, size_t max)
 {
 	struct listener *l = arg;
@@ -608,11 +623,13 @@ static ssize_t feed(void *arg, char *buf, size_t max)
 
 	if (l->state == CUT)
 		return -1;
+	if (l->state == STALE && l->snapshot == NULL && l->sent == 0 && !begin_anew(e, l))
+		return -1;
 	if (l->snapshot != NULL)
 		return (ssize_t)copy_snapshot(l, buf, max);
 	if (l->next < e->first)
 		return -1; /* too slow: it comes again and gets a snapshot */
-	while (n < max && l->next <= e->seq)
+	while (n < max && l->next <= e->seq && (l->state != STALE || l->sent > 0))
 		n += copy_change(e, l, buf + n, max - n);
 	return (ssize_t)n;
 }
@@ -699,6 +716,36 @@ unsigned api_events_listeners(const struct api_events *e)
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
+static bool sees_the_same(const struct viewer *a, const struct viewer *b)
+{
+	if (a->role != b->role || a->masked != b->masked || a->ndepartments != b->ndepartments)
+		return false;
+	for (unsigned i = 0; i < a->ndepartments; i++)
+		if (!str_eq(a->department[i], b->department[i]))
+			return false;
+	return true;
+}
+
+static void look_again(struct api_events *e, struct listener *l)
+{
+	struct viewer now;
+
+	if (!access_again(e->api->access, &l->viewer, loop_wall_us(), &now) ||
+		!viewer_may(&now, PERM_VIEW))
+		l->state = CUT;
+	else if (!sees_the_same(&now, &l->viewer) && l->state == LISTENING)
+		l->state = STALE;
+}
+
+void api_events_access(struct api_events *e)
+{
+	struct listener *l;
+
+	DL_FOREACH2(e->listeners, l, following)
+	look_again(e, l);
+	want_round(e);
+}
+
 /* Whoever may not listen any more (logged out, disabled, a token that has expired) is cut; the
  * others hear that the line is alive. */
 static void ping(struct api_events *e)
@@ -714,15 +761,29 @@ static void ping(struct api_events *e)
 		put(e, c);
 	}
 	DL_FOREACH2(e->listeners, l, following)
-	if (!access_again(e->api->access, &l->viewer, loop_wall_us(), &l->viewer))
-		l->state = CUT;
+	look_again(e, l);
 	e->ping_at = loop_now_ms() + PING_MS;
+}
+
+/* Who supervises a queue sees other calls once somebody who is on one comes to it or leaves it. */
+static void look_at_moves(struct api_events *e)
+{
+	unsigned moves = live_moves(e->api->live);
+	struct listener *l;
+
+	if (moves == e->moves)
+		return;
+	e->moves = moves;
+	DL_FOREACH2(e->listeners, l, following)
+	if (l->viewer.role == VIEWER_SUPERVISOR && l->state == LISTENING)
+		l->state = STALE;
 }
 
 static void begin_round(struct api_events *e)
 {
 	if (loop_now_ms() >= e->ping_at)
 		ping(e);
+	look_at_moves(e);
 	tell_calls(e);
 	tell_queues(e);
 	e->armed = SLICES;
@@ -733,7 +794,7 @@ static void begin_round(struct api_events *e)
 /* Steps over what this listener is not told of. */
 static bool has_news(const struct api_events *e, struct listener *l)
 {
-	if (l->snapshot != NULL || l->state == CUT || l->next < e->first)
+	if (l->snapshot != NULL || l->state != LISTENING || l->next < e->first)
 		return true;
 	while (l->sent == 0 && l->next <= e->seq &&
 		!is_told(e->api, &l->viewer, e->ring[l->next % e->size]))

@@ -228,6 +228,8 @@ void api_events_destroy(struct api_events *e);
 /* The request of a stream is over. */
 void api_events_over(struct api_request *q);
 unsigned api_events_listeners(const struct api_events *e);
+/* Logins, tokens or what is masked may have changed: who listens is looked at. */
+void api_events_access(struct api_events *e);
 void api_events_call(void *arg, const struct live_call *k);
 void api_events_call_left(void *arg, const struct live_call *k, const char *user);
 void api_events_call_gone(void *arg, const struct live_call *k, call_id into);

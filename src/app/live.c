@@ -12,7 +12,7 @@ struct live {
 	struct live_hooks hooks;
 	struct live_call *calls;
 	struct live_transfer *transfers;
-	unsigned nended;
+	unsigned nended, moves;
 	struct live_user *users;
 	struct live_queue *queues;
 	struct live_ivr *ivrs, *ivrs_by_number;
@@ -71,6 +71,11 @@ static uint64_t call_signature(const struct live_call *k, const struct call_view
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
+
+unsigned live_moves(const struct live *l)
+{
+	return l->moves;
+}
 
 struct live_call *live_call(const struct live *l, call_id id)
 {
@@ -725,16 +730,19 @@ static void on_ivr(struct live *l, const struct ev_dir_ivr *row)
 static void on_member(struct live *l, const struct ev_dir_member *row)
 {
 	struct live_user *u = live_user(l, row->user);
-	unsigned i;
+	unsigned i, had;
 
 	if (u == NULL)
 		return;
+	had = u->nqueues;
 	for (i = 0; i < u->nqueues && !str_eq(u->queue[i], row->queue); i++)
 		;
 	if (row->gone && i < u->nqueues)
 		memmove(u->queue[i], u->queue[i + 1], (--u->nqueues - i) * sizeof(u->queue[0]));
 	else if (!row->gone && i == u->nqueues && i < LIVE_QUEUES_MAX)
 		str_set(u->queue[u->nqueues++], row->queue);
+	if (u->nqueues != had && u->parties != NULL)
+		l->moves++;
 	l->hooks.user(l->hooks.arg, u);
 }
 

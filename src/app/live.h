@@ -124,6 +124,9 @@ void live_adopt(struct live *l, int64_t now);
 void live_step(struct live *l, const struct event *ev, const struct core_out *out);
 
 struct core *live_core(const struct live *l);
+/* How often somebody with a call has come to a queue's members or left them: whoever supervises the
+ * queue sees other calls then. */
+unsigned live_moves(const struct live *l);
 struct live_call *live_call(const struct live *l, call_id id);
 struct live_transfer *live_transfer(const struct live *l, const uuid *id);
 struct live_user *live_user(const struct live *l, const char *name);

@@ -308,6 +308,31 @@ def no_gap(lab):
         assert [n for n, _, _ in seen] == sorted({n for n, _, _ in seen}) and len(seen) > 5, seen
 
 
+@tap.case("events: whoever comes to see other calls, by department, membership or role, gets a new snapshot")
+def other_view(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    call = boss(lab).call_of(c)["id"]
+    lab.sql("insert into segue.users (name, number, role) values ('sup9', '3009', 'supervisor'); "
+            "insert into segue.queues (name, number) values ('q9', '4009')")
+    with lab.login("sup9").events() as ev:
+        assert call not in [x["id"] for x in ev.wait("snapshot").data["calls"]]
+        for change, seen in (
+                (f"insert into segue.queue_members (queue, user_name) values ('q9', '{agent.user}'); "
+                 "insert into segue.queue_supervisors values ('q9', 'sup9')", True),
+                ("delete from segue.queue_members where queue = 'q9'", False),
+                (f"insert into segue.queue_members (queue, user_name) values ('q9', '{agent.user}')", True),
+                ("delete from segue.queue_supervisors where queue = 'q9'", False),
+                ("update segue.users set role = 'admin' where name = 'sup9'", True)):
+            mark = ev.mark()
+            lab.sql(change)
+            ev.wait("snapshot", lambda d: (call in [x["id"] for x in d["calls"]]) == seen, since=mark)
+        mark = ev.mark()
+        assert boss(lab).post(f"/calls/{call}/hold").status == 200
+        ev.wait("call", lambda d: d["id"] == call and d["state"] == "held", since=mark)
+    end(c, a)
+
+
 @tap.case("events: to a crowd, each state that lasts is told, and nothing is missed, also by who resumes")
 def crowd(_):
     with WebLab(users=6, peers=1) as lab, contextlib.ExitStack() as crowd:
