@@ -41,9 +41,10 @@ struct agent {
 	char reason[REASON_MAX], by[KEY_MAX];
 	int64_t since, intent_since; /* monotonic ms */
 	int64_t idle_since;
-	int64_t wrapup_until; /* 0: none */
-	int64_t rest_until;   /* after an offer that was not taken; 0: asked again any time */
-	char wrapup_queue[USER_MAX]; /* whose caller left something to do .. */
+	int64_t wrapup_from, wrapup_until; /* 0: none */
+	int64_t rest_from, rest_until; /* after an offer that was not taken; 0: asked again any time */
+	char rest_queue[USER_MAX];     /* whose offer that was */
+	char wrapup_queue[USER_MAX];   /* whose caller left something to do .. */
 	uuid conv;		     /* .. and in which conversation; while on a call, that one */
 	uint16_t missed[missed_count_]; /* in a row */
 	uint64_t answered;
@@ -121,6 +122,8 @@ struct agent *agent_get(struct core *c, const char *user); /* made if there is n
 void agent_missed(struct core *c, const char *user, const struct dir_queue *q, uint16_t status);
 /* A queue's caller is connected with him. */
 void agent_answered(struct core *c, const char *user);
+/* The rules of q are others: who is left alone by them is so for as long as they say now. */
+void agent_rules_changed(struct core *c, struct agent *a, const struct dir_queue *q);
 /* Derives the states of all that were touched; afterwards acd.fresh are those who became free. */
 void agents_settle(struct core *c);
 void agents_arm(struct core *c);
@@ -139,6 +142,12 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position);
 void queue_note_emptied(struct core *c, struct dir_queue *q);
 /* Its rules have changed: perhaps more agents may be asked for those who wait. */
 void queue_ask_all(struct core *c, struct dir_queue *q);
+/* So is what is announced, and when. */
+void queue_announce_changed(struct core *c, struct dir_queue *q);
+/* So is the retry delay: transferors are not offered their own call for no longer than that. */
+void queue_retry_changed(struct core *c, struct dir_queue *q);
+/* How long a phone that was not picked up is left alone in ms. */
+int64_t queue_retry_ms(const struct core *c, const struct dir_queue *q);
 /* The longest wait is another: for those who wait already, too. */
 void queue_limit_changed(struct core *c, struct dir_queue *q);
 /* How long a caller may wait here in ms. */

@@ -324,7 +324,9 @@ void agent_missed(struct core *c, const char *user, const struct dir_queue *q, u
 	if (a == NULL)
 		return;
 	a->idle_since = c->ev->now;
-	a->rest_until = c->ev->now + (q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms);
+	a->rest_from = c->ev->now;
+	a->rest_until = a->rest_from + queue_retry_ms(c, q);
+	str_set(a->rest_queue, q->row.queue);
 	if (c->ev->type != EV_RECOVERED)
 		a->missed[why]++;
 	if (c->cfg.away_after && a->missed[why] >= c->cfg.away_after &&
@@ -346,6 +348,15 @@ void agent_answered(struct core *c, const char *user)
 	touch(c, a);
 }
 
+void agent_rules_changed(struct core *c, struct agent *a, const struct dir_queue *q)
+{
+	if (a->rest_until > c->ev->now && str_eq(a->rest_queue, q->row.queue))
+		a->rest_until = a->rest_from + queue_retry_ms(c, q);
+	if (a->wrapup_until > c->ev->now && str_eq(a->wrapup_queue, q->row.queue))
+		a->wrapup_until = a->wrapup_from + q->row.wrapup_ms;
+	touch(c, a);
+}
+
 static void served(struct core *c, const struct call *k, const struct leg *l)
 {
 	int64_t talk_ms = l->served;
@@ -360,7 +371,8 @@ static void served(struct core *c, const struct call *k, const struct leg *l)
 	a->talk_ms += talk_ms;
 	a->conv = k->conv;
 	if (q && q->row.wrapup_ms) {
-		a->wrapup_until = c->ev->now + q->row.wrapup_ms;
+		a->wrapup_from = c->ev->now;
+		a->wrapup_until = a->wrapup_from + q->row.wrapup_ms;
 		str_set(a->wrapup_queue, q->row.queue);
 	}
 	touch(c, a);

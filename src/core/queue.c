@@ -45,7 +45,7 @@ int64_t queue_estimate(const struct dir_queue *q, unsigned position)
 	return q->handle_ms * position / q->taking;
 }
 
-static int64_t retry_ms(const struct core *c, const struct dir_queue *q)
+int64_t queue_retry_ms(const struct core *c, const struct dir_queue *q)
 {
 	return q->row.retry_ms ? q->row.retry_ms : c->cfg.queue_retry_ms;
 }
@@ -252,7 +252,7 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 	open_visit(c, k, q);
 	w->credit = (q->row.keep_wait ? w->before : 0) + (transferred ? q->row.boost_ms : 0);
 	str_set(w->except, except ? except : "");
-	w->except_until = c->ev->now + retry_ms(c, q);
+	w->except_until = c->ev->now + queue_retry_ms(c, q);
 	w->xfer = k->xfer.id;
 	set_music(k, q->row.music);
 	str_set(k->came_by, q->row.queue);
@@ -451,7 +451,7 @@ void queue_inherit(struct core *c, struct call *from, struct call *k)
 	wait->xfer = k->xfer.id;
 	wait->seg = segment_move_slot(from, wait->seg, k);
 	str_set(wait->except, k->xfer.recall_user);
-	wait->except_until = c->ev->now + retry_ms(c, w->queue);
+	wait->except_until = c->ev->now + queue_retry_ms(c, w->queue);
 	set_music(k, from->music);
 	str_set(k->came_by, from->came_by);
 	from->wait.seg = NO_SEG;
@@ -540,6 +540,32 @@ void queue_limit_changed(struct core *c, struct dir_queue *q)
 
 		if (queue_waits(k->state))
 			v_guard_wait(c, k);
+	}
+}
+
+/* What is being said is said to its end. Nobody knows any more when the places were told last: who waits
+ * hears the next as if just come. */
+void queue_announce_changed(struct core *c, struct dir_queue *q)
+{
+	for (struct order_node *n = order_first(&q->waiting); n; n = order_next(&q->waiting, n)) {
+		struct call *k = ORDER_OF(n, struct waiter, waiting)->call;
+
+		if (k->state != WAIT || k->wait.speech == SPEECH_RUNS)
+			continue;
+		hush(c, k);
+		plan_speech(c, k, q->row.announce_after_ms);
+	}
+}
+
+void queue_retry_changed(struct core *c, struct dir_queue *q)
+{
+	int64_t latest = c->ev->now + queue_retry_ms(c, q);
+
+	for (struct order_node *n = order_first(&q->waiting); n; n = order_next(&q->waiting, n)) {
+		struct waiting *w = &ORDER_OF(n, struct waiter, waiting)->call->wait;
+
+		if (w->except_until > latest)
+			w->except_until = latest;
 	}
 }
 

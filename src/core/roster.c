@@ -267,7 +267,7 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	struct dir_queue *q =
 		row->gone ? queue_by_name(c, row->queue) : roster_queue(c, row->queue);
 	struct member *m, *next;
-	bool other_wait, other_leave, rings_otherwise;
+	bool other_wait, other_leave, rings_otherwise, other_retry, says_otherwise;
 
 	if (q == NULL)
 		return;
@@ -281,17 +281,36 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	other_leave = q->known && q->row.leave_empty != row->leave_empty; /* else its members are to come */
 	q->known = 1;
 	rings_otherwise = q->row.ring_ms != row->ring_ms;
+	other_retry = q->row.retry_ms != row->retry_ms;
+	says_otherwise = !str_eq(q->row.announce, row->announce) ||
+			 q->row.announce_after_ms != row->announce_after_ms ||
+			 q->row.announce_every_ms != row->announce_every_ms;
 	q->row = *row;
 	claim_number(c, q);
-	HASH_ITER (hh, q->members, m, next)
+	HASH_ITER (hh, q->members, m, next) {
+		agent_rules_changed(c, m->agent, q);
 		member_moves(c, m);
+	}
 	if (other_wait)
 		queue_limit_changed(c, q);
 	if (other_leave)
 		queue_note_emptied(c, q);
 	if (rings_otherwise)
 		offers_ring_changed(c, q);
+	if (says_otherwise)
+		queue_announce_changed(c, q);
+	if (other_retry)
+		queue_retry_changed(c, q);
 	queue_ask_all(c, q);
+}
+
+static void retry_reconfigured(struct core *c, struct dir_queue *q)
+{
+	struct member *m, *next;
+
+	HASH_ITER (hh, q->members, m, next)
+		agent_rules_changed(c, m->agent, q);
+	queue_retry_changed(c, q);
 }
 
 /* What the queues do not say themselves. */
@@ -304,6 +323,8 @@ void roster_reconfigured(struct core *c)
 			queue_limit_changed(c, q);
 		if (q->row.ring_ms == 0)
 			offers_ring_changed(c, q);
+		if (q->row.retry_ms == 0)
+			retry_reconfigured(c, q);
 	}
 }
 

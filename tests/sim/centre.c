@@ -422,6 +422,18 @@ static void check_limits(struct sim *s, const struct ev_dir_queue *row, const st
 		sim_fail(s, "rings-too-long", row->queue);
 }
 
+/* Where places are announced again and again, nobody waits who will not hear of it, by the rules of now. */
+static void check_announced(struct sim *s, const struct ev_dir_queue *row, const struct waiting_view *w)
+{
+	const struct ct_call *k = contract_call(&s->ct, w->call);
+	struct call_view v;
+
+	if (!s->cfg.can_play || row->announce[0] == '\0' || row->announce_every_ms == 0 || k == NULL ||
+		k->place.armed || !core_view(s->core, w->call, &v) || strcmp(v.state, "WAIT") != 0)
+		return;
+	sim_fail(s, "place-not-announced", row->queue);
+}
+
 /* Whoever waits knows his place, whoever left before him (E-112). */
 static void check_places(struct centre *ce, struct sim *s)
 {
@@ -437,6 +449,7 @@ static void check_places(struct centre *ce, struct sim *s)
 			if (t == NULL || t->place != i)
 				sim_fail(s, "place-not-told", ce->queue[q].row.queue);
 			check_limits(s, &ce->queue[q].row, &v);
+			check_announced(s, &ce->queue[q].row, &v);
 		}
 }
 
