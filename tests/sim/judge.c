@@ -30,10 +30,12 @@ static bool hangs_up(const struct core_out *out, leg_id leg)
 	return false;
 }
 
+/* Somebody who is not let go again in the same step, as a music server is when a queue is emptied. */
 static bool dials_in_call(const struct core_out *out, call_id call)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
-		if (out->actions[i].type == ACT_DIAL && out->actions[i].call == call)
+		if (out->actions[i].type == ACT_DIAL && out->actions[i].call == call &&
+			!hangs_up(out, out->actions[i].leg))
 			return true;
 	return false;
 }
@@ -193,6 +195,8 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 			good = out->actions[i].status < 300;
 	if (good && (ev->type == EV_HOLD || ev->type == EV_UNHOLD))
 		call_led_to(ct, ev->call)->held = ev->type == EV_HOLD;
+	if (good && ev->type == EV_TRANSFER) /* also one that fails in the same step */
+		call_led_to(ct, ev->call)->held = false;
 	if (ev->type == EV_COMPLETE && good != k->may_complete)
 		contract_fail(ct, "button-complete", "can_complete was %d", k->may_complete);
 	if (ev->type == EV_SWAP && good != k->may_swap)

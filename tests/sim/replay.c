@@ -180,6 +180,7 @@ struct shrinker {
 	const char *rule;
 	bool *keep, *trial;
 	unsigned tries;
+	unsigned rank; /* of the item that is looked at, among those that are kept */
 };
 
 static bool still_fails(struct shrinker *h, const bool *keep)
@@ -201,9 +202,11 @@ static bool try_without(struct shrinker *h,
 {
 	bool any = false;
 
+	h->rank = 0;
 	for (unsigned i = 0; i < h->r->n; i++) {
 		h->trial[i] = h->keep[i] && !drop(h, i, arg1, arg2);
 		any = any || h->trial[i] != h->keep[i];
+		h->rank += h->keep[i];
 	}
 	if (!any || h->tries >= TRIES_MAX || !still_fails(h, h->trial))
 		return false;
@@ -221,13 +224,7 @@ static bool of_call(const struct shrinker *h, unsigned i, uint64_t call, uint64_
 /* The from-th to (from+len)-th of the items that are left. */
 static bool of_range(const struct shrinker *h, unsigned i, uint64_t from, uint64_t len)
 {
-	unsigned rank = 0;
-
-	if (!h->keep[i])
-		return false;
-	for (unsigned k = 0; k < i; k++)
-		rank += h->keep[k];
-	return rank >= from && rank < from + len;
+	return h->keep[i] && h->rank >= from && h->rank < from + len;
 }
 
 static unsigned left(const struct shrinker *h)
