@@ -119,6 +119,7 @@ struct contract {
 	struct ct_call *calls;
 	struct ct_req *reqs;
 	struct ct_timer agents; /* TIMER_AGENT */
+	bool chain_leads;	/* whom nobody has is always led on: to an announcement, if not before */
 	int64_t now;
 	int64_t restored_at; /* guards began anew */
 	char calls_for[USER_MAX]; /* of EV_DIAL: nobody but this user is rung for it in this step */

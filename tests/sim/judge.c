@@ -156,16 +156,33 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 	(void)out;
 }
 
+/* It was a call of its own again in this step, and nobody was found for it. */
+static bool found_nobody(const struct core_out *out, call_id call)
+{
+	bool opened = false, closed = false;
+
+	for (unsigned i = 0; i < out->nfacts; i++) {
+		const struct fact *f = &out->facts[i];
+
+		opened = opened || (f->type == FACT_CONVERSATION_OPENED && f->call == call);
+		closed = closed || (opened && f->type == FACT_CONVERSATION_CLOSED && f->call == call);
+	}
+	return closed;
+}
+
 /* Two calls are put together, and what was the second has a caller, too. Whatever goes wrong with the
- * join, he is not pushed out: his dialog ends when he wants it, or on a command. */
-static void check_met_stays(struct contract *ct, const struct event *ev, const struct action *a)
+ * join, he is not pushed out: his dialog ends when he wants it, or on a command, or when the fallback chain
+ * leads nowhere. */
+static void check_met_stays(struct contract *ct, const struct event *ev, const struct core_out *out,
+	const struct action *a)
 {
 	struct ct_leg *l = contract_leg(ct, a->leg);
 	struct ct_call *k = contract_call(ct, a->leg);
 	char id[ID_STRLEN];
 
 	if (l == NULL || !l->met || !still_there(ct, l) || ends_leg(ev, a->leg) ||
-		(ev->type != EV_OA_DONE && ev->type != EV_TIMER) || (k && k->commanded))
+		(ev->type != EV_OA_DONE && ev->type != EV_TIMER) || (k && k->commanded) ||
+		(!ct->chain_leads && found_nobody(out, id_call(a->leg))))
 		return;
 	contract_fail(ct, "caller-let-go", "caller %s was hung up, because a join failed",
 		id_str(a->leg, id));
@@ -224,7 +241,7 @@ void judge_actions(struct contract *ct, struct books *books, const struct event 
 		if (k != NULL && k->kept == a->leg)
 			check_kept_kept(ct, ev, out, a);
 		check_transferor_kept(ct, books, ev, out, a);
-		check_met_stays(ct, ev, a);
+		check_met_stays(ct, ev, out, a);
 	}
 }
 

@@ -13,6 +13,17 @@
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 #define HASH_PRIME UINT64_C(0x100000001b3)
 
+static bool leads_always(const struct chain *ch)
+{
+	for (unsigned i = 0; i < ch->n; i++) {
+		if (ch->step[i].kind == FALLBACK_HANGUP)
+			return false;
+		if (ch->step[i].kind == FALLBACK_ANNOUNCE && ch->step[i].causes == 0)
+			return true;
+	}
+	return false;
+}
+
 void sim_init(struct sim *s, const struct core_config *cfg)
 {
 	memset(s, 0, sizeof(*s));
@@ -23,6 +34,7 @@ void sim_init(struct sim *s, const struct core_config *cfg)
 	s->hash = HASH_START;
 	core_out_init(&s->out);
 	contract_init(&s->ct);
+	s->ct.chain_leads = leads_always(&cfg->fallback[TARGET_NONE]);
 	books_init(&s->books);
 }
 

@@ -10,6 +10,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CALLS_MAX  10		     /* at once */
+#define SLOW_MAX   5		     /* .. so that most people are free */
 #define CENTRE_MAX 90		     /* the same in a call centre */
 #define T1_64_MS   32000	     /* 64*T1: a SIP transaction gives up */
 #define SILENCE_MS (T1_64_MS + 5000) /* INV-1: then nothing may remain */
@@ -79,11 +80,19 @@ struct phone {
 };
 
 /* What is common in this world, so that rare rows are taken often enough. */
-enum theme { THEME_ANY, THEME_CLICKS, THEME_PASSED };
+enum theme {
+	THEME_ANY,
+	THEME_CLICKS, /* consultations by command */
+	THEME_PASSED, /* the trunk is asked to carry out transfers */
+	THEME_SLOW    /* as clicks; people are free and answer, but joins take their time: much happens then */
+};
 
 static enum theme theme_of(uint64_t seed)
 {
-	return seed % 5 == 0 ? THEME_CLICKS : seed % 5 == 1 ? THEME_PASSED : THEME_ANY;
+	static const enum theme themes[] = {
+		THEME_CLICKS, THEME_PASSED, THEME_SLOW, THEME_SLOW, THEME_ANY};
+
+	return themes[seed % COUNT(themes)];
 }
 
 struct world {
@@ -103,6 +112,11 @@ struct world {
 	enum world_mode mode;
 	struct centre *centre; /* NULL: seven people */
 };
+
+static bool clicks_much(const struct world *w)
+{
+	return w->theme == THEME_CLICKS || w->theme == THEME_SLOW;
+}
 
 /* ---- the agenda: a binary heap by time ------------------------------------------------------- */
 
@@ -567,8 +581,15 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 	unsigned kind = rng_below(&w->rng, 100);
 
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < (w->theme == THEME_CLICKS ? 40 : 60) ? EV_TRANSFER
-							    : clicks[rng_below(&w->rng, COUNT(clicks))]);
+		kind < (clicks_much(w) ? 40 : 60) ? EV_TRANSFER
+						  : clicks[rng_below(&w->rng, COUNT(clicks))]);
+}
+
+static unsigned calls_max(const struct world *w)
+{
+	if (w->centre != NULL)
+		return CENTRE_MAX;
+	return w->theme == THEME_SLOW ? SLOW_MAX : CALLS_MAX;
 }
 
 static void fill_source(struct world *w, struct ev_invite *i)
@@ -578,7 +599,7 @@ static void fill_source(struct world *w, struct ev_invite *i)
 
 	if (w->centre != NULL)
 		centre_agent(w->centre, &user, &number);
-	if (chance(w, w->centre != NULL ? 92 : 70)) {
+	if (chance(w, w->centre != NULL ? 92 : w->theme == THEME_PASSED || w->theme == THEME_SLOW ? 85 : 70)) {
 		i->source = SOURCE_PEER;
 		str_set(i->peer, chance(w, 80) ? "trunk" : "pbx");
 		snprintf(i->from.number, sizeof(i->from.number), "+4989%u",
@@ -642,7 +663,7 @@ static void do_invite(struct world *w)
 	struct phone *mine, *old = chance(w, 8) ? some_phone(w) : NULL;
 
 	plan(w, w->centre != NULL ? range(w, 20, 900) : range(w, 100, 4000), DO_INVITE, ID_NONE);
-	if (core_call_count(w->sim.core) >= (w->centre != NULL ? CENTRE_MAX : CALLS_MAX))
+	if (core_call_count(w->sim.core) >= calls_max(w))
 		return;
 	fill_source(w, &ev.invite);
 	if (old != NULL) { /* another phone takes over (E-096) */
@@ -674,6 +695,8 @@ static void do_consult(struct world *w, struct phone *p)
 	str_set(ev.invite.from.number, p->user);
 	if (chance(w, w->theme == THEME_PASSED ? 80 : 40)) /* where the customer is, too */
 		str_set(ev.invite.number, "0891234");
+	else if (clicks_much(w) && chance(w, 40))
+		str_set(ev.invite.number, "300");
 	mine = begin_call(w, &ev);
 	if (mine == NULL)
 		return;
@@ -692,8 +715,8 @@ static const uint16_t refusals[] = {486, 600, 603, 480, 404, 408, 500, 503, 488,
 /* What somebody who is being rung will do. */
 static void plan_ringing(struct world *w, leg_id leg)
 {
-	unsigned kind = rng_below(&w->rng, 100);
-	int64_t ring = range(w, 20, 9000);
+	unsigned kind = rng_below(&w->rng, w->theme == THEME_SLOW ? 72 : 100);
+	int64_t ring = range(w, 20, w->theme == THEME_SLOW ? 2500 : 9000);
 
 	if (chance(w, 80))
 		plan_arg(w, range(w, 1, 200), DO_PROGRESS, leg, chance(w, 20) ? 183 : 180);
@@ -720,7 +743,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		return;
 	p->living = true;
 	plan(w, chance(w, 5) ? range(w, 0, 50) : range(w, 500, 40000), DO_BYE, p->id);
-	if (chance(w, p->is_user ? 60 : 8)) {
+	if (chance(w, !p->is_user ? 8 : w->theme == THEME_PASSED || w->theme == THEME_SLOW ? 25 : 60)) {
 		int64_t at = range(w, 50, 10000);
 
 		if (chance(w, 60))
@@ -729,7 +752,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		if (chance(w, 15))
 			plan(w, at + range(w, 0, 2000), DO_REFER, p->id);
 	}
-	if (chance(w, !p->is_user ? 0 : w->theme == THEME_PASSED ? 75 : 45)) {
+	if (chance(w, !p->is_user ? 0 : w->theme == THEME_PASSED ? 90 : 45)) {
 		int64_t at = range(w, 50, 10000);
 
 		if (chance(w, 90))
@@ -742,6 +765,8 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, at, DO_HOLD, p->id);
 		plan(w, at + range(w, 1, 8000), DO_UNHOLD, p->id);
 	}
+	if (p->is_user && w->theme == THEME_SLOW && chance(w, 40)) /* with another caller of his */
+		plan(w, range(w, 1000, 15000), DO_MEET, p->id);
 	if (chance(w, 15))
 		plan(w, range(w, 0, 9000), DO_OFFER, p->id);
 	if (chance(w, 8))
@@ -754,7 +779,7 @@ static void plan_talk(struct world *w, struct phone *p)
 		plan(w, range(w, 0, 9000), DO_MEDIA_LOST, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 20000), DO_GONE, p->id);
-	while (chance(w, w->theme == THEME_CLICKS ? 45 : 22))
+	while (chance(w, clicks_much(w) ? 45 : 22))
 		plan_command(w, p->id, 12000);
 }
 
@@ -816,29 +841,56 @@ static bool is_rare_join(struct world *w, leg_id leg)
 	return core_view(w->sim.core, id_call(leg), &v) &&
 	       (strcmp(v.state, "STAY_JOIN") == 0 || strcmp(v.state, "CONSULT_QUEUE_JOIN") == 0 ||
 		       (strcmp(v.state, "CONSULT_JOIN") == 0 &&
-			       chance(w, w->theme == THEME_CLICKS ? 60 : 25)));
+			       chance(w, clicks_much(w) ? 60 : 25)));
+}
+
+static bool state_has(struct world *w, leg_id leg, const char *word)
+{
+	struct call_view v;
+
+	return core_view(w->sim.core, id_call(leg), &v) && strstr(v.state, word) != NULL;
+}
+
+/* In this world offers in such a moment are answered late, and often refused. */
+static bool is_moment(struct world *w, leg_id leg)
+{
+	if (w->theme == THEME_PASSED)
+		return state_has(w, leg, "PASSED");
+	return w->theme == THEME_SLOW && (state_has(w, leg, "JOIN") || state_has(w, leg, "FIND"));
 }
 
 /* The agent has somebody to consult with: he turns to the caller and back, and does what else he likes. */
 static void plan_aside(struct world *w, leg_id leg)
 {
-	struct call_view v;
+	int64_t from = w->theme == THEME_SLOW ? 2500 : 100;
 
-	if (!core_view(w->sim.core, id_call(leg), &v) || strcmp(v.state, "CONSULT_JOIN") != 0)
+	if (!state_has(w, leg, "CONSULT_JOIN"))
 		return;
 	while (chance(w, 70))
-		plan_arg(w, range(w, 100, 3000), DO_COMMAND, leg, EV_SWAP);
+		plan_arg(w, range(w, from, from + 3000), DO_COMMAND, leg, EV_SWAP);
+	while (w->theme == THEME_SLOW && chance(w, 60))
+		plan_arg(w, range(w, from, 4 * from), DO_COMMAND, leg,
+			clicks[rng_below(&w->rng, COUNT(clicks))]);
+	if (w->theme == THEME_SLOW && chance(w, 40))
+		plan(w, range(w, from, 4 * from), DO_BYE,
+			id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 4)));
+}
+
+/* A phone takes so long to answer an offer that joins it with somebody. */
+static int64_t joining(struct world *w)
+{
+	return w->theme == THEME_SLOW ? range(w, 1, 2500) : network(w);
 }
 
 static void crowd_join(struct world *w, leg_id leg)
 {
 	if (chance(w, 50))
-		plan_arg(w, range(w, 0, 40), DO_COMMAND, leg, chance(w, 50) ? EV_HOLD : EV_UNHOLD);
+		plan_arg(w, joining(w), DO_COMMAND, leg, chance(w, 50) ? EV_HOLD : EV_UNHOLD);
 	while (chance(w, 70))
-		plan_arg(w, range(w, 0, 60), DO_COMMAND, leg,
+		plan_arg(w, joining(w), DO_COMMAND, leg,
 			chance(w, 30) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
 	if (chance(w, 20))
-		plan(w, range(w, 0, 60), DO_BYE, id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 2)));
+		plan(w, joining(w), DO_BYE, id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 3)));
 }
 
 static void do_answer(struct world *w, struct phone *p)
@@ -860,7 +912,7 @@ static void do_answer(struct world *w, struct phone *p)
 	if (l->state == CT_UP)
 		plan_talk(w, p);
 	plan_aside(w, p->id);
-	if (chance(w, w->theme == THEME_CLICKS ? 90 : 60) && is_rare_join(w, p->id))
+	if (chance(w, clicks_much(w) ? 90 : 60) && is_rare_join(w, p->id))
 		crowd_join(w, p->id);
 	if (chance(w, 3))
 		plan(w, range(w, 0, 5), DO_BYE, p->id); /* E-032 */
@@ -969,6 +1021,18 @@ static void plan_consult(struct world *w, leg_id leg)
 		plan_arg(w, at, DO_COMMAND, leg, EV_COMPLETE);
 }
 
+/* He has turned to the caller, and who was consulted waits. */
+static void plan_turned(struct world *w, leg_id leg)
+{
+	if (!state_has(w, leg, "ASIDE"))
+		return;
+	while (chance(w, 60))
+		plan_arg(w, range(w, 0, 1500), DO_COMMAND, leg,
+			chance(w, 25) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
+	if (chance(w, 30))
+		plan(w, range(w, 0, 1500), DO_BYE, id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 5)));
+}
+
 /* REFER with Replaces: names the other dialog of the same person, if there is one. */
 static void do_meet(struct world *w, struct phone *p)
 {
@@ -990,7 +1054,12 @@ static void do_meet(struct world *w, struct phone *p)
 		ev.transfer.replaces_status = chance(w, 75) ? 481 : 603;
 	else
 		ev.transfer.replaces = chance(w, 96) ? other->id : p->id;
-	send(w, &ev);
+	if (!send(w, &ev) || w->sim.failed || other == NULL || w->theme != THEME_SLOW)
+		return;
+	if (chance(w, 50)) /* he believes them joined */
+		plan(w, range(w, 0, 1500), DO_BYE, other->id);
+	if (chance(w, 50))
+		plan(w, range(w, 0, 1500), DO_BYE, p->id);
 }
 
 /* The database says which node has the dialog, that none has it, or a node that nobody knows. */
@@ -1039,6 +1108,7 @@ static void guess_caller(struct world *w, struct event *ev)
 
 static void do_command(struct world *w, const struct todo *t)
 {
+	static const char *const easy[] = {"0891234", "0891234", "0891234", "203", "204", "300"};
 	struct event ev = {.type = (enum ev)t->arg, .call = id_call(t->leg)};
 
 	if (ev.type == EV_TRANSFER && chance(w, 20))
@@ -1049,18 +1119,19 @@ static void do_command(struct world *w, const struct todo *t)
 		str_set(ev.transfer.asker, "ctl");
 		str_set(ev.transfer.number, some_number(w));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
-		ev.transfer.kind = chance(w, w->theme == THEME_CLICKS ? 90 : 55) ? XFER_CONSULT
-										 : XFER_BLIND;
+		ev.transfer.kind = chance(w, clicks_much(w) ? 90 : 55) ? XFER_CONSULT : XFER_BLIND;
 		ev.transfer.stay = chance(w, 40);
 		guess_caller(w, &ev);
-		if (w->centre == NULL &&
-			chance(w, ev.transfer.stay || ev.transfer.kind == XFER_CONSULT ? 45 : 0))
+		if (w->centre == NULL && w->theme == THEME_SLOW && ev.transfer.kind == XFER_CONSULT)
+			str_set(ev.transfer.number, easy[rng_below(&w->rng, COUNT(easy))]);
+		else if (w->centre == NULL &&
+			 chance(w, ev.transfer.stay || ev.transfer.kind == XFER_CONSULT ? 45 : 0))
 			str_set(ev.transfer.number, "300");
 		if (ev.transfer.stay && chance(w, 30))
 			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_COMPLETE);
-		if (ev.transfer.kind == XFER_CONSULT && chance(w, 80)) /* else they just wait */
-			plan_consult(w, t->leg);
-		if (chance(w, ev.transfer.kind == XFER_CONSULT ? 30 : 60))
+		if (ev.transfer.kind == XFER_CONSULT && chance(w, w->theme == THEME_SLOW ? 30 : 80))
+			plan_consult(w, t->leg); /* else they just wait */
+		if (chance(w, ev.transfer.kind != XFER_CONSULT ? 60 : w->theme == THEME_SLOW ? 10 : 30))
 			plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_XFER_CANCEL);
 	} else if (ev.type == EV_NOTE) {
 		ev.note = (struct ev_note){.cmd = ++w->cmd, .origin = ORIGIN_CTL};
@@ -1073,7 +1144,7 @@ static void do_command(struct world *w, const struct todo *t)
 	}
 	if (ev.type == EV_RECORD)
 		ev.record.wish = (enum record_wish)rng_below(&w->rng, record_wish_count_);
-	while (ev.type == EV_SWAP && chance(w, w->theme == THEME_CLICKS ? 75 : 50))
+	while (ev.type == EV_SWAP && chance(w, clicks_much(w) ? 75 : 50))
 		plan_arg(w, range(w, 0, 3000), DO_COMMAND, t->leg,
 			asides[rng_below(&w->rng, COUNT(asides))]);
 	if (ev.type == EV_SWAP && chance(w, 20)) /* whom he turns away from, perhaps */
@@ -1081,7 +1152,8 @@ static void do_command(struct world *w, const struct todo *t)
 			id_make_leg(id_call(t->leg), 3 + rng_below(&w->rng, 2)));
 	if (ev.type == EV_HOLD && chance(w, 80))
 		plan_arg(w, range(w, 0, 8000), DO_COMMAND, t->leg, EV_UNHOLD);
-	send(w, &ev);
+	if (send(w, &ev) && !w->sim.failed && ev.type == EV_SWAP && clicks_much(w))
+		plan_turned(w, t->leg);
 }
 
 /* Somebody clicks on a number: for himself, or for somebody else. */
@@ -1092,7 +1164,7 @@ static void do_dial(struct world *w)
 	struct event ev = {.type = EV_DIAL};
 
 	plan(w, w->centre != NULL ? range(w, 100, 4000) : range(w, 1000, 20000), DO_DIAL, ID_NONE);
-	if (core_call_count(w->sim.core) >= (w->centre != NULL ? CENTRE_MAX : CALLS_MAX))
+	if (core_call_count(w->sim.core) >= calls_max(w))
 		return;
 	if (w->centre != NULL)
 		centre_agent(w->centre, &user, &number);
@@ -1153,7 +1225,7 @@ static void after_refer(struct world *w, leg_id leg, leg_id replaces)
 	int64_t at = network(w);
 
 	if (replaces != ID_NONE && chance(w, 70)) { /* knows REFER, but no Replaces */
-		unsigned kind = rng_below(&w->rng, 100);
+		unsigned kind = w->theme == THEME_PASSED && chance(w, 40) ? 90 : rng_below(&w->rng, 100);
 		int64_t before = range(w, 0, at - 1);
 
 		status = 420;
@@ -1558,7 +1630,9 @@ static void after_offer(struct world *w, leg_id leg)
 	}
 	if (chance(w, 4))
 		plan(w, 0, DO_OFFER, leg); /* glare (E-040, E-042) */
-	if (is_rare_join(w, leg) && chance(w, 35))
+	if (is_moment(w, leg) && chance(w, 90))
+		plan_arg(w, joining(w), DO_OA_DONE, leg, chance(w, 65) ? 200 : failure);
+	else if (is_rare_join(w, leg) && chance(w, 35))
 		plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
 	else if (chance(w, 90))
 		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
@@ -1594,7 +1668,7 @@ static void after_final_notify(struct world *w, const struct action *a)
 		plan(w, range(w, 0, 1500), DO_UNHOLD, a->leg);
 	if (a->status >= 300 && chance(w, 25))
 		plan(w, range(w, 0, 1500), DO_REFER, a->leg); /* again (E-079) */
-	if (a->status >= 300 && chance(w, w->theme == THEME_PASSED ? 30 : 8))
+	if (a->status >= 300 && chance(w, w->theme == THEME_ANY ? 8 : 30))
 		plan(w, range(w, 0, 1500), DO_MEET, a->leg);
 }
 
