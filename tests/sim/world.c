@@ -84,7 +84,7 @@ enum theme {
 	THEME_ANY,
 	THEME_CLICKS, /* consultations by command */
 	THEME_PASSED, /* the trunk is asked to carry out transfers */
-	THEME_SLOW    /* as clicks; people are free and answer, but joins take their time: much happens then */
+	THEME_SLOW    /* as clicks; people are free, but joins take their time: much happens then */
 };
 
 static enum theme theme_of(uint64_t seed)
@@ -551,9 +551,15 @@ static void change_directory(struct world *w)
 		centre_change(w->centre);
 		return;
 	}
-	switch (rng_below(&w->rng, 5)) {
+	switch (rng_below(&w->rng, 7)) {
 	case 0:
 		tell_user(w, i, chance(w, 20));
+		break;
+	case 5: /* whoever waits there has to go */
+		for (i = 0; i < COUNT(users); i++)
+			tell_member(w, "support", users[i].name, true);
+		tell_member(w, "support", "bob", false);
+		tell_member(w, "support", "carol", false);
 		break;
 	case 1:
 		tell_member(w, "support", users[i].name, chance(w, 50));
@@ -580,9 +586,10 @@ static void plan_command(struct world *w, leg_id leg, int64_t within)
 {
 	unsigned kind = rng_below(&w->rng, 100);
 
+	enum ev click = clicks[rng_below(&w->rng, COUNT(clicks))];
+
 	plan_arg(w, range(w, 0, within), DO_COMMAND, leg,
-		kind < (clicks_much(w) ? 40 : 60) ? EV_TRANSFER
-						  : clicks[rng_below(&w->rng, COUNT(clicks))]);
+		kind < (clicks_much(w) ? 40 : 60) ? EV_TRANSFER : click);
 }
 
 static unsigned calls_max(const struct world *w)
@@ -596,10 +603,11 @@ static void fill_source(struct world *w, struct ev_invite *i)
 {
 	unsigned u = rng_below(&w->rng, COUNT(users));
 	const char *user = users[u].name, *number = users[u].number;
+	unsigned outside = w->theme == THEME_PASSED || w->theme == THEME_SLOW ? 85 : 70;
 
 	if (w->centre != NULL)
 		centre_agent(w->centre, &user, &number);
-	if (chance(w, w->centre != NULL ? 92 : w->theme == THEME_PASSED || w->theme == THEME_SLOW ? 85 : 70)) {
+	if (chance(w, w->centre != NULL ? 92 : outside)) {
 		i->source = SOURCE_PEER;
 		str_set(i->peer, chance(w, 80) ? "trunk" : "pbx");
 		snprintf(i->from.number, sizeof(i->from.number), "+4989%u",
@@ -868,10 +876,10 @@ static void plan_aside(struct world *w, leg_id leg)
 		return;
 	while (chance(w, 70))
 		plan_arg(w, range(w, from, from + 3000), DO_COMMAND, leg, EV_SWAP);
-	while (w->theme == THEME_SLOW && chance(w, 60))
+	while (w->theme == THEME_SLOW && chance(w, 40))
 		plan_arg(w, range(w, from, 4 * from), DO_COMMAND, leg,
 			clicks[rng_below(&w->rng, COUNT(clicks))]);
-	if (w->theme == THEME_SLOW && chance(w, 40))
+	if (w->theme == THEME_SLOW && chance(w, 25))
 		plan(w, range(w, from, 4 * from), DO_BYE,
 			id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 4)));
 }
@@ -1029,7 +1037,7 @@ static void plan_turned(struct world *w, leg_id leg)
 	while (chance(w, 60))
 		plan_arg(w, range(w, 0, 1500), DO_COMMAND, leg,
 			chance(w, 25) ? EV_TRANSFER : clicks[rng_below(&w->rng, COUNT(clicks))]);
-	if (chance(w, 30))
+	if (chance(w, 50))
 		plan(w, range(w, 0, 1500), DO_BYE, id_make_leg(id_call(leg), 1 + rng_below(&w->rng, 5)));
 }
 
@@ -1668,6 +1676,8 @@ static void after_final_notify(struct world *w, const struct action *a)
 		plan(w, range(w, 0, 1500), DO_UNHOLD, a->leg);
 	if (a->status >= 300 && chance(w, 25))
 		plan(w, range(w, 0, 1500), DO_REFER, a->leg); /* again (E-079) */
+	if (a->status >= 300 && clicks_much(w) && chance(w, 20)) /* he takes another place for it */
+		plan(w, range(w, 0, 1500), DO_CONSULT, a->leg);
 	if (a->status >= 300 && chance(w, w->theme == THEME_ANY ? 8 : 30))
 		plan(w, range(w, 0, 1500), DO_MEET, a->leg);
 }
