@@ -37,6 +37,8 @@ struct keeper {
 	unsigned char build[BUILD_MAX];
 	unsigned char *buf;
 	size_t cap;
+	leg_id *ids; /* of the call that is being kept, likewise used again */
+	unsigned nids;
 	struct sip_kept legs; /* its bytes are used again for the next call */
 	bool recover;
 	int64_t told_ms;
@@ -120,6 +122,7 @@ void keeper_close(struct keeper *k)
 		close(k->beat_fd);
 	calls_close(k->calls);
 	free(k->buf);
+	free(k->ids);
 	free(k->legs.bytes);
 	free(k);
 }
@@ -165,12 +168,20 @@ static bool room(struct keeper *k, size_t n)
 /* The dialogs of the call's legs, those that the core wants kept. */
 static int keep_legs(struct keeper *k, struct sip *sip, call_id id, struct record *r)
 {
-	leg_id legs[VIEW_LEGS_MAX];
-	unsigned n = core_kept_legs(k->core, id, legs);
+	unsigned n = core_legs(k->core, id, k->ids, k->nids);
 
+	if (n > k->nids) {
+		leg_id *more = realloc(k->ids, n * sizeof(*more));
+
+		if (more == NULL)
+			return ENOMEM;
+		k->ids = more;
+		k->nids = core_legs(k->core, id, more, n);
+	}
 	k->legs.len = 0;
 	for (unsigned i = 0; i < n; i++) {
-		int rc = sip_keep(sip, legs[i], &k->legs);
+		int rc = core_keeps_leg(k->core, k->ids[i]) ? sip_keep(sip, k->ids[i], &k->legs)
+							    : ENOENT;
 
 		if (rc == 0)
 			r->nlegs++;
@@ -343,7 +354,7 @@ static bool restore_legs(struct sip *sip, const struct loaded *l, leg_id *legs, 
 	const unsigned char *p = l->bytes + sizeof(l->r) + l->r.core, *end = l->bytes + l->len;
 
 	*n = 0;
-	for (unsigned i = 0; i < l->r.nlegs && i < VIEW_LEGS_MAX; i++) {
+	for (unsigned i = 0; i < l->r.nlegs; i++) {
 		size_t used = 0;
 		leg_id id = p < end ? sip_restore(sip, p, (size_t)(end - p), &used) : ID_NONE;
 
@@ -357,11 +368,12 @@ static bool restore_legs(struct sip *sip, const struct loaded *l, leg_id *legs, 
 
 static bool restore_one(struct keeper *k, struct sip *sip, struct loaded *l)
 {
-	leg_id legs[VIEW_LEGS_MAX];
 	const char *why = NULL;
 	unsigned n = 0;
+	leg_id *legs;
 
-	if (l->r.magic != KEEP_MAGIC || sizeof(l->r) + l->r.core > l->len)
+	if (l->r.magic != KEEP_MAGIC || sizeof(l->r) + l->r.core > l->len || l->r.nlegs > l->len ||
+		(legs = calloc(l->r.nlegs + 1, sizeof(*legs))) == NULL)
 		return false;
 	if (!restore_legs(sip, l, legs, &n))
 		why = "its dialogs could not be restored";
@@ -373,12 +385,12 @@ static bool restore_one(struct keeper *k, struct sip *sip, struct loaded *l)
 		why = "it was in the middle of a step";
 	else if (core_restore(k->core, l->bytes + sizeof(l->r), l->r.core) != 0)
 		why = "its state could not be restored";
-	else
-		return true;
-	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "call_not_restored", "why", why, NULL);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; why != NULL && i < n; i++)
 		sip_farewell(sip, legs[i], 503, "Restarted");
-	return false;
+	if (why != NULL)
+		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "call_not_restored", "why", why, NULL);
+	free(legs);
+	return why == NULL;
 }
 
 unsigned keeper_restore(struct keeper *k, struct sip *sip, call_id **ids)

@@ -452,22 +452,32 @@ void runner_begin(
 	free(facts);
 }
 
+static void tell_fate(
+	struct runner *r, call_id id, leg_id leg, enum dialog_fate fate, int64_t seen)
+{
+	struct event ev = {.type = EV_RECOVERED, .leg = leg, .call = id};
+
+	ev.recovered.fate = sip_has(r->sip, leg) ? DIALOG_KEPT : DIALOG_LOST;
+	ev.recovered.seen = seen;
+	if (ev.recovered.fate == fate)
+		runner_emit(r, &ev);
+}
+
 static void tell_fates(
 	struct runner *r, const call_id *ids, unsigned n, enum dialog_fate fate, int64_t seen)
 {
-	struct call_view v;
-
 	for (unsigned i = 0; i < n; i++) {
-		if (!core_view(r->core, ids[i], &v))
-			continue;
-		for (unsigned j = 0; j < v.nlegs; j++) {
-			struct event ev = {.type = EV_RECOVERED, .leg = v.legs[j].id, .call = ids[i]};
+		unsigned nlegs = core_legs(r->core, ids[i], NULL, 0);
+		leg_id *legs = calloc(nlegs + 1, sizeof(*legs));
 
-			ev.recovered.fate = sip_has(r->sip, ev.leg) ? DIALOG_KEPT : DIALOG_LOST;
-			ev.recovered.seen = seen;
-			if (ev.recovered.fate == fate)
-				runner_emit(r, &ev);
+		if (legs == NULL) {
+			log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "out_of_memory", NULL);
+			abort();
 		}
+		core_legs(r->core, ids[i], legs, nlegs);
+		for (unsigned j = 0; j < nlegs; j++)
+			tell_fate(r, ids[i], legs[j], fate, seen);
+		free(legs);
 	}
 }
 

@@ -175,8 +175,9 @@ void core_retell(struct core *c, call_id id, int64_t now, struct core_out *out);
 bool core_keeps(const struct core *c, call_id id);
 /* A leg whose dialog the next process is to have. Of the others it is told that they are lost. */
 bool core_keeps_leg(const struct core *c, leg_id id);
-/* The legs of the call whose dialogs the next process is to have, those of core_keeps_leg(). How many. */
-unsigned core_kept_legs(const struct core *c, call_id id, leg_id legs[VIEW_LEGS_MAX]);
+/* Fills legs[cap] with the legs of the call: all of them, where a view has room for VIEW_LEGS_MAX (a ring-all
+ * queue rings more phones than that). How many there are, which may be more than cap. */
+unsigned core_legs(const struct core *c, call_id id, leg_id *legs, unsigned cap);
 /* The calls whose snapshot is out of date after this step: calls fn with each, with some twice. One that
  * core_keeps() no longer is to be forgotten. */
 void core_each_changed(const struct core *c, const struct event *ev, const struct core_out *out,

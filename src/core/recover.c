@@ -18,15 +18,13 @@ bool core_keeps_leg(const struct core *c, leg_id id)
 	return l && l->state >= LEG_UP && l->oa != OA_OWED && l->oa != OA_ASKED;
 }
 
-unsigned core_kept_legs(const struct core *c, call_id id, leg_id legs[VIEW_LEGS_MAX])
+unsigned core_legs(const struct core *c, call_id id, leg_id *legs, unsigned cap)
 {
-	const struct call *k = call_find(c, id);
-	unsigned n = 0;
+	const struct call *k = call_of(c, id);
 
-	for (unsigned i = 0; k && i < k->nlegs && n < VIEW_LEGS_MAX; i++)
-		if (core_keeps_leg(c, k->legs[i]->id))
-			legs[n++] = k->legs[i]->id;
-	return n;
+	for (unsigned i = 0; k && i < k->nlegs && i < cap; i++)
+		legs[i] = k->legs[i]->id;
+	return k ? k->nlegs : 0;
 }
 
 /* Somebody has answered; and the one who is not to be lost has a dialog that can be kept. */

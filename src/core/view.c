@@ -99,6 +99,19 @@ static void view_place(const struct call *k, struct call_view *v)
 	v->estimate_ms = queue_estimate(w->queue, v->position);
 }
 
+/* Whoever is in the call before those who have left it, if there is not room for all. */
+static void view_legs(const struct call *k, struct call_view *v)
+{
+	bool all = k->nlegs <= VIEW_LEGS_MAX;
+
+	for (unsigned i = 0; i < k->nlegs && v->nlegs < VIEW_LEGS_MAX; i++)
+		if (all || k->legs[i]->role != ROLE_PAST)
+			view_leg(k->legs[i], &v->legs[v->nlegs++]);
+	for (unsigned i = 0; i < k->nlegs && v->nlegs < VIEW_LEGS_MAX && !all; i++)
+		if (k->legs[i]->role == ROLE_PAST)
+			view_leg(k->legs[i], &v->legs[v->nlegs++]);
+}
+
 bool core_view(const struct core *c, call_id id, struct call_view *v)
 {
 	const struct call *k = call_of(c, id);
@@ -133,8 +146,7 @@ bool core_view(const struct core *c, call_id id, struct call_view *v)
 			k->bridge.state == BRIDGE_HOLD;
 	v->can_resume = table_allows((enum call_state)k->state, XFER_RESUME);
 	view_place(k, v);
-	for (unsigned i = 0; i < k->nlegs && i < VIEW_LEGS_MAX; i++)
-		view_leg(k->legs[i], &v->legs[v->nlegs++]);
+	view_legs(k, v);
 	return true;
 }
 

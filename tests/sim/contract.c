@@ -1235,29 +1235,45 @@ void contract_died(struct contract *ct, int64_t now, const call_id *ids, unsigne
 	}
 }
 
-void contract_reborn(struct contract *ct, const struct call_view *v)
+static bool is_past(const struct call_view *v, leg_id id)
 {
-	for (unsigned i = 0; i < v->nlegs; i++) {
-		struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+	for (unsigned i = 0; i < v->nlegs; i++)
+		if (v->legs[i].id == id)
+			return strcmp(v->legs[i].role, "past") == 0;
+	return true; /* who is in the call comes first */
+}
+
+void contract_reborn(
+	struct contract *ct, const struct call_view *v, const leg_id *legs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct ct_leg *l = contract_leg(ct, legs[i]);
 
 		if (l == NULL) { /* made in the step in which it died */
-			l = leg_new(ct, v->legs[i].id);
+			l = leg_new(ct, legs[i]);
 			leg_reborn(l);
 		}
 		l->call = v->id;
 		l->kept = false;
 		l->untold = true;
-		l->parted = l->parted || strcmp(v->legs[i].role, "past") == 0;
+		l->parted = l->parted || is_past(v, l->id);
 	}
 }
 
 void contract_forget(struct contract *ct)
 {
 	struct ct_leg *l, *lt;
+	struct ct_call *k, *kt;
 
 	HASH_ITER (hh, ct->legs, l, lt)
 		if (!l->untold)
 			leg_gone(ct, l);
+	HASH_ITER (hh, ct->calls, k, kt) /* such as a shell whose last leg was freed in the step in which
+					  * the process died */
+		if (k->nlegs == 0) {
+			HASH_DEL(ct->calls, k);
+			free(k);
+		}
 }
 
 /* ---- timers ---------------------------------------------------------------------------------- */

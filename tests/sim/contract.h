@@ -148,7 +148,8 @@ void contract_missed(struct contract *ct, const struct event *ev, const struct c
  * transaction. Everything else is gone. */
 void contract_died(struct contract *ct, int64_t now, const call_id *ids, unsigned n);
 /* The core shows such a call: of its legs those that no adapter has are lost. */
-void contract_reborn(struct contract *ct, const struct call_view *v);
+void contract_reborn(
+	struct contract *ct, const struct call_view *v, const leg_id *legs, unsigned n);
 
 /* .. and of legs that no call shows nobody knows any more: the step that freed them was the last. */
 void contract_forget(struct contract *ct);

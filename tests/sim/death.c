@@ -61,16 +61,24 @@ static bool is_up(const struct ct_leg *l)
 	return (l->state == CT_UP && !l->owes_ack) || (l->state == CT_ENDING && l->ever_up && !l->peer_ended);
 }
 
+static unsigned legs_of(struct sim *s, call_id id, leg_id legs[DEATH_LEGS_MAX])
+{
+	unsigned n = core_legs(s->core, id, legs, DEATH_LEGS_MAX);
+
+	if (n > DEATH_LEGS_MAX)
+		abort();
+	return n;
+}
+
 /* The dialogs that the adapter has, of those that the core wants kept. */
 static void note_legs(struct sim *s, struct death_call *k)
 {
-	struct call_view v;
+	leg_id legs[DEATH_LEGS_MAX];
+	unsigned n = legs_of(s, k->id, legs);
 
 	k->nlegs = 0;
-	if (!core_view(s->core, k->id, &v))
-		return;
-	for (unsigned i = 0; i < v.nlegs; i++) {
-		struct ct_leg *l = contract_leg(&s->ct, v.legs[i].id);
+	for (unsigned i = 0; i < n; i++) {
+		struct ct_leg *l = contract_leg(&s->ct, legs[i]);
 
 		if (l != NULL && is_up(l) && core_keeps_leg(s->core, l->id))
 			k->legs[k->nlegs++] = l->id;
@@ -262,6 +270,7 @@ void sim_die(struct sim *s, int64_t now, enum ending how, enum lore lore,
 	const struct event nothing = {.type = EV_AUDIT, .now = now};
 	struct death *d = &s->death;
 	struct death_call *k, *kt;
+	leg_id legs[DEATH_LEGS_MAX];
 	struct call_view v;
 	bool in_step = d->dead;
 
@@ -293,7 +302,7 @@ void sim_die(struct sim *s, int64_t now, enum ending how, enum lore lore,
 	contract_died(&s->ct, now, d->ids, d->nids);
 	for (unsigned i = 0; i < d->nids; i++)
 		if (core_view(s->core, d->ids[i], &v))
-			contract_reborn(&s->ct, &v);
+			contract_reborn(&s->ct, &v, legs, legs_of(s, d->ids[i], legs));
 	contract_forget(&s->ct);
 	for (unsigned i = 0; i < d->nids && !s->failed; i++) {
 		tell_restored(s, d->ids[i], now);
@@ -333,13 +342,13 @@ static void tell_directory(struct sim *s, int64_t now,
 static void tell_fates(struct sim *s, int64_t now, enum dialog_fate fate,
 	void (*fn)(void *arg, const struct event *ev), void *arg)
 {
-	struct call_view v;
+	leg_id legs[DEATH_LEGS_MAX];
 
 	for (unsigned i = 0; i < s->death.nids; i++) {
-		if (!core_view(s->core, s->death.ids[i], &v))
-			continue;
-		for (unsigned j = 0; j < v.nlegs && !s->failed; j++) {
-			struct event ev = {.type = EV_RECOVERED, .leg = v.legs[j].id};
+		unsigned n = legs_of(s, s->death.ids[i], legs);
+
+		for (unsigned j = 0; j < n && !s->failed; j++) {
+			struct event ev = {.type = EV_RECOVERED, .leg = legs[j]};
 			struct ct_leg *l = contract_leg(&s->ct, ev.leg);
 
 			if (l == NULL || (l->lost ? DIALOG_LOST : DIALOG_KEPT) != fate)

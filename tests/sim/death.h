@@ -28,12 +28,14 @@ enum ending { ENDING_KILLED, ENDING_STOPPED };
 /* When the next process knows the directory. */
 enum lore { LORE_AT_ONCE, LORE_LATE };
 
+#define DEATH_LEGS_MAX 512 /* of one call; a test that needs more fails */
+
 struct death_call { /* as it was kept last */
 	call_id id;
 	void *bytes;
 	size_t len;
 	uint64_t facts; /* the newest fact then */
-	leg_id legs[VIEW_LEGS_MAX];
+	leg_id legs[DEATH_LEGS_MAX];
 	unsigned nlegs;
 	char shown[BRIEF_MAX]; /* in an orderly end: as it was shown last; else "" */
 	UT_hash_handle hh;
