@@ -1260,7 +1260,7 @@ void contract_reborn(
 	}
 }
 
-void contract_forget(struct contract *ct)
+void contract_forget(struct contract *ct, const call_id *ids, unsigned n)
 {
 	struct ct_leg *l, *lt;
 	struct ct_call *k, *kt;
@@ -1270,7 +1270,7 @@ void contract_forget(struct contract *ct)
 			leg_gone(ct, l);
 	HASH_ITER (hh, ct->calls, k, kt) /* such as a shell whose last leg was freed in the step in which
 					  * the process died */
-		if (k->nlegs == 0) {
+		if (k->nlegs == 0 && !is_one_of(k->id, ids, n)) {
 			HASH_DEL(ct->calls, k);
 			free(k);
 		}

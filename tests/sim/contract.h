@@ -151,8 +151,9 @@ void contract_died(struct contract *ct, int64_t now, const call_id *ids, unsigne
 void contract_reborn(
 	struct contract *ct, const struct call_view *v, const leg_id *legs, unsigned n);
 
-/* .. and of legs that no call shows nobody knows any more: the step that freed them was the last. */
-void contract_forget(struct contract *ct);
+/* .. and of legs that none of the n calls shows nobody knows any more: the step that freed them was the
+ * last. Nor of other calls that have no legs. */
+void contract_forget(struct contract *ct, const call_id *ids, unsigned n);
 
 /* After everything is over: nothing may be left behind. */
 void contract_end(struct contract *ct);

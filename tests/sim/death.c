@@ -303,7 +303,7 @@ void sim_die(struct sim *s, int64_t now, enum ending how, enum lore lore,
 	for (unsigned i = 0; i < d->nids; i++)
 		if (core_view(s->core, d->ids[i], &v))
 			contract_reborn(&s->ct, &v, legs, legs_of(s, d->ids[i], legs));
-	contract_forget(&s->ct);
+	contract_forget(&s->ct, d->ids, d->nids);
 	for (unsigned i = 0; i < d->nids && !s->failed; i++) {
 		tell_restored(s, d->ids[i], now);
 		keep_one(s, d->ids[i]);
