@@ -504,6 +504,8 @@ static void move_leg(struct core *c, struct call *from, struct call *to, struct 
 static void make_shell(struct core *c, struct call *from, struct call *to)
 {
 	timer_stop(c, from->id, TIMER_STATE, &from->timer);
+	if (from->state != TALK && from->state != BACK)
+		from->bridge = (struct bridge){.state = BRIDGE_NONE}; /* no hold that a command asked for */
 	from->state = END;
 	from->nlegs = from->nsegs = 0;
 	from->nwords = 0;
@@ -696,6 +698,12 @@ static void talk_again(struct core *c, struct call *from)
 		bridge_connect(c, from, kept(from), owner(from));
 }
 
+/* Whose call it was: the one of the two who has called; if both were called, a click's. */
+static bool has_called(const struct leg *a, const struct leg *b)
+{
+	return !a->outbound || b->outbound;
+}
+
 void consult_part_again(struct core *c, struct call *k)
 {
 	struct call *from = shell_of_met(c, k);
@@ -710,9 +718,9 @@ void consult_part_again(struct core *c, struct call *k)
 		}
 	bridge_forget(c, k, b);
 	take_back(c, k, from, a, b);
-	b->role = a && !a->outbound ? ROLE_OWNER : ROLE_KEPT;
+	b->role = a && has_called(a, b) ? ROLE_OWNER : ROLE_KEPT;
 	if (a)
-		a->role = a->outbound ? ROLE_OWNER : ROLE_KEPT;
+		a->role = has_called(a, b) ? ROLE_KEPT : ROLE_OWNER;
 	begin_again(c, k, from);
 	if (a) {
 		talk_again(c, from);
