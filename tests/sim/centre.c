@@ -506,8 +506,10 @@ static call_id wants(struct sim *s, const struct queue *q, const struct person *
 	return ID_NONE;
 }
 
-/* Idle while a caller for whom he would do waits, longer than the retry delay. */
-static void check_idle(struct centre *ce, struct sim *s, struct person *p)
+/* Idle while a caller for whom he would do waits, longer than the retry delay. An offer that failed in the
+ * step in which it was made has made him another for no step that could be looked at, but he rests anew. */
+static void check_idle(
+	struct centre *ce, struct sim *s, struct person *p, const struct agent_view *v)
 {
 	call_id call = ID_NONE;
 
@@ -517,6 +519,8 @@ static void check_idle(struct centre *ce, struct sim *s, struct person *p)
 	if (call == ID_NONE || call != p->wanted) {
 		p->wanted = call;
 		p->since = s->ct.now;
+	} else if (v->since > p->since) {
+		p->since = v->since;
 	} else if (s->ct.now - p->since > RETRY_MAX_MS + SLACK_MS) {
 		complain(s, "idle-agent", p,
 			"is free while a caller waits longer than the retry delay");
@@ -537,7 +541,7 @@ void centre_judge(struct centre *ce, struct sim *s)
 			continue;
 		check_state(s, p, &v);
 		if (v.state == AGENT_FREE)
-			check_idle(ce, s, p);
+			check_idle(ce, s, p, &v);
 		else
 			p->wanted = ID_NONE;
 	}
