@@ -818,6 +818,16 @@ static void take_action(struct live *l, const struct event *ev, const struct act
 		k->deadline = a->timer.ms < 0 ? 0 : ev->now + a->timer.ms;
 }
 
+/* A guard that has fired is none any more, unless the step sets another. */
+static void take_timer(struct live *l, const struct event *ev, call_id call)
+{
+	struct live_call *k = ev->type == EV_TIMER && ev->timer.kind == TIMER_STATE ? live_call(l, call)
+										    : NULL;
+
+	if (k != NULL && k->deadline <= ev->now) /* else it was an old one */
+		k->deadline = 0;
+}
+
 static call_id call_of_event(const struct event *ev, const struct core_out *out)
 {
 	return ev->type == EV_INVITE ? out->leg : ev->leg ? ev->leg : ev->call;
@@ -828,6 +838,7 @@ void live_step(struct live *l, const struct event *ev, const struct core_out *ou
 	call_id own = id_call(call_of_event(ev, out)), last = ID_NONE;
 
 	directory_step(l, ev);
+	take_timer(l, ev, own);
 	for (unsigned i = 0; i < out->nfacts; i++)
 		take_fact(l, &out->facts[i]);
 	for (unsigned i = 0; i < out->nactions; i++)

@@ -1,6 +1,8 @@
 """What comes from people who want to break it, and from programs that are broken: each route and each
 field of the interface's own document is tried, and every answer is one that the document names."""
 import gzip
+import http.client
+import json
 import os
 import re
 import socket
@@ -195,6 +197,81 @@ def floods(lab):
     finally:
         for s in idle:
             s.close()
+
+
+@tap.case("pipelined requests are answered in their order, also those that wait for the database")
+def pipelined(lab):
+    head = f"Host: x\r\nX-Segue: panel\r\nCookie: segue_session={boss(lab).cookie}\r\n"
+    asked = [("GET", "/conversations?limit=1", ""), ("GET", "/me", ""), ("GET", "/none", ""),
+             ("POST", "/calls/99.99/note", '{"text": "x"}'), ("GET", "/conversations.csv?limit=1", ""),
+             ("GET", "/queues", "")] * 4
+    text = "".join(f"{method} /api/v1{path} HTTP/1.1\r\n{head}" +
+                   (f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else "") +
+                   f"\r\n{body}" for method, path, body in asked)
+    marks = {"/conversations?limit=1": b'"conversations"', "/me": b'"permissions"', "/none": b"no_route",
+             "/calls/99.99/note": b"no_call", "/conversations.csv?limit=1": b"id,started_at",
+             "/queues": b'"queues"'}
+    with socket.create_connection(("127.0.0.1", lab.http_port)) as s:
+        s.settimeout(20)
+        s.sendall(text.encode())
+        for _, path, _ in asked:
+            r = http.client.HTTPResponse(s)  # reads no more than its own answer
+            r.fp.close()
+            r.fp = s.makefile("rb", buffering=0)
+            r.begin()
+            body = r.read()
+            assert marks[path] in body, (path, body[:200])
+            assert r.status == {"/none": 404, "/calls/99.99/note": 404}.get(path, 200), (path, r.status)
+
+
+@tap.case("one address has so many connections and no more; calls, and others who let go, go on")
+def too_many(_):
+    with WebLab(http="connections_each = 10;", users=4, peers=1) as lab:
+        admin = lab.login("boss")
+        c, a = talk(lab)
+        held = [socket.create_connection(("127.0.0.1", lab.http_port)) for _ in range(10)]
+        for s in held:
+            s.settimeout(20)
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in s.recv(2000)
+        with socket.create_connection(("127.0.0.1", lab.http_port)) as s:
+            s.settimeout(20)
+            try:
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert s.recv(2000) == b""
+            except ConnectionError:
+                pass
+        end(c, a)
+        for s in held:
+            s.close()
+
+        def served():
+            try:
+                return admin.get("/me").status == 200
+            except (ConnectionError, http.client.HTTPException):
+                return False
+        wait("they are served again", served)
+
+
+@tap.case("a login ends when it was not used for so long, and 30 days after it began, used or not")
+def expiry(_):
+    day = 86400 * 1000000
+    with WebLab(http='session = "2h";', users=2, peers=1) as lab:
+        kept, unused, old = lab.login("boss"), lab.login("sup"), lab.login("sup2")
+        lab.daemon.stop()
+        with open(lab.dir + "/sessions") as f:
+            rows = json.load(f)
+        for row in rows:
+            if row["user"] == "sup":
+                row["used"] -= int(day / 12) + 1000000
+            if row["user"] == "sup2":
+                row["begun"] -= 30 * day
+        with open(lab.dir + "/sessions", "w") as f:
+            json.dump(rows, f)
+        lab.restart()
+        assert [x.get("/me").status for x in (kept, unused, old)] == [200, 401, 401]
+        with open(lab.dir + "/sessions") as f:
+            assert kept.cookie not in f.read(), "the secret itself is nowhere"
 
 
 @tap.case("a login is limited for each address too, whichever users are tried")

@@ -120,6 +120,7 @@ def cancel(lab):
     assert got.status == 409 and got.code == "conflict", got
     assert got.json["error"]["state"] == "talking", got
     assert got.json["error"]["call"]["id"] == call, got
+    wait("a state that lasts has no deadline", lambda: boss(lab).call_of(c)["deadline"] is None)
     end(c, a)
     assert lab.ledger(c).transfers[0]["outcome"] == "cancelled"
 
