@@ -101,7 +101,8 @@ static int start_shipper(struct ledger *l, const struct app_config *cfg)
 static int start_webhooks(struct ledger *l, const struct app_config *cfg)
 {
 	struct webhook_source src = {
-		.arg = l, .read = read_outbox, .newest = newest_fact, .oldest = oldest_fact};
+		.arg = l, .read = read_outbox, .newest = newest_fact, .oldest = oldest_fact,
+		.behind_max = webhook_behind_max(cfg->outbox_mb)};
 	uint64_t first, last;
 	int rc = store_range(l->store, &first, &last);
 

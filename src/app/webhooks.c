@@ -18,7 +18,6 @@
 
 #define BATCH	    100
 #define TIMEOUT_MS  10000
-#define BEHIND_MAX  500000 /* facts; then the oldest are given up */
 #define SAVE_EVERY  20     /* batches */
 
 struct hook {
@@ -266,15 +265,6 @@ static uint64_t wait_for_kick(struct webhooks *w, uint64_t kicks, unsigned ms)
 	return kicks;
 }
 
-/* After a failure nothing but time, or the end, goes on. */
-static void back_off(struct hook *h)
-{
-	unsigned ms = webhook_wait_ms(h->failed);
-
-	for (struct webhooks *w = h->webhooks; w->stop == 0 && ms > 0; ms -= ms < 100 ? ms : 100)
-		usleep((ms < 100 ? ms : 100) * 1000);
-}
-
 /* After a reboot of the machine the outbox counts on from far above: a gap in which there is nothing. */
 static bool same_count(uint64_t a, uint64_t b)
 {
@@ -287,8 +277,9 @@ static void give_up_old(struct hook *h)
 	uint64_t newest = src->newest(src->arg), oldest = src->oldest(src->arg), to = h->cursor;
 	char n[24];
 
-	if (same_count(newest, to) && newest > to && newest - to > BEHIND_MAX)
-		to = newest - BEHIND_MAX;
+	if (same_count(newest, to) && newest > to &&
+		newest - to > src->behind_max + src->behind_max / 8) /* many at once: a line each */
+		to = newest - src->behind_max;
 	if (same_count(oldest, to) && oldest > to + 1)
 		to = oldest - 1; /* they are gone from the outbox */
 	if (to == h->cursor)
@@ -299,6 +290,17 @@ static void give_up_old(struct hook *h)
 	h->lost += to - h->cursor;
 	h->cursor = to;
 	tell(h->webhooks);
+}
+
+/* After a failure nothing but time, or the end, goes on. */
+static void back_off(struct hook *h)
+{
+	unsigned ms = webhook_wait_ms(h->failed);
+
+	for (struct webhooks *w = h->webhooks; w->stop == 0 && ms > 0; ms -= ms < 100 ? ms : 100) {
+		usleep((ms < 100 ? ms : 100) * 1000);
+		give_up_old(h); /* the outbox fills meanwhile */
+	}
 }
 
 /* One batch. True if there was one and it has arrived. */

@@ -34,6 +34,16 @@ static inline unsigned webhook_wait_ms(unsigned failed)
 	return ms < WEBHOOK_WAIT_MAX_MS ? ms : WEBHOOK_WAIT_MAX_MS;
 }
 
+/* So many facts a webhook may be behind; then the oldest are given up. With 1 KB for each, which is more
+ * than one takes, that is half of the outbox at most: a program that is gone for good costs the
+ * ledger nothing. */
+static inline uint64_t webhook_behind_max(unsigned outbox_mb)
+{
+	uint64_t half = (uint64_t)outbox_mb * 512;
+
+	return half < 500000 ? half : 500000;
+}
+
 struct webhook_config {
 	char name[64];
 	char url[400];
@@ -51,6 +61,7 @@ struct webhook_source {
 		void *fnarg);
 	uint64_t (*newest)(void *arg);
 	uint64_t (*oldest)(void *arg); /* older ones are gone */
+	uint64_t behind_max;           /* facts; then the oldest are given up */
 };
 
 struct webhook_status {

@@ -426,6 +426,14 @@ static void a_webhook_is_never_left_alone_for_long(void **state)
 	assert_int_equal(webhook_wait_ms(UINT32_MAX), 15000);
 }
 
+static void a_webhook_takes_half_of_the_outbox_at_most(void **state)
+{
+	assert_int_equal(webhook_behind_max(16), 8192);
+	assert_int_equal(webhook_behind_max(64), 32768);
+	assert_int_equal(webhook_behind_max(1024), 500000);
+	assert_int_equal(webhook_behind_max(UINT32_MAX), 500000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +451,7 @@ int main(void)
 		cmocka_unit_test(a_call_keeps_its_newest_sentences),
 		cmocka_unit_test(facts_become_log_lines),
 		cmocka_unit_test(a_webhook_is_never_left_alone_for_long),
+		cmocka_unit_test(a_webhook_takes_half_of_the_outbox_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, make_path, NULL);

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -59,9 +60,16 @@ class Crm:
         self.server.server_close()
 
 
-def lab_for(crm, facts=""):
-    return WebLab(users=8, peers=3, conf=f"""
+def lab_for(crm, facts="", lab=WebLab):
+    return lab(users=8, peers=3, conf=f"""
 webhooks = ( {{ name = "crm"; url = "{crm.url}"; secret = "{SECRET}"; {facts} }} );""")
+
+
+class SmallLab(WebLab):
+    """With the smallest outbox that there is."""
+
+    def config(self):
+        return super().config().replace('outbox_size = "256MB"', 'outbox_size = "16MB"')
 
 
 def check(crm, led):
@@ -138,6 +146,35 @@ def down(_):
                 check(back, led)
             opened = [f["data"]["conv"] for f in back.facts if f["type"] == "conversation_opened"]
             assert opened == [led.conversation["id"] for led in leds], opened
+
+
+@tap.case("the other side is gone for good: it loses the oldest, PostgreSQL loses nothing, and what comes later arrives")
+def gone_for_good(_):
+    with Crm() as crm:
+        crm.status = 500
+        with lab_for(crm, 'facts = [ "note", "timeline", "conversation_closed" ];', SmallLab) as lab:
+            c, a = talk(lab)
+            admin = lab.login("boss")
+            url = f"/api/v1/calls/{admin.call_of(c)['id']}/note"
+            body = json.dumps({"text": "x" * 2000})
+            head = admin.headers({"Content-Type": "application/json"})
+            conn, notes, deadline = lab.connection(60), 0, time.monotonic() + 120
+            while "segue_webhook_facts_lost_total{webhook=\"crm\"} 0\n" in admin.get("//metrics").body.decode():
+                assert time.monotonic() < deadline, "nothing was given up"
+                for _ in range(100):
+                    conn.request("POST", url, body, head)
+                    got = conn.getresponse()
+                    assert got.status == 200, got.read()
+                    got.read()
+                    notes += 1
+            conn.close()
+            lab.daemon.wait_log("webhook_facts_lost webhook=crm count=")
+            end(c, a)
+            led = lab.ledger(c)
+            assert lab.sql(f"select count(*) from segue.notes where conversation_id = "
+                           f"'{led.conversation['id']}'")[0][0] == str(notes)
+            crm.status = 204
+            wait("the end has arrived", lambda: "conversation_closed" in [f["type"] for f in crm.facts], 60)
 
 
 @tap.case("kill -9 while the other side is away: it goes on where it was")
