@@ -22,6 +22,7 @@
 #define MANY	      200
 #define SLICE	      16 /* listeners that are looked at in one go; some 20 us each */
 #define PING_MS	      10000
+#define SHARED_MS     500 /* estimates of waiting go on by themselves */
 #define LINGER_MS     (2 * 60 * 1000) /* changes are kept for those who come back, so long */
 
 
@@ -70,6 +71,9 @@ struct api_events {
 	unsigned nlisteners;
 	int64_t left_at; /* monotonic ms: when the last listener left */
 	struct blob *all[2]; /* snapshot of everything, of the present seq */
+	char *shared;        /* what all snapshots have */
+	enum { SHARED_OLD, SHARED_NEW } shared_is;
+	int64_t shared_at; /* monotonic ms: when it was rendered */
 	int timer;
 	struct loop_watch *watch;
 	enum { IDLE, ROUND, SLICES } armed; /* what the timer is for: a ping, a round, the rest of one */
@@ -382,7 +386,10 @@ void api_events_user(void *arg, const struct live_user *u)
 {
 	struct api *a = arg;
 	struct api_events *e = a->events;
-	struct change *c = is_heard(e) ? change_new(e, "agent", api_user_json(a, u), NULL) : NULL;
+	struct change *c;
+
+	e->shared_is = SHARED_OLD;
+	c = is_heard(e) ? change_new(e, "agent", api_user_json(a, u), NULL) : NULL;
 
 	if (c == NULL)
 		return;
@@ -394,7 +401,10 @@ void api_events_ivr(void *arg, const struct live_ivr *i)
 {
 	struct api *a = arg;
 	struct api_events *e = a->events;
-	struct change *c = is_heard(e) ? change_new(e, "menu", api_menu_json(i), NULL) : NULL;
+	struct change *c;
+
+	e->shared_is = SHARED_OLD;
+	c = is_heard(e) ? change_new(e, "menu", api_menu_json(i), NULL) : NULL;
 
 	if (c == NULL)
 		return;
@@ -410,6 +420,7 @@ void api_events_queue(void *arg, const struct live_queue *q)
 
 	if (own != NULL)
 		own->told = QUEUE_CHANGED;
+	a->events->shared_is = SHARED_OLD;
 	want_round(a->events);
 }
 
@@ -499,44 +510,70 @@ static json_t *calls_json(const struct api *a, const struct viewer *v, unsigned 
 	return list;
 }
 
-static json_t *snapshot_json(const struct api_events *e, const struct viewer *v)
+/* People, queues and menus are the same for everybody: rendered once, however many come at one moment, as
+ * they do after a restart. Text of JSON without its first brace; NULL without memory. */
+static const char *shared_text(struct api_events *e)
 {
 	const struct api *a = e->api;
-	json_t *o = json_object(), *agents = json_array(), *queues = json_array(), *menus = json_array();
+	json_t *agents, *queues, *menus;
 	struct live_user *u, *unext;
 	struct live_queue *x, *xnext;
 	struct live_ivr *i, *inext;
-	unsigned total;
 
-	jo_time(o, "at", loop_wall_us());
-	jo_int(o, "seq", (int64_t)e->seq);
-	json_object_set_new(o, "calls", calls_json(a, v, &total));
-	jo_int(o, "total", total);
+	if (e->shared != NULL && e->shared_is == SHARED_NEW &&
+		loop_now_ms() - e->shared_at < SHARED_MS)
+		return e->shared + 1;
+	agents = json_array();
+	queues = json_array();
+	menus = json_array();
 	HASH_ITER(hh, live_users(a->live), u, unext)
 	json_array_append_new(agents, api_user_json(a, u));
 	HASH_ITER(hh, live_queues(a->live), x, xnext)
 	json_array_append_new(queues, api_queue_json(a, x));
-	json_object_set_new(o, "agents", agents);
 	HASH_ITER(hh, live_ivrs(a->live), i, inext)
 	json_array_append_new(menus, api_menu_json(i));
-	json_object_set_new(o, "queues", queues);
-	json_object_set_new(o, "menus", menus);
-	return o;
+	agents = json_pack("{s:o, s:o, s:o}", "agents", agents, "queues", queues, "menus", menus);
+	free(e->shared);
+	e->shared = json_dumps(agents, JSON_COMPACT);
+	e->shared_is = SHARED_NEW;
+	e->shared_at = loop_now_ms();
+	json_decref(agents);
+	return e->shared ? e->shared + 1 : NULL;
+}
+
+/* What is this viewer's own. Text of JSON that ends with a brace. */
+static char *own_text(const struct api_events *e, const struct viewer *v)
+{
+	json_t *o = json_object();
+	unsigned total;
+	char *text;
+
+	jo_time(o, "at", loop_wall_us());
+	jo_int(o, "seq", (int64_t)e->seq);
+	json_object_set_new(o, "calls", calls_json(e->api, v, &total));
+	jo_int(o, "total", total);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
 }
 
 static struct blob *blob_new(struct api_events *e, const struct viewer *v)
 {
-	size_t len;
-	char *text = render(e, e->seq, "snapshot", snapshot_json(e, v), &len);
-	struct blob *b = text ? malloc(sizeof(*b) + len) : NULL;
+	const char *shared = shared_text(e);
+	char *own = shared ? own_text(e, v) : NULL, head[80];
+	size_t nown = own ? strlen(own) - 1 : 0, nshared = shared ? strlen(shared) : 0;
+	int nhead = snprintf(head, sizeof(head), "id: %s-%llu\nevent: snapshot\ndata: ", e->boot,
+		(unsigned long long)e->seq);
+	size_t len = (size_t)nhead + nown + 1 + nshared + 2;
+	struct blob *b = own ? malloc(sizeof(*b) + len + 1) : NULL;
 
 	if (b != NULL) {
 		b->refs = 1;
 		b->seq = e->seq;
 		b->len = len;
-		memcpy(b->text, text, len);
+		snprintf(b->text, len + 1, "%s%.*s,%s\n\n", head, (int)nown, own, shared);
 	}
-	free(text);
+	free(own);
 	return b;
 }
 
@@ -859,6 +896,7 @@ void api_events_destroy(struct api_events *e)
 		return;
 	drop_all(e);
 	free(e->ring);
+	free(e->shared);
 	free(e->later);
 	blob_drop(&e->all[0]);
 	blob_drop(&e->all[1]);
