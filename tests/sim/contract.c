@@ -365,6 +365,7 @@ static void ev_oa_done(struct contract *ct, const struct event *ev, struct ct_le
 	bool good = ev->offer.status >= 200 && ev->offer.status < 300;
 
 	l->offer_out = l->ack_due = false;
+	l->hold_failed = l->unsure = false;
 	l->oa_failed = !good || (ev->offer.sdp.what == SDP_ANSWER && !ev->offer.sdp.usable);
 	if (!good)
 		return;
@@ -765,6 +766,7 @@ static void act_offer_answer(struct contract *ct, const struct action *a, struct
 		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
 	if (!sdp_passed(ct, a, l, gives, gives ? &l->offered : &l->given))
 		return;
+	l->unsure = false;
 	l->offer_in = l->none_in = false;
 	l->ack_due = gives;
 }
@@ -1186,8 +1188,8 @@ static void leg_gone(struct contract *ct, struct ct_leg *l)
 	free(l);
 }
 
-/* What was under way in its dialog is lost; who it was with has what it had before. What it has refused it
- * has refused until it is asked again. */
+/* What was under way in its dialog is lost; who it was with has what it had before. A hold that it has refused
+ * it has refused until it is asked again; whom it hears it is asked anew. */
 static void forget_exchange(struct ct_leg *l)
 {
 	if (l->offer_in || l->none_in || l->ack_due)
@@ -1195,6 +1197,8 @@ static void forget_exchange(struct ct_leg *l)
 	l->offer_in = l->none_in = l->ack_due = l->offer_out = l->owes_ack = false;
 	l->peer_ended = l->hangup_sent = l->cancelling = l->crossed = false;
 	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = false;
+	l->hold_failed = l->hold_failed || l->oa_failed;
+	l->oa_failed = false;
 	l->referred = 0;
 	l->asked = 0;
 	l->hears = HEARS_PEER;
@@ -1206,6 +1210,7 @@ static void leg_reborn(struct ct_leg *l)
 {
 	forget_exchange(l);
 	l->lost = !l->kept;
+	l->unsure = l->kept;
 	l->untold = false;
 	l->state = l->lost ? CT_CLOSED : CT_UP;
 }

@@ -60,6 +60,8 @@ struct ct_leg {
 	bool offer_out;	   /* our OFFER waits for OA_DONE */
 	unsigned asked;	   /* OFFERs since its media were last seen to be right */
 	bool oa_failed;	   /* the last exchange was refused */
+	bool hold_failed;  /* .. before the present process */
+	bool unsure;	   /* what it has the present process cannot know: it is to be asked, or asks */
 	bool kept;	   /* the process that died had written its dialog down */
 	bool lost;	   /* it had not: nobody is there, and nothing said to it arrives */
 	bool untold;	   /* .. which the core has not been told */

@@ -330,7 +330,8 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	if (!is_quiet(a, kept) || !is_quiet(b, owner))
 		return;
 	if (contract_call(ct, v->id) && contract_call(ct, v->id)->held) {
-		if (a->given.dir == DIR_SENDRECV)
+		a->unsure = b->unsure = false; /* who is held is asked when that ends, if then */
+		if (a->given.dir == DIR_SENDRECV && !a->hold_failed)
 			contract_fail(ct, "not-held", "leg %s is held by command, and was not told",
 				id_str(a->id, id));
 		return;
@@ -340,6 +341,9 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 		check_music_given(ct, b);
 		return;
 	}
+	if (a->unsure || b->unsure)
+		contract_fail(ct, "not-asked-anew", "leg %s talks since before the restart, and was not asked",
+			id_str(a->unsure ? a->id : b->id, id));
 	if (a->asked + b->asked >= ROUNDS_MAX)
 		return; /* two phones that never stop changing were let be */
 	check_hears(ct, a, b);
