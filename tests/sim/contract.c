@@ -1188,8 +1188,8 @@ static void leg_gone(struct contract *ct, struct ct_leg *l)
 	free(l);
 }
 
-/* What was under way in its dialog is lost; who it was with has what it had before. A hold that it has refused
- * it has refused until it is asked again; whom it hears it is asked anew. */
+/* What was under way in its dialog is lost; who it was with has what it had before. A hold that it has
+ * refused it has refused until it is asked again; whom it hears it is asked anew. */
 static void forget_exchange(struct ct_leg *l)
 {
 	if (l->offer_in || l->none_in || l->ack_due)

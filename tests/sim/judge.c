@@ -342,7 +342,8 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 		return;
 	}
 	if (a->unsure || b->unsure)
-		contract_fail(ct, "not-asked-anew", "leg %s talks since before the restart, and was not asked",
+		contract_fail(ct, "not-asked-anew",
+			"leg %s talks since before the restart, and was not asked",
 			id_str(a->unsure ? a->id : b->id, id));
 	if (a->asked + b->asked >= ROUNDS_MAX)
 		return; /* two phones that never stop changing were let be */
