@@ -22,6 +22,7 @@
 #define MANY	      200
 #define SLICE	      16 /* listeners that are looked at in one go; some 20 us each */
 #define PING_MS	      10000
+#define PAST_MS	      (10 * 60 * 1000) /* who was away for longer begins anew */
 #define SHARED_MS     500 /* estimates of waiting go on by themselves */
 #define LINGER_MS     (2 * 60 * 1000) /* changes are kept for those who come back, so long */
 
@@ -59,6 +60,14 @@ struct listener {
 	struct listener *prev, *following;
 };
 
+/* What somebody saw who has left: whoever comes back and sees other calls begins anew. */
+struct past {
+	char session[sizeof(((struct viewer *)0)->session)];
+	uint64_t view;
+	int64_t left_at; /* monotonic ms */
+	UT_hash_handle hh;
+};
+
 struct api_events {
 	struct api *api;
 	char boot[20]; /* part of every id: numbers of another run mean nothing here */
@@ -83,6 +92,8 @@ struct api_events {
 	unsigned nlater, later_cap;
 	int64_t ping_at;
 	unsigned moves; /* live_moves(), as of the last look */
+	uint64_t moved; /* seq: from then on supervisors may see what they see now */
+	struct past *past; /* the longest gone first */
 };
 
 /* ---- the ring -------------------------------------------------------------------------------- */
@@ -671,8 +682,73 @@ static ssize_t feed(void *arg, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* The number that the listener has seen last, if it is of this run and nothing is missing since. */
-static bool can_resume(const struct api_events *e, const char *id, uint64_t *seq)
+static uint64_t mix(uint64_t h, const char *text)
+{
+	do
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
+	while (*text++ != '\0');
+	return h;
+}
+
+/* A number that stands for whose calls, and how, somebody sees. */
+static uint64_t view_of(const struct viewer *v)
+{
+	uint64_t h = mix(mix(UINT64_C(0xcbf29ce484222325), v->user), v->masked ? "masked" : "plain");
+
+	h = mix(h, viewer_role_name(v->role));
+	for (unsigned i = 0; i < v->ndepartments; i++)
+		h = mix(h, v->department[i]);
+	return h;
+}
+
+static void drop_past(struct api_events *e, int64_t before)
+{
+	struct past *p;
+
+	while ((p = e->past) != NULL && p->left_at < before) {
+		HASH_DEL(e->past, p);
+		free(p);
+	}
+}
+
+static void remember_view(struct api_events *e, const struct viewer *v)
+{
+	int64_t now = loop_now_ms();
+	struct past *p;
+
+	drop_past(e, now - PAST_MS);
+	HASH_FIND_STR(e->past, v->session, p);
+	if (p != NULL)
+		HASH_DEL(e->past, p);
+	else
+		p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return;
+	str_set(p->session, v->session);
+	p->view = view_of(v);
+	p->left_at = now;
+	HASH_ADD_STR(e->past, session, p);
+}
+
+/* Somebody of this session listened a while ago, or listens, and saw what it would see now. */
+static bool saw_the_same(const struct api_events *e, const struct viewer *v)
+{
+	const struct listener *l;
+	struct past *p;
+
+	HASH_FIND_STR(e->past, v->session, p);
+	if (p != NULL)
+		return p->view == view_of(v);
+	DL_FOREACH2(e->listeners, l, following)
+	if (str_eq(l->viewer.session, v->session)) /* the old connection is not known to be dead yet */
+		return l->state == LISTENING && view_of(&l->viewer) == view_of(v);
+	return false;
+}
+
+/* The number that the listener has seen last, if it is of this run, nothing is missing since, and it sees
+ * the calls that it saw then. */
+static bool can_resume(
+	const struct api_events *e, const struct viewer *v, const char *id, uint64_t *seq)
 {
 	size_t n = strlen(e->boot);
 	char *end;
@@ -680,7 +756,8 @@ static bool can_resume(const struct api_events *e, const char *id, uint64_t *seq
 	if (id == NULL || strncmp(id, e->boot, n) != 0 || id[n] != '-')
 		return false;
 	*seq = strtoull(id + n + 1, &end, 10);
-	return *end == '\0' && *seq <= e->seq && *seq + 1 >= e->first;
+	return *end == '\0' && *seq <= e->seq && *seq + 1 >= e->first &&
+	       (v->role != VIEWER_SUPERVISOR || *seq >= e->moved) && saw_the_same(e, v);
 }
 
 static void set_prelude(struct listener *l, struct api_events *e, uint64_t seq)
@@ -697,6 +774,21 @@ static void set_prelude(struct listener *l, struct api_events *e, uint64_t seq)
 	memcpy(l->snapshot->text, text, sizeof(text) - 1);
 }
 
+/* Who supervises a queue sees other calls once somebody who is on one comes to it or leaves it. */
+static void look_at_moves(struct api_events *e)
+{
+	unsigned moves = live_moves(e->api->live);
+	struct listener *l;
+
+	if (moves == e->moves)
+		return;
+	e->moves = moves;
+	e->moved = e->seq;
+	DL_FOREACH2(e->listeners, l, following)
+	if (l->viewer.role == VIEWER_SUPERVISOR && l->state == LISTENING)
+		l->state = STALE;
+}
+
 void api_run_events(struct api_request *q)
 {
 	struct api_events *e = q->api->events;
@@ -706,12 +798,13 @@ void api_run_events(struct api_request *q)
 
 	if (id == NULL)
 		id = api_text(q, "last_event_id");
+	look_at_moves(e);
 	tell_calls(e); /* what has changed is in what this listener begins with */
 	tell_queues(e);
 	if (l != NULL) {
 		l->q = q;
 		l->viewer = q->viewer;
-		if (can_resume(e, id, &seq))
+		if (can_resume(e, &q->viewer, id, &seq))
 			set_prelude(l, e, seq);
 		else
 			l->snapshot = snapshot_for(e, &q->viewer);
@@ -739,6 +832,7 @@ void api_events_over(struct api_request *q)
 	if (l == NULL || q->route == NULL || q->route->run != api_run_events)
 		return;
 	DL_DELETE2(e->listeners, l, prev, following);
+	remember_view(e, &l->viewer);
 	blob_drop(&l->snapshot);
 	if (--e->nlisteners == 0) {
 		e->armed = IDLE;
@@ -753,16 +847,6 @@ unsigned api_events_listeners(const struct api_events *e)
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
-static bool sees_the_same(const struct viewer *a, const struct viewer *b)
-{
-	if (a->role != b->role || a->masked != b->masked || a->ndepartments != b->ndepartments)
-		return false;
-	for (unsigned i = 0; i < a->ndepartments; i++)
-		if (!str_eq(a->department[i], b->department[i]))
-			return false;
-	return true;
-}
-
 static void look_again(struct api_events *e, struct listener *l)
 {
 	struct viewer now;
@@ -770,7 +854,7 @@ static void look_again(struct api_events *e, struct listener *l)
 	if (!access_again(e->api->access, &l->viewer, loop_wall_us(), &now) ||
 		!viewer_may(&now, PERM_VIEW))
 		l->state = CUT;
-	else if (!sees_the_same(&now, &l->viewer) && l->state == LISTENING)
+	else if (view_of(&now) != view_of(&l->viewer) && l->state == LISTENING)
 		l->state = STALE;
 }
 
@@ -800,20 +884,6 @@ static void ping(struct api_events *e)
 	DL_FOREACH2(e->listeners, l, following)
 	look_again(e, l);
 	e->ping_at = loop_now_ms() + PING_MS;
-}
-
-/* Who supervises a queue sees other calls once somebody who is on one comes to it or leaves it. */
-static void look_at_moves(struct api_events *e)
-{
-	unsigned moves = live_moves(e->api->live);
-	struct listener *l;
-
-	if (moves == e->moves)
-		return;
-	e->moves = moves;
-	DL_FOREACH2(e->listeners, l, following)
-	if (l->viewer.role == VIEWER_SUPERVISOR && l->state == LISTENING)
-		l->state = STALE;
 }
 
 static void begin_round(struct api_events *e)
@@ -895,6 +965,7 @@ void api_events_destroy(struct api_events *e)
 	if (e == NULL)
 		return;
 	drop_all(e);
+	drop_past(e, INT64_MAX);
 	free(e->ring);
 	free(e->shared);
 	free(e->later);

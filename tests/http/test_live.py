@@ -330,7 +330,12 @@ def other_view(lab):
             ev.wait("snapshot", lambda d: (call in [x["id"] for x in d["calls"]]) == seen, since=mark)
         mark = ev.mark()
         assert boss(lab).post(f"/calls/{call}/hold").status == 200
-        ev.wait("call", lambda d: d["id"] == call and d["state"] == "held", since=mark)
+        last = ev.wait("call", lambda d: d["id"] == call and d["state"] == "held", since=mark).id
+    sup9 = lab.login("sup9")
+    lab.sql("update segue.users set role = 'supervisor' where name = 'sup9'")
+    wait("the role is known", lambda: sup9.get("/me").json["role"] == "supervisor")
+    with sup9.events(last) as ev:  # what it was told is not what it may see now
+        assert call not in [x["id"] for x in ev.wait("snapshot").data["calls"]]
     end(c, a)
 
 
