@@ -586,6 +586,78 @@ def join_failed_and_hung_up(lab):
     end(c, again)
 
 
+def join_then_refused(c, req, *gone):
+    """A hangs up before C has answered, then C refuses B's media."""
+    for x in gone:
+        x.hangup()
+    c.reply(488, req=req)
+    c.expect("ACK")
+    c.manual = set()
+
+
+def answered_again(lab, agent, c):
+    """A's phone is rung for C, and is answered."""
+    again = agent.incoming()
+    again.answer()
+    again.expect("ACK")
+    joined(c, again)
+    return again
+
+
+@tap.case("E-001 R-036 A hangs up C's dialog, the join fails: A2 and B talk on, A is rung for C")
+def join_failed_half_gone(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a, a2, b, req = meeting(lab, agent, target)
+    join_then_refused(c, req, a)
+    again = answered_again(lab, agent, c)
+    joined(a2, b)
+    for x in (a2, b):
+        x.expect_none("BYE", 0.1)
+    end(a2, b)
+    end(c, again)
+    led = lab.ledger(c)
+    assert [(t["outcome"], t["cause"]) for t in led.transfers] == \
+        [("recalled", "media_incompatible")], led
+    assert [(s["kind"], s["outcome"]) for s in led.segments if s["who"] == target.user] == \
+        [("consult", "join_failed")], led
+
+
+@tap.case("E-002 R-036 A hangs up both dialogs, the join fails: B is let go, A is rung for C")
+def join_failed_both_gone(lab):
+    agent, target = lab.phone(), lab.phone()
+    c, a, a2, b, req = meeting(lab, agent, target)
+    join_then_refused(c, req, a, a2)
+    b.expect("BYE")
+    again = answered_again(lab, agent, c)
+    end(c, again)
+    assert [t["outcome"] for t in lab.ledger(c).transfers] == ["recalled"]
+
+
+@tap.case("E-002 R-036 A joins two callers and hangs up both, the join fails: A is rung for each")
+def two_callers_join_failed(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    hold(a)
+    d, a2 = talk(lab, agent)
+    c.manual = {"INVITE"}
+    ask(a, attended(a2, lab, agent.number))
+    req = c.expect("INVITE", where=lambda m: m.sdp.port() == d.sdp.port)
+    join_then_refused(c, req, a, a2)
+    again = [agent.incoming(), agent.incoming()]
+    for x in again:
+        x.answer()
+        x.expect("ACK")
+    for x in (c, d):
+        x.expect_none("BYE", 0.1)
+    wait("each caller is with one of the two", lambda:
+         {x.sdp.port for x in again} == {x.remote_sdp.port() for x in (c, d)})
+    c.hangup()
+    d.hangup()
+    for x in again:
+        x.expect("BYE")
+    assert [t["outcome"] for t in lab.ledger(c).transfers] == ["recalled"]
+
+
 @tap.case("R-036 the target refuses the customer's media: the same, seen from the other side")
 def join_refused_by_target(lab):
     agent, target = lab.phone(), lab.phone()
@@ -605,9 +677,9 @@ def join_refused_by_target(lab):
     end(c, a)
 
 
-def meeting(lab):
+def meeting(lab, agent=None, target=None):
     """As far as the join: C has its re-INVITE and has not answered it. C, A, A2, B, that request."""
-    agent, target = lab.phone(), lab.phone()
+    agent, target = agent or lab.phone(), target or lab.phone()
     c, a = talk(lab, agent)
     a2, b = consult(lab, a, target)
     c.manual = {"INVITE"}
