@@ -24,6 +24,7 @@ struct api_parts {
 	struct runner *runner;
 	struct ledger *ledger;
 	struct people *people;
+	struct nodes *nodes; /* may be NULL */
 };
 
 /* Opens it; *out is NULL if http.listen is empty. 0, or an errno after having logged why. */

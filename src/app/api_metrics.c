@@ -3,6 +3,7 @@
  * when somebody asks.
  */
 #include "app/api_internal.h"
+#include "app/nodes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,6 +353,7 @@ void api_run_readyz(struct api_request *q)
 	struct people_status people;
 	struct ledger_status ledger;
 	struct runner_stats st;
+	char by[128];
 	bool ready;
 
 	people_status(q->api->parts.people, &people);
@@ -363,5 +365,7 @@ void api_run_readyz(struct api_request *q)
 	jo_bool(o, "stopping", st.draining);
 	jo_bool(o, "database", ledger.shipper.connected);
 	jo_int(o, "outbox_facts", (int64_t)ledger.waiting);
+	if (nodes_taken(q->api->parts.nodes, by, sizeof(by)))
+		jo_text(o, "node_taken_by", by);
 	api_reply(q, ready ? 200 : 503, o);
 }

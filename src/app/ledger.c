@@ -80,6 +80,11 @@ static void on_shipped(void *arg, int events)
 			strerror(rc), NULL);
 }
 
+void ledger_identity(const struct ledger *l, uuid *id)
+{
+	store_identity(l->store, id);
+}
+
 static int start_shipper(struct ledger *l, const struct app_config *cfg)
 {
 	struct shipper_source src = {.arg = l, .read = read_outbox};

@@ -40,6 +40,8 @@ int ledger_each(struct ledger *l, void (*fn)(void *arg, const struct fact *f), v
 /* The same with the facts' numbers. */
 int ledger_each_seq(
 	struct ledger *l, void (*fn)(void *arg, uint64_t seq, const struct fact *f), void *arg);
+/* Of the outbox: it outlives the process. */
+void ledger_identity(const struct ledger *l, uuid *id);
 /* Number of the newest fact. */
 uint64_t ledger_newest(const struct ledger *l);
 

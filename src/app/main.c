@@ -298,13 +298,14 @@ static int media_open(struct daemon *d)
 
 static int nodes_start(struct daemon *d)
 {
-	return nodes_open(d->cfg, d->loop, d->runner, &d->nodes);
+	return nodes_open(d->cfg, d->loop, d->runner, d->ledger, &d->nodes);
 }
 
 static int http_start(struct daemon *d)
 {
 	struct api_parts p = {
-		.loop = d->loop, .runner = d->runner, .ledger = d->ledger, .people = d->people};
+		.loop = d->loop, .runner = d->runner, .ledger = d->ledger, .people = d->people,
+		.nodes = d->nodes};
 
 	return api_open(d->cfg, &p, &d->api);
 }

@@ -81,7 +81,8 @@ static void locate(void *arg, const struct action *a)
 	struct nodes *n = arg;
 	struct replaces name;
 	char node[12];
-	const char *params[] = {node, name.call_id, name.to_tag, name.from_tag};
+	const char *params[] = {node, name.call_id, name.to_tag, name.from_tag,
+		sip_refer_user(runner_sip(n->runner), a->cmd)};
 	struct seek *s = seek_new(n, a);
 
 	if (s == NULL)
@@ -91,7 +92,7 @@ static void locate(void *arg, const struct action *a)
 		replaces_parse(s->replaces, strlen(s->replaces), &name) != 0)
 		on_answer(s, HISTORY_BAD, NULL, 0); /* too long to be carried */
 	else
-		history_ask(n->history, ASK_DIALOG, 4, params, on_answer, s);
+		history_ask(n->history, ASK_DIALOG, 5, params, on_answer, s);
 }
 
 static void on_history(void *arg, int events)
@@ -102,8 +103,11 @@ static void on_history(void *arg, int events)
 	history_dispatch(n->history);
 }
 
-int nodes_open(const struct app_config *cfg, struct loop *loop, struct runner *r, struct nodes **out)
+int nodes_open(const struct app_config *cfg, struct loop *loop, struct runner *r, struct ledger *ledger,
+	struct nodes **out)
 {
+	struct dialogs_config dialogs = {
+		.conninfo = cfg->shipper.conninfo, .node = cfg->node, .address = cfg->sip.listen[0]};
 	struct nodes *n;
 	int rc;
 
@@ -115,12 +119,13 @@ int nodes_open(const struct app_config *cfg, struct loop *loop, struct runner *r
 		return ENOMEM;
 	n->runner = r;
 	n->node = cfg->node;
+	ledger_identity(ledger, &dialogs.identity);
 	rc = history_start(cfg->shipper.conninfo, 1, (unsigned)cfg->core.locate_ms, &n->history);
 	if (rc == 0 && (n->watch = loop_watch(loop, history_fd(n->history), LOOP_IN, on_history, n)) ==
 			       NULL)
 		rc = ENOMEM;
 	if (rc == 0)
-		rc = dialogs_start(cfg->shipper.conninfo, cfg->node, cfg->sip.listen[0], &n->dialogs);
+		rc = dialogs_start(&dialogs, &n->dialogs);
 	if (rc) {
 		log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "dialogs_not_shared", "why",
 			strerror(rc), NULL);
@@ -147,6 +152,11 @@ void nodes_close(struct nodes *n)
 		free(s);
 	}
 	free(n);
+}
+
+bool nodes_taken(struct nodes *n, char *by, size_t size)
+{
+	return n != NULL && dialogs_taken(n->dialogs, by, size);
 }
 
 void nodes_dialog_up(struct nodes *n, const struct sip_named *d)

@@ -2,6 +2,7 @@
 #include "db/dialogs.h"
 
 #include "base/log.h"
+#include "base/str.h"
 #include "db/pg.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #define RETRY_MS    1000
 #define SEEN_MS     10000 /* rows of a node that was silent for 30 s count no more: history_sql.c */
 #define COMPLAIN_MS 60000
+#define TAKEN_MS    5000 /* then it is tried again whether the number is free */
 #define GRACE_MS    5000 /* at the end, for saying goodbye to a busy database */
 #define BATCH	    500 /* rows per statement */
 
@@ -39,6 +41,7 @@ struct entry {
 struct dialogs {
 	char *conninfo, *address;
 	unsigned node;
+	char identity[UUID_STRLEN];
 	struct pg_waker waker;
 	pthread_t thread;
 	PGconn *conn;
@@ -46,6 +49,7 @@ struct dialogs {
 
 	pthread_mutex_t mutex; /* guards what follows */
 	struct entry *entries, *changed;
+	char taken_by[128]; /* address of the segued that has the number; "": it is ours, or nobody knows */
 };
 
 /* ---- the loop's side ------------------------------------------------------------------------- */
@@ -195,8 +199,9 @@ static void disconnect(struct dialogs *d)
 	d->conn = NULL;
 }
 
-/* Runs one statement; false, the connection closed, if it failed. */
-static bool run(struct dialogs *d, const char *sql, int n, const char *const *params)
+/* Runs one statement; false, the connection closed, if it failed. rows, which may be NULL: how many it
+ * changed. */
+static bool change(struct dialogs *d, const char *sql, int n, const char *const *params, long *rows)
 {
 	int64_t until = pg_now() + QUERY_MS;
 	PGresult *res, *last = NULL;
@@ -207,12 +212,52 @@ static bool run(struct dialogs *d, const char *sql, int n, const char *const *pa
 		last = res;
 	}
 	ok = !lost && PQresultStatus(last) == PGRES_COMMAND_OK;
+	if (ok && rows != NULL)
+		*rows = strtol(PQcmdTuples(last), NULL, 10);
 	if (!ok)
 		complain(d, lost ? NULL : last, NULL);
 	PQclear(last);
 	if (!ok)
 		disconnect(d);
 	return ok;
+}
+
+static bool run(struct dialogs *d, const char *sql, int n, const char *const *params)
+{
+	return change(d, sql, n, params, NULL);
+}
+
+static void set_taken(struct dialogs *d, const char *by)
+{
+	pthread_mutex_lock(&d->mutex);
+	str_set(d->taken_by, by);
+	pthread_mutex_unlock(&d->mutex);
+}
+
+/* The number is another one's: its rows are not touched, and nothing of ours is shared. */
+static void note_taken(struct dialogs *d)
+{
+	char node[12], by[sizeof(d->taken_by)] = "unknown";
+	const char *params[] = {node};
+	int64_t until = pg_now() + QUERY_MS;
+	bool lost;
+	PGresult *res;
+
+	snprintf(node, sizeof(node), "%u", d->node);
+	lost = !PQsendQueryParams(d->conn, "SELECT coalesce(address, 'unknown') FROM segue.nodes WHERE node"
+		" = $1::integer", 1, NULL, params, NULL, NULL, 0);
+	while (!lost && (res = pg_result(&d->waker, d->conn, until, &lost)) != NULL) {
+		if (PQntuples(res) == 1)
+			str_set(by, PQgetvalue(res, 0, 0));
+		PQclear(res);
+	}
+	set_taken(d, by);
+	if (d->complained_at != 0 && pg_now() - d->complained_at < COMPLAIN_MS)
+		return;
+	d->complained_at = pg_now();
+	log_kv(LOG_LEVEL_ERROR, (struct log_ref){0}, "node_number_taken", "control.node", node, "by", by,
+		"then", "other nodes do not see the dialogs of this one: each segued on a database needs a"
+		" number of its own", NULL);
 }
 
 /* All that is live is to be written anew. */
@@ -231,20 +276,36 @@ static void begin_anew(struct dialogs *d)
 	pthread_mutex_unlock(&d->mutex);
 }
 
+/* Takes the number, if it is free or ours: an outbox outlives the process. */
+static bool claim(struct dialogs *d, const char *node)
+{
+	const char *params[] = {node, d->address, d->identity};
+	long rows = 0;
+
+	if (!change(d,
+		    "INSERT INTO segue.nodes AS n (node, address, identity, started_at, seen_at)"
+		    " VALUES ($1::integer, $2, $3::uuid, now(), now()) ON CONFLICT (node) DO UPDATE"
+		    " SET address = excluded.address, identity = excluded.identity,"
+		    " started_at = excluded.started_at, seen_at = excluded.seen_at"
+		    " WHERE n.identity IS NULL OR n.identity = excluded.identity"
+		    " OR n.seen_at < now() - interval '30 s'",
+		    3, params, &rows))
+		return false;
+	if (rows == 0)
+		note_taken(d);
+	else
+		set_taken(d, "");
+	return rows > 0;
+}
+
 static bool say_hello(struct dialogs *d)
 {
 	char node[12];
-	const char *params[] = {node, d->address};
+	const char *params[] = {node};
 
 	snprintf(node, sizeof(node), "%u", d->node);
-	return run(d, "SET synchronous_commit = off", 0, NULL) &&
-	       run(d, "DELETE FROM segue.dialogs WHERE node = $1::integer", 1, params) &&
-	       run(d,
-		       "INSERT INTO segue.nodes (node, address, started_at, seen_at)"
-		       " VALUES ($1::integer, $2, now(), now()) ON CONFLICT (node) DO UPDATE"
-		       " SET address = excluded.address, started_at = excluded.started_at,"
-		       " seen_at = excluded.seen_at",
-		       2, params);
+	return run(d, "SET synchronous_commit = off", 0, NULL) && claim(d, node) &&
+	       run(d, "DELETE FROM segue.dialogs WHERE node = $1::integer", 1, params);
 }
 
 static bool connect_to(struct dialogs *d)
@@ -321,13 +382,21 @@ static bool write_changes(struct dialogs *d)
 static bool say_alive(struct dialogs *d)
 {
 	char node[12];
-	const char *params[] = {node};
+	const char *params[] = {node, d->identity};
+	long rows = 0;
 
 	if (pg_now() - d->seen_at < SEEN_MS)
 		return true;
 	d->seen_at = pg_now();
 	snprintf(node, sizeof(node), "%u", d->node);
-	return run(d, "UPDATE segue.nodes SET seen_at = now() WHERE node = $1::integer", 1, params);
+	if (!change(d,
+		    "UPDATE segue.nodes SET seen_at = now() WHERE node = $1::integer"
+		    " AND identity = $2::uuid",
+		    2, params, &rows))
+		return false;
+	if (rows == 0) /* we were silent for too long: somebody else has the number now, perhaps */
+		disconnect(d);
+	return rows > 0;
 }
 
 static bool has_changes(struct dialogs *d)
@@ -352,11 +421,17 @@ static void rest(struct dialogs *d)
 static void say_goodbye(struct dialogs *d)
 {
 	char node[12];
-	const char *params[] = {node};
+	const char *params[] = {node, d->identity};
 
 	snprintf(node, sizeof(node), "%u", d->node);
-	if (run(d, "DELETE FROM segue.dialogs WHERE node = $1::integer", 1, params))
-		run(d, "DELETE FROM segue.nodes WHERE node = $1::integer", 1, params);
+	if (run(d,
+		    "DELETE FROM segue.dialogs d USING segue.nodes n WHERE d.node = $1::integer"
+		    " AND n.node = d.node AND n.identity = $2::uuid",
+		    2, params))
+		run(d,
+			"DELETE FROM segue.nodes WHERE node = $1::integer"
+			" AND identity = $2::uuid",
+			2, params);
 }
 
 static void *thread_main(void *arg)
@@ -367,10 +442,10 @@ static void *thread_main(void *arg)
 	while (!pg_stopping(&d->waker)) {
 		if (d->conn == NULL && !connect_to(d)) {
 			disconnect(d);
-			pg_nap(&d->waker, RETRY_MS);
+			pg_nap(&d->waker, d->taken_by[0] ? TAKEN_MS : RETRY_MS); /* written here alone */
 			continue;
 		}
-		if (!write_changes(d) || !say_alive(d))
+		if (!say_alive(d) || !write_changes(d))
 			continue;
 		if (!has_changes(d))
 			rest(d);
@@ -395,7 +470,7 @@ static void dialogs_free(struct dialogs *d)
 	free(d);
 }
 
-int dialogs_start(const char *conninfo, unsigned node, const char *address, struct dialogs **out)
+int dialogs_start(const struct dialogs_config *cfg, struct dialogs **out)
 {
 	struct dialogs *d = calloc(1, sizeof(*d));
 	int rc;
@@ -403,9 +478,10 @@ int dialogs_start(const char *conninfo, unsigned node, const char *address, stru
 	if (d == NULL)
 		return ENOMEM;
 	pthread_mutex_init(&d->mutex, NULL);
-	d->node = node;
-	d->conninfo = strdup(conninfo);
-	d->address = strdup(address);
+	d->node = cfg->node;
+	uuid_str(&cfg->identity, d->identity);
+	d->conninfo = strdup(cfg->conninfo);
+	d->address = strdup(cfg->address);
 	rc = d->conninfo == NULL || d->address == NULL ? ENOMEM : pg_waker_init(&d->waker);
 	if (rc == 0 && (rc = pthread_create(&d->thread, NULL, thread_main, d)) != 0)
 		pg_waker_done(&d->waker);
@@ -415,6 +491,14 @@ int dialogs_start(const char *conninfo, unsigned node, const char *address, stru
 	}
 	*out = d;
 	return 0;
+}
+
+bool dialogs_taken(struct dialogs *d, char *by, size_t size)
+{
+	pthread_mutex_lock(&d->mutex);
+	str_copy(by, size, d->taken_by);
+	pthread_mutex_unlock(&d->mutex);
+	return by[0] != '\0';
 }
 
 void dialogs_stop(struct dialogs *d)

@@ -2,15 +2,29 @@
  * dialogs: tells other nodes, through segue.dialogs, which dialogs users have here (E-090). A thread
  * with a connection of its own writes what has changed; nothing waits for it. What the table holds
  * for this node is what is live: a connection that was lost, and a restart, begin by writing all of it
- * anew.
+ * anew. A number of a node belongs to one segued: while another one has it, nothing is written.
  */
 #ifndef SEGUE_DB_DIALOGS_H
 #define SEGUE_DB_DIALOGS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/uuid.h"
+
 struct dialogs;
 
-/* Starts the thread. address: where this node listens, for people. 0 or an errno. */
-int dialogs_start(const char *conninfo, unsigned node, const char *address, struct dialogs **out);
+struct dialogs_config {
+	const char *conninfo;
+	unsigned node;
+	const char *address; /* where this node listens, for people */
+	uuid identity;       /* of the outbox: the same after a restart, and nobody else's */
+};
+
+/* Starts the thread; cfg is copied. 0 or an errno. */
+int dialogs_start(const struct dialogs_config *cfg, struct dialogs **out);
+/* Has another segued the number of this node, as far as is known? Then its address is in by. */
+bool dialogs_taken(struct dialogs *d, char *by, size_t size);
 /* Takes this node's rows out if the database answers within half a second, and stops. NULL does
  * nothing. */
 void dialogs_stop(struct dialogs *d);

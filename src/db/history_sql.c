@@ -257,12 +257,12 @@ static const char *const sql[history_topic_count_] = {
 		" AND ($1::text IS NULL OR q.queue = ANY ($2::text[]) OR q.queue IN (SELECT m.queue"
 		"  FROM segue.queue_members m WHERE m.user_name = $1))",
 
-	/* Not about what a viewer may see: $1 the asking node, $2 Call-ID, $3 to-tag, $4 from-tag. A dialog
-	 * that two nodes claim is nobody's (RFC 3891 section 3). */
+	/* Not about what a viewer may see: $1 the asking node, $2 Call-ID, $3 to-tag, $4 from-tag, $5 whose
+	 * it must be (E-095). A dialog that two nodes claim is nobody's (RFC 3891 section 3). */
 	[ASK_DIALOG] =
 		"SELECT CASE WHEN count(*) = 1 THEN min(d.node)::text END FROM segue.dialogs d"
 		" JOIN segue.nodes n USING (node) WHERE d.local_tag = $3 AND d.remote_tag = $4"
-		" AND d.call_id = $2 AND d.node <> $1::integer"
+		" AND d.call_id = $2 AND d.node <> $1::integer AND d.user_name = $5"
 		" AND n.seen_at > now() - interval '30 s'",
 
 	/* $4 id; the file's name */

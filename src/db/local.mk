@@ -35,5 +35,6 @@ dist_migrations_DATA = \
 	sql/017-half-hours.sql \
 	sql/018-cut-off.sql \
 	sql/019-last-quarter.sql \
+	sql/020-node-owner.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

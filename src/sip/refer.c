@@ -476,6 +476,13 @@ bool sip_refer_replaces(struct sip *s, uint64_t cmd, char *value, size_t size)
 	return r != NULL && r->replaces.n > 0 && str_copy(value, size, r->replaces.p);
 }
 
+const char *sip_refer_user(struct sip *s, uint64_t cmd)
+{
+	struct refer *r = refer_find(s, cmd);
+
+	return r != NULL && r->leg != NULL ? r->leg->user : "";
+}
+
 void refer_add_headers(struct sip *s, uint64_t cmd, msg_t *msg)
 {
 	struct refer *r = refer_find(s, cmd);

@@ -132,6 +132,8 @@ void sip_act(struct sip *s, const struct action *a);
 /* What a REFER that runs replaces, as the value of a Replaces header. False: nothing, the REFER is gone,
  * or it does not fit. */
 bool sip_refer_replaces(struct sip *s, uint64_t cmd, char *value, size_t size);
+/* Whose REFER it is; "" if it is a peer's, or gone. */
+const char *sip_refer_user(struct sip *s, uint64_t cmd);
 
 /* ---- session descriptions, for whoever puts a relay into the path of the media ----------------- */
 

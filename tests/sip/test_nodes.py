@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import pg
 import segued
 import tap
+from web import WebLab
 from flows import end, final_notify, joined, pick_up, ring, sipfrag, talk, wait
 
 LOCATE_MS = 1500
@@ -63,6 +64,17 @@ class Nodes(segued.Lab):
         """The row of the dialog that a phone calls x."""
         return self.rows("select d.*, n.seen_at from segue.dialogs d left join segue.nodes n "
                          f"using (node) where call_id = '{x.call_id}'")
+
+
+class Twin(WebLab):
+    """A third segued, which has the number of the second by mistake."""
+
+    def __init__(self, lab):
+        super().__init__(cluster=lab.cluster, database=lab.db, users=lab.nusers, peers=0, ip="127.0.2.3",
+                         control=f'node = 2; locate = "{LOCATE_MS}ms";')
+
+    def ready(self):
+        return self.nobody().get("//readyz").json
 
 
 def hold(x):
@@ -227,14 +239,29 @@ def _(lab):
     assert lab.ledger(c).transfers[0]["outcome"] == "failed"
 
 
+@tap.case("E-090 E-095 the dialog on node 2 is somebody else's: as if it were nowhere")
+def _(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    x_phone, y_phone = lab.elsewhere(lab.user()), lab.elsewhere(lab.user())
+    x, y = ring(x_phone, y_phone.number, y_phone)
+    pick_up(x, y)
+    wait("that call is in the shared table", lambda: lab.shared(x))
+    a.refer(replacing(x, lab, y_phone.number))
+    a.expect(202, method="REFER")
+    final_notify(a, 481)
+    end(x, y)
+    end(c, a)
+
+
 # ---- what goes to the other node ------------------------------------------------------------------
 
 
-def pretend(lab, node, call_id, tag="there", remote="phone", seen="now()"):
-    """Another node, alive, has this dialog."""
+def pretend(lab, node, call_id, agent, tag="there", remote="phone", seen="now()"):
+    """Another node, alive, has this dialog of the agent's."""
     lab.sql(f"insert into segue.nodes values ({node}, 'test', now(), {seen}) on conflict (node) do "
             f"update set seen_at = excluded.seen_at; insert into segue.dialogs values ({node}, "
-            f"'{tag}-{call_id}', '{remote}', '{call_id}', 'somebody')")
+            f"'{tag}-{call_id}', '{remote}', '{call_id}', '{agent.user}')")
     tap.at_end(lambda: lab.sql(f"delete from segue.dialogs where call_id = '{call_id}'"))
 
 
@@ -249,7 +276,7 @@ def _(lab):
     agent = lab.phone()
     c, a = talk(lab, agent, trunk=trunk)
     hold(a)
-    pretend(lab, FAKES[58], "ab/c%d@there")
+    pretend(lab, FAKES[58], "ab/c%d@there", agent)
     a.refer(names(lab, "ab/c%d@there", "4711"), [("Referred-By", "<sip:me@phone.test>;x=1")], False)
     a.expect(202, method="REFER")
     b = node.incoming()
@@ -272,7 +299,7 @@ def _(lab):
 def _(lab):
     node, agent = lab.trunk(index=56), lab.phone()
     c, a = talk(lab, agent)
-    pretend(lab, FAKES[56], "gone@there")
+    pretend(lab, FAKES[56], "gone@there", agent)
     a.refer(names(lab, "gone@there", "4711"))
     a.expect(202, method="REFER")
     node.incoming().reply(481)
@@ -285,10 +312,10 @@ def _(lab):
 def _(lab):
     agent = lab.phone()
     c, a = talk(lab, agent)
-    pretend(lab, 200, "silent@there", seen="now() - interval '31 s'")
-    pretend(lab, 201, "nopeer@there")
-    pretend(lab, 202, "twice@there")
-    pretend(lab, 203, "twice@there")
+    pretend(lab, 200, "silent@there", agent, seen="now() - interval '31 s'")
+    pretend(lab, 201, "nopeer@there", agent)
+    pretend(lab, 202, "twice@there", agent)
+    pretend(lab, 203, "twice@there", agent)
     for dialog in ("silent@there", "nopeer@there", "twice@there"):
         a.refer(names(lab, dialog, "4711"))
         a.expect(202, method="REFER")
@@ -307,6 +334,43 @@ def _(lab):
     x.expect(403)
     end(c, a)
     assert lab.ledger(c).conversation["linked_to"] is None
+
+
+@tap.case("E-090 two segued with one number: the second touches nothing of the first, says so, and carries calls")
+def _(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    a2, b, b_phone = consult_there(lab, a, agent)
+    was = lab.rows("select * from segue.nodes where node = 2")[0]
+    with Twin(lab) as twin:
+        line = twin.daemon.wait_log(" node_number_taken ", timeout=20)
+        assert "control.node=2" in line and f"by=udp:{lab.two.ip}:{lab.two.port}" in line, line
+        assert f"udp:{lab.two.ip}:{lab.two.port}" in twin.ready()["node_taken_by"], twin.ready()
+        assert twin.ready()["ok"] is True
+        x_phone, y_phone = twin.phone(), twin.phone()
+        x, y = ring(x_phone, y_phone.number, y_phone)
+        pick_up(x, y)
+        end(x, y)
+        now = lab.rows("select * from segue.nodes where node = 2")[0]
+        assert (now["identity"], now["started_at"]) == (was["identity"], was["started_at"]), now
+    assert lab.shared(a2), "the twin has left: what it did not write it does not take out"
+    a.refer(replacing(a2, lab, b_phone.number))
+    a.expect(202, method="REFER")
+    handed_over(lab, c, b, a2)
+    final_notify(a, 200)
+    end(c, b)
+
+
+@tap.case("E-090 who has the number is silent for 30 s: another segued of that number takes it")
+def _(lab):
+    with Nodes(cluster=lab.cluster, peers=4) as own:
+        own.two.daemon.kill()
+        own.sql("update segue.nodes set seen_at = now() - interval '31 s' where node = 2")
+        with Twin(own) as twin:
+            twin.daemon.wait_log(" dialogs_shared", timeout=20)
+            assert "node_taken_by" not in twin.ready(), twin.ready()
+            own.two.restart()
+            own.two.daemon.wait_log(" node_number_taken ", timeout=20)
 
 
 # ---- when the database does not answer, and restarts ----------------------------------------------
