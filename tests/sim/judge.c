@@ -540,6 +540,8 @@ static void check_legs(struct contract *ct, const struct call_view *v)
 				id_str(lv->id, id));
 		else
 			check_leg(ct, l, lv);
+		if (l != NULL && strcmp(v->state, "TALK") != 0)
+			l->unsure = false; /* whom it will hear it is told when that is known */
 		if (l != NULL &&
 			(strcmp(lv->state, "parting") == 0 || strcmp(lv->state, "notifying") == 0))
 			l->parted = true;

@@ -236,6 +236,45 @@ def skills(lab):
     assert led.segment(desk.name)["wait_ms"] >= 1500, led
 
 
+@tap.case("a queue's rules are changed while it is in use: a retry delay and a wrap-up that run end by the new rule; "
+          "strategy, service level, longest queue and overflow hold from then on")
+def rules_changed(lab):
+    a, b, u = lab.phone(), lab.phone(), lab.phone()
+    desk = Desk(lab, a, b, levels=True, retry_ms=600000, wrapup_ms=600000)
+
+    def now(**rules):
+        lab.sql(f"update segue.queues set {', '.join(f'{k} = {v!r}' for k, v in rules.items())} "
+                f"where name = '{desk.name}'")
+
+    c = lab.trunk().invite(desk.number)
+    a.incoming().reply(486)
+    b.incoming().reply(486)
+    now(retry_ms=1000)
+    x = a.incoming()
+    pick_up(c, x)
+    end(c, x)
+    wait("in wrap-up", lambda: agent(lab, a)["state"] == "wrapup")
+    now(wrapup_ms=0, strategy="fewest_calls", service_ms=7000, max_length=3)
+    wait("free", lambda: desk.ready(2))
+    look = desk.look()["queue"]
+    assert (look["strategy"], look["service_ms"], look["max_length"]) == ("fewest_calls", 7000, 3), look
+    lab.sql(f"update segue.queue_members set level = 1 where queue = '{desk.name}'")
+    c = lab.trunk().invite(desk.number)
+    y = b.incoming()  # he has answered nobody yet
+    pick_up(c, y)
+    end(c, y)
+    lab.sql(f"insert into segue.queue_overflow values ('{desk.name}', 1, 'user', '{u.user}')")
+    wait("it is known", lambda: desk.look()["queue"]["overflow"] == [{"kind": "user", "target": u.user}])
+    for x in a, b:
+        lab.seguectl("agent", x.user, "logout")
+    c = lab.trunk().invite(desk.number)
+    z = u.incoming()
+    pick_up(c, z)
+    end(c, z)
+    assert [(s["who"], s["outcome"]) for s in lab.ledger(c).segments] == [
+        (desk.name, "empty"), (u.user, "completed")]
+
+
 @tap.case("leave_empty is set while a caller waits for nobody: sent on at once")
 def rule_changed_meanwhile(lab):
     a = lab.phone()

@@ -72,6 +72,21 @@ def cut_short(lab):
     end(c, y)
 
 
+@tap.case("announcements are switched on while a caller waits: the place is told, and the music comes back")
+def switched_on(lab):
+    b = lab.phone()
+    desk = Desk(lab, b)
+    c, cv = enters(lab, desk, rtp.TONES[2])
+    y = b.incoming()
+    y.reply(180)
+    rtp.wait_heard({cv: {MUSIC}})
+    lab.sql(f"update segue.queues set announce = 'en', announce_after_ms = 1000 where name = '{desk.name}'")
+    rtp.wait_heard({cv: {FIRST}})
+    rtp.wait_heard({cv: {MUSIC}})
+    c.hangup()
+    y.expect("CANCEL")
+
+
 @tap.case("sounds that are not there: the music comes back, the log names the file")
 def no_sounds(lab):
     b = lab.phone()
