@@ -10,7 +10,7 @@ MEDIA_PACKAGES=(rtpengine-daemon espeak-ng)
 # What the tests run besides: SIPp, real softphones, clang for the fuzzers, node and a browser for the
 # panel, ffmpeg for recordings in other codecs than G.711.
 TEST_PACKAGES=(openssl sip-tester linphone-cli baresip-core twinkle-console clang libclang-rt-14-dev
-	nodejs chromium ffmpeg)
+	nodejs chromium ffmpeg libsrtp2-1)
 
 say() {
 	printf '%s\n' "$*"

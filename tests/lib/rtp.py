@@ -243,9 +243,17 @@ class Rtp(Ear):
         head = struct.pack("!BBHII", 0x80, kind, self.seq & 0xffff, at * FRAME & 0xffffffff,
                            self.ssrc)
         try:
-            self.sock.sendto(head + payload, to)
+            self.sock.sendto(self.protect(head + payload), to)
         except OSError:
             pass  # nobody is there any more: the silence is noticed at the other end
+
+    def protect(self, packet):
+        """As it goes on the wire."""
+        return packet
+
+    def open(self, packet):
+        """What came, as RTP; None: it means nothing."""
+        return packet
 
     # -- ear -------------------------------------------------------------------------------
 
@@ -254,6 +262,9 @@ class Rtp(Ear):
             data, src = self.sock.recvfrom(2048)
         except OSError:
             return  # the echo of a packet that nobody took
+        data = self.open(data)
+        if data is None:
+            return
         if len(data) < 12 or data[0] >> 6 != 2 or data[1] & 0x7f != PCMU:
             self.strange.append(data)
             return

@@ -193,7 +193,7 @@ class Sdp:
 
     def copy(self, **changes):
         """The next version with some fields changed."""
-        new = Sdp.__new__(Sdp)
+        new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.version += 1
         new.__dict__.update(changes)

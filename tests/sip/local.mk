@@ -37,7 +37,7 @@ sip_tests = \
 TESTS += $(sip_tests)
 EXTRA_DIST += $(sip_tests) \
 	tests/lib/desk.py tests/lib/engine.py tests/lib/flows.py tests/lib/pg.py tests/lib/rtp.py \
-	tests/lib/segued.py tests/lib/sipp.py tests/lib/tap.py tests/lib/ua.py \
+	tests/lib/segued.py tests/lib/sipp.py tests/lib/srtp.py tests/lib/tap.py tests/lib/ua.py \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml

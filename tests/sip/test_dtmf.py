@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import engine
 import rtp
+import srtp
 import tap
 from flows import end, final_notify, pick_up, ring, wait
 from segued import Lab
@@ -17,8 +18,8 @@ ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 numbers = itertools.count(7300)
 
 
-def voice(tone):
-    v = rtp.Rtp(tone)
+def voice(tone, kind=rtp.Rtp):
+    v = kind(tone)
     tap.at_end(v.close)
     return v
 
@@ -31,8 +32,9 @@ def described(v, number, **kw):
 
 
 def talk(lab, cv, number=101):
-    """C talks with A, through the engine. C's voice takes telephone events under that number."""
-    av = voice(rtp.TONES[1])
+    """C talks with A, who speaks as C does, through the engine. C's voice takes telephone events under that
+    number."""
+    av = voice(rtp.TONES[1], type(cv))
     agent = lab.phone()
     c, a = ring(lab.trunk(), agent.number, agent, described(cv, number))
     pick_up(c, a, av.sdp())
@@ -149,6 +151,23 @@ def tones(lab):
     m = menu(lab, c, a, mv, "9#", number=None)
     wait("the menu has heard both keys", lambda: in_order(heard) == "9#" or None)
     rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
+    m.expect_none("INFO", 0.1)
+    end(c, m)
+
+
+@tap.case("E-057 E-054 C and the menu speak SRTP: the engine presses the keys under the key that the menu was told; C's own pass, and the menu's")
+def secure(lab):
+    cv, mv = voice(rtp.TONES[0], srtp.Srtp), voice(rtp.TONES[2], srtp.Srtp)
+    c, a = talk(lab, cv)
+    m = menu(lab, c, a, mv, "1,2#")
+    assert "RTP/SAVP" in m.remote_sdp.text and "RTP/SAVP" in c.remote_sdp.text, m.remote_sdp.text
+    wait("the menu has heard the keys", lambda: [k for _, k in mv.keys()] == list("12#") or None)
+    assert mv.keys() == [(101, "1"), (101, "2"), (101, "#")], mv.keys()
+    rtp.wait_heard({cv: {mv.tone}, mv: {cv.tone}})
+    cv.press("7")
+    wait("and C's own", lambda: mv.keys()[3:] == [(101, "7")] or None)
+    mv.press("5")
+    wait("C hears the menu's own keys", lambda: cv.keys() == [(101, "5")] or None)
     m.expect_none("INFO", 0.1)
     end(c, m)
 
