@@ -299,6 +299,38 @@ def places_shift(lab):
     end(d, busy)
 
 
+@tap.case("the estimated wait: unknown until somebody was served, then place times how long a caller takes of an agent; "
+          "seguectl and the stream of events say the same")
+def estimates(lab):
+    a = lab.phone()
+    after = 60000  # so long he is in wrap-up: what a caller takes is that and the talk
+    desk = Desk(lab, a, wrapup_ms=after)
+    assert desk.look()["queue"]["estimate_ms"] == 0, "somebody is free"
+    c, x = ring(lab.trunk(), desk.number, a)
+    assert desk.look()["callers"][0]["estimate_ms"] == -1, "nobody knows"
+    pick_up(c, x)
+    end(c, x)
+    wait("wrap-up", lambda: agent(lab, a)["state"] == "wrapup")
+    talked = lab.ledger(c).segment(a.user)["talk_ms"]
+    cs = [waits(lab, desk)]
+    wait("the first has a place", lambda: len(places(lab, desk)) == 1)
+    cs.append(waits(lab, desk))
+    wait("the second has", lambda: len(places(lab, desk)) == 2)
+    found = desk.look()
+    each = found["callers"][0]["estimate_ms"]
+    assert after <= each <= after + talked + 100, (each, talked)  # from the answer on, not from the ACK
+    assert [w["estimate_ms"] for w in found["callers"]] == [each, 2 * each], found
+    assert found["queue"]["estimate_ms"] == 3 * each, found  # for who would come now
+    ids = [call_of(lab, c) for c in cs]
+    with lab.login("boss").events() as ev:
+        calls = {k["id"]: k for k in ev.wait("snapshot").data["calls"]}
+        assert [(calls[i]["queue"]["position"], calls[i]["queue"]["estimate_ms"]) for i in ids] == [
+            (1, each), (2, 2 * each)], calls
+    for c in cs:
+        c.cancel()
+        c.expect(487, method="INVITE")
+
+
 @tap.case("E-113 the agent sets away while an offer rings: it rings on, and the rows show both")
 def away_rings_on(lab):
     a = lab.phone()
