@@ -215,13 +215,26 @@ void bridge_unsettle(struct call *k)
 		k->bridge.state = BRIDGE_UNSETTLED;
 }
 
+/* What it has is no version that anybody ever said: whatever it is to have next, to be held too, it is
+ * told. */
+void bridge_doubt(struct leg *l)
+{
+	if (l->given.rv == 0 || l->given.from == ID_MUSIC)
+		return;
+	l->given.rv = RV_UNSURE;
+	l->given.told = DIR_SENDRECV;
+	l->given.mode = GIVEN_CONNECT;
+}
+
 /* EV_MEDIA_LOST: what it was given leads nowhere. Both sides of a bridge are asked anew; somebody who is
  * held hears nothing until somebody is there for him. */
 void bridge_media_lost(struct call *k, struct leg *l)
 {
 	if (bridge_peer(k, l) == NULL || l->state != LEG_UP)
 		return;
-	l->given.rv = 0;
+	if (l->given.from == ID_MUSIC)
+		l->given.rv = 0;
+	bridge_doubt(l);
 	bridge_unsettle(k);
 }
 

@@ -515,6 +515,7 @@ void bridge_done(struct core *c, struct call *k, struct leg *l);
 void bridge_glare(struct core *c, struct leg *l); /* our offer met 491: once more, later */
 void bridge_withdrawn(struct core *c, struct call *k, struct leg *l);
 void bridge_media_lost(struct call *k, struct leg *l);
+void bridge_doubt(struct leg *l); /* what it was given last may not have arrived, or leads nowhere */
 void bridge_unsettle(struct call *k); /* the two are to be asked anew, as often as it takes */
 void bridge_forget(struct core *c, struct call *k, struct leg *l);
 struct leg *bridge_peer(const struct call *k, const struct leg *l);

@@ -87,22 +87,11 @@ void core_each_changed(const struct core *c, const struct event *ev, const struc
 
 /* ---- what becomes of it ---------------------------------------------------------------------- */
 
-/* Whether our offer, or our answer, has arrived nobody knows. So what it has is no version that anybody
- * ever said: whatever it is to have next, to be held too, it is told. */
-static void doubt(struct leg *l)
-{
-	if (l->given.rv == 0 || l->given.from == ID_MUSIC)
-		return;
-	l->given.rv = RV_UNSURE;
-	l->given.told = DIR_SENDRECV;
-	l->given.mode = GIVEN_CONNECT;
-}
-
 /* Offers and answers that were under way are lost on both sides: what was offered to us is forgotten. */
 static void forget_exchange(struct core *c, struct leg *l)
 {
 	if (l->oa == OA_SENT || l->oa == OA_GIVEN)
-		doubt(l);
+		bridge_doubt(l); /* whether our offer, or our answer, has arrived nobody knows */
 	if (l->oa == OA_RECV) {
 		l->rv = l->rv_prev;
 		l->will = l->will_prev;
@@ -194,7 +183,7 @@ static void on_dialog_kept(struct core *c, struct call *k, struct leg *l)
 	l->unseen_since = c->ev->recovered.seen;
 	if (bridge_peer(k, l) == NULL)
 		return;
-	doubt(l); /* and whoever holds it before it has answered can say so, with what it has */
+	bridge_doubt(l); /* and whoever holds it before it has answered can say so, with what it has */
 	bridge_unsettle(k);
 }
 
