@@ -171,11 +171,30 @@ static void release_aide(struct core *c, struct call *k)
 		leg_part(c, k, l);
 }
 
+/* Click-to-dial: of several that rang one is left, and it plays something. Who calls hears that now. */
+static void look_for_early(struct call *k)
+{
+	struct leg *l = k->state == SETUP ? call_role(k, ROLE_KEPT) : NULL, *t = NULL;
+
+	if (l == NULL || l->state != LEG_UP || k->bridge.state == BRIDGE_EARLY)
+		return;
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		if (k->legs[i]->role != ROLE_TARGET)
+			continue;
+		if (t)
+			return; /* nobody could say whose it is */
+		t = k->legs[i];
+	}
+	if (t && t->rv != 0)
+		bridge_hear(k, l, t);
+}
+
 void call_run(struct core *c, struct call *k)
 {
 	do {
 		while (k->nwords)
 			table_step(c, k, take_word(k));
+		look_for_early(k);
 		while (bridge_run(c, k))
 			;
 		if (k->nwords == 0)
