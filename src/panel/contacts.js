@@ -62,6 +62,11 @@ function lines(rows) {
 		"table.calls.log.slim",
 		{ role: "table", "aria-label": "Conversations" },
 		h(
+			"colgroup", // the head is out of sight, and makes no columns
+			null,
+			["at", "pth", "so", "len", "out"].map(c => h(`col.${c}`, { key: c })),
+		),
+		h(
 			"thead.sr",
 			{ role: "rowgroup" },
 			h(

@@ -147,7 +147,7 @@ function filter_bar(q) {
 			h("input", {
 				type: "search",
 				id: "search",
-				placeholder: "Name, number, or: case 20418",
+				placeholder: "Name, number, case 20418",
 				value: q.q || "",
 				oninput: e => {
 					clearTimeout(typing);

@@ -16,14 +16,24 @@ SHOTS = os.environ.get("SEGUE_SHOTS")
 AGE = 75  # seconds that calls go on before their picture is taken for the docs
 
 
-WIDTHS = ((390, 844), (1024, 768), (1440, 900))
+WIDTHS = ((390, 844), (1024, 768), (1280, 800), (1440, 900))
 LOOK = """(() => {
 	const wide = document.querySelector('.main').scrollWidth - document.querySelector('.main').clientWidth;
 	const seen = e => e.getClientRects().length && getComputedStyle(e).visibility === 'visible';
 	const all = [...document.querySelectorAll('button, a[href], input, select')].filter(seen);
 	const small = all.filter(e => !e.closest('p, h2, td, dd, label, .skip')
 		&& Math.min(e.getBoundingClientRect().width, e.getBoundingClientRect().height) < 24);
-	return { wide, small: small.map(e => e.outerHTML.slice(0, 120)) };
+	const said = e => e.outerHTML.slice(0, 120);
+	const scrolls = '.tiles, .picks, .kinds, .paper, .opts, .sr, .skip';
+	// what its card cuts off at the right, and columns that are squeezed to nothing
+	const cut = [...document.querySelectorAll('.card :is(button, .pill, h2, b, time)')].filter(e => seen(e)
+		&& !e.closest(scrolls) && !e.closest('.clip')
+		&& e.getBoundingClientRect().right > e.closest('.card').getBoundingClientRect().right + 1);
+	const shown = e => seen(e) && !e.closest('.sr') && getComputedStyle(e).clipPath === 'none';
+	const thin = [...document.querySelectorAll('.calls :is(td, th)')].filter(e => shown(e)
+		&& e.textContent.trim() && !e.querySelector(':scope > .sr:only-child') && e.offsetWidth < 44);
+	const over = [...document.querySelectorAll('.calls th')].filter(e => shown(e) && e.scrollWidth > e.clientWidth + 1);
+	return { wide, small: small.map(said), cut: cut.map(said), thin: [...thin, ...over].map(said) };
 })()"""
 
 
@@ -45,7 +55,8 @@ def layout(lab, s):
     """Nothing sticks out, is too small to hit or has no name: every place, three widths, both themes."""
     p = lab.page()
     p.see("row", "Harbour Dental")
-    places = [*PLACES.values(), f"#/log/{s.story}", f"#/contacts/{CUSTOMERS['Priya Raman']}", "#/cases/20418",
+    call = next(c["id"] for c in s.boss.get("/calls").json["calls"] if c["customer"]["name"] == "Priya Raman")
+    places = [f"#/live/{call}", *PLACES.values(), f"#/log/{s.story}", f"#/contacts/{CUSTOMERS['Priya Raman']}", "#/cases/20418",
               "#/queues/support"]
     for dark in (False, True):
         p.scheme(dark)
@@ -59,6 +70,7 @@ def layout(lab, s):
                 where = (place, width, "dark" if dark else "light")
                 assert look["wide"] <= 0, (where, look)
                 assert not look["small"], (where, look)
+                assert not look["cut"] and not look["thin"], (where, look)
                 if not dark and width == WIDTHS[-1][0]:
                     perceived(p, where)
                 for role in () if dark else ("button", "link", "textbox", "combobox", "searchbox"):
