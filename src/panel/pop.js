@@ -9,7 +9,7 @@ import { api_get, api_query } from "./api.js";
 import { moment, span, time_ms, time_now } from "./time.js";
 
 const shut = new Set();
-const AGAIN_MS = 1500; // a note is on record some tenths of a second after it was written
+const AGAIN_MS = 1500; // a call and its notes are on record some tenths of a second later
 let last = { number: "", row: null },
 	kept = { conv: "", text: "" };
 
@@ -51,10 +51,10 @@ async function look_up(number) {
 }
 
 /* The latest note of a call whose notes were written before this page was opened. */
-async function look_for_word(conv) {
+async function look_for_word({ conv, started }) {
 	if (!conv || kept.conv === conv) return;
 	kept = { conv, text: "" };
-	for (const wait of [0, AGAIN_MS]) {
+	for (const wait of [started + AGAIN_MS > time_now() ? AGAIN_MS : 0, AGAIN_MS]) {
 		await new Promise(done => setTimeout(done, wait));
 		const c = await api_get(`conversations/${conv}`).catch(() => null);
 		if (kept.conv !== conv) return;
@@ -100,7 +100,7 @@ export function pop() {
 		noted = app.store.notes.get(v.id)?.text,
 		word = noted || (kept.conv === v.conv && kept.text);
 	look_up(number);
-	if (!noted && v.started + AGAIN_MS < app.seen_from && may("history")) look_for_word(v.conv);
+	if (!noted && v.started < app.seen_from && may("history")) look_for_word(v);
 	const ring = t?.ring_until || time_ms(v.raw.deadline),
 		owner = first(t?.owner);
 	const row = (word, ...what) => [h("dt", null, word), h("dd", null, what)];
