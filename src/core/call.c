@@ -272,12 +272,12 @@ static int find_target(struct core *c, struct call *k)
 }
 
 /* Another phone takes over a leg of a call that exists (RFC 3891, E-096). */
-static void pick_up(struct core *c, struct call *k)
+static void pick_up(struct core *c, struct call *k, enum word w)
 {
 	struct leg *l = caller_leg(c, k, &c->ev->invite, ROLE_TARGET);
 
 	segment_open(c, k, l, NULL);
-	call_post(k, PICKUP);
+	call_post(k, w);
 	call_run(c, k);
 }
 
@@ -286,13 +286,14 @@ void call_invite(struct core *c)
 {
 	const struct ev_invite *e = &c->ev->invite;
 	struct call *k = NULL;
+	enum word w = PICKUP;
 	uint16_t refused = 0;
 	char text[TEXT_MAX];
 	struct leg *l;
 	int err;
 
-	if (e->replaces != ID_NONE && (refused = consult_pickup(c, &k)) == 0) {
-		pick_up(c, k);
+	if (e->replaces != ID_NONE && (refused = consult_pickup(c, &k, &w)) == 0) {
+		pick_up(c, k, w);
 		return;
 	}
 	k = call_new(c);

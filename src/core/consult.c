@@ -736,6 +736,14 @@ void consult_part_again(struct core *c, struct call *k)
 
 /* ---- another phone takes over a leg ---------------------------------------------------------- */
 
+/* A node has REFER from somebody whose call waits here: for everybody else the nodes are one user agent, and
+ * what RFC 3891 section 3 says of early dialogs is about others. */
+static bool is_taken(const struct call *k, const struct leg *l, const struct ev_invite *e)
+{
+	return e->source == SOURCE_PEER && !uuid_is_nil(&e->linked) && l->role == ROLE_KEPT && l->user[0] &&
+	       l->id != k->customer && table_allows((enum call_state)k->state, TAKEN);
+}
+
 /* RFC 3891 section 3: who may, and whether the leg is in a condition to be replaced. */
 static uint16_t judge_pickup(struct core *c, struct call *k, const struct leg *l)
 {
@@ -749,17 +757,19 @@ static uint16_t judge_pickup(struct core *c, struct call *k, const struct leg *l
 		return 488; /* what cannot be accepted replaces nothing */
 	if (e->source == SOURCE_USER && !str_eq(l->user, e->user))
 		return 403;
-	if (l->state == LEG_NEW || l->state == LEG_EARLY)
-		return 481; /* early, and not begun by us */
 	if (e->early_only && l->state == LEG_UP)
 		return 486;
+	if (is_taken(k, l, e))
+		return 0;
+	if (l->state == LEG_NEW || l->state == LEG_EARLY)
+		return 481; /* early, and not begun by us */
 	return table_allows((enum call_state)k->state, PICKUP) &&
 			       (l->role == ROLE_TARGET) == (k->state != TALK)
 		       ? 0
 		       : 491;
 }
 
-uint16_t consult_pickup(struct core *c, struct call **k)
+uint16_t consult_pickup(struct core *c, struct call **k, enum word *w)
 {
 	leg_id named = c->ev->invite.replaces;
 	struct leg *l;
@@ -768,6 +778,7 @@ uint16_t consult_pickup(struct core *c, struct call **k)
 	*k = call_of(c, named);
 	l = *k ? call_leg(*k, named) : NULL;
 	status = judge_pickup(c, *k, l);
+	*w = status == 0 && is_taken(*k, l, &c->ev->invite) ? TAKEN : PICKUP;
 	if (status == 0 && (*k)->state == TALK)
 		leg_take_roles(*k, l);
 	return status;
@@ -795,4 +806,30 @@ void consult_open_pickup(struct core *c, struct call *k)
 	consult_part(c, k);
 	k->xfer = (struct xfer){.origin = ORIGIN_SIP, .step = STEP_TARGET};
 	str_set(k->xfer.recall_user, o ? o->user : "");
+}
+
+/* The new caller, for whom those who are being rung ring on: their sessions he is given when they answer. */
+void consult_seat_taker(struct core *c, struct call *k)
+{
+	struct leg *old = kept(k), *l = call_leg(k, c->out->leg);
+
+	if (l == NULL || old == NULL)
+		return;
+	link_conversation(c, k);
+	consult_part(c, k);
+	leg_drop(c, k, old, old->state == LEG_UP ? 200 : 487, "transferred", "transfer");
+	l->role = ROLE_KEPT;
+	k->from = l->party;
+	k->wait.speech = SPEECH_NONE; /* it was for the one who has left */
+	if (k->state != SETUP)
+		return; /* a queue welcomes him */
+	act_add(c, ACT_PROGRESS, l->id)->status = 180;
+	leg_set_state(c, l, LEG_EARLY);
+}
+
+/* Another node says so: what is replaced there has not been answered, and the transferor did not talk. */
+void consult_note_ringing(struct core *c, struct call *k)
+{
+	if (k->xfer.target.there && k->xfer.kind == XFER_CONSULT)
+		mark_semi(c, k);
 }

@@ -54,8 +54,13 @@ struct verdict consult_meet(struct core *c, struct call *k, struct leg *l, struc
  * target, which is called anew, by configuration), or FOUND_NOT. An
  * answer that nobody waits for any more changes nothing. */
 void consult_located(struct core *c, struct call *k);
-/* An INVITE that replaces a leg (RFC 3891 section 3): 0 and the call, or the status that says why not. */
-uint16_t consult_pickup(struct core *c, struct call **k);
+/* An INVITE that replaces a leg (RFC 3891 section 3): 0, the call, and PICKUP or TAKEN for it; or the status
+ * that says why not. */
+uint16_t consult_pickup(struct core *c, struct call **k, enum word *w);
 void consult_open_pickup(struct core *c, struct call *k);
+/* TAKEN: the leg of the INVITE is the caller from now on. */
+void consult_seat_taker(struct core *c, struct call *k);
+/* The target of the transfer rings: a consultation that another node has is none, then. */
+void consult_note_ringing(struct core *c, struct call *k);
 
 #endif

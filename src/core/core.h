@@ -170,8 +170,8 @@ void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *ou
 /* The facts that tell who knows nothing of this call what is open of it: the conversation, its visits,
  * the transfer that runs. They are on record already. */
 void core_retell(struct core *c, call_id id, int64_t now, struct core_out *out);
-/* A call that is worth a snapshot: somebody has answered, it has not ended, and who is not to be lost
- * can be kept. */
+/* A call that is worth a snapshot: it has not ended, and who is not to be lost has answered and can be
+ * kept. */
 bool core_keeps(const struct core *c, call_id id);
 /* A leg whose dialog the next process is to have. Of the others it is told that they are lost. */
 bool core_keeps_leg(const struct core *c, leg_id id);

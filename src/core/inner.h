@@ -87,6 +87,7 @@ ENUM_DECLARE(call_state, CALL_STATE_LIST);
 	X(O_LEFT, "owner leaves in mid-consult")                                                   \
 	X(ONHOOK, "kept party goes back") /* to who has hung up */                                 \
 	X(PICKUP, "another phone takes over")                                                      \
+	X(TAKEN, "another node takes over the caller")                                             \
 	X(PASS_OK, "transfer is passed on")                                                        \
 	X(R_TAKEN, "other side takes REFER")                                                       \
 	X(R_UNABLE, "other side knows no REFER")                                                   \

@@ -27,14 +27,16 @@ unsigned core_legs(const struct core *c, call_id id, leg_id *legs, unsigned cap)
 	return k ? k->nlegs : 0;
 }
 
-/* Somebody has answered; and the one who is not to be lost has a dialog that can be kept. */
+/* The one who is not to be lost has a dialog that can be kept: a caller who was answered, or a user
+ * whose phone is up while the number that he dialled by a click rings. While an ACK is all that is waited
+ * for nothing is kept: that is a moment in each call, and would be written down in each call. */
 bool core_keeps(const struct core *c, call_id id)
 {
 	const struct call *k = call_find(c, id);
 	const struct leg *kept = k ? call_role(k, ROLE_KEPT) : NULL;
 
-	return kept && k->merged_into == ID_NONE && k->state != SETUP && k->state != END &&
-	       k->open == RECORD_OPEN && core_keeps_leg(c, kept->id);
+	return kept && k->merged_into == ID_NONE && k->state != END && k->open == RECORD_OPEN &&
+	       core_keeps_leg(c, kept->id);
 }
 
 call_id core_call_of(const struct core *c, uint64_t id)

@@ -760,6 +760,7 @@ static void v_note_ringing(struct core *c, struct call *k)
 	if (k->xfer.mark != MARK_NONE || uuid_is_nil(&k->xfer.id) || k->xfer.step == STEP_RECALL)
 		return;
 	k->xfer.mark = MARK_RINGING;
+	consult_note_ringing(c, k);
 	mark_fact(c, k, "ringing", t ? &t->seg_id : NULL);
 	xfer_timeline(c, k, "transfer_target_ringing", NULL, NULL);
 }
@@ -984,7 +985,8 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[NOTE_CONSULT] = consult_note, [MAKE_SEMI] = consult_make_semi,
 		[REGROUP] = consult_regroup, [ASK_ONHOOK] = consult_ask_onhook,
 		[OPEN_ONHOOK] = consult_open_onhook, [ADOPT] = consult_adopt,
-		[OPEN_PICKUP] = consult_open_pickup, [ASK_UNDO] = consult_ask_undo,
+		[OPEN_PICKUP] = consult_open_pickup, [SEAT_TAKER] = consult_seat_taker,
+		[ASK_UNDO] = consult_ask_undo,
 		[NOTE_UNDONE] = consult_note_undone, [PART_AGAIN] = consult_part_again,
 		[PASS_ON] = passing_on, [DO_OURSELVES] = passing_back,
 		[TELL_PROGRESS] = v_tell_progress, [CLOSE_RELEASED] = passing_close_released,

@@ -27,7 +27,7 @@
 	X(CLOSE_CANCELLED) X(FORGET_XFER)                                                          \
 	/* consultation, and calls that meet */                                                    \
 	X(NOTE_CONSULT) X(MAKE_SEMI) X(REGROUP) X(ASK_ONHOOK) X(OPEN_ONHOOK) X(ADOPT)              \
-	X(OPEN_PICKUP) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN) X(LOCATE)                          \
+	X(OPEN_PICKUP) X(SEAT_TAKER) X(ASK_UNDO) X(NOTE_UNDONE) X(PART_AGAIN) X(LOCATE)            \
 	/* a REFER that the other side carries out: passing.c */                                   \
 	X(PASS_ON) X(DO_OURSELVES) X(TELL_PROGRESS) X(CLOSE_RELEASED)                              \
 	/* whom to ring */                                                                         \

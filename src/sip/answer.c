@@ -101,7 +101,7 @@ void answer_got_ack(struct sip_leg *l, const sip_t *ack)
 		bye_send(l, l->bye_status, l->bye_q850, NULL);
 		return;
 	}
-	named_answered(l);
+	named_known(l);
 	if (l->first_offer == INVITE_LATE)
 		sip_leg_take_sdp(l, ack, SDP_ANSWER, &ev.offer.sdp);
 	sip_emit(l, &ev);
@@ -187,7 +187,7 @@ static void answered(struct sip_leg *l, const sip_t *response)
 		sip_leg_take_sdp(l, response, SDP_ANSWER, &ev.answer.sdp);
 		sip_leg_commit(l);
 	}
-	named_answered(l);
+	named_known(l);
 	if (l->state == SIDE_UP)
 		answer_send_ack(l, NULL, 0);
 	session_timer_confirm(l, response);

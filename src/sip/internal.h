@@ -501,8 +501,8 @@ void register_changed(void *sip, const char *user);
 struct replaces;
 /* The dialog that is named so; NULL and *status 481 if there is none, 603 if it has ended. */
 struct sip_leg *named_find(struct sip *s, const struct replaces *name, uint16_t *status);
-/* The dialog was answered: other nodes may want to know. */
-void named_answered(struct sip_leg *l);
+/* The dialog is there, early or answered: other nodes may want to know. */
+void named_known(struct sip_leg *l);
 /* Keeps for 64*T1 that this dialog was there. */
 void named_remember(struct sip_leg *l);
 void named_expire(struct sip *s, int64_t now);

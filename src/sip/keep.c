@@ -87,14 +87,15 @@ static int put_refers(struct sip_kept *out, const struct sip_leg *l)
 	return put(out, NULL, 0);
 }
 
-/* Up; or our BYE is under way, and is to be said again by whoever comes after. */
+/* Up, or our ACK makes it so in this step; or our BYE is under way, and is to be said again by whoever comes
+ * after. */
 static bool has_dialog(const struct sip_leg *l)
 {
 	const struct request *r = l->state == SIDE_ENDING ? l->requests : NULL;
 
 	while (r != NULL && r->method != sip_method_bye)
 		r = r->next;
-	return l->state == SIDE_UP || r != NULL;
+	return r != NULL || l->state == SIDE_UP || l->state == SIDE_LATE;
 }
 
 int sip_keep(struct sip *s, leg_id id, struct sip_kept *out)

@@ -40,7 +40,7 @@ static void ended_free(struct sip *s, struct ended *e)
 	free(e);
 }
 
-void named_answered(struct sip_leg *l)
+void named_known(struct sip_leg *l)
 {
 	struct sip_named d = {.call_id = l->dialog.call_id->i_id,
 		.local_tag = l->dialog.tag,

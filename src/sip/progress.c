@@ -60,6 +60,7 @@ void progress_send(struct sip_leg *l, const struct action *a)
 	if (sdp != NULL)
 		message_add_sdp(msg, l->sip, sdp, len);
 	trace_message_out(l->sip, l, msg);
+	named_known(l);
 	if (l->rel != REL_REQUIRED) {
 		stack_reply(l->invite, msg);
 		return;

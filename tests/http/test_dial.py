@@ -165,6 +165,21 @@ def early_refused(lab):
     gone(lab, call["id"])
 
 
+@tap.case("E-124 segued is killed while the number rings: the next one hangs the agent's phone up")
+def killed(lab):
+    with WebLab(users=4, peers=4, routes=ROUTES) as own:
+        me, call, a, c = up(own)
+        c.reply(180)
+        own.daemon.wait_log(" event type=PROGRESS")
+        own.daemon.kill()
+        own.restart()
+        assert "cause=480" in a.expect("BYE", timeout=15).get("Reason")
+        c.ended = True  # nobody knows of that INVITE any more
+        row, segments = record(own, call["conversation"])
+        assert (row["outcome"], row["ended_by"], row["estimated"]) == ("failed", "system", False), row
+        assert not own.rows("select * from segue.check_ledger()")
+
+
 @tap.case("the agent hangs up during early media, or while the phone is being asked to hear it: CANCEL")
 def early_given_up(lab):
     for asked in (False, True):

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/judge.h"
 #include "sim/sim.h"
@@ -151,6 +152,33 @@ static void brief(const struct core *core, const struct death_call *k, char *buf
 				v.legs[i].role);
 }
 
+/* Somebody has answered him a moment ago: he is being told so, or his ACK is on its way. */
+static bool is_being_answered(struct sim *s, const struct call_view *v)
+{
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		const struct ct_leg *l = contract_leg(&s->ct, v->legs[i].id);
+
+		if (l != NULL && strcmp(v->legs[i].role, "kept") == 0)
+			return l->state != CT_UP;
+	}
+	return false;
+}
+
+/* Who believes to be in a call goes on with it in the next process, or is hung up by it. */
+static void check_nobody_left(struct sim *s, call_id id, const struct death_call *k)
+{
+	struct call_view v;
+
+	if (!core_view(s->core, id, &v) || strcmp(v.state, "END") == 0 || is_being_answered(s, &v))
+		return;
+	for (unsigned i = 0; i < v.nlegs; i++) {
+		const struct ct_leg *l = contract_leg(&s->ct, v.legs[i].id);
+
+		if (l != NULL && l->state == CT_UP && !l->owes_ack && (k == NULL || !is_kept(k, l->id)))
+			sim_fail(s, "dialog-not-kept", "the next process cannot hang up who has answered");
+	}
+}
+
 /* Between two steps everybody who can be kept is written down. */
 static void check_all_kept(struct sim *s)
 {
@@ -161,6 +189,7 @@ static void check_all_kept(struct sim *s)
 		HASH_FIND(hh, s->death.kept, &id, sizeof(id), k);
 		if (core_keeps(s->core, id) && (k == NULL || is_stale(&s->death, k)))
 			sim_fail(s, "call-not-kept", "a call that may be kept was not written down");
+		check_nobody_left(s, id, k);
 	}
 }
 

@@ -47,6 +47,10 @@ static bool other_is_queued(const struct core_out *out, const struct action *a)
 		if (out->actions[i].type == ACT_POSITION && out->actions[i].leg != a->leg &&
 			out->actions[i].call == a->call)
 			return true;
+	for (unsigned i = 0; i < out->nfacts; i++) /* far behind, where nobody is told his place */
+		if (out->facts[i].type == FACT_TIMELINE && out->facts[i].call == a->call &&
+			str_eq(out->facts[i].timeline.type, "queue_entered"))
+			return true;
 	return false;
 }
 
@@ -104,6 +108,13 @@ static bool has_moved_on(const struct event *ev, leg_id leg)
 	       ev->referred.status < 300;
 }
 
+/* Another node has somebody to come in its place (E-090). */
+static bool is_taken_over(const struct event *ev, leg_id leg)
+{
+	return ev->type == EV_INVITE && ev->invite.replaces == leg && ev->invite.source == SOURCE_PEER &&
+	       !uuid_is_nil(&ev->invite.linked);
+}
+
 /* Somebody is to be kept in every call. If the core ends that leg, it must have been over: the
  * party itself left, or everybody it could talk to did. */
 static void check_kept_kept(struct contract *ct, const struct event *ev, const struct core_out *out,
@@ -115,7 +126,8 @@ static void check_kept_kept(struct contract *ct, const struct event *ev, const s
 	char id[ID_STRLEN];
 
 	if (kept == NULL || k == NULL || k->commanded || has_merged(out, call) || ends_leg(ev, a->leg) ||
-		!still_there(ct, kept) || has_moved_on(ev, a->leg) || ev->type == EV_HANGUP ||
+		!still_there(ct, kept) || has_moved_on(ev, a->leg) || is_taken_over(ev, a->leg) ||
+		ev->type == EV_HANGUP ||
 		(ev->type == EV_TRANSFER && other_is_queued(out, a)))
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {

@@ -665,6 +665,46 @@ static struct phone *some_phone(struct world *w)
 	return p;
 }
 
+/* Calls somebody and is not answered yet. */
+static bool calls_out(struct world *w, const struct phone *p)
+{
+	struct call_view v;
+
+	if (!p->is_user || !core_view(w->sim.core, core_call_of(w->sim.core, p->id), &v) ||
+		(strcmp(v.state, "SETUP") != 0 && strcmp(v.state, "WAIT") != 0))
+		return false;
+	for (unsigned i = 0; i < v.nlegs; i++)
+		if (v.legs[i].id == p->id)
+			return strcmp(v.legs[i].role, "kept") == 0;
+	return false;
+}
+
+static struct phone *some_caller(struct world *w)
+{
+	struct phone *p = w->phones;
+
+	while (p != NULL && !calls_out(w, p))
+		p = p->hh.next;
+	return p;
+}
+
+/* His REFER has come to another node: that one has somebody to come in his place (E-090). */
+static void do_take(struct world *w)
+{
+	struct event ev = {.type = EV_INVITE};
+	struct phone *old = some_caller(w);
+
+	if (old == NULL)
+		return;
+	fill_source(w, &ev.invite);
+	ev.invite.source = SOURCE_PEER;
+	ev.invite.user[0] = '\0';
+	str_set(ev.invite.peer, "pbx");
+	ev.invite.replaces = old->id;
+	ev.invite.linked = (uuid){{1, 7}};
+	begin_call(w, &ev);
+}
+
 static void do_invite(struct world *w)
 {
 	struct event ev = {.type = EV_INVITE};
@@ -673,6 +713,8 @@ static void do_invite(struct world *w)
 	plan(w, w->centre != NULL ? range(w, 20, 900) : range(w, 100, 4000), DO_INVITE, ID_NONE);
 	if (core_call_count(w->sim.core) >= calls_max(w))
 		return;
+	if (chance(w, 4))
+		do_take(w);
 	fill_source(w, &ev.invite);
 	if (old != NULL) { /* another phone takes over (E-096) */
 		ev.invite.replaces = chance(w, 95) ? old->id : old->id ^ 1;
@@ -1628,6 +1670,7 @@ static void after_offer(struct world *w, leg_id leg)
 {
 	uint16_t failure = oa_failures[rng_below(&w->rng, COUNT(oa_failures))];
 	struct phone *p = phone_of(w, leg);
+	const struct ct_leg *l = contract_leg(&w->sim.ct, leg);
 
 	if (p != NULL && p->gone) {
 		if (chance(w, 85))
@@ -1642,7 +1685,7 @@ static void after_offer(struct world *w, leg_id leg)
 		plan_arg(w, joining(w), DO_OA_DONE, leg, chance(w, 65) ? 200 : failure);
 	else if (is_rare_join(w, leg) && chance(w, 35))
 		plan_arg(w, T1_64_MS, DO_OA_DONE, leg, 408);
-	else if (chance(w, 90))
+	else if (chance(w, l != NULL && l->met ? 70 : 90)) /* of two callers one refuses */
 		plan_arg(w, network(w), DO_OA_DONE, leg, 200);
 	else if (chance(w, 95))
 		plan_arg(w, network(w), DO_OA_DONE, leg, failure);

@@ -9,8 +9,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import pg
 import segued
 import tap
-from web import WebLab
+from desk import Desk
 from flows import end, final_notify, joined, pick_up, ring, sipfrag, talk, wait
+from web import WebLab
 
 LOCATE_MS = 1500
 FAKES = {56: 8, 58: 9}  # peers that pass for nodes: Uas of the tests
@@ -94,6 +95,22 @@ def consult_there(lab, a, agent):
     pick_up(a2, b)
     wait("the consultation is in the shared table", lambda: lab.shared(a2))
     return a2, b, b_phone
+
+
+def rings_there(lab, a, agent):
+    """The same, and nobody has answered yet."""
+    hold(a)
+    phone2, b_phone = lab.elsewhere(agent), lab.elsewhere(lab.user())
+    a2, b = ring(phone2, b_phone.number, b_phone)
+    wait("the call that rings is in the shared table", lambda: lab.shared(a2))
+    return a2, b, b_phone
+
+
+def waiting(lab, phone, desk):
+    """A call of that phone in the queue, or None: the queue is not known yet."""
+    x = phone.invite(desk.number)
+    wait("it is refused, or waits", lambda: x.holds(404) or x.holds(180))
+    return x if x.holds(180) else None
 
 
 def handed_over(lab, c, b, *dialogs):
@@ -239,6 +256,73 @@ def _(lab):
     assert lab.ledger(c).transfers[0]["outcome"] == "failed"
 
 
+@tap.case("E-090 E-086 what REFER replaces still rings on node 2: B rings on for C, who is told so; NOTIFY 180, 200")
+def _(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    a2, b, b_phone = rings_there(lab, a, agent)
+    a.refer(replacing(a2, lab, b_phone.number))
+    a.expect(202, method="REFER")
+    assert sipfrag(a.expect("NOTIFY")) == 100
+    assert sipfrag(a.expect("NOTIFY")) == 180
+    a2.expect(487)
+    b.expect_none("CANCEL", 0.1)
+    b.answer()
+    b.expect("ACK")
+    handed_over(lab, c, b)
+    final_notify(a, 200)
+    a.expect("BYE")
+    end(c, b)
+    led, there = linked_ledgers(lab, c, b_phone.user, a2)
+    t = led.transfers[-1]
+    assert (t["kind"], t["outcome"], t["asker"]) == ("semi", "completed", agent.user), t
+    assert led.conversation["n_semi"] == 1, led.conversation
+    assert there.segment(agent.user)["outcome"] == "transferred", there
+    assert there.segment(agent.user)["talk_ms"] == 0, there
+
+
+@tap.case("E-090 E-086 .. and B refuses: 486 in the final NOTIFY, C is back with the agent")
+def _(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    a2, b, b_phone = rings_there(lab, a, agent)
+    a.refer(replacing(a2, lab, b_phone.number))
+    a.expect(202, method="REFER")
+    a2.expect(487)
+    b.reply(486)
+    final_notify(a, 486)
+    a.reinvite(a.sdp.copy(dir="sendrecv"))
+    joined(c, a)
+    end(c, a)
+    t, = lab.ledger(c).transfers
+    assert (t["kind"], t["outcome"], t["sip_status"]) == ("semi", "failed", 486), t
+
+
+@tap.case("E-090 E-094 the agent's call waits in a queue on node 2: C takes over the place")
+def _(lab):
+    agent = lab.phone()
+    c, a = talk(lab, agent)
+    hold(a)
+    phone2, b_phone = lab.elsewhere(agent), lab.elsewhere(lab.user())
+    desk = Desk(lab.two, b_phone)
+    a2 = wait("node 2 has the queue", lambda: waiting(lab, phone2, desk))
+    b = b_phone.incoming()
+    b.reply(180)
+    wait("that call is in the shared table", lambda: lab.shared(a2))
+    a.refer(replacing(a2, lab, desk.number))
+    a.expect(202, method="REFER")
+    a2.expect(487)
+    b.answer()
+    b.expect("ACK")
+    handed_over(lab, c, b)
+    final_notify(a, 200)
+    a.expect("BYE")
+    end(c, b)
+    led, there = linked_ledgers(lab, c, b_phone.user, a2)
+    assert led.transfers[-1]["kind"] == "semi", led.transfers
+    assert there.segment(desk.name)["outcome"] == "answered", there
+
+
 @tap.case("E-090 E-095 the dialog on node 2 is somebody else's: as if it were nowhere")
 def _(lab):
     agent = lab.phone()
@@ -252,6 +336,18 @@ def _(lab):
     final_notify(a, 481)
     end(x, y)
     end(c, a)
+
+
+@tap.case("E-090 E-096 R-051 who is no node replaces nothing that still rings: 481, and it rings on")
+def _(lab):
+    agent = lab.phone()
+    phone2, b_phone = lab.elsewhere(agent), lab.elsewhere(lab.user())
+    a2, b = ring(phone2, b_phone.number, b_phone)
+    name = f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}"
+    x = lab.elsewhere(agent).invite(b_phone.number, headers=[("Replaces", name)])
+    x.expect(481)
+    pick_up(a2, b)
+    end(a2, b)
 
 
 # ---- what goes to the other node ------------------------------------------------------------------
