@@ -256,6 +256,7 @@ class Lab:
                 shutil.rmtree(self.dir, ignore_errors=True)
 
     def _database(self):
+        own = self.cluster is None or self.cluster.server is None  # else it is another lab's
         if self.cluster is None:
             self.cluster = pg.test_cluster()
         if self.cluster.made and self.cluster.server is None:
@@ -263,7 +264,7 @@ class Lab:
         if self.db is not None:
             self.conninfo = self.cluster.conninfo(self.db)
             return
-        self.own_cluster = self.cluster.made
+        self.own_cluster = own and self.cluster.made
         self.db = pg.test_database(self.cluster)
         self.conninfo = self.cluster.conninfo(self.db)
         self.seguectl("db", "init", "--db", self.conninfo, "--sql", os.path.join(SRC, "sql"),
