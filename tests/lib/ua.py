@@ -555,16 +555,28 @@ class Call(Inbox):
         self.accepted = None     # the INVITE that we have answered 2xx last, and that answer
 
     def take(self, what, timeout, method=None, where=None):
-        """As of any inbox. A 2xx over UDP whose ACK stays away is sent again, as phones do (RFC 3261 section
-        13.3.1.4): datagrams get lost, even here."""
+        """As of any inbox. A 2xx over UDP whose ACK stays away is sent again, and so is a request that has no
+        response, as phones do (RFC 3261 sections 13.3.1.4 and 17.1.2.2): datagrams get lost, even here."""
         deadline = time.monotonic() + timeout
-        while what == "ACK" and self.accepted and self.ua.transport.name == "UDP" \
+        while self.ua.transport.name == "UDP" and self._may_repeat(what, method) \
                 and time.monotonic() + REPEAT < deadline:
             got = super().take(what, REPEAT, method, where)
             if got is not None:
                 return got
-            self.ua.reply(*self.accepted)
+            self._repeat(what, method)
         return super().take(what, max(0, deadline - time.monotonic()), method, where)
+
+    def _may_repeat(self, what, method):
+        if what == "ACK":
+            return self.accepted is not None
+        req = None if isinstance(what, str) or method == "INVITE" else self.sent.get(method)
+        return req is not None and req.branch not in self.ua.responded
+
+    def _repeat(self, what, method):
+        if what == "ACK":
+            self.ua.reply(*self.accepted)
+        elif self._may_repeat(what, method):
+            self.ua.send(self.sent[method], self.where())
 
     # -- sending ---------------------------------------------------------------------------
 
@@ -803,6 +815,7 @@ class Ua(Inbox):
         self.calls, self.pending, self.done = {}, {}, {}
         self.log, self.errors = [], []
         self.repeats = self.closed_connections = self.pongs = 0
+        self.responded = set()  # branches of our requests to which anything has come
         self.auth = True           # answer 401/407 by ourselves
         self.auto_calls = True     # requests of unknown dialogs get 481
         self.drop = None           # a function: True for received messages to lose
@@ -965,6 +978,7 @@ class Ua(Inbox):
         if req is None:
             self.errors.append(f"response to nothing: {m}")
             return
+        self.responded.add(m.branch)
         if m.status == 100:
             return
         if m.status in (401, 407) and self.auth and self.password:

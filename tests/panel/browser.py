@@ -213,7 +213,7 @@ class Page:
     def __init__(self, browser, session, target, url):
         self.browser, self.session, self.target, self.url = browser, session, target, url
         self.complaints, self.requests, self.allowed = [], [], []
-        self.bytes, self.sizes = 0, {}
+        self.bytes, self.sizes, self.wire = 0, {}, {}
 
     def send(self, method, params=None, timeout=20):
         return self.browser.send(method, params, self.session, timeout)
@@ -266,6 +266,8 @@ class Page:
             self.bytes += p["dataLength"]
         elif method == "Network.responseReceived":
             self.sizes[p["requestId"]] = [p["response"]["url"], 0]
+        elif method == "Network.loadingFinished":
+            self.wire[p["requestId"]] = int(p["encodedDataLength"])  # packed, with its headers
         if method == "Network.dataReceived" and p["requestId"] in self.sizes:
             self.sizes[p["requestId"]][1] += p["dataLength"]
 

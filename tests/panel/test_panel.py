@@ -37,9 +37,10 @@ def signs_in(lab):
     sign_in_again(p)
     p.reads("All live")
     tap.note(lambda: f"{time.monotonic() - started:.1f} s")
-    files = [size for url, size in p.sizes.values() if "/api/" not in url]
-    total = sum(files)
-    print(f"# page load: {total} bytes in {len(files)} files", flush=True)
+    files = {key: size for key, (url, size) in p.sizes.items() if "/api/" not in url}
+    total, wire = sum(files.values()), sum(p.wire.get(key, 0) for key in files)
+    print(f"# page load: {total} bytes in {len(files)} files, {wire} as they came, packed and with "
+          "their headers", flush=True)
     assert total < LOAD_MAX, f"{total} bytes: {p.sizes}"
     p.send("Page.reload", {"ignoreCache": True})
     usable = "performance.timeOrigin && document.querySelector('.tiles') ? performance.now() : 0"
