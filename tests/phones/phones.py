@@ -548,9 +548,9 @@ pres_publish_startup=no
     def back(self):
         self.do("bye")
         self.says("call ended")
-        self.do(f"line {self.held_line}")
-        self.says("is now active")
-        self.resume()
+        self.do(f"line {self.held_line}")  # which takes that call off hold; it says both, in either order
+        said = {self.says("is now active|re-INVITE successful").group() for _ in range(2)}
+        assert len(said) == 2, said
 
     def is_out(self):
         for _ in range(2):
