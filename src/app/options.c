@@ -220,7 +220,7 @@ const struct option options[] = {
 			   "\"hangup\" gives up. ?CAUSE,CAUSE after a step: only after these: busy, "
 			   "no_answer,\n"
 			   "declined, unreachable, invalid_target, media_incompatible, auth, loop, "
-			   "internal, cancelled."},
+			   "internal, cancelled, closed (a queue, at this hour)."},
 	{"transfer", "recall_prefix", OPT_TEXT, OPT_RELOAD, AT(core.recall_prefix),
 		.def = "Recall: ",
 		.meaning = "Before the caller's name on the phone of a transferor who is called "

@@ -109,6 +109,10 @@ static bool row_key(const struct event *ev, struct row_key *key, bool *gone)
 		str_set(key->b, ev->need.skill);
 		*gone = ev->need.gone;
 		return true;
+	case EV_DIR_HOURS:
+		str_set(key->a, ev->hours.queue);
+		*gone = ev->hours.gone;
+		return true;
 	case EV_AGENT:
 		str_set(key->a, ev->agent.user);
 		*gone = false;

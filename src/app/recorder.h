@@ -13,7 +13,7 @@
 #include "core/config.h"
 #include "core/event.h"
 
-#define RECORDER_MAGIC "SEGREC1"
+#define RECORDER_MAGIC "SEGREC2"
 
 struct recorder_head {
 	char magic[8];

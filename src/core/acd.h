@@ -79,6 +79,7 @@ struct dir_queue {
 	struct member *members; /* by user name */
 	struct ev_dir_need need[NEEDS_MAX];
 	unsigned nneeds;
+	struct ev_dir_hours hours; /* gone: it has none, and is always open */
 	struct order free;     /* members who are free, in the order in which they are asked */
 	struct order waiting;  /* callers, in the order in which they are served */
 	struct order unserved; /* those of them for whom nobody rings */
@@ -135,6 +136,8 @@ bool agent_taking(const struct core *c, const struct agent *a);
 /* ---- queue.c --------------------------------------------------------------------------------- */
 
 bool queue_is_empty(const struct dir_queue *q, enum empty_rule rule);
+/* Is it outside of its opening hours at that time of the calendar (UTC microseconds)? */
+bool queue_is_closed(const struct dir_queue *q, int64_t wall);
 /* How long a caller who is placed so (1: next) will wait in ms, -1: nobody knows. */
 int64_t queue_estimate(const struct dir_queue *q, unsigned position);
 /* Somebody has left: those who wait may have to leave, too. That a queue was empty when they came

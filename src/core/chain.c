@@ -89,7 +89,7 @@ static const struct chain *chain_of(const struct core *c, const struct call *k)
 /* Does the step wait for what has happened? */
 static bool cause_fits(const struct fallback *f, const struct xfer *x)
 {
-	return f->causes == 0 || (f->causes & 1u << cause_of(x->status)) != 0;
+	return f->causes == 0 || (f->causes & 1u << xfer_cause(x)) != 0;
 }
 
 /* The mailbox of this step: of the user it names, else of who was asked for. */
@@ -163,7 +163,7 @@ void chain_next_step(struct core *c, struct call *k)
 	enum overflow_kind kind;
 
 	if (x->step != STEP_RECALL && k->status)
-		x->status = k->status;
+		xfer_note_status(k);
 	if (queue_overflow(c, k, &k->target, &kind)) {
 		call_post(k, meanings[fallback_of[kind]].word);
 		return;

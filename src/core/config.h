@@ -53,7 +53,8 @@ struct route_index {
 	X(CAUSE_AUTH, "auth")                                                                      \
 	X(CAUSE_LOOP, "loop")                                                                      \
 	X(CAUSE_INTERNAL, "internal")                                                              \
-	X(CAUSE_CANCELLED, "cancelled")
+	X(CAUSE_CANCELLED, "cancelled")                                                            \
+	X(CAUSE_CLOSED, "closed") /* a queue, at this hour; no status of SIP says so */
 ENUM_DECLARE(cause, CAUSE_LIST);
 
 /* What a final response says about it. */

@@ -397,6 +397,7 @@ void core_step(struct core *c, const struct event *ev, struct core_out *out)
 	case EV_DIR_MEMBER:
 	case EV_DIR_SKILL:
 	case EV_DIR_NEED:
+	case EV_DIR_HOURS:
 		roster_event(c);
 		break;
 	case EV_AGENT:

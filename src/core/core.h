@@ -115,6 +115,16 @@ struct queue_view {
 };
 /* Fills *v for a queue by name; false if there is none. */
 bool core_queue_view(const struct core *c, const char *queue, int64_t now, struct queue_view *v);
+
+struct hours_view {
+	bool closed;
+	int64_t opens_at;  /* UTC microseconds: when it opens next; 0: not known */
+	int64_t closes_at; /* when it closes, if it is open; 0: not known */
+};
+/* Fills *v with the opening hours of a queue as they are at that time (UTC microseconds); false if it
+ * has none, or none that is known: it is open. */
+bool core_queue_hours(const struct core *c, const char *queue, int64_t wall, struct hours_view *v);
+
 /* Name of the queue after that one ("": the first) in the order in which they were made known; NULL
  * at the end. */
 const char *core_next_queue(const struct core *c, const char *after);

@@ -74,6 +74,7 @@
 	X(EV_DIR_CLASS, "DIR_CLASS") /* a pattern of numbers that may be dialled by some */        \
 	X(EV_DIR_SKILL, "DIR_SKILL") /* what a user can do */                                      \
 	X(EV_DIR_NEED, "DIR_NEED")   /* what a queue asks of its agents */                         \
+	X(EV_DIR_HOURS, "DIR_HOURS") /* when a queue is open */                                    \
 	X(EV_AGENT, "AGENT")         /* an agent's intent: chosen now (phone code, command), or as it \
 					was stored (origin system, cmd 0) */                       \
 	X(EV_AGENT_REACH, "AGENT_REACH") /* a user's phones answer OPTIONS, or do so no longer */  \
@@ -311,6 +312,22 @@ struct ev_dir_need {
 	uint32_t floor; /* who has less than this is never asked, however long the caller waits */
 };
 
+/* When a queue takes callers, as whoever knows calendars has worked it out. A queue without such a row,
+ * or whose row is gone, is always open. */
+#define OPENINGS_MAX 48
+
+struct opening {
+	int64_t from, until; /* UTC microseconds; until itself is closed again */
+};
+
+struct ev_dir_hours {
+	bool gone;
+	char queue[USER_MAX];
+	int64_t known_until; /* nothing is known from then on: the queue counts as open */
+	uint32_t n;          /* of the openings below: in order, they neither meet nor overlap */
+	struct opening open[OPENINGS_MAX];
+};
+
 struct ev_agent {
 	char user[USER_MAX];
 	enum agent_intent intent; /* AVAILABLE also ends a wrap-up */
@@ -360,7 +377,8 @@ struct ev_audit {
 struct event {
 	enum ev type;
 	int64_t now;   /* monotonic milliseconds, never going back */
-	int64_t wall;  /* UTC microseconds; read only when a conversation starts (E-125) */
+	int64_t wall;  /* UTC microseconds; read when a conversation starts (E-125), and to
+			* see if a queue is open */
 	uint64_t rnd;  /* random bits */
 	leg_id leg;    /* events of a leg; EV_TRANSFER by REFER */
 	call_id call;  /* commands and call timers; ignored where leg is set */
@@ -389,6 +407,7 @@ struct event {
 		struct ev_dir_class class;
 		struct ev_dir_skill skill;
 		struct ev_dir_need need;
+		struct ev_dir_hours hours;
 		struct ev_agent agent;
 		struct ev_agent_reach reach;
 		struct ev_contacts contacts;

@@ -298,6 +298,7 @@ struct xfer {
 	uuid from_seg;
 	uuid first; /* the row that somebody asked for, from which the chain goes on */
 	struct target target;
+	uint8_t refused;      /* enum cause: that of status, if no status of SIP says so; else NONE */
 };
 
 /* ---- bridge ---------------------------------------------------------------------------------- */
@@ -336,6 +337,8 @@ struct waiting {
 	uint32_t timer;         /* serial of TIMER_QUEUE, 0: none */
 	uint32_t place_timer;   /* of TIMER_PLACE */
 	uint8_t speech;         /* enum speech */
+	uint8_t refused;        /* enum cause: why the last queue did not take it, where call.status does
+				 * not say so; NONE: that says it all */
 	uint32_t hops[HOPS_MAX]; /* queues that it has been sent to, by number */
 	uint8_t nhops, next_overflow;
 	int16_t seg;            /* of the queue, NO_SEG */
@@ -616,6 +619,10 @@ const char *policy_denied_class(const struct core *c, const struct dir_user *u,
 /* Judges the EV_DIAL of the step. On ALLOW *t is who is to be called. */
 struct verdict policy_originate(struct core *c, struct target *t);
 const char *cause_of_status(uint16_t status);
+/* Why the last attempt failed. */
+enum cause xfer_cause(const struct xfer *x);
+/* The last attempt has failed as the call's status says. */
+void xfer_note_status(struct call *k);
 
 struct verdict policy_ask(struct core *c, const struct leg *transferor);
 

@@ -2,8 +2,7 @@
  * policy: who may move which call where. Default deny: a transfer is admitted only if its sender
  * is a party of the call with the right to, and the target is one that it may reach.
  */
-#include "core/inner.h"
-
+#include "core/acd.h"
 #include "core/presence.h"
 
 #include <errno.h>
@@ -126,6 +125,15 @@ static bool is_busy(const struct core *c, const char *user)
 	return false;
 }
 
+/* Nobody is sent to where nobody comes at this hour: the customer stays with who has them. What a queue
+ * that is full or deserted does with callers is its own rule. */
+static struct verdict is_open(const struct core *c, const struct target *t)
+{
+	const struct dir_queue *q = t->kind == TARGET_QUEUE ? directory_queue(c, t->name) : NULL;
+
+	return q && queue_is_closed(q, c->ev->wall) ? deny(480, "closed", "The queue is closed") : ALLOW;
+}
+
 /* Somebody who could not take the call anyway is refused at once, if so configured; else he is rung. */
 static struct verdict is_there(struct core *c, const struct target *t)
 {
@@ -219,6 +227,8 @@ struct verdict policy_transfer(struct core *c, struct call *k, const struct leg 
 		v = may_dial(c, transferor, t);
 	if (v.status == 0)
 		v = is_there(c, t);
+	if (v.status == 0)
+		v = is_open(c, t);
 	if (v.status == 0 && ((transferor && transferor->image) || kept->image))
 		v = deny(488, "media_busy", "A fax is being sent on this call"); /* E-053 */
 	return v;
@@ -346,6 +356,17 @@ enum cause cause_of(uint16_t status)
 	default:
 		return CAUSE_UNREACHABLE;
 	}
+}
+
+enum cause xfer_cause(const struct xfer *x)
+{
+	return x->refused == CAUSE_CLOSED && x->status == 480 ? CAUSE_CLOSED : cause_of(x->status);
+}
+
+void xfer_note_status(struct call *k)
+{
+	k->xfer.status = k->status;
+	k->xfer.refused = k->wait.refused;
 }
 
 /* The ledger's word for it. */

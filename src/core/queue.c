@@ -21,6 +21,42 @@ bool queue_is_empty(const struct dir_queue *q, enum empty_rule rule)
 	return rule == EMPTY_AWAY ? q->taking == 0 : q->present == 0;
 }
 
+/* The opening that is not over yet at this time; NULL: none is known. */
+static const struct opening *opening_at(const struct ev_dir_hours *h, int64_t wall)
+{
+	for (uint32_t i = 0; i < h->n; i++)
+		if (wall < h->open[i].until)
+			return &h->open[i];
+	return NULL;
+}
+
+bool queue_is_closed(const struct dir_queue *q, int64_t wall)
+{
+	const struct opening *o = opening_at(&q->hours, wall);
+
+	if (q->hours.gone || wall >= q->hours.known_until)
+		return false;
+	return o == NULL || wall < o->from;
+}
+
+bool core_queue_hours(const struct core *c, const char *queue, int64_t wall, struct hours_view *v)
+{
+	const struct dir_queue *q = directory_queue(c, queue);
+	const struct opening *o;
+
+	*v = (struct hours_view){.closed = false};
+	if (q == NULL || q->hours.gone || wall >= q->hours.known_until)
+		return false;
+	o = opening_at(&q->hours, wall);
+	v->closed = queue_is_closed(q, wall);
+	if (o && !v->closed) { /* the next one is of interest as soon as it has closed */
+		v->closes_at = o->until < q->hours.known_until ? o->until : 0;
+		o = opening_at(&q->hours, o->until);
+	}
+	v->opens_at = o ? o->from : 0;
+	return true;
+}
+
 /* Overflow goes round in a circle: this queue has sent him on already. */
 static bool was_there(const struct call *k, const struct dir_queue *q)
 {
@@ -31,8 +67,10 @@ static bool was_there(const struct call *k, const struct dir_queue *q)
 }
 
 /* Why a caller is not taken; NULL: he is. */
-static const char *refusal(const struct dir_queue *q)
+static const char *refusal(const struct core *c, const struct dir_queue *q)
 {
+	if (queue_is_closed(q, c->ev->wall))
+		return "closed";
 	if (q->row.max_length && order_count(&q->waiting) >= q->row.max_length)
 		return "full";
 	return queue_is_empty(q, q->row.join_empty) ? "empty" : NULL;
@@ -238,6 +276,8 @@ static void queue_note(
 static void turn_away(struct core *c, struct call *k, struct dir_queue *q, const char *why)
 {
 	q->overflowed++;
+	k->status = str_eq(why, "full") ? 486 : 480;
+	k->wait.refused = str_eq(why, "closed") ? CAUSE_CLOSED : CAUSE_NONE;
 	open_visit(c, k, q);
 	queue_note(c, k, "queue_overflow", "cause", why);
 	close_visit(c, k, why, "system");
@@ -249,6 +289,7 @@ static void join(struct core *c, struct call *k, struct dir_queue *q, const char
 	bool transferred = !uuid_is_nil(&k->xfer.id);
 
 	q->entered++;
+	w->refused = CAUSE_NONE;
 	open_visit(c, k, q);
 	w->credit = (q->row.keep_wait ? w->before : 0) + (transferred ? q->row.boost_ms : 0);
 	str_set(w->except, except ? except : "");
@@ -271,6 +312,7 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 	struct target next = *t;
 	const char *why;
 
+	k->wait.refused = CAUSE_NONE;
 	if (!table_allows((enum call_state)k->state, Q_IN)) { /* only callers wait in queues */
 		k->status = 403;
 		call_post(k, T_REFUSED);
@@ -281,12 +323,11 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 		k->wait.nhops = 0;
 	while (next.kind == TARGET_QUEUE && q) {
 		if (!was_there(k, q)) {
-			if ((why = refusal(q)) == NULL) {
+			if ((why = refusal(c, q)) == NULL) {
 				join(c, k, q, except);
 				return;
 			}
 			turn_away(c, k, q, why);
-			k->status = str_eq(why, "full") ? 486 : 480;
 		}
 		if (!queue_overflow(c, k, &next, &kind)) {
 			next.kind = TARGET_QUEUE; /* whatever was tried last leads nowhere */
@@ -296,6 +337,7 @@ void queue_enter(struct core *c, struct call *k, const struct target *t, const c
 	}
 	if (next.kind != TARGET_QUEUE) {
 		k->status = 0;
+		k->wait.refused = CAUSE_NONE;
 		if (kind == OVERFLOW_ANNOUNCE)
 			target_announce(c, k, &next);
 		else

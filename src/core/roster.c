@@ -228,6 +228,7 @@ struct dir_queue *roster_queue(struct core *c, const char *name)
 		abort();
 	str_set(q->row.queue, name);
 	q->no = ++c->acd.serial;
+	q->hours.gone = true;
 	HASH_ADD(by_name, c->queues, row.queue, strlen(q->row.queue), q);
 	return q;
 }
@@ -304,6 +305,18 @@ static void queue_row(struct core *c, const struct ev_dir_queue *row)
 	queue_ask_all(c, q);
 }
 
+/* Who waits already stays, whatever the hours are now. */
+static void hours_row(struct core *c, const struct ev_dir_hours *row)
+{
+	struct dir_queue *q = queue_by_name(c, row->queue);
+
+	if (q == NULL)
+		return;
+	q->hours = row->gone ? (struct ev_dir_hours){.gone = true} : *row;
+	if (q->hours.n > OPENINGS_MAX)
+		q->hours.n = OPENINGS_MAX;
+}
+
 static void retry_reconfigured(struct core *c, struct dir_queue *q)
 {
 	struct member *m, *next;
@@ -341,6 +354,9 @@ void roster_event(struct core *c)
 		break;
 	case EV_DIR_SKILL:
 		skill_row(c, &ev->skill);
+		break;
+	case EV_DIR_HOURS:
+		hours_row(c, &ev->hours);
 		break;
 	default:
 		need_row(c, &ev->need);

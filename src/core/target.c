@@ -425,6 +425,7 @@ void target_dial(struct core *c, struct call *k, const struct target *t, leg_id 
 {
 	const struct leg *x = except ? call_leg(k, except) : NULL;
 
+	k->wait.refused = CAUSE_NONE;
 	if (t->kind == TARGET_QUEUE) {
 		queue_enter(c, k, t, x ? x->user : NULL);
 		return;

@@ -684,6 +684,7 @@ void xfer_open_row(struct core *c, struct call *k)
 	x->attempt++;
 	x->mark = MARK_NONE;
 	x->status = 0;
+	x->refused = k->wait.refused = CAUSE_NONE;
 	k->n_requested++;
 	xfer_retell(c, k);
 	xfer_timeline(c, k, "transfer_requested", "number", x->target.number);
@@ -806,8 +807,8 @@ void xfer_close_completed(struct core *c, struct call *k, const uuid *to)
 		mark_fact(c, k, "joined", to);
 		count_completed(k);
 	}
-	xfer_close_row(c, k, recalled ? "recalled" : "completed", recalled ? cause_of_status(x->status) : "",
-		to);
+	xfer_close_row(c, k, recalled ? "recalled" : "completed",
+		recalled ? cause_name((int)xfer_cause(x)) : "", to);
 	xfer_timeline(c, k, recalled ? "transfer_recalled" : "transfer_completed", NULL, NULL);
 }
 
@@ -825,11 +826,11 @@ static void v_close_failed(struct core *c, struct call *k)
 	struct xfer *x = &k->xfer;
 
 	if (x->step != STEP_RECALL || x->status == 0)
-		x->status = k->status;
+		xfer_note_status(k);
 	if (!uuid_is_nil(&x->id)) {
 		k->n_failed++;
-		xfer_close_row(c, k, "failed", cause_of_status(x->status), NULL);
-		xfer_timeline(c, k, "transfer_failed", "cause", cause_of_status(x->status));
+		xfer_close_row(c, k, "failed", cause_name((int)xfer_cause(x)), NULL);
+		xfer_timeline(c, k, "transfer_failed", "cause", cause_name((int)xfer_cause(x)));
 	}
 	forget(k);
 }

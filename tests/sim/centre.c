@@ -249,6 +249,26 @@ static void tell_need(struct centre *ce, unsigned i, unsigned skill)
 	ce->tell(ce->arg, &ev);
 }
 
+/* One shift follows the other within seconds, so that many a caller comes at the moment of change. */
+static void tell_hours(struct centre *ce, unsigned i, int64_t wall)
+{
+	struct event ev = {.type = EV_DIR_HOURS};
+	struct ev_dir_hours *h = &ev.hours;
+	int64_t at = wall - (int64_t)below(ce, 20000) * 1000;
+
+	if (!ce->queue[i].known)
+		return;
+	str_set(h->queue, ce->queue[i].row.queue);
+	h->gone = chance(ce, 20);
+	h->n = below(ce, 5);
+	for (unsigned k = 0; k < h->n; k++) {
+		h->open[k].from = at += (int64_t)(1 + below(ce, 15000)) * 1000;
+		h->open[k].until = at += (int64_t)(1 + below(ce, 30000)) * 1000;
+	}
+	h->known_until = at + (int64_t)below(ce, 30000) * 1000;
+	ce->tell(ce->arg, &ev);
+}
+
 static void hire(struct centre *ce, unsigned i)
 {
 	struct person *p = &ce->person[i];
@@ -277,7 +297,7 @@ void centre_open(struct centre *ce)
 		hire(ce, i);
 }
 
-void centre_change(struct centre *ce)
+void centre_change(struct centre *ce, int64_t wall)
 {
 	struct person *p = &ce->person[below(ce, AGENTS)];
 	unsigned q = below(ce, QUEUES), what = below(ce, 100);
@@ -295,8 +315,10 @@ void centre_change(struct centre *ce)
 		tell_member(ce, p, q, chance(ce, 40));
 	else if (what < 85)
 		tell_skill(ce, p, below(ce, SKILLS), below(ce, 6));
-	else if (what < 90)
+	else if (what < 88)
 		tell_need(ce, q, below(ce, SKILLS));
+	else if (what < 93)
+		tell_hours(ce, q, wall);
 	else if (what < 97)
 		tell_queue(ce, q, false);
 	else

@@ -19,7 +19,8 @@ void centre_destroy(struct centre *ce);
 
 /* The whole directory; then one change of it. */
 void centre_open(struct centre *ce);
-void centre_change(struct centre *ce);
+/* wall: the time of the calendar now, UTC microseconds */
+void centre_change(struct centre *ce, int64_t wall);
 
 const char *centre_queue_number(struct centre *ce);
 void centre_agent(struct centre *ce, const char **user, const char **number);

@@ -271,6 +271,7 @@ bool contract_allows(struct contract *ct, const struct event *ev)
 	case EV_DIR_CLASS:
 	case EV_DIR_SKILL:
 	case EV_DIR_NEED:
+	case EV_DIR_HOURS:
 	case EV_AGENT:
 	case EV_AGENT_REACH:
 	case EV_CONTACTS:

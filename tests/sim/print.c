@@ -140,6 +140,11 @@ static void add_directory(struct line *l, const struct event *ev)
 		add_num(l, "level", ev->need.level);
 		add_flag(l, "gone", ev->need.gone);
 		break;
+	case EV_DIR_HOURS:
+		add_text(l, "queue", ev->hours.queue);
+		add_num(l, "openings", ev->hours.n);
+		add_flag(l, "gone", ev->hours.gone);
+		break;
 	case EV_AGENT:
 		add_text(l, "user", ev->agent.user);
 		add_text(l, "intent", agent_intent_name(ev->agent.intent));
@@ -252,6 +257,7 @@ static void add_detail(struct line *l, const struct event *ev)
 	case EV_DIR_CLASS:
 	case EV_DIR_SKILL:
 	case EV_DIR_NEED:
+	case EV_DIR_HOURS:
 	case EV_AGENT:
 	case EV_AGENT_REACH:
 	case EV_CONTACTS:

@@ -185,6 +185,8 @@ static bool same_dir_row(const struct event *a, const struct event *b)
 	case EV_DIR_NEED:
 		return strcmp(a->need.queue, b->need.queue) == 0 &&
 		       strcmp(a->need.skill, b->need.skill) == 0;
+	case EV_DIR_HOURS:
+		return strcmp(a->hours.queue, b->hours.queue) == 0;
 	case EV_AGENT:
 		return strcmp(a->agent.user, b->agent.user) == 0;
 	case EV_AGENT_REACH:
@@ -203,7 +205,8 @@ static void forget_queue(struct sim *s, const char *queue)
 		const struct event *ev = &s->dir[i];
 
 		if ((ev->type == EV_DIR_MEMBER && strcmp(ev->member.queue, queue) == 0) ||
-			(ev->type == EV_DIR_NEED && strcmp(ev->need.queue, queue) == 0))
+			(ev->type == EV_DIR_NEED && strcmp(ev->need.queue, queue) == 0) ||
+			(ev->type == EV_DIR_HOURS && strcmp(ev->hours.queue, queue) == 0))
 			continue;
 		s->dir[kept++] = *ev;
 	}
@@ -361,6 +364,40 @@ static bool ends_when_kept(struct sim *s, const struct event *ev)
 	return true;
 }
 
+/* As the directory says. */
+static bool is_closed(const struct sim *s, const char *queue, int64_t wall)
+{
+	const struct ev_dir_hours *h = NULL;
+	bool open = false;
+
+	for (unsigned i = 0; i < s->ndir; i++)
+		if (s->dir[i].type == EV_DIR_HOURS && strcmp(s->dir[i].hours.queue, queue) == 0)
+			h = &s->dir[i].hours;
+	if (h == NULL || h->gone || wall >= h->known_until)
+		return false;
+	for (unsigned i = 0; i < h->n; i++)
+		open = open || (wall >= h->open[i].from && wall < h->open[i].until);
+	return !open;
+}
+
+/* Nobody is put into a queue that is closed at that moment, and nobody is told that of one that is open. */
+static void check_hours(struct sim *s, const struct event *ev)
+{
+	for (unsigned i = 0; i < s->out.nfacts; i++) {
+		const struct fact_timeline *t = &s->out.facts[i].timeline;
+		bool entered, refused;
+
+		if (s->out.facts[i].type != FACT_TIMELINE)
+			continue;
+		entered = strcmp(t->type, "queue_entered") == 0;
+		refused = strcmp(t->type, "queue_overflow") == 0 && strcmp(t->value1, "closed") == 0;
+		if (entered && is_closed(s, t->actor, ev->wall))
+			sim_fail(s, "entered-closed-queue", t->actor);
+		if (refused && !is_closed(s, t->actor, ev->wall))
+			sim_fail(s, "open-queue-refused", t->actor);
+	}
+}
+
 static void take_step(struct sim *s, const struct event *ev)
 {
 	struct event seen = *ev;
@@ -378,6 +415,7 @@ static void take_step(struct sim *s, const struct event *ev)
 		s->mutator(s, ev, &s->out);
 	note_intents(s, ev->now);
 	hash_output(s);
+	check_hours(s, ev);
 	books_step(&s->books, &s->out);
 	death_facts(&s->death, &s->out);
 	if (ends_with_facts(s, ev))

@@ -548,7 +548,7 @@ static void change_directory(struct world *w)
 	struct event ev = {.type = EV_AUDIT};
 
 	if (w->centre != NULL && chance(w, 90)) {
-		centre_change(w->centre);
+		centre_change(w->centre, SIM_WALL0 + w->now * 1000 + w->skew_us);
 		return;
 	}
 	switch (rng_below(&w->rng, 7)) {

@@ -398,6 +398,31 @@ static int do_need(struct script *s)
 	return 0;
 }
 
+/* hours QUEUE always | FROM-UNTIL ... known SECONDS: seconds since the scenario began */
+static int fill_hours(struct script *s, unsigned at, struct event *ev)
+{
+	const char *known = word_after(s, at + 1, "known");
+	double from, until;
+
+	ev->type = EV_DIR_HOURS;
+	str_set(ev->hours.queue, word(s, at));
+	ev->hours.gone = has_word(s, at + 1, "always");
+	ev->hours.known_until = SIM_WALL0 + (int64_t)(atof(known[0] ? known : "86400") * 1e6);
+	for (unsigned i = at + 1; i < s->nwords && strchr(s->word[i], '-') != NULL; i++) {
+		struct opening *o = &ev->hours.open[ev->hours.n];
+
+		if (ev->hours.n++ == OPENINGS_MAX || sscanf(s->word[i], "%lf-%lf", &from, &until) != 2)
+			return wrong(s, "\"%s\" is no opening such as 10-20", s->word[i]);
+		*o = (struct opening){SIM_WALL0 + (int64_t)(from * 1e6), SIM_WALL0 + (int64_t)(until * 1e6)};
+	}
+	return 0;
+}
+
+static int do_hours(struct script *s)
+{
+	return fill_hours(s, 1, setup(s, EV_DIR_HOURS));
+}
+
 /* class NAME PATTERN [ROLE ...] */
 static int do_class(struct script *s)
 {
@@ -847,6 +872,17 @@ static int do_queue_now(struct script *s)
 	return err;
 }
 
+/* TIME hours QUEUE ...: it is open at other times now */
+static int do_hours_now(struct script *s)
+{
+	struct event ev = {0};
+	int err = fill_hours(s, 2, &ev);
+
+	if (err == 0)
+		stage_send(&s->st, &ev, "");
+	return err;
+}
+
 /* manual WHO HABIT...: from now on this leg does nothing by itself in these matters */
 static int do_manual(struct script *s)
 {
@@ -1029,7 +1065,8 @@ static int do_now(struct script *s)
 		int (*run)(struct script *s);
 	} known[] = {{"ctl", do_ctl}, {"located", do_located}, {"phones", do_phones},
 		{"state", do_state}, {"agent", do_agent}, {"silent", do_reach}, {"heard", do_reach},
-		{"member", do_member_now}, {"queue", do_queue_now}, {"config", do_config_now},
+		{"member", do_member_now}, {"queue", do_queue_now}, {"hours", do_hours_now},
+		{"config", do_config_now},
 		{"clock", do_clock}, {"kill", do_kill}, {"stop", do_stop},
 		{"snapshot", do_snapshot}};
 
@@ -1062,7 +1099,8 @@ static int do_line(struct script *s)
 		int (*run)(struct script *s);
 	} known[] = {{"config", do_config}, {"user", do_user}, {"queue", do_queue}, {"ivr", do_ivr},
 		{"class", do_class}, {"peer", do_peer}, {"route", do_route}, {"manual", do_manual},
-		{"member", do_member}, {"skill", do_skill}, {"need", do_need}};
+		{"member", do_member}, {"skill", do_skill}, {"need", do_need},
+		{"hours", do_hours}};
 
 	if (s->nwords == 0 || strcmp(word(s, 0), "expect") == 0)
 		return 0;
