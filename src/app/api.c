@@ -889,5 +889,6 @@ void api_close(struct api *a)
 	api_metrics_destroy(a->metrics);
 	live_destroy(a->live);
 	access_destroy(a->access);
+	free(a->openapi);
 	free(a);
 }

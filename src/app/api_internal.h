@@ -6,6 +6,7 @@
 
 #include "app/access.h"
 #include "app/api.h"
+#include "app/api_schemas.h"
 #include "app/jo.h"
 #include "app/live.h"
 #include "app/story.h"
@@ -52,7 +53,13 @@ struct api_route {
 	const char *type;    /* of the answer; NULL: application/json */
 	const struct api_field *fields;
 	unsigned nfields;
+	enum api_schema answer; /* of a 2xx in JSON */
+	enum api_schema made;   /* of a 201, if it differs */
 };
+
+/* What a call is doing, for people. */
+#define API_SHOWN_STATES                                                                           \
+	"ringing queued talking held menu voicemail consulting transferring ended"
 
 extern const struct api_route api_routes[];
 extern const unsigned api_routes_count;
@@ -101,6 +108,7 @@ struct api {
 	int64_t audit_since;       /* monotonic ms: start of the minute that audits are counted in */
 	unsigned audits;
 	char panel_dir[256];
+	char *openapi; /* the document, once somebody has asked for it */
 	const struct app_config *cfg; /* the present one */
 	unsigned session_s;
 	int64_t started_us;

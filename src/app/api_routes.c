@@ -8,6 +8,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define FIELDS(a) .fields = (a), .nfields = COUNT(a)
+#define GIVES(s)  .answer = SCHEMA_##s
+#define MAKES(s)  .made = SCHEMA_##s
 
 /* ---- fields ---------------------------------------------------------------------------------- */
 
@@ -25,7 +27,7 @@ static const struct api_field login_fields[] = {
 
 static const struct api_field calls_fields[] = {
 	{"state", IN_QUERY, API_WORD, OPTIONAL,
-		.choice = "ringing queued talking held menu consulting transferring ended",
+		.choice = API_SHOWN_STATES,
 		.doc = "Only calls in this state."},
 	{"agent", IN_QUERY, API_TEXT, OPTIONAL, 1, USER_MAX - 1,
 		.doc = "Only calls that this user is a party of."},
@@ -160,56 +162,60 @@ static const struct api_field events_fields[] = {
 const struct api_route api_routes[] = {
 	{"POST", "/api/v1/login", OPEN, 0, api_run_login,
 		"Begins a session: sets the cookie segue_session and tells who one is.",
-		"200 401 429 503", FIELDS(login_fields)},
+		"200 401 429 503", GIVES(ME), FIELDS(login_fields)},
 	{"POST", "/api/v1/logout", KNOWN, 0, api_run_logout, "Ends the session.", "204"},
 	{"GET", "/api/v1/me", KNOWN, 0, api_run_me,
-		"Who one is: role, permissions, departments.", "200"},
+		"Who one is: role, permissions, departments.", "200", GIVES(ME)},
 
 	{"GET", "/api/v1/calls", PERMITTED, PERM_VIEW, api_run_calls,
 		"The calls that live now, oldest first; at most 1000 of them.", "200",
-		FIELDS(calls_fields)},
+		GIVES(CALLS), FIELDS(calls_fields)},
 	{"POST", "/api/v1/calls", PERMITTED, PERM_DIAL, api_run_dial,
 		"Click-to-dial: the user's phone rings, and once it is taken up the number is called. "
 		"Agents call for themselves, supervisors for those of their departments too. 409: he "
 		"has no phone registered, is on a call, or is away.",
-		"201 404 409", FIELDS(dial_fields)},
+		"201 404 409", GIVES(CALL_NOW), FIELDS(dial_fields)},
 	{"GET", "/api/v1/calls/{call}", PERMITTED, PERM_VIEW, api_run_call,
 		"One call with its legs, its segments so far and its story.", "200 404",
-		FIELDS(call_fields)},
+		GIVES(CALL_DETAIL), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/transfer", PERMITTED, PERM_TRANSFER, api_run_transfer,
 		"Transfers a call. An agent's own leg transfers; for others, whoever talks with "
 		"the customer.",
-		"201 404 409", FIELDS(transfer_fields)},
+		"200 201 404 409", GIVES(CALL_NOW), MAKES(TRANSFER), FIELDS(transfer_fields)},
 	{"GET", "/api/v1/calls/{call}/targets", PERMITTED, PERM_TRANSFER, api_run_targets,
 		"To whom this call could be transferred: everybody, each with what stands against "
 		"it.",
-		"200 404", FIELDS(targets_fields)},
+		"200 404", GIVES(TARGETS), FIELDS(targets_fields)},
 	{"POST", "/api/v1/calls/{call}/retry", PERMITTED, PERM_TRANSFER, api_run_retry,
 		"Transfers to somebody else: calls off what is under way, if need be, and asks "
 		"anew.",
-		"201 404 409", FIELDS(transfer_fields)},
+		"200 201 404 409", GIVES(CALL_NOW), MAKES(TRANSFER), FIELDS(transfer_fields)},
 	{"POST", "/api/v1/calls/{call}/complete", PERMITTED, PERM_TRANSFER, api_run_complete,
 		"Ends a consultation: the customer is joined with the target.", "200 404 409",
-		FIELDS(call_fields)},
+		GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/swap", PERMITTED, PERM_TRANSFER, api_run_swap,
 		"In a consultation: the agent talks with the other of the two.", "200 404 409",
-		FIELDS(call_fields)},
+		GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/cancel", PERMITTED, PERM_TRANSFER, api_run_cancel,
 		"Calls off the transfer or the consultation that is under way.", "200 404 409",
-		FIELDS(call_fields)},
+		GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/resume", PERMITTED, PERM_TRANSFER, api_run_resume,
-		"Brings the customer back to who transferred.", "200 404 409", FIELDS(call_fields)},
+		"Brings the customer back to who transferred.",
+		"200 404 409", GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/hangup", PERMITTED, PERM_HANGUP, api_run_hangup,
-		"Ends a call.", "200 404 409", FIELDS(call_fields)},
+		"Ends a call.", "200 404 409", GIVES(CALL_NOW), FIELDS(call_fields)},
 
 	{"POST", "/api/v1/calls/{call}/hold", PERMITTED, PERM_CONTROL, api_run_hold,
-		"Holds both sides; the customer hears music.", "200 404 409", FIELDS(call_fields)},
+		"Holds both sides; the customer hears music.",
+		"200 404 409", GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/unhold", PERMITTED, PERM_CONTROL, api_run_unhold,
-		"They talk again.", "200 404 409", FIELDS(call_fields)},
+		"They talk again.", "200 404 409", GIVES(CALL_NOW), FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/note", PERMITTED, PERM_CONTROL, api_run_note,
-		"Writes a note to the conversation.", "200 404 409", FIELDS(note_fields)},
+		"Writes a note to the conversation.",
+		"200 404 409", GIVES(CALL_NOW), FIELDS(note_fields)},
 	{"POST", "/api/v1/calls/{call}/recording", PERMITTED, PERM_CONTROL, api_run_record,
-		"Records the call from now on, or does not.", "200 404 409", FIELDS(record_fields)},
+		"Records the call from now on, or does not.",
+		"200 404 409", GIVES(CALL_NOW), FIELDS(record_fields)},
 	{"POST", "/api/v1/calls/{call}/conference", PERMITTED, PERM_TRANSFER, api_run_mixer,
 		"All three talk. Not offered.", "501", FIELDS(call_fields)},
 	{"POST", "/api/v1/calls/{call}/whisper", PERMITTED, PERM_CONTROL, api_run_mixer,
@@ -219,19 +225,20 @@ const struct api_route api_routes[] = {
 
 	{"GET", "/api/v1/transfers/{transfer}", PERMITTED, PERM_VIEW, api_run_transfer_get,
 		"A transfer that runs, or ended a while ago.", "200 404",
-		FIELDS(transfer_id_fields)},
+		GIVES(TRANSFER), FIELDS(transfer_id_fields)},
 	{"GET", "/api/v1/agents", PERMITTED, PERM_VIEW, api_run_agents,
-		"Everybody with a phone, and what they do.", "200", FIELDS(agents_fields)},
+		"Everybody with a phone, and what they do.",
+		"200", GIVES(AGENTS), FIELDS(agents_fields)},
 	{"POST", "/api/v1/agents/{user}/state", PERMITTED, PERM_AGENTS, api_run_agent_state,
 		"Says what an agent wants. Agents say so for themselves, supervisors for those of "
 		"their departments.",
-		"200 404 409", FIELDS(agent_state_fields)},
+		"200 404 409", GIVES(AGENT), FIELDS(agent_state_fields)},
 	{"GET", "/api/v1/queues", PERMITTED, PERM_VIEW, api_run_queues,
-		"Queues: who waits, who could answer.", "200"},
+		"Queues: who waits, who could answer.", "200", GIVES(QUEUES)},
 
 	{"GET", "/api/v1/conversations", PERMITTED, PERM_HISTORY, api_run_conversations,
 		"The call log: conversations, newest first, a page at a time.", "200 503",
-		FIELDS(conversations_fields)},
+		GIVES(CONVERSATIONS), FIELDS(conversations_fields)},
 	{"GET", "/api/v1/conversations.csv", PERMITTED, PERM_HISTORY, api_run_conversations_csv,
 		"The same as a table for spreadsheets.", "200 503", "text/csv",
 		FIELDS(csv_fields)},
@@ -239,21 +246,21 @@ const struct api_route api_routes[] = {
 		api_run_conversation,
 		"One conversation: segments with intervals, transfers, timeline, notes, "
 		"recordings.",
-		"200 404 503", FIELDS(conversation_fields)},
+		"200 404 503", GIVES(CONVERSATION_DETAIL), FIELDS(conversation_fields)},
 	{"GET", "/api/v1/cases/{case}", PERMITTED, PERM_HISTORY, api_run_case,
 		"A case with its conversations and its timeline.", "200 404 503",
-		FIELDS(case_fields)},
+		GIVES(CASE), FIELDS(case_fields)},
 	{"GET", "/api/v1/contacts/{number}", PERMITTED, PERM_HISTORY, api_run_contact,
 		"What there is about a customer: names, cases, who talked with them. Not for who sees "
 		"numbers masked: the answer would confirm what is not shown.",
-		"200 404 503", FIELDS(contact_fields)},
+		"200 404 503", GIVES(CONTACT), FIELDS(contact_fields)},
 	{"GET", "/api/v1/reports/agents", PERMITTED, PERM_HISTORY, api_run_agent_report,
 		"Per agent and day: offers, answers, times, transfers (view agent_day).", "200 503",
-		FIELDS(agent_report_fields)},
+		GIVES(AGENT_DAYS), FIELDS(agent_report_fields)},
 	{"GET", "/api/v1/reports/queues", PERMITTED, PERM_HISTORY, api_run_queue_report,
 		"Per queue and hour: offered, answered, abandoned, in time (view queue_hour; by "
 		"half_hour: queue_half_hour; by recent: queue_recent).",
-		"200 503", FIELDS(queue_report_fields)},
+		"200 503", GIVES(QUEUE_TIMES), FIELDS(queue_report_fields)},
 	{"GET", "/api/v1/recordings/{recording}", PERMITTED, PERM_RECORDINGS, api_run_recording,
 		"A recording; parts of it with the header Range.", "200 206 304 404 416 503", "audio/wav",
 		FIELDS(recording_fields)},
@@ -263,10 +270,11 @@ const struct api_route api_routes[] = {
 		"text/event-stream", FIELDS(events_fields)},
 	{"GET", "/metrics", PERMITTED, PERM_METRICS, api_run_metrics, "Figures for Prometheus.",
 		"200", "text/plain"},
-	{"GET", "/healthz", OPEN, 0, api_run_healthz, "Is the process alive?", "200"},
-	{"GET", "/readyz", OPEN, 0, api_run_readyz, "Can it take calls?", "200 503"},
+	{"GET", "/healthz", OPEN, 0, api_run_healthz, "Is the process alive?",
+		"200", GIVES(HEALTH)},
+	{"GET", "/readyz", OPEN, 0, api_run_readyz, "Can it take calls?", "200 503", GIVES(READY)},
 	{"GET", "/api/v1/openapi.json", OPEN, 0, api_run_openapi, "This interface, as OpenAPI 3.1.",
-		"200"},
+		"200", GIVES(DOCUMENT)},
 };
 const unsigned api_routes_count = COUNT(api_routes);
 
@@ -507,6 +515,28 @@ static void each_status(const struct api_route *r, void (*fn)(void *arg, const c
 		fn(arg, "403");
 }
 
+/* What the answer with this status looks like. Whether it is ready /readyz tells with 503, too. */
+static enum api_schema schema_of_answer(const struct api_route *r, const char *status)
+{
+	if (status[0] >= '4')
+		return r->run == api_run_readyz && str_eq(status, "503") ? r->answer : SCHEMA_ERROR;
+	return str_eq(status, "201") && r->made != SCHEMA_NONE ? r->made : r->answer;
+}
+
+static json_t *content_of(const struct api_route *r, const char *status, const char *type)
+{
+	enum api_schema s = schema_of_answer(r, status);
+	json_t *o = json_object(), *content;
+
+	json_object_set_new(o, "schema",
+		s != SCHEMA_NONE ? api_schema_ref(s) : json_pack("{s:s}", "type", "string"));
+	if (is_stream(r) && status[0] == '2')
+		json_object_set_new(o, "x-events", api_event_schemas_json());
+	content = json_object();
+	json_object_set_new(content, type, o);
+	return content;
+}
+
 struct responses {
 	const struct api_route *route;
 	json_t *list;
@@ -518,14 +548,8 @@ static void add_response(void *arg, const char *status)
 	const char *type = rs->route->type && status[0] == '2' ? rs->route->type : "application/json";
 	json_t *o = json_pack("{s:s}", "description", meaning_of(status));
 
-	if (status[0] >= '4')
-		json_object_set_new(o, "content",
-			json_pack("{s:{s:{s:s}}}", type, "schema", "$ref",
-				"#/components/schemas/error"));
-	else if (!str_eq(status, "204") && !str_eq(status, "304"))
-		json_object_set_new(o, "content",
-			json_pack("{s:{s:{s:s}}}", type, "schema", "type",
-				str_eq(type, "application/json") ? "object" : "string"));
+	if (!str_eq(status, "204") && !str_eq(status, "304"))
+		json_object_set_new(o, "content", content_of(rs->route, status, type));
 	if (str_eq(status, "201"))
 		json_object_set_new(o, "headers",
 			json_pack("{s:{s:s, s:{s:s}}}", "Location", "description",
@@ -578,19 +602,6 @@ static json_t *operation_of(const struct api_route *r)
 	return o;
 }
 
-/* What every answer from 400 on has; docs/api-shapes.md has the fields that some add. */
-static json_t *error_schema(void)
-{
-	return json_pack("{s:s, s:[s], s:{s:{s:s, s:[s, s], s:{s:{s:s, s:s}, s:{s:s, s:s}, "
-			 "s:{s:s, s:s}, s:{s:s, s:s}}}}}",
-		"type", "object", "required", "error", "properties", "error", "type", "object",
-		"required", "code", "message", "properties", "code", "type", "string", "description",
-		"A word for programs.", "message", "type", "string", "description",
-		"A sentence for people.", "field", "type", "string", "description",
-		"Which field, parameter or header is wrong.", "permission", "type", "string",
-		"description", "Which permission is missing.");
-}
-
 json_t *api_openapi(void)
 {
 	json_t *doc, *paths = json_object();
@@ -614,14 +625,26 @@ json_t *api_openapi(void)
 		"session", "token", "paths", paths, "components", "securitySchemes", "session",
 		"type", "apiKey", "in", "cookie", "name", "segue_session", "token", "type", "http",
 		"scheme", "bearer");
-	json_object_set_new(json_object_get(doc, "components"), "schemas",
-		json_pack("{s:o}", "error", error_schema()));
+	json_object_set_new(json_object_get(doc, "components"), "schemas", api_schemas_json());
+	json_object_set_new(doc, "webhooks", api_webhooks_json());
 	return doc;
 }
 
+/* It is long, and the same for everybody. */
 void api_run_openapi(struct api_request *q)
 {
-	api_reply(q, 200, api_openapi());
+	struct api *a = q->api;
+	json_t *doc;
+
+	if (a->openapi == NULL) {
+		doc = api_openapi();
+		a->openapi = json_dumps(doc, JSON_COMPACT);
+		json_decref(doc);
+	}
+	if (a->openapi == NULL)
+		api_fail(q, 503, "no_memory", "out of memory");
+	else
+		api_reply_text(q, 200, "application/json", a->openapi, strlen(a->openapi));
 }
 
 void api_print_openapi(FILE *f)
@@ -678,6 +701,12 @@ static bool has_parameters(const struct api_route *r)
 	return some;
 }
 
+static void print_made(FILE *f, enum api_schema s)
+{
+	if (s != SCHEMA_NONE)
+		fprintf(f, " Answers with [%s](#%s).", api_schema_name(s), api_schema_name(s));
+}
+
 static void print_route(FILE *f, const struct api_route *r)
 {
 	fprintf(f, "\n### %s %s\n\n%s\n", r->method, r->path, r->doc);
@@ -687,6 +716,9 @@ static void print_route(FILE *f, const struct api_route *r)
 		fprintf(f, "%s.", r->who == OPEN ? "For anybody" : "For whoever is logged in");
 	if (r->type != NULL)
 		fprintf(f, " Answers with `%s`.", r->type);
+	print_made(f, r->made != SCHEMA_NONE ? r->made : r->answer);
+	if (r->made != SCHEMA_NONE)
+		print_made(f, r->answer);
 	fputs(" Statuses:", f);
 	each_status(r, print_answer, f);
 	fputs(".\n", f);
@@ -706,8 +738,8 @@ void api_print_markdown(FILE *f)
 	fputs("# The HTTP interface\n\n"
 	      "Printed by `segued --print-api` from the table of routes; edit that\n"
 	      "(`src/app/api_routes.c`). The same as an OpenAPI 3.1 document is at\n"
-	      "`/api/v1/openapi.json`. What the answers look like is in "
-	      "[api-shapes.md](api-shapes.md).\n\n"
+	      "`/api/v1/openapi.json`. What answers are made of is [below](#answers), from\n"
+	      "`src/app/api_schemas.c`; examples are in [api-shapes.md](api-shapes.md).\n\n"
 	      "| status | means |\n|---|---|\n",
 		f);
 	for (size_t i = 0; i < COUNT(meanings); i++)
@@ -719,4 +751,5 @@ void api_print_markdown(FILE *f)
 	fputs("\n## Routes\n", f);
 	for (unsigned i = 0; i < api_routes_count; i++)
 		print_route(f, &api_routes[i]);
+	api_print_schemas(f);
 }

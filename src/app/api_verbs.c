@@ -84,13 +84,26 @@ static void reply_transfer(struct api_request *q, const struct live_transfer *t)
 	api_reply_created(q, url, api_transfer_json(t, q->viewer.masked));
 }
 
+/* The call as it is after a command: it may have ended by it. */
+static json_t *call_now(const struct api_request *q, call_id id)
+{
+	struct live_call *k = live_call(q->api->live, id);
+	json_t *o = k ? api_call_json(q->api, k, q->viewer.masked) : NULL;
+
+	if (o != NULL)
+		return o;
+	o = json_object();
+	jo_id(o, "id", id);
+	jo_text(o, "state", "ended");
+	return o;
+}
+
 static void on_reply(void *arg, int status, const char *text)
 {
 	struct api_request *q = arg;
 	const struct command *c = q->own;
 	struct live_call *k = live_call(q->api->live, c->call);
 	struct live_transfer *t = k ? live_transfer(q->api->live, &k->transfer) : NULL;
-	json_t *o;
 
 	if (status >= 300) {
 		refuse(q, c, status, text);
@@ -100,8 +113,7 @@ static void on_reply(void *arg, int status, const char *text)
 		reply_transfer(q, t);
 		return;
 	}
-	o = k ? api_call_json(q->api, k, q->viewer.masked) : NULL;
-	api_reply(q, 200, o ? o : json_object());
+	api_reply(q, 200, call_now(q, c->call));
 }
 
 /* Gives the core an event about the request's call. */
@@ -314,20 +326,16 @@ void api_run_record(struct api_request *q)
 static void on_dialled(void *arg, int status, const char *text)
 {
 	struct api_request *q = arg;
-	struct live_call *k;
 	uint64_t id = ID_NONE;
 	char url[64];
-	json_t *o;
 
 	if (status >= 300) {
 		api_fail(q, http_status(status), code_of(status), "%s", text);
 		return;
 	}
 	id_parse(text, &id);
-	k = live_call(q->api->live, id);
-	o = k ? api_call_json(q->api, k, q->viewer.masked) : NULL;
 	snprintf(url, sizeof(url), "/api/v1/calls/%s", text);
-	api_reply_created(q, url, o ? o : json_object());
+	api_reply_created(q, url, call_now(q, id));
 }
 
 /* Whose phone: the viewer's own, if no other is named. False after having failed the request. */

@@ -443,7 +443,9 @@ static void on_transfer_marked(struct live *l, const struct fact *f)
 
 	if (t == NULL)
 		return;
-	if (t->ended == 0)
+	if (str_eq(m->mark, "semi")) /* no stage: completed while the target rings */
+		str_set(t->kind, "semi");
+	else if (t->ended == 0 && !str_eq(m->mark, "answered_by"))
 		str_set(t->stage, m->mark);
 	if (str_eq(m->mark, "ringing"))
 		t->ringing = f->at;

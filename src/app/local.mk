@@ -14,6 +14,7 @@ libapp_a_SOURCES = \
 	src/app/api_memory.c \
 	src/app/api_metrics.c \
 	src/app/api_routes.c \
+	src/app/api_schemas.c src/app/api_schemas.h \
 	src/app/api_static.c \
 	src/app/api_targets.c \
 	src/app/api_verbs.c \

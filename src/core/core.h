@@ -95,6 +95,10 @@ struct target_view {
 void core_try_transfer(struct core *c, const struct event *ev, struct target_view *out);
 
 unsigned core_call_count(const struct core *c);
+/* The words that a view may have for a call's state, kind and interval, a leg's role and state: the i-th,
+ * NULL behind the last. */
+enum core_words { WORDS_STATE, WORDS_KIND, WORDS_INTERVAL, WORDS_ROLE, WORDS_LEG };
+const char *core_word(enum core_words of, unsigned i);
 /* Fills *v; false if there is no such call. */
 bool core_view(const struct core *c, call_id id, struct call_view *v);
 /* The next call after id in slot order (ID_NONE: the first); ID_NONE at the end. */

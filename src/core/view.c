@@ -23,6 +23,22 @@ call_id core_next_call(const struct core *c, call_id after)
 	return ID_NONE;
 }
 
+const char *core_word(enum core_words of, unsigned i)
+{
+	static const struct {
+		const char *(*name)(int value);
+		unsigned n;
+	} words[] = {
+		[WORDS_STATE] = {call_state_name, call_state_count_},
+		[WORDS_KIND] = {call_kind_name, call_kind_count_},
+		[WORDS_INTERVAL] = {interval_name, interval_count_},
+		[WORDS_ROLE] = {role_name, role_count_},
+		[WORDS_LEG] = {leg_state_name, leg_state_count_},
+	};
+
+	return i < words[of].n ? words[of].name((int)i) : NULL;
+}
+
 /* The reasons of panel.md: why the Transfer button is off. */
 static const char *why_not(const struct call *k)
 {

@@ -9,6 +9,7 @@ import threading
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
+import schema
 import tap
 from flows import end, talk, transfer, wait
 from segued import Daemon
@@ -43,6 +44,10 @@ class Crm:
         self.posts += 1
         if r.headers["X-Segue-Signature"] != right:
             self.bad.append(dict(r.headers))
+        try:
+            schema.check_webhook(json.loads(body))
+        except schema.Wrong as e:
+            self.bad.append(e)
         if self.status < 300:
             self.facts += json.loads(body)["facts"]
         r.send_response(self.status)

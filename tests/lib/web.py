@@ -7,7 +7,8 @@
             ev.wait("call", lambda d: d["state"] == "talking")
 
 Promise: a client does what a browser or a program does, with a connection of its own for each
-request unless told otherwise; nothing is retried behind the test's back.
+request unless told otherwise; nothing is retried behind the test's back. Every answer in JSON and every
+event is held against segued's own document (schema.py).
 """
 import gzip
 import http.client
@@ -19,6 +20,7 @@ import subprocess
 import threading
 import time
 
+import schema
 import segued
 import ua
 
@@ -70,9 +72,12 @@ class Client:
         conn = self.lab.connection(timeout)
         try:
             conn.request(method, url, data, h)
-            return Answer(conn.getresponse())
+            got = Answer(conn.getresponse())
         finally:
             conn.close()
+        if got.json is not None:
+            schema.check_answer(method, url, got.status, got.json)
+        return got
 
     def get(self, path, **kw):
         return self.ask("GET", path, **kw)
@@ -104,7 +109,7 @@ class Stream:
 
     def __init__(self, client, last=None):
         self.client, self.events, self.cond = client, [], threading.Condition()
-        self.ended = False
+        self.ended, self.wrong = False, []
         self.conn = client.lab.connection(60)
         h = client.headers({"Last-Event-ID": last} if last else None)
         self.conn.request("GET", "/api/v1/events", headers=h)
@@ -128,14 +133,21 @@ class Stream:
                 elif line.startswith("data: "):
                     data.append(line[6:])
                 elif line == "" and name:
-                    with self.cond:
-                        self.events.append(Event(name, json.loads("\n".join(data)), id))
-                        self.cond.notify_all()
+                    self._take(Event(name, json.loads("\n".join(data)), id))
                     name, data = None, []
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
             pass
         with self.cond:
             self.ended = True
+            self.cond.notify_all()
+
+    def _take(self, event):
+        try:
+            schema.check_event(event.name, event.data)
+        except schema.Wrong as e:
+            self.wrong.append(e)
+        with self.cond:
+            self.events.append(event)
             self.cond.notify_all()
 
     def wait(self, name, check=lambda d: True, since=0, timeout=WAIT):
@@ -171,6 +183,8 @@ class Stream:
             pass
         self.thread.join(10)
         self.conn.close()
+        if self.wrong:
+            raise self.wrong[0]
 
     def __enter__(self):
         return self
