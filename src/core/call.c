@@ -276,7 +276,7 @@ static void pick_up(struct core *c, struct call *k, enum word w)
 {
 	struct leg *l = caller_leg(c, k, &c->ev->invite, ROLE_TARGET);
 
-	segment_open(c, k, l, NULL);
+	segment_open(c, k, l, uuid_is_nil(&k->xfer.id) ? NULL : &k->xfer.id);
 	call_post(k, w);
 	call_run(c, k);
 }

@@ -515,6 +515,19 @@ static void make_shell(struct core *c, struct call *from, struct call *to)
 		call_free(c, from);
 }
 
+/* Who is being rung is rung for the kept party from now on, whatever the call was that he is rung in. Several
+ * phones of one person are one visit. */
+static void come_by_transfer(struct core *c, struct call *k)
+{
+	for (unsigned i = 0; i < k->nlegs; i++) {
+		const struct leg *l = k->legs[i];
+		struct segment *s = l->seg != NO_SEG ? &k->segs[l->seg] : NULL;
+
+		if (s && l->role == ROLE_TARGET && (s->consult || !uuid_eq(&s->transfer_in, &k->xfer.id)))
+			segment_change(c, k, s);
+	}
+}
+
 void consult_adopt(struct core *c, struct call *k)
 {
 	struct call *from = k->meet ? call_of(c, k->meet) : NULL;
@@ -545,9 +558,7 @@ void consult_adopt(struct core *c, struct call *k)
 	for (unsigned i = 0; i < from->nlegs; i++)
 		move_leg(c, from, k, from->legs[i]);
 	if (k->xfer.kind == XFER_SEMI)
-		for (unsigned i = 0; i < k->nsegs; i++)
-			if (k->segs[i].state != IV_FREE && k->segs[i].consult)
-				segment_change(c, k, &k->segs[i]);
+		come_by_transfer(c, k);
 	make_shell(c, from, k);
 }
 

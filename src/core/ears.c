@@ -11,10 +11,11 @@ static bool in_bridge(const struct bridge *b, const struct leg *l)
 	return b->a == l->id || b->b == l->id;
 }
 
-/* By us, with the session that it has. */
+/* By us, with the session that it has; also one who was on hold already, by whom he talked with: that one
+ * talks with somebody else now. */
 static bool held_by_us(const struct call *k, const struct leg *l)
 {
-	return (k->bridge.state == BRIDGE_HOLD && in_bridge(&k->bridge, l)) ||
+	return (k->bridge.state == BRIDGE_HOLD && in_bridge(&k->bridge, l)) || k->bridge.held == l->id ||
 	       l->given.mode == GIVEN_HOLD || l->given.from == ID_MUSIC;
 }
 

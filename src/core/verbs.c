@@ -708,6 +708,17 @@ void xfer_close_row(struct core *c, struct call *k, const char *outcome, const c
 	x->prev = x->id;
 }
 
+/* Does the phone that sent the REFER keep the line until it hears 200? The dialog may be one of another
+ * call, with another phone of the transferor (E-093, E-095). */
+static bool wants_200_at_once(const struct core *c)
+{
+	const struct ev_transfer *e = &c->ev->transfer;
+	const struct call *at = e->origin == ORIGIN_REFER ? call_of(c, c->ev->leg) : NULL;
+	const struct leg *l = at ? call_leg(at, c->ev->leg) : NULL;
+
+	return e->immediate || (l && l->immediate);
+}
+
 static void v_open_xfer(struct core *c, struct call *k)
 {
 	const struct ev_transfer *e = &c->ev->transfer;
@@ -722,12 +733,11 @@ static void v_open_xfer(struct core *c, struct call *k)
 		.kind = names_dialog(e) && k->word != XFER_OK ? XFER_CONSULT : e->kind,
 		.cmd = refer ? e->cmd : 0, .reply = refer ? 0 : e->cmd,
 		.refer_leg = refer ? c->ev->leg : ID_NONE, .no_sub = e->no_sub,
-		.immediate = e->immediate, .replaces = e->replaces, .stay = e->stay};
+		.immediate = wants_200_at_once(c), .replaces = e->replaces, .stay = e->stay};
 	str_set(x->asker, e->asker);
 	if (l) {
 		str_set(x->recall_user, l->user);
 		x->from_seg = l->seg_id;
-		x->immediate = x->immediate || l->immediate;
 	}
 	xfer_open_row(c, k);
 	if (x->kind == XFER_CONSULT && !names_dialog(e))
@@ -752,13 +762,20 @@ static void v_open_retry(struct core *c, struct call *k)
 	xfer_open_row(c, k);
 }
 
+/* Is the open row about the one who is being rung? While who asked is rung back it is still about the target
+ * that he asked for; unless that row was closed before, and the recall has its own. */
+static bool is_about_target(const struct xfer *x)
+{
+	return !uuid_is_nil(&x->id) && (x->step != STEP_RECALL || x->origin == ORIGIN_SYSTEM);
+}
+
 static void v_note_ringing(struct core *c, struct call *k)
 {
 	struct leg *t = call_leg(k, c->ev->leg);
 
 	if (t && t->role != ROLE_TARGET)
 		t = NULL; /* a call that is not ours rings */
-	if (k->xfer.mark != MARK_NONE || uuid_is_nil(&k->xfer.id) || k->xfer.step == STEP_RECALL)
+	if (k->xfer.mark != MARK_NONE || !is_about_target(&k->xfer))
 		return;
 	k->xfer.mark = MARK_RINGING;
 	consult_note_ringing(c, k);
@@ -772,7 +789,7 @@ static void v_note_answered(struct core *c, struct call *k)
 	bool again = k->xfer.mark == MARK_ANSWERED; /* in a queue: somebody before was gone at once */
 
 	k->xfer.mark = MARK_ANSWERED;
-	if (!again && !uuid_is_nil(&k->xfer.id) && k->xfer.step != STEP_RECALL)
+	if (!again && is_about_target(&k->xfer))
 		mark_fact(c, k, "answered", t ? &t->seg_id : NULL);
 }
 

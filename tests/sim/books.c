@@ -255,6 +255,7 @@ static void segment_opened(struct books *b, const struct fact *f)
 	str_set(s->who, o->who);
 	str_set(s->number, o->number);
 	str_set(s->kind, o->kind);
+	s->transfer_in = o->transfer_in;
 	c->open_segs++;
 	s->next = c->first;
 	c->first = s;
@@ -269,10 +270,23 @@ static void segment_answered(struct books *b, const struct fact *f)
 
 	if (s == NULL)
 		fail_fact(b, "answer-of-no-segment", f, "no such segment");
-	else if (s->answered == 0)
+	else if (s->answered == 0) {
 		s->answered = f->at;
-	else if (s->closed == 0)
+		s->answered_step = b->step;
+	} else if (s->closed == 0)
 		fail_fact(b, "segment-answered-twice", f, "it was answered already");
+}
+
+static void segment_changed(struct books *b, const struct fact *f)
+{
+	struct bk_seg *s = find_seg(b, &f->segment_changed.seg);
+
+	if (s == NULL) {
+		fail_fact(b, "change-of-no-segment", f, "no such segment");
+		return;
+	}
+	s->transfer_in = f->segment_changed.transfer_in;
+	str_set(s->kind, f->segment_changed.kind);
 }
 
 static int64_t *sum_of(struct bk_seg *s, const char *state)
@@ -382,6 +396,7 @@ static void transfer_opened(struct books *b, const struct fact *f)
 	x->id = o->xfer;
 	x->conv = o->conv;
 	x->opened = f->at;
+	x->opened_step = b->step;
 	c->open_xfers++;
 	c->xfer_step = b->step;
 	c->requested++;
@@ -414,6 +429,8 @@ static void transfer_marked(struct books *b, const struct fact *f)
 		fail_fact(b, "transfer-to-nowhere", f, "to_seg does not exist");
 	else if (at > x->marks)
 		x->marks = at;
+	if (x != NULL)
+		x->answered = x->answered || at == 3;
 }
 
 static bool is_outcome(const char *s)
@@ -425,6 +442,22 @@ static bool is_outcome(const char *s)
 		if (strcmp(outcomes[i], s) == 0)
 			return true;
 	return false;
+}
+
+/* A transfer is completed with somebody who is there for it: who came by it, or the queue that took the
+ * caller. A person has answered before, and the case is his from then on (M13). */
+static void check_completed(struct books *b, const struct fact *f, const struct bk_xfer *x)
+{
+	const struct bk_seg *s = find_seg(b, &f->transfer_closed.to_seg);
+
+	if (s == NULL || x->marks < 4)
+		fail_fact(b, "completed-unjoined", f, "completed without a join or a to_seg");
+	else if (!uuid_eq(&s->conv, &x->conv))
+		fail_fact(b, "completed-elsewhere", f, "to_seg is of another conversation");
+	else if (s->answered_step > x->opened_step && !uuid_eq(&s->transfer_in, &x->id))
+		fail_fact(b, "completed-unjoined", f, "to_seg did not come by this transfer");
+	else if (s->closed == 0 && strcmp(s->kind, "queue") != 0 && !x->answered)
+		fail_fact(b, "completed-unanswered", f, "nobody is marked as having answered");
 }
 
 static void transfer_closed(struct books *b, const struct fact *f)
@@ -441,8 +474,8 @@ static void transfer_closed(struct books *b, const struct fact *f)
 		fail_fact(b, "transfer-outcome", f, "no such outcome");
 	if (!uuid_is_nil(&o->to_seg) && find_seg(b, &o->to_seg) == NULL)
 		fail_fact(b, "transfer-to-nowhere", f, "to_seg does not exist");
-	if (strcmp(o->outcome, "completed") == 0 && (x->marks < 4 || uuid_is_nil(&o->to_seg)))
-		fail_fact(b, "completed-unjoined", f, "completed without a join or a to_seg");
+	if (strcmp(o->outcome, "completed") == 0)
+		check_completed(b, f, x);
 	if (strcmp(o->outcome, "failed") == 0 && o->cause[0] == '\0')
 		fail_fact(b, "failed-without-cause", f, "failed, and no cause says why");
 	x->closed = f->at;
@@ -512,8 +545,7 @@ static void take_fact(struct books *b, const struct fact *f)
 		conversation_merged(b, f);
 		break;
 	case FACT_SEGMENT_CHANGED:
-		if (find_seg(b, &f->segment_changed.seg) == NULL)
-			fail_fact(b, "change-of-no-segment", f, "no such segment");
+		segment_changed(b, f);
 		break;
 	case FACT_NOTE:
 		open_conv(b, f, &f->note.conv);
@@ -526,6 +558,37 @@ static void take_fact(struct books *b, const struct fact *f)
 	}
 }
 
+/* The timeline tells of every transfer that begins or ends (M12), in the same step. */
+static bool is_told(const struct core_out *out, const uuid *xfer, const char *type, const char *outcome)
+{
+	char word[24];
+
+	snprintf(word, sizeof(word), "%s%s", type, outcome);
+	for (unsigned i = 0; i < out->nfacts; i++) {
+		const struct fact_timeline *t = &out->facts[i].timeline;
+
+		if (out->facts[i].type == FACT_TIMELINE &&
+			((uuid_eq(&t->xfer, xfer) && strcmp(t->type, word) == 0) ||
+				strcmp(t->type, "transfer_refused") == 0))
+			return true;
+	}
+	return false;
+}
+
+static void check_timeline(struct books *b, const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nfacts && !b->failed; i++) {
+		const struct fact *f = &out->facts[i];
+
+		if (f->type == FACT_TRANSFER_OPENED  &&
+			!is_told(out, &f->transfer_opened.xfer, "transfer_requested", ""))
+			fail_fact(b, "timeline-silent", f, "the timeline does not tell of it");
+		if (f->type == FACT_TRANSFER_CLOSED &&
+			!is_told(out, &f->transfer_closed.xfer, "transfer_", f->transfer_closed.outcome))
+			fail_fact(b, "timeline-silent", f, "the timeline does not tell of it");
+	}
+}
+
 void books_step(struct books *b, const struct core_out *out)
 {
 	b->step++;
@@ -533,6 +596,7 @@ void books_step(struct books *b, const struct core_out *out)
 	b->follows = NULL;
 	for (unsigned i = 0; i < out->nfacts && !b->failed; i++)
 		take_fact(b, &out->facts[i]);
+	check_timeline(b, out);
 	if (b->follows != NULL && find_xfer(b, &b->follows->next) == NULL)
 		fail(b, "fell-back-to-nothing", "the transfer that follows was not opened");
 }

@@ -42,6 +42,8 @@ struct bk_seg {
 	int64_t nint;
 	int64_t ring, talk, hold, held, consult, wait, limbo, other;
 	char who[USER_MAX], number[NUM_MAX], kind[12], last_state[12];
+	uuid transfer_in;
+	unsigned answered_step;
 	UT_hash_handle hh;
 };
 
@@ -49,6 +51,8 @@ struct bk_xfer {
 	uuid id, conv;
 	int64_t opened, closed, last_mark;
 	int marks; /* the furthest mark so far */
+	bool answered; /* the mark that says so was among them */
+	unsigned opened_step;
 	uuid to_seg, next;
 	char outcome[16];
 	UT_hash_handle hh;

@@ -338,6 +338,7 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 	l->from_outside = ev->invite.source == SOURCE_PEER && ev->invite.replaces == ID_NONE;
 	l->late = ev->invite.sdp.what == SDP_NONE;
 	l->rel_required = ev->invite.rel_required;
+	l->immediate = ev->invite.immediate;
 	leg_says(l, &ev->invite.sdp);
 }
 
@@ -352,6 +353,7 @@ static void ev_answer(struct contract *ct, const struct event *ev, struct ct_leg
 	}
 	l->state = CT_UP;
 	l->ever_up = true;
+	l->immediate = ev->answer.immediate;
 	l->since = ct->now;
 	leg_says(l, &ev->answer.sdp);
 	if (l->late)
@@ -482,6 +484,7 @@ static void take_event(struct contract *ct, const struct event *ev, leg_id new_l
 		r = req_new(ct, ev->transfer.cmd,
 			ev->transfer.origin == ORIGIN_REFER ? CT_REFER : CT_COMMAND, ev->leg);
 		r->no_sub = ev->transfer.no_sub;
+		r->in_advance = ev->transfer.immediate || (l != NULL && l->immediate);
 		break;
 	case EV_XFER_CANCEL:
 	case EV_HANGUP:
@@ -838,6 +841,8 @@ static void act_notify(struct contract *ct, const struct action *a)
 	struct ct_req *r = contract_req(ct, a->notify.cmd);
 	struct ct_leg *l = contract_leg(ct, a->leg);
 
+	if (r != NULL)
+		r->notified_once = true;
 	if (r != NULL && r->lost && a->notify.final)
 		r->final = r->notified = true; /* once more, for who did not hear it */
 	else if (r != NULL && r->lost && !r->final)
@@ -856,6 +861,8 @@ static void act_notify(struct contract *ct, const struct action *a)
 	else if (a->notify.final) {
 		r->final = true;
 		r->final_at = ct->now;
+		r->said = a->status;
+		r->said_in = ct->step;
 	}
 }
 
@@ -1099,6 +1106,76 @@ static void take_action(struct contract *ct, const struct action *a)
 	}
 }
 
+/* ---- what became of a REFER ------------------------------------------------------------------ */
+
+static struct ct_req *req_of_xfer(struct contract *ct, const uuid *xfer)
+{
+	struct ct_req *r, *rt;
+
+	HASH_ITER (hh, ct->reqs, r, rt)
+		if (uuid_eq(&r->xfer, xfer))
+			return r;
+	return NULL;
+}
+
+/* The transfer of an accepted REFER ends on record, and with what its phone was told (promise 3). */
+static void refer_closed(struct contract *ct, const struct fact_transfer_closed *f)
+{
+	struct ct_req *r = req_of_xfer(ct, &f->xfer);
+	const struct ct_leg *l = r ? contract_leg(ct, r->leg) : NULL;
+	bool done = str_eq(f->outcome, "completed");
+	bool given_up = str_eq(f->outcome, "abandoned") || str_eq(f->outcome, "cancelled");
+
+	if (r == NULL || r->no_sub || r->lost || l == NULL || !in_dialog(l))
+		return;
+	if (!r->final)
+		contract_fail(ct, "closed-untold", "transfer is %s, and its REFER had no final NOTIFY",
+			f->outcome);
+	else if (r->said_in == ct->step && !r->in_advance &&
+		 (done != (r->said == 200) || (given_up && r->said != 487)))
+		contract_fail(ct, "told-otherwise", "transfer is %s, and the final NOTIFY says %u",
+			f->outcome, r->said);
+}
+
+/* Does the step close this transfer as completed? */
+static bool completes(const struct core_out *out, const uuid *xfer)
+{
+	for (unsigned i = 0; i < out->nfacts; i++)
+		if (out->facts[i].type == FACT_TRANSFER_CLOSED &&
+			uuid_eq(&out->facts[i].transfer_closed.xfer, xfer))
+			return str_eq(out->facts[i].transfer_closed.outcome, "completed");
+	return false;
+}
+
+/* 200 is said when it is true, in the step that makes it true. */
+static void check_success_told(struct contract *ct, const struct action *a, const struct core_out *out)
+{
+	const struct ct_req *r = contract_req(ct, a->notify.cmd);
+
+	if (r == NULL || r->lost || r->said_in != ct->step || r->said >= 300 || r->in_advance)
+		return;
+	if (!completes(out, &r->xfer))
+		leg_fail(ct, a, "success-untrue", "says 200, and the transfer is not completed");
+}
+
+static void take_outcomes(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	struct ct_req *r = ev->type == EV_TRANSFER ? contract_req(ct, ev->transfer.cmd) : NULL;
+
+	for (unsigned i = 0; i < out->nfacts && !ct->failed; i++) {
+		const struct fact *f = &out->facts[i];
+
+		if (f->type == FACT_TRANSFER_OPENED && r && r->kind == CT_REFER && r->accepted &&
+			uuid_is_nil(&r->xfer))
+			r->xfer = f->transfer_opened.xfer;
+		else if (f->type == FACT_TRANSFER_CLOSED)
+			refer_closed(ct, &f->transfer_closed);
+	}
+	for (unsigned i = 0; i < out->nactions && !ct->failed; i++)
+		if (out->actions[i].type == ACT_NOTIFY && out->actions[i].notify.final)
+			check_success_told(ct, &out->actions[i], out);
+}
+
 /* ---- after a step ---------------------------------------------------------------------------- */
 
 /* What the event demanded was done in the same step. */
@@ -1119,6 +1196,8 @@ static void check_demands(struct contract *ct, const struct event *ev)
 		r = contract_req(ct, ev->note.cmd);
 	else if (ev->type == EV_INFO)
 		r = contract_req(ct, ev->info.ref);
+	if (r != NULL && r->accepted && !r->no_sub && !r->notified_once)
+		contract_fail(ct, "refer-unnotified", "a REFER was accepted without a NOTIFY (R-042)");
 	if (ct->stray != ID_NONE)
 		contract_fail(ct, "stray-offer-unanswered", "an offer of a leg that is gone");
 	if (r != NULL && !r->answered)
@@ -1148,9 +1227,12 @@ void contract_step(struct contract *ct, const struct event *ev, const struct cor
 {
 	struct ct_leg *l;
 
+	ct->step++;
 	take_event(ct, ev, out->leg);
 	for (unsigned i = 0; i < out->nactions && !ct->failed; i++)
 		take_action(ct, &out->actions[i]);
+	if (!ct->failed)
+		take_outcomes(ct, ev, out);
 	if (ct->failed)
 		return;
 	check_demands(ct, ev);
@@ -1200,6 +1282,7 @@ static void forget_exchange(struct ct_leg *l)
 	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = false;
 	l->hold_failed = l->hold_failed || l->oa_failed;
 	l->oa_failed = false;
+	l->refer_lost = l->refer_lost || l->referred != 0;
 	l->referred = 0;
 	l->asked = 0;
 	l->hears = HEARS_PEER;

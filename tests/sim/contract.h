@@ -44,6 +44,7 @@ struct ct_leg {
 	bool outbound;
 	bool from_outside; /* a caller, by a trunk */
 	bool met;	   /* .. and the target of a transfer, as the core last showed it */
+	bool immediate;	   /* its phone keeps the line until it hears 200 (E-011) */
 	bool ever_up;
 	bool cancelling;   /* HANGUP went to an INVITE that has no final response */
 	bool crossed;	   /* its 2xx crossed that CANCEL: HANGUP must be repeated */
@@ -66,6 +67,7 @@ struct ct_leg {
 	bool lost;	   /* it had not: nobody is there, and nothing said to it arrives */
 	bool untold;	   /* .. which the core has not been told */
 	bool parted;	   /* let go by the table; only its BYE is awaited */
+	bool offered_to;   /* an agent, who was rung for a caller of a queue */
 	bool ack_due;	   /* we offered in a 2xx: answer comes with OA_DONE */
 	uint32_t ver, ver_prev, ver_top; /* its own SDP: now, before a pending offer, newest */
 	enum dir dir, dir_prev;		 /* direction it wrote */
@@ -77,6 +79,7 @@ struct ct_leg {
 	uint64_t referred; /* our REFER that it has, 0 none */
 	bool refer_out;    /* .. and has not answered */
 	bool refer_told;   /* its last NOTIFY came */
+	bool refer_lost;   /* it had one from the process before */
 	bool recorded;
 	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
 	struct ct_timer timer[timer_kind_count_];
@@ -97,6 +100,11 @@ struct ct_req { /* somebody waits for an answer */
 	bool notified; /* NOTIFY_DONE came */
 	bool lost;     /* whoever asked waits for nothing any more: the process that he asked is gone */
 	bool sought;   /* what it replaces was looked for elsewhere */
+	bool in_advance; /* .. before it was true: the phone holds the line until it hears 200 (E-011) */
+	uint16_t said;   /* the status of the final NOTIFY */
+	uint64_t said_in; /* .. and its step */
+	bool notified_once; /* its phone has heard of it */
+	uuid xfer;       /* what it is on record as; nil: not yet */
 	int64_t final_at;
 	UT_hash_handle hh;
 };
@@ -121,6 +129,8 @@ struct contract {
 	struct ct_call *calls;
 	struct ct_req *reqs;
 	struct ct_timer agents; /* TIMER_AGENT */
+	const struct core_config *cfg; /* of the core; owned by who set it */
+	uint64_t step;
 	bool chain_leads;	/* whom nobody has is always led on: to an announcement, if not before */
 	int64_t now;
 	int64_t restored_at; /* guards began anew */

@@ -325,18 +325,38 @@ static void check_music_given(struct contract *ct, const struct ct_leg *l)
 			id_str(l->id, id));
 }
 
+/* Who is to talk with whom in this state; false: nobody. */
+static bool are_to_talk(const struct call_view *v, const struct leg_view **a, const struct leg_view **b)
+{
+	static const struct {
+		const char *state, *a, *b;
+	} pairs[] = {{"TALK", "kept", "owner"}, {"BACK", "kept", "owner"}, {"RESUME", "kept", "owner"},
+		{"ASIDE", "kept", "owner"}, {"CONSULT", "owner", "target"}};
+
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (strcmp(pairs[i].state, v->state) == 0) {
+			*a = with_role(v, pairs[i].a);
+			*b = with_role(v, pairs[i].b);
+			return true;
+		}
+	return false;
+}
+
 static void check_talk(struct contract *ct, const struct call_view *v)
 {
-	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
-	struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL;
-	struct ct_leg *b = owner ? contract_leg(ct, owner->id) : NULL;
+	const struct leg_view *kept = NULL, *owner = NULL;
+	struct ct_leg *a, *b;
 	char id[ID_STRLEN];
 
+	if (!are_to_talk(v, &kept, &owner))
+		return;
+	a = kept ? contract_leg(ct, kept->id) : NULL;
+	b = owner ? contract_leg(ct, owner->id) : NULL;
 	if ((a && a->untold) || (b && b->untold))
 		return;
 	if (a == NULL || b == NULL || a->state >= CT_ENDING || b->state >= CT_ENDING) {
-		contract_fail(ct, "dead-line", "call %s is in TALK without two living parties",
-			id_str(v->id, id));
+		contract_fail(ct, "dead-line", "call %s is in %s without two living parties",
+			id_str(v->id, id), v->state);
 		return;
 	}
 	if (!is_quiet(a, kept) || !is_quiet(b, owner))
@@ -364,6 +384,45 @@ static void check_talk(struct contract *ct, const struct call_view *v)
 	check_directions(ct, a, b);
 	check_directions(ct, b, a);
 	a->asked = b->asked = 0;
+}
+
+/* Somebody has answered and media is being agreed: there is always somebody who has been asked. */
+static void check_join(struct contract *ct, const struct call_view *v)
+{
+	static const struct {
+		const char *state, *a;
+	} joins[] = {{"ANSWERING", "kept"}, {"JOIN", "kept"}, {"ALONE_JOIN", "kept"}, {"QUEUE_JOIN", "kept"},
+		{"STAY_JOIN", "kept"}, {"CONSULT_JOIN", "owner"}, {"CONSULT_QUEUE_JOIN", "owner"}};
+	const struct leg_view *one = NULL, *target = with_role(v, "target");
+	const struct ct_leg *a, *b;
+	char id[ID_STRLEN];
+
+	for (unsigned i = 0; i < sizeof(joins) / sizeof(joins[0]) && one == NULL; i++)
+		if (strcmp(joins[i].state, v->state) == 0)
+			one = with_role(v, joins[i].a);
+	a = one ? contract_leg(ct, one->id) : NULL;
+	b = target ? contract_leg(ct, target->id) : NULL;
+	if (a != NULL && b != NULL && is_quiet(a, one) && is_quiet(b, target))
+		contract_fail(ct, "join-at-rest", "call %s is in %s, and nobody is asked for anything",
+			id_str(v->id, id), v->state);
+}
+
+/* The third party of a consultation waits: held, with music for its ears. */
+static void check_third(struct contract *ct, const struct call_view *v)
+{
+	bool aside = strcmp(v->state, "ASIDE") == 0;
+	const struct leg_view *third = with_role(v, aside ? "target" : "kept");
+	const struct ct_leg *l = third ? contract_leg(ct, third->id) : NULL;
+	char id[ID_STRLEN];
+
+	if ((!aside && strcmp(v->state, "CONSULT") != 0) || l == NULL || !is_quiet(l, third))
+		return;
+	if (l->given.dir == DIR_SENDRECV && !l->hold_failed)
+		contract_fail(ct, "third-not-held", "leg %s waits in %s, and was not told",
+			id_str(l->id, id), v->state);
+	else if (!contract_hears_music(l))
+		contract_fail(ct, "silence", "leg %s waits in %s and hears %s", id_str(l->id, id),
+			v->state, hears_name(l->hears));
 }
 
 static const struct leg_view *only_target(const struct call_view *v)
@@ -404,6 +463,11 @@ static void check_early(struct contract *ct, const struct call_view *v)
 			id_str(a->id, id));
 }
 
+static bool keeps_waiting(enum dir d)
+{
+	return d == DIR_SENDONLY || d == DIR_INACTIVE;
+}
+
 /* Time is booked as talk only while two living dialogs have each other's media. */
 static void check_booking(struct contract *ct, const struct call_view *v)
 {
@@ -420,6 +484,40 @@ static void check_booking(struct contract *ct, const struct call_view *v)
 		contract_fail(ct, "talk-without-media",
 			"call %s books talk, and its two parties do not hear each other",
 			id_str(v->id, id));
+}
+
+/* .. and is booked as talk while they do; who holds is booked as holding, on both sides. */
+static void check_booked(struct contract *ct, const struct call_view *v)
+{
+	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
+	const struct ct_leg *a = kept ? contract_leg(ct, kept->id) : NULL;
+	const struct ct_leg *b = owner ? contract_leg(ct, owner->id) : NULL;
+	bool holds;
+	char id[ID_STRLEN];
+
+	if (strcmp(v->state, "TALK") != 0 || v->interval == NULL || a == NULL || b == NULL ||
+		!is_quiet(a, kept) || !is_quiet(b, owner) || a->unsure || b->unsure ||
+		(a->intent != DIR_SENDRECV && b->intent != DIR_SENDRECV) ||
+		a->intent == DIR_RECVONLY || b->intent == DIR_RECVONLY)
+		return; /* who holds whom is not plain */
+	holds = contract_call(ct, v->id)->held || keeps_waiting(a->intent) || keeps_waiting(b->intent);
+	if (strcmp(v->interval, "ringing") == 0 || strcmp(v->interval, "queued") == 0 ||
+		(holds && strcmp(v->interval, "talking") == 0) ||
+		(!holds && (strcmp(v->interval, "holding") == 0 || strcmp(v->interval, "held") == 0)))
+		contract_fail(ct, "booked-otherwise", "call %s books %s, and %s holds",
+			id_str(v->id, id), v->interval, holds ? "somebody" : "nobody");
+}
+
+/* Nobody is there for the kept party. */
+static bool waits_for_somebody(const char *state)
+{
+	static const char *const states[] = {"ALONE", "ALONE_FIND", "PASSED_ALONE", "WAIT", "CONSULT_RING",
+		"CONSULT_WAIT"};
+
+	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(states[i], state) == 0)
+			return true;
+	return false;
 }
 
 /* Who waits hears music, and nobody hears it who talks. */
@@ -440,9 +538,29 @@ static void check_ears(struct contract *ct, const struct call_view *v)
 	if (a->hears == HEARS_PLACE && strcmp(v->state, "WAIT") != 0)
 		contract_fail(ct, "place-of-nobody", "leg %s is told a place, and waits in no queue",
 			id_str(a->id, id));
-	if ((strcmp(v->state, "ALONE") == 0 || strcmp(v->state, "ALONE_FIND") == 0) &&
-		a->hears == HEARS_PEER)
-		contract_fail(ct, "silence", "leg %s waits and hears nobody", id_str(a->id, id));
+	if (waits_for_somebody(v->state) && (a->hears == HEARS_PEER || a->hears == HEARS_NOTHING))
+		contract_fail(ct, "silence", "leg %s waits in %s and hears nobody", id_str(a->id, id),
+			v->state);
+}
+
+/* Music is for who is held. */
+static void check_held_ears(struct contract *ct, const struct call_view *v)
+{
+	char id[ID_STRLEN];
+
+	const struct leg_view *a, *b;
+
+	if (!are_to_talk(v, &a, &b))
+		return; /* he hears it ring; or nobody is there who could be heard */
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		const struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+
+		if (l != NULL && !l->parted && is_quiet(l, &v->legs[i]) && contract_hears_music(l) &&
+			!l->hold_failed && !l->given.music && l->given.from != ID_MUSIC &&
+			l->given.dir == DIR_SENDRECV)
+			contract_fail(ct, "music-in-talk", "leg %s in %s is not held, and hears %s",
+				id_str(l->id, id), v->state, hears_name(l->hears));
+	}
 }
 
 /* A music server plays to one who is held, to nobody else, and no longer than that (RFC 7088). */
@@ -481,6 +599,42 @@ static bool is_transient(const char *state)
 	return true;
 }
 
+/* How long a call may be in a state without anything happening, by what the state waits for; 0: its queue
+ * says. */
+static int64_t time_for(const struct core_config *cfg, const char *state)
+{
+	const int64_t ring = cfg->ring_ms > cfg->recall_ms ? cfg->ring_ms : cfg->recall_ms;
+	const struct {
+		const char *state;
+		int64_t ms;
+	} times[] = {{"SETUP", cfg->setup_ms}, {"ORIGINATE", ring}, {"ANSWERING", cfg->join_ms},
+		{"RING", cfg->ring_ms}, {"JOIN", cfg->join_ms}, {"RESUME", cfg->resume_ms},
+		{"BACK", cfg->bye_ms}, {"ALONE", ring}, {"ALONE_JOIN", cfg->join_ms},
+		{"QUEUE_JOIN", cfg->join_ms}, {"STAY_JOIN", cfg->join_ms},
+		{"PASSED", cfg->ring_ms + cfg->join_ms},
+		{"PASSED_ALONE", cfg->ring_ms + cfg->join_ms}, {"CONSULT_RING", cfg->ring_ms},
+		{"CONSULT_JOIN", cfg->join_ms}, {"CONSULT_QUEUE_JOIN", cfg->join_ms},
+		{"FIND", cfg->locate_ms}, {"ALONE_FIND", cfg->locate_ms}};
+
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (strcmp(times[i].state, state) == 0)
+			return times[i].ms;
+	return 0;
+}
+
+/* The guard that runs is that of the state. */
+static void check_guard_time(struct contract *ct, const struct call_view *v)
+{
+	const struct ct_call *k = contract_call(ct, v->id);
+	int64_t ms = time_for(ct->cfg, v->state);
+	char id[ID_STRLEN];
+
+	if (ms != 0 && k != NULL && k->timer.armed && k->timer.due - ct->now > ms)
+		contract_fail(ct, "guard-of-another-state",
+			"call %s is in %s, whose time is %lld ms, and its guard runs for %lld",
+			id_str(v->id, id), v->state, (long long)ms, (long long)(k->timer.due - ct->now));
+}
+
 static void check_guard(struct contract *ct, const struct call_view *v)
 {
 	struct ct_call *k = contract_call(ct, v->id);
@@ -496,6 +650,7 @@ static void check_guard(struct contract *ct, const struct call_view *v)
 	if (ct->now - since > TRANSIENT_MAX_MS)
 		contract_fail(ct, "state-outlives-guard", "call %s is in %s for %lld ms", id,
 			v->state, (long long)(ct->now - since));
+	check_guard_time(ct, v);
 }
 
 /* What a state of the core's leg means for its dialog. */
@@ -539,6 +694,22 @@ static void check_leg(struct contract *ct, const struct ct_leg *l, const struct 
 			l->offer_in || l->none_in ? "its offer waits" : "no offer of its waits");
 }
 
+/* What a dialog waits for comes, or its timer does; and no timer of a leg outlives that. */
+static void check_leg_timers(struct contract *ct, const struct ct_leg *l, const struct leg_view *v)
+{
+	bool parts = strcmp(v->state, "parting") == 0 || strcmp(v->state, "notifying") == 0;
+	char id[ID_STRLEN];
+
+	id_str(l->id, id);
+	if (parts != l->timer[TIMER_PART].armed)
+		contract_fail(ct, "part-unguarded", "leg %s is %s, and its timer %s", id, v->state,
+			parts ? "does not run" : "runs");
+	if (strcmp(v->state, "closing") != 0 &&
+		(strcmp(v->oa, "glare") == 0) != l->timer[TIMER_GLARE].armed)
+		contract_fail(ct, "glare-unguarded", "leg %s has oa %s, and its timer %s", id, v->oa,
+			l->timer[TIMER_GLARE].armed ? "runs" : "does not run");
+}
+
 static void check_legs(struct contract *ct, const struct call_view *v)
 {
 	char id[ID_STRLEN];
@@ -552,12 +723,72 @@ static void check_legs(struct contract *ct, const struct call_view *v)
 				id_str(lv->id, id));
 		else
 			check_leg(ct, l, lv);
+		if (l != NULL)
+			check_leg_timers(ct, l, lv);
 		if (l != NULL && strcmp(v->state, "TALK") != 0)
 			l->unsure = false; /* whom it will hear it is told when that is known */
 		if (l != NULL &&
 			(strcmp(lv->state, "parting") == 0 || strcmp(lv->state, "notifying") == 0))
 			l->parted = true;
 	}
+}
+
+static bool is_one_of(const char *word, const char *const *words, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(words[i], word) == 0)
+			return true;
+	return false;
+}
+
+static bool waits_in_queue(const char *state)
+{
+	static const char *const states[] = {"WAIT", "STAY_WAIT", "CONSULT_WAIT"};
+
+	return is_one_of(state, states, sizeof(states) / sizeof(states[0]));
+}
+
+/* Who has a place in a queue waits there, and who does not wait has none. Agents ring for a caller while he
+ * waits, and for nothing else that becomes of him. */
+static void check_place(struct contract *ct, const struct call_view *v)
+{
+	bool waits = waits_in_queue(v->state);
+	char id[ID_STRLEN];
+
+	if (waits != (v->queue[0] != '\0'))
+		contract_fail(ct, "place-of-nobody", "call %s is in %s, and its queue is \"%s\"",
+			id_str(v->id, id), v->state, v->queue);
+	for (unsigned i = 0; i < v->nlegs; i++) {
+		struct ct_leg *l = contract_leg(ct, v->legs[i].id);
+
+		if (l == NULL || l->state != CT_DIALING || strcmp(v->legs[i].role, "target") != 0)
+			continue;
+		if (waits)
+			l->offered_to = true;
+		else if (l->offered_to)
+			contract_fail(ct, "rings-for-nobody",
+				"leg %s of an agent rings, and call %s is in %s", id_str(l->id, id),
+				v->queue, v->state);
+	}
+}
+
+/* While another side or another node is to act, it has been asked to. */
+static void check_asked(struct contract *ct, const struct call_view *v)
+{
+	bool passed = strncmp(v->state, "PASSED", 6) == 0;
+	struct ct_leg *l, *lt;
+	char id[ID_STRLEN];
+
+	if (!passed)
+		return;
+	HASH_ITER (hh, ct->legs, l, lt) {
+		bool has_it = l->referred != 0 && !l->refer_told;
+
+		if (l->call == v->id && (has_it || l->untold || l->lost || l->refer_lost))
+			return;
+	}
+	contract_fail(ct, "passed-to-nobody", "call %s is in %s, and nobody has the REFER",
+		id_str(v->id, id), v->state);
 }
 
 static void note_view(struct contract *ct, const struct call_view *v)
@@ -595,11 +826,17 @@ void judge_call(struct contract *ct, const struct call_view *v)
 	if (strcmp(v->state, "CHAIN") == 0 || strcmp(v->state, "UNDO") == 0)
 		contract_fail(ct, "instant-state", "a step ended in %s", v->state);
 	check_legs(ct, v);
-	if (strcmp(v->state, "TALK") == 0 && !ct->failed)
+	if (!ct->failed)
 		check_talk(ct, v);
+	check_join(ct, v);
+	check_third(ct, v);
 	check_booking(ct, v);
+	check_booked(ct, v);
 	check_early(ct, v);
 	check_ears(ct, v);
+	check_place(ct, v);
+	check_asked(ct, v);
+	check_held_ears(ct, v);
 	check_music(ct, v);
 	check_guard(ct, v);
 }

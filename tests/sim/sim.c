@@ -34,6 +34,7 @@ void sim_init(struct sim *s, const struct core_config *cfg)
 	s->hash = HASH_START;
 	core_out_init(&s->out);
 	contract_init(&s->ct);
+	s->ct.cfg = &s->cfg;
 	s->ct.chain_leads = leads_always(&cfg->fallback[TARGET_NONE]);
 	books_init(&s->books);
 }
