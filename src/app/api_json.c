@@ -394,6 +394,17 @@ json_t *api_menu_json(const struct live_ivr *i)
 	return o;
 }
 
+/* Nothing is sent when a queue opens or closes: whoever shows it knows when that will be. */
+static void add_hours(const struct api *a, const struct live_queue *q, json_t *o)
+{
+	struct hours_view v;
+
+	core_queue_hours(api_core(a), q->row.queue, loop_wall_us(), &v);
+	jo_bool(o, "closed", v.closed);
+	jo_time(o, "opens_at", v.opens_at);
+	jo_time(o, "closes_at", v.closes_at);
+}
+
 json_t *api_queue_json(const struct api *a, const struct live_queue *q)
 {
 	json_t *o = json_object(), *agents = json_object();
@@ -411,6 +422,7 @@ json_t *api_queue_json(const struct api *a, const struct live_queue *q)
 	for (int i = 0; i < agent_state_count_; i++)
 		jo_int(agents, agent_state_name(i), v.agents[i]);
 	json_object_set_new(o, "agents", agents);
+	add_hours(a, q, o);
 	jo_int(o, "service_ms", q->row.service_ms);
 	jo_int(o, "service_goal", q->row.service_goal);
 	jo_int(o, "max_length", q->row.max_length);

@@ -141,6 +141,7 @@ void api_transfer_event(const struct api_request *q, const struct live_call *k, 
 	*ev = (struct event){.type = EV_TRANSFER,
 		.call = k->id,
 		.leg = own_leg(q, k),
+		.wall = loop_wall_us(), /* to be judged at once, by the hours of a queue too */
 		.transfer = {.origin = origin_of(q), .kind = kind, .own_host = true,
 			.may_refer = true, .masked = q->viewer.masked}};
 	str_set(ev->transfer.asker, q->viewer.name);

@@ -776,6 +776,9 @@ static void directory_step(struct live *l, const struct event *ev)
 	case EV_CONTACTS:
 		on_contacts(l, &ev->contacts);
 		break;
+	case EV_DIR_HOURS:
+		queue_changed(l, ev->hours.queue);
+		break;
 	default:
 		break;
 	}

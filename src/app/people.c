@@ -210,6 +210,14 @@ static void on_need(void *arg, const struct ev_dir_need *row)
 	runner_emit(p->runner, &ev);
 }
 
+static void on_hours(void *arg, const struct ev_dir_hours *row)
+{
+	struct people *p = arg;
+	struct event ev = {.type = EV_DIR_HOURS, .hours = *row};
+
+	runner_emit(p->runner, &ev);
+}
+
 /* A row that segue wrote itself is an echo of what the core knows, or of less: it counts only when
  * nothing newer is known, which is after a restart. One written by hand always counts. */
 static void on_agent(void *arg, const struct directory_agent *row)
@@ -262,6 +270,7 @@ int people_start(struct people *p, const struct app_config *cfg, struct loop *lo
 		.class = on_class,
 		.skill = on_skill,
 		.need = on_need,
+		.hours = on_hours,
 		.agent = on_agent,
 		.synced = on_synced};
 	int rc;

@@ -25,6 +25,7 @@
 #define TIMEOUT_MS   15000 /* for connecting, and for reading everything */
 #define RETRY_MS     1000
 #define SETTLE_MS    50 /* several changes in a row are read together */
+#define REREAD_MS    3600000 /* the opening hours of the coming days, and zones that have changed */
 #define COMPLAIN_MS  60000
 #define DISPATCH_MAX 256 /* rows delivered in one go, so that the loop is back soon */
 
@@ -185,7 +186,7 @@ static void keep_error(struct directory *d, const PGresult *res)
 /* All tables, as they were at one instant. */
 static bool send_queries(struct directory *d)
 {
-	char sql[4096] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+	char sql[8192] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 	for (int k = 0; k < row_kind_count_; k++) {
 		str_append(sql, sizeof(sql), "; ");
@@ -298,9 +299,12 @@ static bool notified(struct directory *d)
 /* Waits until there is something to read, or to stop; false if the connection is gone. */
 static bool wait_for_change(struct directory *d)
 {
-	while (!notified(d) && !pg_stopping(&d->waker)) {
-		if (pg_wait(&d->waker, d->conn, POLLIN, PG_FOREVER) == PG_READY &&
-			!PQconsumeInput(d->conn)) {
+	int64_t until = pg_now() + REREAD_MS;
+	enum pg_waited how = PG_WOKEN;
+
+	while (how != PG_LATE && !notified(d) && !pg_stopping(&d->waker)) {
+		how = pg_wait(&d->waker, d->conn, POLLIN, until);
+		if (how == PG_READY && !PQconsumeInput(d->conn)) {
 			keep_error(d, NULL);
 			return false;
 		}
@@ -431,6 +435,9 @@ static void deliver(const struct directory_hooks *h, const struct note *n)
 		break;
 	case ROW_NEED:
 		h->need(h->arg, &n->row.need);
+		break;
+	case ROW_HOURS:
+		h->hours(h->arg, &n->row.hours);
 		break;
 	default:
 		h->agent(h->arg, &n->row.agent);

@@ -1,5 +1,6 @@
 /*
- * directory: users, queues, members, skills, IVRs, classes of numbers and what agents have chosen, read
+ * directory: users, queues and their hours, members, skills, IVRs, classes of numbers and what agents have
+ * chosen, read
  * from PostgreSQL by a thread of its own and
  * refreshed by LISTEN/NOTIFY. Each change arrives on the loop as a row that is new, changed or
  * gone. The last good copy is kept in a file, so segued starts and routes while the database is
@@ -35,6 +36,7 @@ struct directory_hooks {
 	void (*class)(void *arg, const struct ev_dir_class *row);
 	void (*skill)(void *arg, const struct ev_dir_skill *row);
 	void (*need)(void *arg, const struct ev_dir_need *row);
+	void (*hours)(void *arg, const struct ev_dir_hours *row);
 	void (*agent)(void *arg, const struct directory_agent *row);
 	void (*synced)(void *arg, int from_file); /* a whole copy has been delivered */
 };

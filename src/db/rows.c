@@ -15,6 +15,9 @@
 
 ENUM_DEFINE(row_kind, ROW_KIND_LIST)
 
+#define STR_(x) #x
+#define STR(x)	STR_(x)
+
 #define COPY_HEAD "segue directory 2"
 
 /* A name or number that is taken, for the checks across rows. */
@@ -59,6 +62,20 @@ static const struct {
 			   " (SELECT coalesce(string_agg(kind || ':' || target, ' '"
 			   " ORDER BY position), '') FROM segue.queue_overflow o"
 			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
+	/* Whole days, so that what is read twice on one day is the same; as many openings as fit. */
+	[ROW_HOURS] = {3, "WITH span AS (SELECT date_trunc('day', now(), 'UTC') AS since),"
+			  " opening AS (SELECT q.name, o.opens, o.closes,"
+			  " row_number() OVER (PARTITION BY q.name ORDER BY o.opens) AS n"
+			  " FROM span, segue.queues q, segue.queue_openings(q.name, since,"
+			  " since + interval '15 days') o)"
+			  " SELECT q.name, (extract(epoch FROM coalesce((SELECT opens FROM opening o"
+			  " WHERE o.name = q.name AND n = " STR(OPENINGS_MAX) " + 1),"
+			  " since + interval '15 days')) * 1000000)::bigint,"
+			  " coalesce((SELECT string_agg((extract(epoch FROM opens) * 1000000)::bigint"
+			  " || '-' || (extract(epoch FROM closes) * 1000000)::bigint, ' ' ORDER BY n)"
+			  " FROM opening o WHERE o.name = q.name AND n <= " STR(OPENINGS_MAX) "), '')"
+			  " FROM span, segue.queues q WHERE q.name IN (SELECT queue FROM segue.queue_hours"
+			  " UNION SELECT queue FROM segue.queue_exceptions) ORDER BY 1"},
 	[ROW_IVR] = {6, "SELECT name, number, peer, dial, coalesce(digits, ''), display_name"
 			" FROM segue.ivrs ORDER BY 1"},
 	[ROW_CLASS] = {3, "SELECT name, pattern, coalesce(array_to_string(roles, ','), '-')"
@@ -369,6 +386,40 @@ static const char *check_known(
 	return find_taken(r, kind, name) ? NULL : complain(r, column, name, expected);
 }
 
+/* Takes "from-until" off the front of a list; false when there is none left, or it is no opening that
+ * comes after `least`. */
+static bool next_opening(const char **list, int64_t least, struct opening *o)
+{
+	char from[24], until[24];
+	size_t n = strcspn(*list, " "), dash = strcspn(*list, "-");
+
+	if (dash >= n || !str_copy_n(from, sizeof(from), *list, dash) ||
+		!str_copy_n(until, sizeof(until), *list + dash + 1, n - dash - 1) ||
+		!read_number(from, least, INT64_MAX, &o->from) ||
+		!read_number(until, o->from + 1, INT64_MAX, &o->until))
+		return false;
+	*list += n + ((*list)[n] == ' ');
+	return true;
+}
+
+static const char *check_hours(struct rows *r, const char *const *v)
+{
+	const char *why = check_known(r, "queue", "queue", v[0]), *at = v[2];
+	struct opening o = {0, 0};
+	unsigned n = 0;
+	int64_t until;
+
+	if (why)
+		return why;
+	if (!read_number(v[1], 0, INT64_MAX, &until))
+		return complain(r, "known until", v[1], "a time after 1970");
+	while (*at && next_opening(&at, o.until, &o))
+		n++;
+	if (*at)
+		return complain(r, "opening", at, "from-until, one after the other");
+	return n <= OPENINGS_MAX ? NULL : complain(r, "openings", v[2], "at most " STR(OPENINGS_MAX));
+}
+
 static const char *check_member(struct rows *r, const char *const *v)
 {
 	const char *why = check_known(r, "queue", "queue", v[0]);
@@ -436,6 +487,7 @@ static const char *check(struct rows *r, enum row_kind kind, const char *const *
 		[ROW_MEMBER] = check_member,
 		[ROW_SKILL] = check_skill,
 		[ROW_NEED] = check_need,
+		[ROW_HOURS] = check_hours,
 	};
 
 	for (unsigned i = 0; i < kinds[kind].columns; i++)
@@ -456,6 +508,7 @@ static size_t row_size(enum row_kind kind)
 		[ROW_MEMBER] = sizeof(struct ev_dir_member),
 		[ROW_SKILL] = sizeof(struct ev_dir_skill),
 		[ROW_NEED] = sizeof(struct ev_dir_need),
+		[ROW_HOURS] = sizeof(struct ev_dir_hours),
 		[ROW_AGENT] = sizeof(struct directory_agent),
 	};
 
@@ -511,6 +564,17 @@ static void fill_queue(struct ev_dir_queue *q, const char *const *v)
 		q->noverflow++;
 }
 
+static void fill_hours(struct ev_dir_hours *h, const char *const *v)
+{
+	const char *list = v[2];
+	int64_t least = 0;
+
+	str_set(h->queue, v[0]);
+	h->known_until = strtoll(v[1], NULL, 10);
+	while (h->n < OPENINGS_MAX && next_opening(&list, least, &h->open[h->n]))
+		least = h->open[h->n++].until;
+}
+
 static void fill_agent(struct directory_agent *a, const char *const *v)
 {
 	int origin = origin_parse(v[3]);
@@ -555,6 +619,9 @@ static void fill(struct row *row, const char *const *v)
 		str_set(row->skill.user, v[0]);
 		str_set(row->skill.skill, v[1]);
 		row->skill.level = count_of(v[2]);
+		break;
+	case ROW_HOURS:
+		fill_hours(&row->hours, v);
 		break;
 	case ROW_NEED:
 		str_set(row->need.queue, v[0]);
@@ -658,6 +725,8 @@ static int compare(const struct row *a, const struct row *b)
 			a->member.queue, a->member.user, b->member.queue, b->member.user);
 	case ROW_SKILL:
 		return compare_pair(a->skill.user, a->skill.skill, b->skill.user, b->skill.skill);
+	case ROW_HOURS:
+		return strcmp(a->hours.queue, b->hours.queue);
 	case ROW_NEED:
 		return compare_pair(a->need.queue, a->need.skill, b->need.queue, b->need.skill);
 	default:
@@ -708,6 +777,9 @@ static void tell_gone(
 		break;
 	case ROW_NEED:
 		gone.need.gone = true;
+		break;
+	case ROW_HOURS:
+		gone.hours.gone = true;
 		break;
 	default:
 		gone.agent.gone = true;
@@ -777,6 +849,15 @@ static void print_queue(FILE *f, const struct ev_dir_queue *q)
 	fputc('\n', f);
 }
 
+static void print_hours(FILE *f, const struct ev_dir_hours *h)
+{
+	fprintf(f, "\t%s\t%lld\t", h->queue, (long long)h->known_until);
+	for (uint32_t i = 0; i < h->n; i++)
+		fprintf(f, "%s%lld-%lld", i ? " " : "", (long long)h->open[i].from,
+			(long long)h->open[i].until);
+	fputc('\n', f);
+}
+
 static void print_agent(FILE *f, const struct directory_agent *a)
 {
 	fprintf(f, "\t%s\t%s\t%s\t%s\t%s\t%lld\t%c\n", a->core.user,
@@ -812,6 +893,9 @@ static void print_row(FILE *f, const struct row *row)
 		break;
 	case ROW_SKILL:
 		fprintf(f, "\t%s\t%s\t%u\n", row->skill.user, row->skill.skill, row->skill.level);
+		break;
+	case ROW_HOURS:
+		print_hours(f, &row->hours);
 		break;
 	case ROW_NEED:
 		fprintf(f, "\t%s\t%s\t%u\t%u\n", row->need.queue, row->need.skill,

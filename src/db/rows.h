@@ -13,6 +13,7 @@
 	X(ROW_USER, "user")                                                                        \
 	X(ROW_AGENT, "agent")                                                                      \
 	X(ROW_QUEUE, "queue")                                                                      \
+	X(ROW_HOURS, "hours")                                                                      \
 	X(ROW_IVR, "ivr")                                                                          \
 	X(ROW_CLASS, "class")                                                                      \
 	X(ROW_MEMBER, "member")                                                                    \
@@ -32,6 +33,7 @@ struct row {
 		struct ev_dir_member member;
 		struct ev_dir_skill skill;
 		struct ev_dir_need need;
+		struct ev_dir_hours hours;
 		struct directory_agent agent;
 	};
 };

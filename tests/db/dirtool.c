@@ -70,6 +70,15 @@ static void on_need(void *arg, const struct ev_dir_need *r)
 		r->level, r->floor);
 }
 
+static void on_hours(void *arg, const struct ev_dir_hours *r)
+{
+	printf("hours%s %s until=%lld open=", r->gone ? " gone" : "", r->queue, (long long)r->known_until);
+	for (uint32_t i = 0; i < r->n; i++)
+		printf("%s%lld-%lld", i ? "," : "", (long long)r->open[i].from,
+			(long long)r->open[i].until);
+	putchar('\n');
+}
+
 static void on_agent(void *arg, const struct directory_agent *r)
 {
 	printf("agent%s %s %s reason=%s via=%s by=%s hand=%d since=%lld\n", r->gone ? " gone" : "",
@@ -100,7 +109,7 @@ static int command(struct directory *d)
 int main(int argc, char **argv)
 {
 	const struct directory_hooks hooks = {NULL, on_user, on_queue, on_member, on_ivr, on_class, on_skill,
-		on_need, on_agent, on_synced};
+		on_need, on_hours, on_agent, on_synced};
 	struct directory *d;
 	int going = 1;
 

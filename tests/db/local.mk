@@ -19,6 +19,7 @@ tests_db_test_batch_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_db_test_batch_LDADD = libdb.a libcore.a libbase.a $(CMOCKA_LIBS)
 
 # against a private PostgreSQL (tests/lib/pg.py)
-TESTS += tests/db/test_schema.py tests/db/test_ship.py tests/db/test_directory.py
+TESTS += tests/db/test_schema.py tests/db/test_ship.py tests/db/test_directory.py \
+	tests/db/test_hours.py
 EXTRA_DIST += tests/db/dbtest.py tests/db/test_schema.py tests/db/test_ship.py \
-	tests/db/test_directory.py
+	tests/db/test_directory.py tests/db/test_hours.py

@@ -381,7 +381,10 @@ def hour_of_work(at):
     f.wait(10)
     alice.close("completed")
     f.end(ring=3, talk=30, hold=27)
-    return (a, b, c, d, e, f), dbtest.agent_states(
+    g = Call(number="+4937", at=at + 5 * TEN_MINUTES)  # finds it closed
+    g.offer("support", kind="queue", state="queued").close("closed", by="system")
+    g.end(outcome="failed", by="system")
+    return (a, b, c, d, e, f, g), dbtest.agent_states(
         "bob", at, (-600, "logged_out"), (-60, "free"), (6, "ringing"), (10, "talking"), (90, "wrapup"),
         (102.5, "free"), (200, "away"), (300, "free"), (310, "logged_out"))
 
@@ -440,12 +443,13 @@ def every_column(lab):
             "service_level": 25.0,        # 1 of 4
             "avg_wait_ms": 40000,         # (10 + 30 + 50 + 70) / 4
             "speed_of_answer_ms": 20000,  # (10 + 30) / 2
-            "abandoned_after_ms": 50000, "longest_wait_ms": 70000, "service_goal": 80},
+            "abandoned_after_ms": 50000, "longest_wait_ms": 70000, "service_goal": 80,
+            "closed": 1},                 # g
         "1": {
             "offered": 1, "answered": 0, "abandoned": 0, "overflowed": 0, "waiting": 1,
             "answered_in_time": 0, "service_level": None, "avg_wait_ms": 0,
             "speed_of_answer_ms": None, "abandoned_after_ms": None,
-            "longest_wait_ms": hours["1"]["longest_wait_ms"], "service_goal": 80}}
+            "longest_wait_ms": hours["1"]["longest_wait_ms"], "service_goal": 80, "closed": 0}}
     assert not hours["1"]["longest_wait_ms"], "it has not ended"
 
 
