@@ -372,6 +372,9 @@ static const struct property queue[] = {
 	{"estimate_ms", INT, ALWAYS, "How long who would come now would wait; -1: nobody knows."},
 	{"members", INT, ALWAYS, "Agents of the queue."},
 	{"agents", OBJECT, ALWAYS, "How many of them are in each state.", SCHEMA_QUEUE_AGENTS},
+	{"closed", BOOL, ALWAYS, "It takes no callers at this hour; until opens_at."},
+	{"opens_at", TIME, OR_NULL, "When it opens next; null: not known, or it has no hours."},
+	{"closes_at", TIME, OR_NULL, "When it closes, if it is open; null as there."},
 	{"service_ms", INT, ALWAYS, "Who is answered within it is answered in time; 0: no goal."},
 	{"service_goal", INT, ALWAYS, "Per cent of the callers who should be."},
 	{"max_length", INT, ALWAYS, "How many may wait; 0: any number."},
@@ -564,7 +567,7 @@ static const struct property queue_time[] = {
 	{"queue", TEXT, OR_NULL, "Name of the queue."},
 	{"hour", TIME, MAY_LACK, "Start of the hour; not with `by`."},
 	{"half_hour", TIME, MAY_LACK, "Start of the half hour; with by=half_hour."},
-	{"offered", INT, ALWAYS, "Callers who entered."},
+	{"offered", INT, ALWAYS, "Callers who came while it was open."},
 	{"answered", INT, ALWAYS, "Of these: answered by an agent."},
 	{"abandoned", INT, ALWAYS, "Left before an answer."},
 	{"answered_in_time", INT, ALWAYS, "Answered within the goal of the queue."},
@@ -578,6 +581,8 @@ static const struct property queue_time[] = {
 		"Average wait of those who were answered; by the hour."},
 	{"abandoned_after_ms", INT, MAY_LACK_OR_NULL, "Average wait of those who left; by the hour."},
 	{"longest_wait_ms", INT, MAY_LACK_OR_NULL, "Longest wait; by the hour."},
+	{"closed", INT, MAY_LACK,
+		"Callers who found it closed, in no other figure; not of the last 15 minutes."},
 };
 
 /* ---- events and webhooks --------------------------------------------------------------------- */

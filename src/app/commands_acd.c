@@ -37,7 +37,21 @@ static json_t *overflow_json(const struct ev_dir_queue *row)
 	return list;
 }
 
-static json_t *queue_json(const struct queue_view *v)
+static json_t *hours_json(const struct core *core, const char *queue)
+{
+	struct hours_view v;
+	json_t *o;
+
+	if (!core_queue_hours(core, queue, loop_wall_us(), &v))
+		return json_null();
+	o = json_object();
+	jo_bool(o, "closed", v.closed);
+	jo_int(o, "opens_at", v.opens_at / 1000000);
+	jo_int(o, "closes_at", v.closes_at / 1000000);
+	return o;
+}
+
+static json_t *queue_json(const struct core *core, const struct queue_view *v)
 {
 	json_t *o = json_object(), *agents = json_object();
 
@@ -63,6 +77,7 @@ static json_t *queue_json(const struct queue_view *v)
 	jo_int(o, "limit_ms", v->limit_ms);
 	jo_int(o, "max_length", v->row.max_length);
 	json_object_set_new(o, "overflow", overflow_json(&v->row));
+	json_object_set_new(o, "hours", hours_json(core, v->row.queue));
 	return o;
 }
 
@@ -74,7 +89,7 @@ void command_queues(struct conn *c, json_t *req)
 
 	for (const char *q = core_next_queue(core, ""); q; q = core_next_queue(core, q))
 		if (core_queue_view(core, q, loop_now_ms(), &v))
-			json_array_append_new(list, queue_json(&v));
+			json_array_append_new(list, queue_json(core, &v));
 	conn_answer(c, fine("queues", list));
 }
 
@@ -107,7 +122,7 @@ void command_queue(struct conn *c, json_t *req)
 		conn_fail(c, "no queue `%.63s': `seguectl queues' shows those that there are", name);
 		return;
 	}
-	o = fine("queue", queue_json(&v));
+	o = fine("queue", queue_json(core, &v));
 	list = json_array();
 	for (unsigned i = 1; i <= CALLERS_SHOWN; i++) {
 		if (!core_waiting_view(core, name, i, loop_now_ms(), &w))

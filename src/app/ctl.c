@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -168,7 +169,7 @@ static const char *duration(long long ms)
 	return out;
 }
 
-#define COLUMNS_MAX 10
+#define COLUMNS_MAX 11
 
 /* A table whose columns are as wide as what is in them. Cells are printed from left to right. */
 struct table {
@@ -376,6 +377,11 @@ static const char *count(const json_t *o, const char *key)
 	return out;
 }
 
+static bool is_closed(const json_t *queue)
+{
+	return json_is_true(json_object_get(json_object_get(queue, "hours"), "closed"));
+}
+
 void ctl_print_queues(const json_t *answer)
 {
 	const json_t *queues = json_object_get(answer, "queues");
@@ -387,19 +393,51 @@ void ctl_print_queues(const json_t *answer)
 		puts("No queues.");
 		return;
 	}
-	t = table_new(10);
-	table_row(t, "QUEUE", "NUMBER", "WAITING", "LONGEST", "ESTIMATE", "FREE", "ON CALLS", "ENTERED",
-		"ANSWERED", "LEFT");
+	t = table_new(11);
+	table_row(t, "QUEUE", "NUMBER", "HOURS", "WAITING", "LONGEST", "ESTIMATE", "FREE", "ON CALLS",
+		"ENTERED", "ANSWERED", "LEFT");
 	json_array_foreach((json_t *)queues, i, q)
 	{
 		const json_t *agents = json_object_get(q, "agents");
 
-		table_row(t, field(q, "queue"), field(q, "number"), count(q, "waiting"),
+		table_row(t, field(q, "queue"), field(q, "number"), is_closed(q) ? "closed" : "open",
+			count(q, "waiting"),
 			duration(number(q, "longest_ms")), estimate(q), count(agents, "free"),
 			count(agents, "talking"), count(q, "entered"), count(q, "answered"),
 			count(q, "abandoned"));
 	}
 	table_print(t, "");
+}
+
+/* In the time zone of who asks. */
+static const char *calendar(long long seconds, char *buf, size_t size)
+{
+	time_t at = (time_t)seconds;
+	struct tm tm;
+
+	localtime_r(&at, &tm);
+	strftime(buf, size, "%a %d %b, %H:%M", &tm);
+	return buf;
+}
+
+static void print_hours(const json_t *q)
+{
+	const json_t *hours = json_object_get(q, "hours");
+	long long opens, closes;
+	char at[64];
+
+	if (!json_is_object(hours)) {
+		puts("  Hours        always open");
+		return;
+	}
+	opens = number(hours, "opens_at");
+	closes = number(hours, "closes_at");
+	printf("  Hours        %s", is_closed(q) ? "closed" : "open");
+	if (closes)
+		printf(", closes %s", calendar(closes, at, sizeof(at)));
+	if (opens)
+		printf(", opens %s", calendar(opens, at, sizeof(at)));
+	putchar('\n');
 }
 
 /* How callers who were transferred are placed: whoever wonders about the order must see it. */
@@ -477,6 +515,7 @@ void ctl_print_queue(const json_t *answer)
 
 	printf("Queue %s (%s), number %s\n", field(q, "queue"), field(q, "name"), field(q, "number"));
 	printf("  Strategy     %s\n", field(q, "strategy"));
+	print_hours(q);
 	print_order(q);
 	print_overflow(q);
 	print_agents_by_state(q);

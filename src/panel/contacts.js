@@ -227,6 +227,7 @@ const REASONS = {
 	invalid_target: "no such number",
 	not_permitted: "not allowed",
 	media_incompatible: "no common audio format",
+	closed: "closed",
 	auth: "the line refused us",
 	loop: "the number leads back",
 	internal: "an error of ours",

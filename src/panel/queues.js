@@ -3,11 +3,11 @@
  */
 import { h, patch } from "./dom.js";
 import { app, icon, face, pill, since, left, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
-import { AGENT_STATES, error_sentence, first, nth } from "./words.js";
-import { call_view, why_not_sent } from "./model.js";
+import { AGENT_STATES, closed_text, error_sentence, first, nth } from "./words.js";
+import { call_view, queue_hours, why_not_sent } from "./model.js";
 import { name_of } from "./names.js";
 import { api, api_get, api_query } from "./api.js";
-import { span, time_ms, time_now, at_minute } from "./time.js";
+import { coming, span, time_ms, time_now, at_minute } from "./time.js";
 import { open_transfer } from "./live.js";
 
 const HALF_HOUR = 30 * 60000;
@@ -118,12 +118,15 @@ function in_time(q) {
 	return over ? [day.reduce((n, r) => n + r.in_time, 0) / over, "today"] : [null, ""];
 }
 
-/* Behind: somebody waits longer than service_ms, or too few of the last 15 minutes were answered within it. */
+/* Behind: somebody waits longer than service_ms, or too few of the last 15 minutes were answered within it. A
+ * queue that is closed says so, unless who waits there since before waits for too long. */
 function judge(q) {
 	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0,
 		[level, when] = in_time(q),
 		late = q.service_ms > 0 && wait > q.service_ms,
-		low = q.service_ms > 0 && when === "last 15 min" && 100 * level < q.service_goal;
+		hours = queue_hours(q, time_now()),
+		closed = hours.closed && !late,
+		low = !closed && q.service_ms > 0 && when === "last 15 min" && 100 * level < q.service_goal;
 	const why = [
 		late && `somebody waits longer than ${span(q.service_ms)}`,
 		low && `${Math.round(100 * level)} % of the last 15 minutes in time, goal ${q.service_goal} %`,
@@ -136,11 +139,14 @@ function judge(q) {
 		when,
 		late,
 		why: why.join("; "),
-		state: why.length
-			? { tone: "bad", sign: "warn", word: "Behind" }
-			: q.service_ms > 0
-				? { tone: "talk", sign: "ok", word: "On goal" }
-				: { tone: "plain", sign: "queue", word: "No goal" },
+		closed: hours.closed ? closed_text(hours.opens && coming(hours.opens, time_now())) : "",
+		state: closed
+			? { tone: "plain", sign: "away", word: "Closed" }
+			: why.length
+				? { tone: "bad", sign: "warn", word: "Behind" }
+				: q.service_ms > 0
+					? { tone: "talk", sign: "ok", word: "On goal" }
+					: { tone: "plain", sign: "queue", word: "No goal" },
 	};
 }
 
@@ -292,9 +298,7 @@ function queue_card(q, most, open) {
 								),
 								goal,
 							]
-						: j.goal > 0
-							? `goal ${span(j.goal)}`
-							: "nobody",
+						: j.closed || (j.goal > 0 ? `goal ${span(j.goal)}` : "nobody"),
 				),
 			),
 		),

@@ -114,6 +114,12 @@ export function short_day(ms, now) {
 	return now - ms < 6 * 86400000 ? week_day.format(ms) : day_month.format(ms);
 }
 
+/* When something will be: "20:00", "Mon 08:00" within a week, "24 Dec 08:00" later. */
+export function coming(ms, now) {
+	if (iso_day.format(ms) === iso_day.format(now)) return at_minute(ms);
+	return `${(ms - now < 6 * 86400000 ? week_day : day_month).format(ms)} ${at_minute(ms)}`;
+}
+
 /* "today 13:41:07", or with its date. */
 export function moment(ms, now) {
 	return `${iso_day.format(ms) === iso_day.format(now) ? "today" : full_day.format(ms)} ${at_second(ms)}`;

@@ -15,7 +15,7 @@ import {
 	first,
 } from "./words.js";
 import { why_not, why_not_sent, matches, call_view } from "./model.js";
-import { span, time_now, time_ms, at_minute } from "./time.js";
+import { span, time_now, time_ms, at_minute, coming } from "./time.js";
 import { name_of } from "./names.js";
 import { api_get, api_once, api_query } from "./api.js";
 import { follow } from "./follow.js";
@@ -63,6 +63,7 @@ function target(raw) {
 					left: until ? until - time_now() : 0,
 					why: app.store.agents.get(raw.user)?.reason,
 					limit: raw.max_length,
+					opens: raw.opens_at && coming(time_ms(raw.opens_at), time_now()),
 				})
 			: "",
 	};

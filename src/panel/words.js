@@ -135,7 +135,11 @@ const UNAVAILABLE = {
 	media_busy: () => "A fax is being sent",
 	full: t => (t.limit ? `Queue is full (${t.limit})` : "Queue is full"),
 	empty: () => "Nobody signed in",
+	closed: t => closed_text(t.opens),
 };
+
+/* A queue at this hour; `opens` says when it will not be so: "20:00", "Mon 08:00", "" not known. */
+export const closed_text = opens => (opens ? `Closed, opens ${opens}` : "Closed");
 
 /* What is said of a number that was typed, by its class. */
 export const number_kind = name => (name ? `Outside number, ${name}` : "Outside number");
@@ -143,7 +147,7 @@ export const number_kind = name => (name ? `Outside number, ${name}` : "Outside 
 /* The class of numbers that may not be dialled, out of the server's sentence; "" if it is another. */
 const number_class = text => /dial (\S+) numbers/.exec(text || "")?.[1] || "";
 
-/* Why a target is not free; `t` is the target, with since, age, left (ms), why and limit. */
+/* Why a target is not free; `t` is the target, with since, age, left (ms), why, limit and opens. */
 export function unavailable(code, t) {
 	return UNAVAILABLE[code] ? UNAVAILABLE[code](t) : t.text || "Not available";
 }
@@ -251,6 +255,7 @@ const FAILED = {
 	not_permitted: x => `You may not send calls to ${x.target}.`,
 	media_incompatible: x =>
 		`${possessive(first(x.target))} phone and the caller share no audio format.`,
+	closed: x => `${x.target} is closed.`,
 	auth: () => "The line refused our sign-in.",
 	loop: () => "The number leads back to segue.",
 	internal: () => "Something broke on our side.",
@@ -400,6 +405,7 @@ const TRY = {
 	not_permitted: "was not allowed",
 	cancelled: "was not waited for",
 	media_incompatible: "had no common audio format",
+	closed: "was closed",
 	cancelled_caller_left: "was still ringing",
 	answered_elsewhere: "was not the first to answer",
 };

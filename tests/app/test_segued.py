@@ -368,7 +368,7 @@ def ctl_recorder(_):
     path = box.dir + "/flight.rec"
     assert "Written" in box.ctl("recorder", path)
     with open(path, "rb") as f:
-        assert f.read(8) == b"SEGREC1\0"
+        assert f.read(8) == b"SEGREC2\0"
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert "File exists" in box.ctl("recorder", path, status=1)
 

@@ -424,6 +424,32 @@ def targets(lab):
     end(c2, b2)
 
 
+@tap.case("a queue that is closed: it is told with the time when it opens; as a target it is off, a transfer there refused")
+def closed(lab):
+    member, agent = lab.phone(), lab.phone()
+    desk = Desk(lab, member)
+    c, a = talk(lab, agent)
+    call = boss(lab).call_of(c)["id"]
+    with boss(lab).events() as ev:
+        ev.wait("snapshot")
+        desk.close()
+        told = ev.wait("queue", lambda d: d["queue"] == desk.name and d["closed"]).data
+    opens = lab.rows(f"select to_char(max(day) + 1, 'YYYY-MM-DD\"T00:00:00.000Z\"') as at "
+                     f"from segue.queue_exceptions where queue = '{desk.name}'")[0]["at"]
+    assert told["opens_at"] == opens and told["closes_at"] is None, (told, opens)
+    target = next(t for t in boss(lab).get(f"/calls/{call}/targets").json["targets"] if t.get("queue") == desk.name)
+    assert not target["selectable"] and not target["available"] and target["reason"] == "closed", target
+    assert target["opens_at"] == opens, target
+    for kind in ("blind", "consult"):
+        r = boss(lab).post(f"/calls/{call}/transfer", {"number": desk.number, "kind": kind})
+        assert r.status == 403 and "The queue is closed" in r.json["error"]["message"], r
+    assert boss(lab).call_of(c)["with"]["user"] == agent.user
+    desk.hours("delete from segue.queue_exceptions where queue = Q", None)
+    row = next(q for q in boss(lab).get("/queues").json["queues"] if q["queue"] == desk.name)
+    assert (row["closed"], row["opens_at"], row["closes_at"]) == (False, None, None), row
+    end(c, a)
+
+
 @tap.case("E-026 nobody answers: the transfer ends as failed, the caller is kept; retry elsewhere")
 def retry(lab):
     c, a = talk(lab)

@@ -34,6 +34,16 @@ class Desk:
     def look(self):
         return show(self.lab, "queue", self.name)
 
+    def hours(self, sql, closed):
+        """Rows of segue.queue_hours or queue_exceptions, Q for the queue's name; waits until they hold."""
+        self.lab.sql(sql.replace("Q", f"'{self.name}'"))
+        wait("its hours are known", lambda: ((self.look()["queue"]["hours"] or {}).get("closed")) is closed)
+
+    def close(self):
+        """Closed from yesterday to tomorrow, wherever that is."""
+        self.hours("insert into segue.queue_exceptions select Q, (now() at time zone 'UTC')::date + d "
+                   "from generate_series(-1, 1) d", True)
+
     def ready(self, free):
         try:
             return self.look()["queue"]["agents"]["free"] == free

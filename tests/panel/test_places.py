@@ -3,6 +3,7 @@ the log's filters, queues against their goal, the desk, the keys."""
 import os
 import re
 import sys
+from datetime import datetime
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
@@ -170,7 +171,12 @@ def reasons(lab):
     lab.sql(f"update segue.users set enabled = false where name = '{off.user}';"
             "insert into segue.users (name, display_name) values ('desk', 'Front Desk');"
             "insert into segue.queues (name, number, display_name, max_length) values "
-            "('small', '4020', 'Small', 1), ('empty', '4021', 'Nobody here', null)")
+            "('small', '4020', 'Small', 1), ('empty', '4021', 'Nobody here', null), "
+            "('night', '4022', 'Night desk', null);"
+            "insert into segue.queue_exceptions select 'night', (now() at time zone 'UTC')::date + d "
+            "from generate_series(-1, 1) d")
+    day = lab.rows("select max(day) + 1 as at from segue.queue_exceptions where queue = 'night'")[0]["at"]
+    opens = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone()  # as the browser: where this runs
     waited = lab.phone()
     member(lab, waited, "small")
     boss = lab.login("boss")
@@ -185,10 +191,14 @@ def reasons(lab):
     for who, why in ((display(lab, away), "Away: training"), (display(lab, gone), "Phone not connected"),
                      (display(lab, ringing), "Ringing"), (display(lab, off), "Switched off by an admin"),
                      ("Front Desk", "No phone set up"), (display(lab, a.ua), "Already on this call"),
-                     ("Small", "Queue is full (1)"), ("Nobody here", "Nobody signed in")):
+                     ("Small", "Queue is full (1)"), ("Nobody here", "Nobody signed in"),
+                     ("Night desk", f"Closed, opens {opens:%a %H:%M}")):
         p.wait(lambda: any(n.name.startswith(who) and why in n.name for n in p.find_all("option", who)),
                f"{who} cannot take it: {why}")
     p.press("Escape")
+    p.js("location.hash = '#/queues'")
+    card = p.see("region", "Night desk", exact=True)
+    p.wait(lambda: "Closed" in card.text and f"opens {opens:%a %H:%M}" in card.text, "its card says so too")
     end(c, a)
     r.cancel()
     r.expect(487, method="INVITE")

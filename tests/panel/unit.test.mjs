@@ -10,7 +10,7 @@ const SRC = new URL("../../src/panel/", import.meta.url);
 const load = name => import(new URL(name, SRC));
 
 const { store_new, store_snapshot, store_change } = await load("store.js");
-const { clock, span, exact, time_set, time_now, time_stop, time_go } = await load("time.js");
+const { clock, span, exact, coming, time_set, time_now, time_stop, time_go } = await load("time.js");
 const words = await load("words.js");
 const model = await load("model.js");
 const { heard } = model;
@@ -146,6 +146,34 @@ test("the server's clock runs on, stops when the connection is lost, and catches
 	assert.ok(time_now() >= T0 + 60000);
 	time_set(T0 + 48000);
 	assert.ok(time_now() >= T0 + 60000, "a message that was read late does not set the clock back");
+});
+
+test("when something will be: the hour today, the day within a week, else the date", () => {
+	const now = new Date(2026, 10, 21, 14, 0).getTime();
+	const then = (...at) => coming(new Date(2026, ...at).getTime(), now);
+	assert.equal(then(10, 21, 20, 0), "20:00");
+	assert.equal(then(10, 22, 0, 0), "Sun 00:00");
+	assert.equal(then(10, 23, 8, 0), "Mon 08:00");
+	assert.equal(then(10, 28, 8, 0), "28 Nov 08:00", "no Saturday that could be this one");
+	assert.equal(then(11, 24, 8, 30), "24 Dec 08:30");
+});
+
+test("a queue that is closed says so, and when it opens, from the times that were told", () => {
+	const is = (q, s) => {
+		const { closed, opens } = model.queue_hours(q, T0 + 1000 * s);
+		return [closed, opens && (opens - T0) / 1000];
+	};
+	const open = { closed: false, opens_at: at(300), closes_at: at(100) };
+	assert.deepEqual(is(open, 99)[0], false);
+	assert.deepEqual(is(open, 100), [true, 300]);
+	assert.deepEqual(is(open, 300)[0], false, "and open again");
+	assert.equal(is({ closed: false, opens_at: null, closes_at: at(100) }, 200)[0], true);
+	assert.deepEqual(is({ closed: true, opens_at: at(100), closes_at: null }, 0), [true, 100]);
+	assert.equal(is({ closed: true, opens_at: at(100), closes_at: null }, 100)[0], false);
+	assert.deepEqual(is({ closed: true, opens_at: null, closes_at: null }, 500), [true, null]);
+	assert.equal(is({ closed: false, opens_at: null, closes_at: null }, 500)[0], false);
+	assert.equal(words.unavailable("closed", { opens: "Mon 08:00" }), "Closed, opens Mon 08:00");
+	assert.equal(words.unavailable("closed", { opens: null }), "Closed");
 });
 
 /* ---- words ------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@ sip_tests = \
 	tests/sip/test_ctl.py \
 	tests/sip/test_dtmf.py \
 	tests/sip/test_hostile.py \
+	tests/sip/test_hours.py \
 	tests/sip/test_identity.py \
 	tests/sip/test_join.py \
 	tests/sip/test_ledger.py \
