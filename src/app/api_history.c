@@ -10,7 +10,6 @@
 
 #define PARAMS_MAX 13
 #define PAGE	   50
-#define CSV_ROWS   10000
 
 /* Parameters of a question; the first three say who asks (see db/history_sql.c). */
 struct params {
@@ -46,7 +45,7 @@ static void add_viewer(struct params *ps, const struct viewer *v)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void fail(struct api_request *q, enum history_result result)
+void api_fail_history(struct api_request *q, enum history_result result)
 {
 	switch (result) {
 	case HISTORY_NOTHING:
@@ -71,7 +70,7 @@ static void on_json(void *arg, enum history_result result, const char *text, siz
 	if (result == HISTORY_OK)
 		api_reply_text(q, 200, "application/json", text, len);
 	else
-		fail(q, result);
+		api_fail_history(q, result);
 }
 
 static void ask(struct api_request *q, enum history_topic what, const struct params *ps,
@@ -83,9 +82,7 @@ static void ask(struct api_request *q, enum history_topic what, const struct par
 		history_ask(q->api->history, what, ps->n, ps->p, fn, q);
 }
 
-/* Who sees numbers without their middle finds nothing by a whole one, since the answer would say that it
- * is right. False after having failed the request. */
-static bool may_ask_number(struct api_request *q, const char *field)
+bool api_may_ask_number(struct api_request *q, const char *field)
 {
 	json_t *more;
 	char text[300];
@@ -107,94 +104,33 @@ static bool may_ask_number(struct api_request *q, const char *field)
 
 /* ---- conversations ----------------------------------------------------------------------------- */
 
-static void add_filters(struct params *ps, const struct api_request *q, int64_t limit)
+static void add_filters(struct params *ps, const struct api_request *q, const char *cursor, int64_t limit)
 {
 	static const char *const names[] = {"from", "to", "agent", "queue", "number", "contact",
-		"case", "outcome", "cursor"};
+		"case", "outcome"};
 
 	add_viewer(ps, &q->viewer);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		add(ps, api_text(q, names[i]));
-	snprintf(ps->limit, sizeof(ps->limit), "%lld", (long long)api_int(q, "limit", limit));
+	add(ps, cursor);
+	snprintf(ps->limit, sizeof(ps->limit), "%lld", (long long)limit);
 	add(ps, ps->limit);
+}
+
+void api_ask_conversations(struct api_request *q, enum history_topic what, const char *cursor,
+	int64_t limit, history_fn *fn)
+{
+	struct params ps;
+
+	add_filters(&ps, q, cursor ? cursor : api_text(q, "cursor"), limit);
+	ask(q, what, &ps, fn);
 }
 
 void api_run_conversations(struct api_request *q)
 {
-	struct params ps;
-
-	if (api_text(q, "contact") != NULL && !may_ask_number(q, "contact"))
+	if (api_text(q, "contact") != NULL && !api_may_ask_number(q, "contact"))
 		return;
-	add_filters(&ps, q, PAGE);
-	ask(q, ASK_CONVERSATIONS, &ps, on_json);
-}
-
-struct link {
-	char text[2000];
-};
-
-static void add_to_link(void *arg, const char *name, const char *value)
-{
-	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	struct link *l = arg;
-	char c[4];
-
-	if (str_eq(name, "cursor"))
-		return;
-	str_append(l->text, sizeof(l->text), name);
-	str_append(l->text, sizeof(l->text), "=");
-	for (; *value != '\0'; value++) {
-		snprintf(c, sizeof(c), strchr(plain, *value) ? "%c" : "%%%02X", (unsigned char)*value);
-		str_append(l->text, sizeof(l->text), c);
-	}
-	str_append(l->text, sizeof(l->text), "&");
-}
-
-/* As many lines as one answer may have: the next ones are behind the last, whose id it begins with. */
-static void add_next_link(struct api_request *q, const char *text, size_t len)
-{
-	int64_t limit = api_int(q, "limit", CSV_ROWS), n = -1;
-	const char *last = text, *at = text, *end = text + len;
-	struct link l = {.text = "</api/v1/conversations.csv?"};
-	char cursor[UUID_STRLEN];
-
-	for (; (at = memmem(at, (size_t)(end - at), "\r\n", 2)) != NULL; at += 2) {
-		n++;
-		last = at + 2 < end ? at + 2 : last;
-	}
-	if (n < limit || end - last < (ptrdiff_t)sizeof(cursor))
-		return;
-	str_copy_n(cursor, sizeof(cursor), last + 1, sizeof(cursor) - 1);
-	http_each_query(q->http, add_to_link, &l);
-	str_append(l.text, sizeof(l.text), "cursor=");
-	str_append(l.text, sizeof(l.text), cursor);
-	str_append(l.text, sizeof(l.text), ">; rel=\"next\"");
-	http_add_header(q->http, "Link", l.text);
-}
-
-static void on_csv(void *arg, enum history_result result, const char *text, size_t len)
-{
-	struct api_request *q = arg;
-
-	if (result != HISTORY_OK) {
-		fail(q, result);
-		return;
-	}
-	add_next_link(q, text, len);
-	http_add_header(
-		q->http, "Content-Disposition", "attachment; filename=\"conversations.csv\"");
-	api_reply_text(q, 200, "text/csv; charset=utf-8", text, len);
-}
-
-void api_run_conversations_csv(struct api_request *q)
-{
-	struct params ps;
-
-	if (api_text(q, "contact") != NULL && !may_ask_number(q, "contact"))
-		return;
-	add_filters(&ps, q, CSV_ROWS);
-	ask(q, ASK_CONVERSATIONS_CSV, &ps, on_csv);
+	api_ask_conversations(q, ASK_CONVERSATIONS, NULL, api_int(q, "limit", PAGE), on_json);
 }
 
 static void ask_about(struct api_request *q, enum history_topic what, history_fn *fn)
@@ -218,7 +154,7 @@ void api_run_case(struct api_request *q)
 
 void api_run_contact(struct api_request *q)
 {
-	if (may_ask_number(q, "number"))
+	if (api_may_ask_number(q, "number"))
 		ask_about(q, ASK_CONTACT, on_json);
 }
 
@@ -370,7 +306,7 @@ static void on_recording(void *arg, enum history_result result, const char *text
 	int fd;
 
 	if (result != HISTORY_OK) {
-		fail(q, result);
+		api_fail_history(q, result);
 		return;
 	}
 	fd = open(text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -11,6 +11,7 @@
 #include "app/live.h"
 #include "app/story.h"
 #include "app/worker.h"
+#include "db/history.h"
 #include "http/server.h"
 
 #define API_PARAMS_MAX 3
@@ -182,7 +183,6 @@ void api_show_number(const char *number, bool masked, char *buf, size_t size);
 
 /* api_history.c */
 void api_run_conversations(struct api_request *q);
-void api_run_conversations_csv(struct api_request *q);
 void api_run_conversation(struct api_request *q);
 void api_run_case(struct api_request *q);
 void api_run_contact(struct api_request *q);
@@ -191,6 +191,17 @@ void api_run_queue_report(struct api_request *q);
 void api_run_recording(struct api_request *q);
 /* A transfer that is not among those of late. */
 void api_ask_transfer(struct api_request *q);
+/* Asks about the conversations that the request's filters mean: so many, those behind the cursor (NULL: the
+ * request's own). */
+void api_ask_conversations(struct api_request *q, enum history_topic what, const char *cursor,
+	int64_t limit, history_fn *fn);
+void api_fail_history(struct api_request *q, enum history_result result);
+/* Who sees numbers without their middle finds nothing by a whole one, since the answer would say that it
+ * is right. False after having failed the request. */
+bool api_may_ask_number(struct api_request *q, const char *field);
+
+/* api_csv.c */
+void api_run_conversations_csv(struct api_request *q);
 
 /* api_login.c */
 void api_run_login(struct api_request *q);

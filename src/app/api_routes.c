@@ -120,7 +120,7 @@ static const struct api_field conversations_fields[] = {
 
 static const struct api_field csv_fields[] = {
 	CONVERSATION_FILTERS,
-	{"limit", IN_QUERY, API_INT, OPTIONAL, 1, 10000, .doc = "How many; 10000 if not given."},
+	{"limit", IN_QUERY, API_INT, OPTIONAL, 1, 1000000, .doc = "How many; all, if it is not given."},
 };
 
 static const struct api_field conversation_fields[] = {
@@ -240,7 +240,8 @@ const struct api_route api_routes[] = {
 		"The call log: conversations, newest first, a page at a time.", "200 503",
 		GIVES(CONVERSATIONS), FIELDS(conversations_fields)},
 	{"GET", "/api/v1/conversations.csv", PERMITTED, PERM_HISTORY, api_run_conversations_csv,
-		"The same as a table for spreadsheets.", "200 503", "text/csv",
+		"The same as a table for spreadsheets: all of them, as fast as they are read.",
+		"200 503", "text/csv",
 		FIELDS(csv_fields)},
 	{"GET", "/api/v1/conversations/{conversation}", PERMITTED, PERM_HISTORY,
 		api_run_conversation,

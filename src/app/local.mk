@@ -6,6 +6,7 @@ libapp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIGLIB_CFLAGS) $(JANSSON_CFLAGS) $(SOFIA
 libapp_a_SOURCES = \
 	src/app/access.c src/app/access.h \
 	src/app/api.c src/app/api.h src/app/api_internal.h \
+	src/app/api_csv.c \
 	src/app/api_events.c \
 	src/app/api_history.c \
 	src/app/api_json.c \

@@ -31,6 +31,7 @@ struct question {
 	history_fn *fn; /* NULL: nobody waits any more */
 	void *arg;
 	enum history_result result;
+	struct worker *worker; /* who asks it; NULL: it waits, or is answered */
 	PGresult *rows; /* holds the text */
 	struct question *prev, *next;
 };
@@ -74,13 +75,35 @@ static bool is_bad_value(const PGresult *res)
 	return state != NULL && str_starts(state, "22");
 }
 
+static bool is_wanted(struct worker *w, const struct question *q)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&w->history->mutex);
+	wanted = q->fn != NULL;
+	pthread_mutex_unlock(&w->history->mutex);
+	return wanted;
+}
+
 static void note_failure(struct worker *w, const struct question *q, const PGresult *res)
 {
 	char why[256];
 
+	if (!is_wanted(w, q))
+		return; /* it was cut off because who asked has left */
+
 	pg_reason(w->conn, res, why, sizeof(why));
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "history_failed", "question",
 		history_topic_name(q->what), "why", why, NULL);
+}
+
+/* A query whose connection is closed, because it took too long or nobody waits for it any more, is to end
+ * on the server, too; by itself that looks at the connection when it has something to send. */
+static void watch_client(struct worker *w)
+{
+	if (w->conn != NULL)
+		PQclear(pg_query(&w->waker, w->conn, "SET client_connection_check_interval = 500",
+			CONNECT_MS));
 }
 
 static bool worker_connect(struct worker *w)
@@ -92,6 +115,7 @@ static bool worker_connect(struct worker *w)
 	if (pg_now() < w->away_until)
 		return false;
 	w->conn = pg_open(&w->waker, w->history->conninfo, CONNECT_MS, why, sizeof(why));
+	watch_client(w);
 	if (w->conn != NULL)
 		return true;
 	w->away_until = pg_now() + AWAY_MS;
@@ -159,8 +183,9 @@ static void answer(struct worker *w, struct question *q)
 	}
 }
 
-static struct question *take_question(struct history *h)
+static struct question *take_question(struct worker *w)
 {
+	struct history *h = w->history;
 	struct question *q = NULL;
 
 	pthread_mutex_lock(&h->mutex);
@@ -170,6 +195,8 @@ static struct question *take_question(struct history *h)
 		q = h->waiting;
 		DL_DELETE(h->waiting, q);
 		DL_APPEND(h->asking, q);
+		q->worker = w;
+		w->waker.stop_at = PG_FOREVER; /* what cut off the one before is over */
 	}
 	pthread_mutex_unlock(&h->mutex);
 	return q;
@@ -182,6 +209,7 @@ static void hand_back(struct history *h, struct question *q)
 	pthread_mutex_lock(&h->mutex);
 	DL_DELETE(h->asking, q);
 	DL_APPEND(h->answered, q);
+	q->worker = NULL;
 	pthread_mutex_unlock(&h->mutex);
 	while (write(h->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
@@ -193,7 +221,7 @@ static void *worker_main(void *arg)
 	struct question *q;
 
 	pthread_setname_np(pthread_self(), "history");
-	while ((q = take_question(w->history)) != NULL) {
+	while ((q = take_question(w)) != NULL) {
 		answer(w, q);
 		hand_back(w->history, q);
 	}
@@ -248,8 +276,13 @@ static void forget_in(struct question *list, const void *arg)
 	struct question *q;
 
 	DL_FOREACH(list, q)
-		if (q->arg == arg)
-			q->fn = NULL;
+	{
+		if (q->arg != arg)
+			continue;
+		q->fn = NULL;
+		if (q->worker != NULL)
+			pg_waker_stop(&q->worker->waker, 0);
+	}
 }
 
 void history_forget(struct history *h, void *arg)

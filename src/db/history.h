@@ -18,7 +18,8 @@
 #define HISTORY_TOPIC_LIST(X)                                                                      \
 	X(ASK_ACCESS, "access") /* logins, departments and tokens */                               \
 	X(ASK_CONVERSATIONS, "conversations")                                                      \
-	X(ASK_CONVERSATIONS_CSV, "conversations_csv")                                              \
+	X(ASK_CONVERSATIONS_CSV, "conversations_csv") /* a page: see its SQL */                    \
+	X(ASK_CONVERSATIONS_NTH, "conversations_nth")                                              \
 	X(ASK_CONVERSATION, "conversation")                                                        \
 	X(ASK_CASE, "case")                                                                        \
 	X(ASK_CONTACT, "contact")                                                                  \
@@ -55,7 +56,7 @@ void history_dispatch(struct history *h);
 typedef void history_fn(void *arg, enum history_result result, const char *text, size_t len);
 void history_ask(struct history *h, enum history_topic what, unsigned nparams, const char *const *params,
 	history_fn *fn, void *arg);
-/* Whoever asked with this arg is gone. */
+/* Whoever asked with this arg is gone: what is being asked is cut off, also on the server. */
 void history_forget(struct history *h, void *arg);
 /* Questions that wait or are being answered. */
 unsigned history_waiting(const struct history *h);

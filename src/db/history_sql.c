@@ -95,6 +95,8 @@
 	"  AND t.outcome = 'completed')))"                                                         \
 	" AND ($12::uuid IS NULL OR (c.started_at, c.id) < (SELECT x.started_at, x.id"             \
 	"  FROM segue.conversations x WHERE x.id = $12))"                                          \
+	" AND ($12::uuid IS NULL OR c.started_at <= (SELECT x.started_at" /* which an index knows */ \
+	"  FROM segue.conversations x WHERE x.id = $12))"                                          \
 	" ORDER BY c.started_at DESC, c.id DESC LIMIT $13::integer"
 
 /* A field of a CSV line. What a spreadsheet would take for a formula becomes text: also behind blanks, and
@@ -144,6 +146,10 @@ static const char *const sql[history_topic_count_] = {
 		" ORDER BY started_at DESC, id DESC), '[]'), 'next', CASE WHEN count(*) = $13::integer"
 		" THEN (array_agg(id ORDER BY started_at, id))[1] END)::text FROM page",
 
+	/* The $13th of those that are meant. */
+	[ASK_CONVERSATIONS_NTH] = "SELECT c.id::text" FILTERED " OFFSET $13::integer - 1",
+
+	/* How many lines, the id of the last or -, a newline, and the lines. */
 	[ASK_CONVERSATIONS_CSV] =
 		"WITH page AS (SELECT c.id, c.started_at, concat_ws(','"
 		", " FIELD("c.id::text") ", " FIELD(T("c.started_at")) ", " FIELD(T("c.ended_at"))
@@ -155,9 +161,8 @@ static const char *const sql[history_topic_count_] = {
 			   " AND s.answered_at IS NOT NULL)")
 		", coalesce(c.total_ms, 0), coalesce(c.wait_ms, 0), coalesce(c.talk_ms, 0)"
 		", coalesce(c.hold_ms, 0), c.n_requested, c.n_failed) AS line" FILTERED ")"
-		" SELECT 'id,started_at,ended_at,kind,outcome,customer_number,customer_name,case,"
-		"case_owner,path,total_ms,wait_ms,talk_ms,hold_ms,transfers_asked,transfers_failed'"
-		" || E'\\r\\n' || coalesce(string_agg(line || E'\\r\\n', '' ORDER BY started_at DESC,"
+		" SELECT count(*) || ' ' || coalesce((array_agg(id ORDER BY started_at, id))[1]::text, '-')"
+		" || E'\\n' || coalesce(string_agg(line || E'\\r\\n', '' ORDER BY started_at DESC,"
 		" id DESC), '') FROM page",
 
 	/* $4 id */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -47,7 +48,7 @@ enum request_state {
 	STREAMING, /* so it is, and fn has been asked */
 	DRY,       /* suspended: the stream has nothing now */
 	REFUSED,   /* answered here, hooks.request() was never called */
-	ABORTED,   /* the server closes */
+	ABORTED,   /* the server closes, or the client has left */
 };
 
 struct header {
@@ -468,7 +469,8 @@ static ssize_t on_stream(void *cls, uint64_t pos, char *buf, size_t max)
 	ssize_t n = r->state == ABORTED ? -1 : r->read(r->read_arg, buf, max);
 
 	if (n < 0)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return n == HTTP_WHOLE ? MHD_CONTENT_READER_END_OF_STREAM
+				       : MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n == 0)
 		suspend(r, DRY);
 	return n;
@@ -675,6 +677,24 @@ static void arm(struct http *h)
 	h->armed = TICKING;
 }
 
+static bool has_left(const struct http_request *r)
+{
+	struct pollfd p = {.fd = r->conn ? r->conn->fd : -1, .events = POLLRDHUP};
+
+	return p.fd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+/* MHD does not look at a connection that is suspended: nobody else would see that who waits for an answer
+ * has gone. Streams find it out when they have something to say. */
+static void drop_left(struct http *h)
+{
+	struct http_request *r, *next;
+
+	DL_FOREACH_SAFE(h->suspended, r, next)
+	if (r->state == WAITING && has_left(r))
+		resume(r, ABORTED);
+}
+
 /* Shuts the connections whose request took too long; MHD then finds them closed. */
 static void cut_late(struct http *h)
 {
@@ -684,6 +704,7 @@ static void cut_late(struct http *h)
 	if (now < h->tick_at)
 		return;
 	h->tick_at = now + TICK_MS;
+	drop_left(h);
 	DL_FOREACH(h->conns, x)
 	{
 		if (x->deadline == 0 || now < x->deadline || x->fd < 0)

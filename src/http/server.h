@@ -89,8 +89,10 @@ void http_reply(
 void http_reply_file(struct http_request *r, unsigned status, const char *type, int fd,
 	uint64_t offset, uint64_t size);
 
-/* Gives the next bytes of a stream: how many (at most max), 0 if there are none now, -1 to end it
- * at once. */
+#define HTTP_WHOLE (-2)
+
+/* Gives the next bytes of a stream: how many (at most max), 0 if there are none now, HTTP_WHOLE if that was
+ * all of it, -1 to cut it off, so that who reads it knows that something is missing. */
 typedef ssize_t http_read_fn(void *arg, char *buf, size_t max);
 /* Answers 200 with a stream that fn feeds until it ends or the client leaves. */
 void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg);
