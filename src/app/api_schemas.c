@@ -883,7 +883,7 @@ static struct property fact_property(const struct fact_field *f)
 
 static json_t *ref_named(const char *name)
 {
-	char text[80];
+	char text[120];
 
 	snprintf(text, sizeof(text), "#/components/schemas/%s", name);
 	return json_pack("{s:s}", "$ref", text);
