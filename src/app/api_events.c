@@ -5,7 +5,8 @@
  *
  * Listeners are woken in rounds, some tens of times a second, so that a thousand of them cost as
  * many wake-ups a second at any rate of calls; and a round goes by slices, with a turn of the loop
- * after each, so that a SIP message waits for one slice at most. With many listeners a call that
+ * after each, so that a SIP message waits for one slice at most. What a listener is sent is written by
+ * a thread (http/push.h). With many listeners a call that
  * changes several times in one round is told once, as it is then: most of what a listener is sent are
  * rows of calls.
  */
@@ -20,7 +21,7 @@
 #define ROUND_MS      20
 #define ROUND_MANY_MS 50 /* with so many listeners: */
 #define MANY	      200
-#define SLICE	      4 /* listeners that are looked at in one go; some 20 us each */
+#define SLICE	      16 /* listeners that are looked at in one go; some 3 us each */
 #define PING_MS	      10000
 #define PAST_MS	      (10 * 60 * 1000) /* who was away for longer begins anew */
 #define SHARED_MS     500 /* estimates of waiting go on by themselves */
@@ -83,9 +84,10 @@ struct api_events {
 	char *shared;        /* what all snapshots have */
 	enum { SHARED_OLD, SHARED_NEW } shared_is;
 	int64_t shared_at; /* monotonic ms: when it was rendered */
-	int timer;
-	struct loop_watch *watch;
-	enum { IDLE, ROUND, SLICES } armed; /* what the timer is for: a ping, a round, the rest of one */
+	int timer, bell;
+	struct loop_watch *watch, *bell_watch;
+	enum { IDLE, ROUND, SLICES } armed; /* what comes next: a ping, a round (both by the timer), the
+					     * rest of one (by the bell) */
 	enum { ENOUGH, AGAIN } then;        /* something came while a round went on */
 	unsigned left;                      /* listeners to be woken in this round */
 	call_id *later; /* calls that are told of when the next round begins */
@@ -146,7 +148,7 @@ static void arm(struct api_events *e)
 	if (e->nlisteners == 0)
 		loop_timer_set(e->timer, -1);
 	else if (e->armed == SLICES)
-		loop_timer_set(e->timer, 0); /* whatever else the loop has to do comes first */
+		loop_bell_ring(e->bell); /* whatever else the loop has to do comes first */
 	else if (e->armed == ROUND)
 		loop_timer_set(e->timer, round);
 	else
@@ -820,7 +822,7 @@ void api_run_events(struct api_request *q)
 	if (e->nlisteners++ == 0)
 		e->ping_at = loop_now_ms() + PING_MS;
 	http_add_header(q->http, "X-Accel-Buffering", "no"); /* a proxy must not gather it */
-	http_reply_stream(q->http, "text/event-stream", feed, l);
+	http_reply_events(q->http, "text/event-stream", feed, l);
 	arm(e);
 }
 
@@ -924,17 +926,32 @@ static void wake_slice(struct api_events *e)
 	}
 }
 
+static void go_round(struct api_events *e)
+{
+	wake_slice(e);
+	if (e->left == 0)
+		e->armed = e->then == AGAIN ? ROUND : IDLE;
+	arm(e);
+}
+
 static void on_timer(void *arg, int events)
 {
 	struct api_events *e = arg;
 
 	loop_timer_ack(e->timer);
-	if (e->armed != SLICES)
-		begin_round(e);
-	wake_slice(e);
-	if (e->left == 0)
-		e->armed = e->then == AGAIN ? ROUND : IDLE;
-	arm(e);
+	if (e->armed == SLICES)
+		return; /* the bell goes on, and sets it again */
+	begin_round(e);
+	go_round(e);
+}
+
+static void on_bell(void *arg, int events)
+{
+	struct api_events *e = arg;
+
+	loop_bell_ack(e->bell);
+	if (e->armed == SLICES)
+		go_round(e);
 }
 
 /* ---- create and destroy ---------------------------------------------------------------------- */
@@ -952,9 +969,12 @@ struct api_events *api_events_create(struct api *a, unsigned size)
 	e->first = 2;
 	snprintf(e->boot, sizeof(e->boot), "%llx", (unsigned long long)loop_wall_us());
 	e->timer = loop_timer_open();
-	if (e->timer >= 0 && e->ring != NULL)
+	e->bell = loop_bell_open();
+	if (e->timer >= 0 && e->bell >= 0 && e->ring != NULL) {
 		e->watch = loop_watch(a->parts.loop, e->timer, LOOP_IN, on_timer, e);
-	if (e->watch != NULL)
+		e->bell_watch = loop_watch(a->parts.loop, e->bell, LOOP_IN, on_bell, e);
+	}
+	if (e->watch != NULL && e->bell_watch != NULL)
 		return e;
 	api_events_destroy(e);
 	return NULL;
@@ -972,7 +992,10 @@ void api_events_destroy(struct api_events *e)
 	blob_drop(&e->all[0]);
 	blob_drop(&e->all[1]);
 	loop_unwatch(e->watch);
+	loop_unwatch(e->bell_watch);
 	if (e->timer >= 0)
 		close(e->timer);
+	if (e->bell >= 0)
+		close(e->bell);
 	free(e);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,6 +123,26 @@ void loop_timer_ack(int fd)
 	ssize_t got = read(fd, &n, sizeof(n));
 
 	(void)got; /* EAGAIN: set anew between the wake-up and now */
+}
+
+int loop_bell_open(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void loop_bell_ring(int fd)
+{
+	static const uint64_t one = 1;
+	ssize_t put = write(fd, &one, sizeof(one));
+
+	(void)put; /* EAGAIN: it rings already */
+}
+
+void loop_bell_ack(int fd)
+{
+	loop_timer_ack(fd); /* it counts, as a timer does */
 }
 
 int64_t loop_now_ms(void)

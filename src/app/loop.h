@@ -35,6 +35,13 @@ void loop_timer_set(int fd, int64_t ms);
 /* To be called when the fd is ready. */
 void loop_timer_ack(int fd);
 
+/* A bell of its own fd: ready once it was rung, until it is acknowledged. For what is to go on after a turn
+ * of the loop: ringing is one write, where a timer of no time costs an interrupt as well. Returns an fd
+ * to be watched and closed by the caller, or -errno. */
+int loop_bell_open(void);
+void loop_bell_ring(int fd);
+void loop_bell_ack(int fd);
+
 /* Monotonic milliseconds, and UTC microseconds. */
 int64_t loop_now_ms(void);
 int64_t loop_wall_us(void);

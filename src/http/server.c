@@ -4,16 +4,19 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "http/gzip.h"
+#include "http/push.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -24,6 +27,7 @@
 
 #define MEMORY_PER_CONNECTION (24 << 10) /* headers of a request, and the answer's */
 #define STREAM_BLOCK	      (8 << 10)
+#define PUSH_MAX	      (64 << 10) /* handed to the pusher in one piece */
 #define STREAM_SEND_BUFFER    (128 << 10) /* what the kernel keeps for a reader that is slow */
 #define SWALLOW		      16 /* a body that is so many times too large is cut off */
 #define TICK_MS		      1000
@@ -47,12 +51,21 @@ enum request_state {
 	ANSWERED,  /* the response is MHD's */
 	STREAMING, /* so it is, and fn has been asked */
 	DRY,       /* suspended: the stream has nothing now */
+	PUSHING,   /* likewise, while the pusher writes */
+	PUSHING_MORE, /* and there is more to come */
 	REFUSED,   /* answered here, hooks.request() was never called */
 	ABORTED,   /* the server closes, or the client has left */
 };
 
 struct header {
 	char name[40], *value;
+};
+
+/* What many are sent is the same. */
+struct text {
+	unsigned refs;
+	size_t len;
+	char bytes[];
 };
 
 struct http_request {
@@ -71,6 +84,12 @@ struct http_request {
 	unsigned status;
 	http_read_fn *read;
 	void *read_arg;
+	enum {
+		BY_MHD,  /* MHD asks for more and frames it */
+		PUSHABLE, /* as it is on the wire: may be written to the socket while MHD waits */
+	} body_goes;
+	struct text *text; /* the pusher has it, or the socket did not take all of it; else NULL */
+	size_t at;         /* so much of it it took */
 	void *context;
 	struct http_request *prev, *next; /* among the suspended */
 };
@@ -80,12 +99,16 @@ struct http {
 	struct http_hooks hooks;
 	struct MHD_Daemon *daemon[HTTP_LISTEN_MAX];
 	char *cert, *key;
-	int epoll, timer;
+	int epoll, timer, bell;
+	struct push *push;
+	char *scratch;     /* PUSH_MAX: what is pushed next */
+	struct text *last; /* what was pushed last */
 	struct connection *conns;
 	unsigned nconns;
 	struct http_request *suspended;
 	int64_t tick_at; /* monotonic ms: when late requests are looked for again */
-	enum { TICKING, KICKED } armed; /* KICKED: the timer is about to fire */
+	int64_t timer_at; /* monotonic ms: when the timer fires; 0: never */
+	enum { QUIET, RUNG } rung; /* the bell */
 };
 
 static int64_t now_ms(void)
@@ -223,6 +246,13 @@ static struct http_request *request_new(
 	return r;
 }
 
+static void text_drop(struct text **t)
+{
+	if (*t != NULL && --(*t)->refs == 0)
+		free(*t);
+	*t = NULL;
+}
+
 static void request_free(struct http_request *r)
 {
 	if (r->response != NULL)
@@ -232,6 +262,7 @@ static void request_free(struct http_request *r)
 	free(r->method);
 	free(r->path);
 	free(r->body);
+	text_drop(&r->text);
 	free(r);
 }
 
@@ -271,12 +302,11 @@ static void suspend(struct http_request *r, enum request_state state)
 /* A resumed connection is only looked at by the next MHD_run(), and no fd tells of it. */
 static void kick(struct http *h)
 {
-	static const struct itimerspec at_once = {.it_value.tv_nsec = 1};
+	static const uint64_t one = 1;
 
-	if (h->armed == KICKED)
+	if (h->rung == RUNG || write(h->bell, &one, sizeof(one)) < 0)
 		return;
-	h->armed = KICKED;
-	timerfd_settime(h->timer, 0, &at_once, NULL);
+	h->rung = RUNG;
 }
 
 static void resume(struct http_request *r, enum request_state state)
@@ -463,11 +493,26 @@ void http_reply_file(struct http_request *r, unsigned status, const char *type, 
 	give(r, status, type, p);
 }
 
+/* First of all what a push has left. */
+static ssize_t take_rest(struct http_request *r, char *buf, size_t max)
+{
+	size_t left = r->text->len - r->at, n = left < max ? left : max;
+
+	memcpy(buf, r->text->bytes + r->at, n);
+	r->at += n;
+	if (n == left)
+		text_drop(&r->text);
+	return (ssize_t)n;
+}
+
 static ssize_t on_stream(void *cls, uint64_t pos, char *buf, size_t max)
 {
 	struct http_request *r = cls;
-	ssize_t n = r->state == ABORTED ? -1 : r->read(r->read_arg, buf, max);
+	ssize_t n;
 
+	if (r->state == ABORTED)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	n = r->text != NULL ? take_rest(r, buf, max) : r->read(r->read_arg, buf, max);
 	if (n < 0)
 		return n == HTTP_WHOLE ? MHD_CONTENT_READER_END_OF_STREAM
 				       : MHD_CONTENT_READER_END_WITH_ERROR;
@@ -476,28 +521,121 @@ static ssize_t on_stream(void *cls, uint64_t pos, char *buf, size_t max)
 	return n;
 }
 
-void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
+static void give_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
 {
-	static const int size = STREAM_SEND_BUFFER;
+	struct MHD_Response *p = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, r, NULL);
 
-	if (r->conn != NULL && r->conn->fd >= 0)
-		setsockopt(r->conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* not in chunks: a push could not tell where one ends that MHD has begun */
+	if (p != NULL && r->body_goes == PUSHABLE)
+		MHD_set_response_options(
+			p, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
 	r->read = fn;
 	r->read_arg = arg;
-	give(r, MHD_HTTP_OK, type,
-		MHD_create_response_from_callback(
-			MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, r, NULL));
+	give(r, MHD_HTTP_OK, type, p);
+}
+
+void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
+{
+	give_stream(r, type, fn, arg);
+}
+
+void http_reply_events(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
+{
+	static const int size = STREAM_SEND_BUFFER, at_once = 1;
+
+	if (r->conn != NULL && r->conn->fd >= 0) {
+		setsockopt(r->conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		setsockopt(r->conn->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
+		r->body_goes = r->http->cert == NULL ? PUSHABLE : BY_MHD;
+	}
+	give_stream(r, type, fn, arg);
+}
+
+/* The text of what is in the scratch; NULL without memory. */
+static struct text *text_of(struct http *h, size_t n)
+{
+	struct text *t = h->last;
+
+	if (t == NULL || t->len != n || memcmp(t->bytes, h->scratch, n) != 0) {
+		t = malloc(sizeof(*t) + n);
+		if (t == NULL)
+			return NULL;
+		t->refs = 1;
+		t->len = n;
+		memcpy(t->bytes, h->scratch, n);
+		text_drop(&h->last);
+		h->last = t;
+	}
+	t->refs++;
+	return t;
+}
+
+/* What there is now; *last is what the stream said in the end: 0 for no more, -1 for over. */
+static size_t fill_scratch(struct http_request *r, ssize_t *last)
+{
+	size_t n = 0;
+
+	do {
+		*last = r->read(r->read_arg, r->http->scratch + n, PUSH_MAX - n);
+		n += *last > 0 ? (size_t)*last : 0;
+	} while (*last > 0 && n < PUSH_MAX);
+	return n;
+}
+
+/* Has what there is written past MHD, whose own way costs as much again, and a walk along all connections
+ * that wait. MHD goes on when something is wrong, or the socket is full. */
+static void push(struct http_request *r)
+{
+	struct http *h = r->http;
+	ssize_t last;
+	size_t n = fill_scratch(r, &last);
+
+	if (n == 0 && last == 0)
+		return;
+	r->text = n > 0 ? text_of(h, n) : NULL;
+	r->at = 0;
+	if (r->text == NULL) {
+		if (n > 0) /* it must not go on with a hole */
+			shutdown(r->conn->fd, SHUT_RDWR);
+		resume(r, STREAMING); /* and is told there that it is over */
+		return;
+	}
+	r->state = last == 0 ? PUSHING : PUSHING_MORE;
+	push_give(h->push, &(struct push_job){.fd = r->conn->fd, .text = r->text->bytes,
+				   .len = r->text->len, .arg = r});
+}
+
+static void pushed(const struct push_job *job)
+{
+	struct http_request *r = job->arg;
+	bool more = r->state == PUSHING_MORE;
+
+	if (job->written < job->len) {
+		r->at = job->written;
+		resume(r, STREAMING);
+		return;
+	}
+	text_drop(&r->text);
+	r->state = DRY;
+	if (more)
+		push(r);
 }
 
 void http_stream_wake(struct http_request *r)
 {
-	if (r->state == DRY)
+	if (r->state == PUSHING)
+		r->state = PUSHING_MORE;
+	else if (r->state == DRY && r->body_goes == PUSHABLE)
+		push(r);
+	else if (r->state == DRY)
 		resume(r, STREAMING);
 }
 
 void http_cut(struct http_request *r)
 {
-	http_stream_wake(r);
+	if (r->state == DRY)
+		resume(r, STREAMING);
 	if (r->conn != NULL && r->conn->fd >= 0)
 		shutdown(r->conn->fd, SHUT_RDWR);
 }
@@ -607,7 +745,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 	if (r == NULL)
 		return;
 	if (r->state == WAITING || r->state == DRY)
-		DL_DELETE(h->suspended, r);
+		DL_DELETE(h->suspended, r); /* while it is pushed MHD does not touch it */
 	if (r->conn != NULL)
 		r->conn->deadline = now_ms() + h->cfg.idle_ms + h->cfg.request_ms;
 	if (r->state != READING && r->state != TOO_LARGE && r->state != REFUSED)
@@ -660,21 +798,33 @@ static void __attribute__((format(printf, 2, 0))) on_log(void *cls, const char *
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* When something is to be looked at although no fd tells, monotonic ms; 0: never. */
+static int64_t next_look(const struct http *h, int64_t now)
+{
+	int64_t at = 0;
+	unsigned long long t;
+
+	if (h->nconns > 0)
+		at = h->tick_at > now ? h->tick_at : now + 1;
+	for (unsigned i = 0; i < h->cfg.nlisten; i++)
+		if (MHD_get_timeout(h->daemon[i], &t) == MHD_YES && (at == 0 || now + (int64_t)t < at))
+			at = now + (t ? (int64_t)t : 1);
+	return at;
+}
+
+/* Sets the timer if it would fire too late; one that fires early finds nothing to do, and setting it at
+ * each turn is what costs (an interrupt is programmed). */
 static void arm(struct http *h)
 {
 	struct itimerspec spec = {{0}};
-	int64_t now = now_ms(), next = h->nconns ? h->tick_at - now : 0;
-	unsigned long long t;
+	int64_t now = now_ms(), at = next_look(h, now);
 
-	if (h->nconns && next < 1)
-		next = 1;
-	for (unsigned i = 0; i < h->cfg.nlisten; i++)
-		if (MHD_get_timeout(h->daemon[i], &t) == MHD_YES && (next == 0 || (int64_t)t < next))
-			next = t ? (int64_t)t : 1;
-	spec.it_value.tv_sec = (time_t)(next / 1000);
-	spec.it_value.tv_nsec = (long)(next % 1000) * 1000000;
-	timerfd_settime(h->timer, 0, &spec, NULL);
-	h->armed = TICKING;
+	if (at == 0 || (h->timer_at != 0 && h->timer_at <= at))
+		return;
+	spec.it_value.tv_sec = (time_t)((at - now) / 1000);
+	spec.it_value.tv_nsec = (long)((at - now) % 1000) * 1000000;
+	if (timerfd_settime(h->timer, 0, &spec, NULL) == 0)
+		h->timer_at = at;
 }
 
 static bool has_left(const struct http_request *r)
@@ -714,12 +864,24 @@ static void cut_late(struct http *h)
 	}
 }
 
+/* What the fds have to tell that are not MHD's. */
+static void hear(struct http *h)
+{
+	struct push_job job;
+	uint64_t n;
+
+	push_heard(h->push);
+	while (push_take(h->push, &job))
+		pushed(&job);
+	if (h->rung == RUNG && read(h->bell, &n, sizeof(n)) > 0)
+		h->rung = QUIET;
+	if (h->timer_at != 0 && now_ms() >= h->timer_at && read(h->timer, &n, sizeof(n)) > 0)
+		h->timer_at = 0;
+}
+
 void http_run(struct http *h)
 {
-	uint64_t n;
-	ssize_t got = read(h->timer, &n, sizeof(n));
-
-	(void)got; /* nothing there: an fd woke us */
+	hear(h);
 	cut_late(h);
 	for (unsigned i = 0; i < h->cfg.nlisten; i++)
 		MHD_run(h->daemon[i]);
@@ -835,11 +997,17 @@ static int start_daemon(struct http *h, unsigned i)
 
 static int open_fds(struct http *h)
 {
+	int rc;
+
 	h->epoll = epoll_create1(EPOLL_CLOEXEC);
 	h->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (h->epoll < 0 || h->timer < 0)
+	h->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (h->epoll < 0 || h->timer < 0 || h->bell < 0)
 		return errno;
-	return add_fd(h, h->timer);
+	if ((rc = add_fd(h, h->timer)) || (rc = add_fd(h, h->bell)) ||
+		(rc = push_open(h->cfg.connections, &h->push)))
+		return rc;
+	return add_fd(h, push_fd(h->push));
 }
 
 int http_open(const struct http_config *cfg, const struct http_hooks *hooks, struct http **out)
@@ -851,8 +1019,9 @@ int http_open(const struct http_config *cfg, const struct http_hooks *hooks, str
 		return ENOMEM;
 	h->cfg = *cfg;
 	h->hooks = *hooks;
-	h->epoll = h->timer = -1;
-	rc = open_fds(h);
+	h->epoll = h->timer = h->bell = -1;
+	h->scratch = malloc(PUSH_MAX);
+	rc = h->scratch != NULL ? open_fds(h) : ENOMEM;
 	if (rc == 0 && cfg->tls_cert[0] != '\0')
 		rc = read_pem("http.tls_cert", cfg->tls_cert, &h->cert);
 	if (rc == 0 && cfg->tls_cert[0] != '\0')
@@ -872,6 +1041,7 @@ void http_close(struct http *h)
 {
 	if (h == NULL)
 		return;
+	push_close(h->push);
 	while (h->suspended != NULL)
 		resume(h->suspended, ABORTED);
 	for (unsigned i = 0; i < h->cfg.nlisten; i++)
@@ -881,6 +1051,10 @@ void http_close(struct http *h)
 		close(h->epoll);
 	if (h->timer >= 0)
 		close(h->timer);
+	if (h->bell >= 0)
+		close(h->bell);
+	free(h->scratch);
+	text_drop(&h->last);
 	free(h->cert);
 	if (h->key != NULL)
 		explicit_bzero(h->key, PEM_MAX);

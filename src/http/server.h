@@ -96,7 +96,10 @@ void http_reply_file(struct http_request *r, unsigned status, const char *type, 
 typedef ssize_t http_read_fn(void *arg, char *buf, size_t max);
 /* Answers 200 with a stream that fn feeds until it ends or the client leaves. */
 void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg);
-/* fn has something again. */
+/* Likewise, for a stream that rests most of the time and ends with its connection: many who listen to the
+ * same. */
+void http_reply_events(struct http_request *r, const char *type, http_read_fn *fn, void *arg);
+/* fn has something again; it may be asked for it before this returns. */
 void http_stream_wake(struct http_request *r);
 /* Ends the connection, also one whose reader takes nothing; over() follows, later. */
 void http_cut(struct http_request *r);

@@ -584,6 +584,45 @@ def slow_listener(_):
             again.wait("snapshot")
 
 
+@tap.case("events: a listener whose socket was full for a while has every event, whole and in order")
+def full_socket(_):
+    with WebLab(users=4, peers=1) as lab, socket.socket() as late:
+        agent = lab.phone()
+        lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', "
+                f"'{agent.user}')")
+        admin = lab.login("boss")
+        wait("the agent is a member", lambda: "support" in [
+            x for x in admin.get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+        with admin.events() as reader:
+            reader.wait("snapshot")
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            late.settimeout(20)
+            late.connect(("127.0.0.1", lab.http_port))
+            late.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nCookie: segue_session="
+                         f"{admin.cookie}\r\n\r\n".encode())
+            wait("both listen", lambda: listeners(admin) == 2)
+            one = len(json.dumps(admin.get("/agents").json["agents"][0]))
+            for _ in range(400_000 // one // 2):  # more than the kernel keeps for one
+                for state in ("away", "available"):
+                    assert admin.post(f"/agents/{agent.user}/state", {"state": state}).status == 200
+            mark = reader.mark()
+            assert admin.post(f"/agents/{agent.user}/state", {"state": "away"}).status == 200
+            last = reader.wait("agent", lambda d: d["state"] == "away", since=mark)
+            text = b""
+            while f"id: {last.id}\n".encode() not in text or not text.endswith(b"\n\n"):
+                text += late.recv(3000)
+        head, _, text = text.decode().partition("\r\n\r\n")
+        assert "chunked" not in head.lower(), head
+        got = [dict(line.split(": ", 1) for line in e.split("\n")) for e in text.split("\n\n") if e]
+        assert got[0]["event"] == "snapshot", got[0]
+        began = json.loads(got[0]["data"])["seq"]
+        number = lambda id: int(id.rsplit("-", 1)[1])
+        want = [(e.id, e.name, e.data) for e in reader.events if e.id and number(e.id) > began]
+        mine = [(e["id"], e["event"], json.loads(e["data"])) for e in got[1:]]
+        n = [id for id, _, _ in mine].index(last.id) + 1
+        assert mine[:n] == want[:n], [(a, b) for a, b in zip(mine, want) if a != b][:1]
+
+
 @tap.case("E-124 segued is killed under a call: the next one shows it with its parties, and moves it")
 def recovered(_):
     with WebLab(users=6, peers=1) as lab:
