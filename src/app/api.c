@@ -11,6 +11,7 @@
 
 #define SESSION_COOKIE "segue_session"
 #define AUDITS_A_MINUTE 600
+#define HOURS_MS	60000 /* so late a clock that was set is noticed, for the hours of queues */
 
 struct core *api_core(const struct api *a)
 {
@@ -769,6 +770,28 @@ static void on_step(void *arg, const struct event *ev, const struct core_out *ou
 	struct api *a = arg;
 
 	live_step(a->live, ev, out);
+	if (ev->type == EV_DIR_HOURS)
+		loop_timer_set(a->hours_fd, 0); /* others may come with it */
+}
+
+/* A queue opens or closes, or the clock was set. */
+static void on_hours(void *arg, int events)
+{
+	struct api *a = arg;
+	int64_t wall = loop_wall_us(), next = live_hours(a->live, wall);
+	int64_t ms = (next - wall) / 1000 + 1;
+
+	loop_timer_ack(a->hours_fd);
+	loop_timer_set(a->hours_fd, ms < HOURS_MS ? ms : HOURS_MS);
+}
+
+static int watch_hours(struct api *a)
+{
+	if (a->hours_fd < 0)
+		return -a->hours_fd;
+	a->hours_watch = loop_watch(a->parts.loop, a->hours_fd, LOOP_IN, on_hours, a);
+	loop_timer_set(a->hours_fd, 0);
+	return a->hours_watch ? 0 : ENOMEM;
 }
 
 static void on_fact(void *arg, const struct live_call *k, const struct fact *f)
@@ -854,7 +877,10 @@ int api_open(const struct app_config *cfg, const struct api_parts *parts, struct
 		return ENOMEM;
 	a->parts = *parts;
 	a->started_us = loop_wall_us();
+	a->hours_fd = loop_timer_open();
 	rc = open_parts(a, cfg);
+	if (rc == 0)
+		rc = watch_hours(a);
 	if (rc == 0)
 		rc = listen_http(a, cfg);
 	if (rc) {
@@ -879,6 +905,9 @@ void api_close(struct api *a)
 	runner_watch(a->parts.runner, NULL, NULL);
 	people_on_synced(a->parts.people, NULL, NULL);
 	loop_unwatch(a->http_watch);
+	loop_unwatch(a->hours_watch);
+	if (a->hours_fd >= 0)
+		close(a->hours_fd);
 	worker_destroy(a->worker); /* its jobs hold requests */
 	http_close(a->http);
 	loop_unwatch(a->history_watch);

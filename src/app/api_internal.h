@@ -100,6 +100,8 @@ struct api {
 	struct live *live;
 	struct history *history; /* NULL: no database is configured */
 	struct loop_watch *history_watch;
+	struct loop_watch *hours_watch;
+	int hours_fd; /* timer: a queue opens or closes */
 	struct worker *worker;
 	struct api_events *events;
 	struct api_login *login;

@@ -394,7 +394,6 @@ json_t *api_menu_json(const struct live_ivr *i)
 	return o;
 }
 
-/* Nothing is sent when a queue opens or closes: whoever shows it knows when that will be. */
 static void add_hours(const struct api *a, const struct live_queue *q, json_t *o)
 {
 	struct hours_view v;

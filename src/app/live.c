@@ -776,12 +776,33 @@ static void directory_step(struct live *l, const struct event *ev)
 	case EV_CONTACTS:
 		on_contacts(l, &ev->contacts);
 		break;
-	case EV_DIR_HOURS:
-		queue_changed(l, ev->hours.queue);
-		break;
 	default:
 		break;
 	}
+}
+
+static bool same_hours(const struct hours_view *a, const struct hours_view *b)
+{
+	return a->closed == b->closed && a->opens_at == b->opens_at && a->closes_at == b->closes_at;
+}
+
+int64_t live_hours(struct live *l, int64_t wall)
+{
+	int64_t next = INT64_MAX, at;
+	struct live_queue *q, *qnext;
+	struct hours_view v;
+
+	HASH_ITER (hh, l->queues, q, qnext) {
+		core_queue_hours(l->core, q->row.queue, wall, &v);
+		at = v.closed ? v.opens_at : v.closes_at;
+		if (at && at < next)
+			next = at;
+		if (same_hours(&v, &q->hours))
+			continue;
+		q->hours = v;
+		l->hooks.queue(l->hooks.arg, q);
+	}
+	return next;
 }
 
 /* ---- the step -------------------------------------------------------------------------------- */

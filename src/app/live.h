@@ -90,6 +90,7 @@ struct live_user {
 
 struct live_queue {
 	struct ev_dir_queue row;
+	struct hours_view hours; /* as live_hours() found them last */
 	enum { QUEUE_SAME, QUEUE_CHANGED } told; /* of whoever tells of changes in rounds */
 	UT_hash_handle hh;
 };
@@ -122,6 +123,10 @@ void live_destroy(struct live *l);
 void live_adopt(struct live *l, int64_t now);
 /* A step was taken, its facts are on record, its actions not yet carried out. */
 void live_step(struct live *l, const struct event *ev, const struct core_out *out);
+
+/* Queues whose hours are not what they were look different. Returns when that will be so again, as far as
+ * it is known (UTC microseconds), else INT64_MAX; wall is the time now. */
+int64_t live_hours(struct live *l, int64_t wall);
 
 struct core *live_core(const struct live *l);
 /* How often somebody with a call has come to a queue's members or left them: whoever supervises the

@@ -22,7 +22,7 @@ import { stream_open } from "./stream.js";
 import { time_set, time_ms, time_now, at_second } from "./time.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, cards_changed, cards, widget } from "./live.js";
-import { model_names, model_permissions, queue_hours } from "./model.js";
+import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
 import { sign_in_view, sign_in_dialog } from "./signin.js";
 
@@ -220,7 +220,7 @@ function departments() {
 						: h(
 								"span.num",
 								null,
-								queue_hours(q, time_now()).closed
+								q.closed
 									? "closed"
 									: `${q.agents?.free ?? 0} free`,
 							),

@@ -138,15 +138,6 @@ export function transfer_view(t, raw) {
 	};
 }
 
-/* Whether a queue is outside of its hours, and when that ends: {closed, opens: ms or null}. Nothing is sent when
- * it opens or closes. */
-export function queue_hours(q, now) {
-	const opens = time_ms(q.opens_at),
-		closes = time_ms(q.closes_at);
-	if (q.closed && opens && now >= opens) return { closed: false, opens: null };
-	return { closed: q.closed || Boolean(closes && now >= closes && !(opens && now >= opens)), opens };
-}
-
 /* A call as it is shown. `can` maps a verb to true or to the reason why not. */
 export function call_view(raw) {
 	let v = cache.get(raw);

@@ -4,7 +4,7 @@
 import { h, patch } from "./dom.js";
 import { app, icon, face, pill, since, left, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
 import { AGENT_STATES, closed_text, error_sentence, first, nth } from "./words.js";
-import { call_view, queue_hours, why_not_sent } from "./model.js";
+import { call_view, why_not_sent } from "./model.js";
 import { name_of } from "./names.js";
 import { api, api_get, api_query } from "./api.js";
 import { coming, span, time_ms, time_now, at_minute } from "./time.js";
@@ -124,8 +124,7 @@ function judge(q) {
 	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0,
 		[level, when] = in_time(q),
 		late = q.service_ms > 0 && wait > q.service_ms,
-		hours = queue_hours(q, time_now()),
-		closed = hours.closed && !late,
+		closed = q.closed && !late,
 		low = !closed && q.service_ms > 0 && when === "last 15 min" && 100 * level < q.service_goal;
 	const why = [
 		late && `somebody waits longer than ${span(q.service_ms)}`,
@@ -139,7 +138,7 @@ function judge(q) {
 		when,
 		late,
 		why: why.join("; "),
-		closed: hours.closed ? closed_text(hours.opens && coming(hours.opens, time_now())) : "",
+		closed: q.closed ? closed_text(q.opens_at && coming(time_ms(q.opens_at), time_now())) : "",
 		state: closed
 			? { tone: "plain", sign: "away", word: "Closed" }
 			: why.length

@@ -450,6 +450,24 @@ def closed(lab):
     end(c, a)
 
 
+@tap.case("a queue opens, and closes: whoever listens is told at that moment")
+def by_the_clock(lab):
+    member = lab.phone()
+    desk = Desk(lab, member)
+    mine = lambda d: d["queue"] == desk.name
+    with boss(lab).events() as ev:
+        ev.wait("snapshot")
+        lab.sql("update segue.queues set time_zone = 'UTC' where name = '%s'; insert into segue.queue_hours "
+                "select '%s', extract(isodow from at), at::time, (at + interval '5 s')::time "
+                "from (select now() at time zone 'UTC' + interval '3 s' as at) x" % (desk.name, desk.name))
+        first = ev.wait("queue", lambda d: mine(d) and (d["opens_at"] or d["closes_at"])).data
+        if first["closed"]:  # if it was read in time
+            first = ev.wait("queue", lambda d: mine(d) and not d["closed"]).data
+        assert first["closes_at"] and first["opens_at"] > first["closes_at"], first
+        last = ev.wait("queue", lambda d: mine(d) and d["closed"] and d["opens_at"] == first["opens_at"]).data
+        assert last["closes_at"] is None, (first, last)
+
+
 @tap.case("E-026 nobody answers: the transfer ends as failed, the caller is kept; retry elsewhere")
 def retry(lab):
     c, a = talk(lab)

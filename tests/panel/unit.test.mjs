@@ -158,20 +158,7 @@ test("when something will be: the hour today, the day within a week, else the da
 	assert.equal(then(11, 24, 8, 30), "24 Dec 08:30");
 });
 
-test("a queue that is closed says so, and when it opens, from the times that were told", () => {
-	const is = (q, s) => {
-		const { closed, opens } = model.queue_hours(q, T0 + 1000 * s);
-		return [closed, opens && (opens - T0) / 1000];
-	};
-	const open = { closed: false, opens_at: at(300), closes_at: at(100) };
-	assert.deepEqual(is(open, 99)[0], false);
-	assert.deepEqual(is(open, 100), [true, 300]);
-	assert.deepEqual(is(open, 300)[0], false, "and open again");
-	assert.equal(is({ closed: false, opens_at: null, closes_at: at(100) }, 200)[0], true);
-	assert.deepEqual(is({ closed: true, opens_at: at(100), closes_at: null }, 0), [true, 100]);
-	assert.equal(is({ closed: true, opens_at: at(100), closes_at: null }, 100)[0], false);
-	assert.deepEqual(is({ closed: true, opens_at: null, closes_at: null }, 500), [true, null]);
-	assert.equal(is({ closed: false, opens_at: null, closes_at: null }, 500)[0], false);
+test("a queue that is closed says when it opens, if that is known", () => {
 	assert.equal(words.unavailable("closed", { opens: "Mon 08:00" }), "Closed, opens Mon 08:00");
 	assert.equal(words.unavailable("closed", { opens: null }), "Closed");
 });
