@@ -265,8 +265,10 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
 	if (!relayed && k->bridge.state != BRIDGE_EARLY && holds_without_reason(l, n->dir)) {
-		if (p == NULL)
-			return; /* held meanwhile: it is asked again when it has a peer */
+		if (p == NULL) { /* held meanwhile: it is asked again when it has a peer, the same one too */
+			bridge_doubt(l);
+			return;
+		}
 		l->reoffers++;
 		l->given.rv = 0;
 		return;

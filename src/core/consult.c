@@ -699,10 +699,17 @@ static void begin_again(struct core *c, struct call *k, struct call *from)
 	c->live++;
 }
 
+/* The two talk again. A phone may take the failed transfer for the end of this call, too, and hang up
+ * within milliseconds: a caller from outside is not lost then (E-002). Who has called somebody may go. */
 static void talk_again(struct core *c, struct call *from)
 {
-	from->xfer = (struct xfer){.id = {{0}}};
-	call_set_state(c, from, TALK);
+	if (from->customer == kept(from)->id) {
+		call_set_state(c, from, BACK);
+		timer_start(c, from->id, TIMER_STATE, &from->timer, c->cfg.bye_ms);
+	} else {
+		call_set_state(c, from, TALK);
+		from->xfer = (struct xfer){.id = {{0}}};
+	}
 	if (from->bridge.state == BRIDGE_HOLD) /* somebody held them by command */
 		bridge_hold(c, from, kept(from), owner(from));
 	else

@@ -256,6 +256,7 @@ static void segment_opened(struct books *b, const struct fact *f)
 	str_set(s->number, o->number);
 	str_set(s->kind, o->kind);
 	s->transfer_in = o->transfer_in;
+	s->opened_step = b->step;
 	c->open_segs++;
 	s->next = c->first;
 	c->first = s;
@@ -454,7 +455,8 @@ static void check_completed(struct books *b, const struct fact *f, const struct 
 		fail_fact(b, "completed-unjoined", f, "completed without a join or a to_seg");
 	else if (!uuid_eq(&s->conv, &x->conv))
 		fail_fact(b, "completed-elsewhere", f, "to_seg is of another conversation");
-	else if (s->answered_step > x->opened_step && !uuid_eq(&s->transfer_in, &x->id))
+	else if (s->answered_step > x->opened_step && s->answered_step > s->opened_step &&
+		 !uuid_eq(&s->transfer_in, &x->id)) /* else he was there before, in another call */
 		fail_fact(b, "completed-unjoined", f, "to_seg did not come by this transfer");
 	else if (s->closed == 0 && strcmp(s->kind, "queue") != 0 && !x->answered)
 		fail_fact(b, "completed-unanswered", f, "nobody is marked as having answered");

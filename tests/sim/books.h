@@ -43,7 +43,7 @@ struct bk_seg {
 	int64_t ring, talk, hold, held, consult, wait, limbo, other;
 	char who[USER_MAX], number[NUM_MAX], kind[12], last_state[12];
 	uuid transfer_in;
-	unsigned answered_step;
+	unsigned opened_step, answered_step;
 	UT_hash_handle hh;
 };
 

@@ -1126,6 +1126,8 @@ static void refer_closed(struct contract *ct, const struct fact_transfer_closed 
 	bool done = str_eq(f->outcome, "completed");
 	bool given_up = str_eq(f->outcome, "abandoned") || str_eq(f->outcome, "cancelled");
 
+	if (r != NULL)
+		r->closed = true;
 	if (r == NULL || r->no_sub || r->lost || l == NULL || !in_dialog(l))
 		return;
 	if (!r->final)

@@ -79,7 +79,7 @@ struct ct_leg {
 	uint64_t referred; /* our REFER that it has, 0 none */
 	bool refer_out;    /* .. and has not answered */
 	bool refer_told;   /* its last NOTIFY came */
-	bool refer_lost;   /* it had one from the process before */
+	bool refer_lost;   /* the process before had one for it, or would have had */
 	bool recorded;
 	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
 	struct ct_timer timer[timer_kind_count_];
@@ -104,6 +104,7 @@ struct ct_req { /* somebody waits for an answer */
 	uint16_t said;   /* the status of the final NOTIFY */
 	uint64_t said_in; /* .. and its step */
 	bool notified_once; /* its phone has heard of it */
+	bool closed;     /* that transfer is over */
 	uuid xfer;       /* what it is on record as; nil: not yet */
 	int64_t final_at;
 	UT_hash_handle hh;

@@ -154,10 +154,11 @@ static void check_transferor_kept(struct contract *ct, struct books *books, cons
 {
 	struct ct_call *k = contract_call(ct, a->leg);
 	struct ct_leg *l = contract_leg(ct, a->leg);
+	struct ct_req *r = l && l->refer ? contract_req(ct, l->refer) : NULL;
 	struct bk_conv *c, *cc;
 	char id[ID_STRLEN];
 
-	if (l == NULL || l->refer == 0 || k == NULL || k->commanded || !still_there(ct, l) ||
+	if (r == NULL || r->closed || k == NULL || k->commanded || !still_there(ct, l) ||
 		ends_leg(ev, a->leg) || ev->type == EV_COMPLETE)
 		return;
 	HASH_ITER (hh, books->convs, c, cc)
@@ -548,10 +549,15 @@ static void check_held_ears(struct contract *ct, const struct call_view *v)
 {
 	char id[ID_STRLEN];
 
-	const struct leg_view *a, *b;
+	const struct leg_view *one = NULL, *other = NULL;
+	const struct ct_leg *a, *b;
 
-	if (!are_to_talk(v, &a, &b))
+	if (!are_to_talk(v, &one, &other))
 		return; /* he hears it ring; or nobody is there who could be heard */
+	a = one ? contract_leg(ct, one->id) : NULL;
+	b = other ? contract_leg(ct, other->id) : NULL;
+	if (a == NULL || b == NULL || a->asked + b->asked >= ROUNDS_MAX)
+		return;
 	for (unsigned i = 0; i < v->nlegs; i++) {
 		const struct ct_leg *l = contract_leg(ct, v->legs[i].id);
 
@@ -772,7 +778,7 @@ static void check_place(struct contract *ct, const struct call_view *v)
 	}
 }
 
-/* While another side or another node is to act, it has been asked to. */
+/* While another side is to act, it has been asked to; unless the process that was to ask has died. */
 static void check_asked(struct contract *ct, const struct call_view *v)
 {
 	bool passed = strncmp(v->state, "PASSED", 6) == 0;
@@ -782,9 +788,11 @@ static void check_asked(struct contract *ct, const struct call_view *v)
 	if (!passed)
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {
-		bool has_it = l->referred != 0 && !l->refer_told;
-
-		if (l->call == v->id && (has_it || l->untold || l->lost || l->refer_lost))
+		if (l->call != v->id)
+			continue;
+		if (l->untold || l->lost || v->since <= ct->restored_at)
+			l->refer_lost = true;
+		if (l->refer_lost || (l->referred != 0 && !l->refer_told))
 			return;
 	}
 	contract_fail(ct, "passed-to-nobody", "call %s is in %s, and nobody has the REFER",
