@@ -276,7 +276,8 @@ static bool connect_db(struct directory *d)
 	d->conn = pg_open(&d->waker, d->conninfo, TIMEOUT_MS, d->error, sizeof(d->error));
 	if (!d->conn)
 		return false;
-	res = pg_query(&d->waker, d->conn, "LISTEN segue_directory", TIMEOUT_MS);
+	/* all is read in some ms; to compile a query would take longer */
+	res = pg_query(&d->waker, d->conn, "SET jit = off; LISTEN segue_directory", TIMEOUT_MS);
 	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 	if (!ok)
 		keep_error(d, res);

@@ -64,18 +64,18 @@ static const struct {
 			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
 	/* Whole days, so that what is read twice on one day is the same; as many openings as fit. */
 	[ROW_HOURS] = {3, "WITH span AS (SELECT date_trunc('day', now(), 'UTC') AS since),"
-			  " opening AS (SELECT q.name, o.opens, o.closes,"
-			  " row_number() OVER (PARTITION BY q.name ORDER BY o.opens) AS n"
-			  " FROM span, segue.queues q, segue.queue_openings(q.name, since,"
-			  " since + interval '15 days') o)"
-			  " SELECT q.name, (extract(epoch FROM coalesce((SELECT opens FROM opening o"
-			  " WHERE o.name = q.name AND n = " STR(OPENINGS_MAX) " + 1),"
-			  " since + interval '15 days')) * 1000000)::bigint,"
-			  " coalesce((SELECT string_agg((extract(epoch FROM opens) * 1000000)::bigint"
+			  " opening AS (SELECT queue, opens, closes,"
+			  " row_number() OVER (PARTITION BY queue ORDER BY opens) AS n FROM span,"
+			  " segue.queue_openings(NULL, since, since + interval '15 days'))"
+			  " SELECT k.queue, (extract(epoch FROM coalesce(min(opens)"
+			  " FILTER (WHERE n > " STR(OPENINGS_MAX) "), since + interval '15 days'))"
+			  " * 1000000)::bigint,"
+			  " coalesce(string_agg((extract(epoch FROM opens) * 1000000)::bigint"
 			  " || '-' || (extract(epoch FROM closes) * 1000000)::bigint, ' ' ORDER BY n)"
-			  " FROM opening o WHERE o.name = q.name AND n <= " STR(OPENINGS_MAX) "), '')"
-			  " FROM span, segue.queues q WHERE q.name IN (SELECT queue FROM segue.queue_hours"
-			  " UNION SELECT queue FROM segue.queue_exceptions) ORDER BY 1"},
+			  " FILTER (WHERE n <= " STR(OPENINGS_MAX) "), '')"
+			  " FROM span CROSS JOIN (SELECT queue FROM segue.queue_hours"
+			  " UNION SELECT queue FROM segue.queue_exceptions) k"
+			  " LEFT JOIN opening o ON o.queue = k.queue GROUP BY k.queue, since ORDER BY 1"},
 	[ROW_IVR] = {6, "SELECT name, number, peer, dial, coalesce(digits, ''), display_name"
 			" FROM segue.ivrs ORDER BY 1"},
 	[ROW_CLASS] = {3, "SELECT name, pattern, coalesce(array_to_string(roles, ','), '-')"
