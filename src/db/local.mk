@@ -36,5 +36,7 @@ dist_migrations_DATA = \
 	sql/018-cut-off.sql \
 	sql/019-last-quarter.sql \
 	sql/020-node-owner.sql \
+	sql/021-queue-hours.sql \
+	sql/022-queue-openings.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables
