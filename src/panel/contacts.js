@@ -2,19 +2,23 @@
  * contacts: everything with one customer, grouped by case; and one case with its timeline.
  */
 import { h } from "./dom.js";
-import { app, icon, pill, empty, bones, route_text, go } from "./ui.js";
-import { error_sentence, number_text } from "./words.js";
+import { app, icon, face, pill, empty, bones, route_text, go, refine } from "./ui.js";
+import { error_sentence, first, number_text } from "./words.js";
 import { name_of } from "./names.js";
 import { log_row, log_line } from "./log.js";
 import { moment, short_day, span, time_ms, time_now, at_minute } from "./time.js";
 import { call_button } from "./dial.js";
+import { outcome_of } from "./conversation.js";
 import { api_get, api_query } from "./api.js";
 
-const seen = { key: "", data: null, error: "" };
+const seen = { key: "", data: null, error: "", looked: 0 };
+const AWAY_MS = 10000; // who comes back after so long gets it anew
 
 /* Asks once for what `key` names; `fetch` gives the data. */
 function ask(key, fetch) {
-	if (seen.key === key) return;
+	const away = performance.now() - seen.looked > AWAY_MS;
+	seen.looked = performance.now();
+	if (seen.key === key && !away) return;
 	Object.assign(seen, { key, data: null, error: "" });
 	fetch()
 		.then(data => {
@@ -23,38 +27,137 @@ function ask(key, fetch) {
 		.catch(e => {
 			if (seen.key === key)
 				seen.error =
-					e.status === 404
+					e.status === 404 || e.status === 400
 						? "There is nothing under that name, or it is not yours to see."
 						: error_sentence(e);
 		})
 		.finally(app.draw);
 }
 
-function search() {
+let typing = 0;
+
+const plain = text => text.trim().replace(/(?<=\d) (?=\d)/g, "");
+
+function search(q) {
 	return h(
 		"form.filters",
 		{
 			role: "search",
 			onsubmit: e => {
 				e.preventDefault();
-				const text = new FormData(e.target).get("q").trim();
-				if (text) go("contacts", text.replace(/(?<=\d) (?=\d)/g, ""));
+				clearTimeout(typing);
+				const text = plain(new FormData(e.target).get("q"));
+				if (/^\+?[\d*#]+$/.test(text)) go("contacts", text);
+				else refine({ q: text });
 			},
 		},
 		h(
 			"label.field",
 			null,
 			icon("search"),
-			h("span.sr", null, "Number of a customer"),
+			h("span.sr", null, "Find a customer"),
 			h("input", {
 				name: "q",
 				id: "search",
 				type: "search",
-				placeholder: "Number of a customer",
+				placeholder: "Name or number of a customer",
+				value: q,
+				oninput: e => {
+					clearTimeout(typing);
+					const text = plain(e.target.value);
+					typing = setTimeout(() => refine({ q: text }), 250);
+				},
 			}),
 		),
 		h("button.btn", { type: "submit" }, "Find"),
 	);
+}
+
+/* Who has called, or was called, last: the customers of these conversations, each once. */
+export function customers(rows) {
+	const found = new Map();
+	for (const r of rows) {
+		const number = r.contact_number;
+		if (!number || r.kind === "internal") continue;
+		const c = found.get(number);
+		if (c) c.n++;
+		else found.set(number, { number, row: r, n: 1 });
+	}
+	return [...found.values()];
+}
+
+function known(c) {
+	const r = c.row,
+		last = r.segments.findLast(s => s.answered_at && s.kind !== "consult" && s.kind !== "queue");
+	return h(
+		"li",
+		{ key: c.number },
+		h(
+			"a",
+			{ href: c.number.includes("*") ? route_text("log", r.id) : route_text("contacts", c.number) },
+			face(r.customer),
+			h(
+				"div",
+				null,
+				h("div.clip", null, h("b", null, r.customer)),
+				h("div.sub.num.clip", null, r.contact || "no contact yet"),
+			),
+			h(
+				"div.what",
+				null,
+				pill(outcome_of(r)),
+				r.case?.key && h("span.sub", null, `Case ${r.case.key}`),
+			),
+			h(
+				"div.sub.when",
+				null,
+				h("div.num", null, `${short_day(r.started, time_now())} ${at_minute(r.started)}`),
+				h("div", null, last ? `with ${first(name_of(last.who, last.kind)) || number_text(last.number)}` : "with nobody"),
+			),
+		),
+	);
+}
+
+const again = () =>
+	h(
+		"button.btn",
+		{
+			type: "button",
+			onclick: () => {
+				seen.key = "";
+				app.draw();
+			},
+		},
+		"Try again",
+	);
+
+/* Nobody is chosen yet: who was there last, or is called so. */
+function latest() {
+	const q = app.route.query.q || "";
+	ask(`q:${q}`, async () =>
+		customers((await api_get(`conversations${api_query({ number: q, limit: 100 })}`)).conversations.map(log_row)),
+	);
+	const list = seen.data;
+	return {
+		title: "Contacts and cases",
+		body: [
+			search(q),
+			h(
+				"section.card",
+				{ key: "known", "aria-label": q ? "Found" : "Last customers" },
+				seen.error
+					? empty(seen.error, again())
+					: !list
+						? bones()
+						: list.length
+							? [
+									h("header", null, h("h2", null, q ? "Found" : "Last customers")),
+									h("ul.known", null, list.map(known)),
+								]
+							: empty(q ? `Nobody who has called is called “${q}”.` : "Nobody has called yet."),
+			),
+		],
+	};
 }
 
 function lines(rows) {
@@ -151,20 +254,7 @@ function about(a, number) {
 }
 
 export function contacts_view(number) {
-	if (!number)
-		return {
-			title: "Contacts and cases",
-			body: [
-				search(),
-				h(
-					"div.card",
-					null,
-					empty(
-						"Type a customer’s number, or open a customer from the call log.",
-					),
-				),
-			],
-		};
+	if (!number) return latest();
 	ask(`n:${number}`, async () => {
 		const [a, list] = await Promise.all([
 			api_get(`contacts/${encodeURIComponent(number)}`),

@@ -84,7 +84,7 @@ async function load(id) {
 	} catch (e) {
 		if (page.id === id)
 			page.error =
-				e.status === 404
+				e.status === 404 || e.status === 400
 					? "There is no conversation with that id, or it is not yours to see."
 					: error_sentence(e);
 	}

@@ -497,7 +497,6 @@ function tiles(all, chosen) {
 					key: t.id,
 					type: "button",
 					"aria-pressed": chosen === t.id,
-					"aria-label": `${t.word} ${mine.length}`,
 					onclick: () =>
 						refine({
 							state:
@@ -875,7 +874,7 @@ function widget_row(v, second) {
 }
 
 export function widget() {
-	const narrow = matchMedia("(max-width: 720px)").matches; // a sheet there: it opens when it is asked for
+	const narrow = matchMedia("(max-width: 1000px)").matches; // a sheet there: it opens when it is asked for
 	const open =
 		app.route.place !== "live" &&
 		(narrow ? ui.sheet : remembered("widget", "open") === "open");
@@ -884,7 +883,7 @@ export function widget() {
 	const longest = Math.min(...all.map(v => v.started));
 	return h(
 		"section.dock",
-		{ "aria-label": "Live calls" },
+		{ "aria-label": "Live calls, the short list" },
 		h(
 			"button",
 			{
@@ -904,8 +903,8 @@ export function widget() {
 			},
 			h("span.n.num", { class: all.length ? null : "none" }, String(all.length)),
 			all.length ? "Live calls" : "No live calls",
-			all.length > 0 && h("span.sub", null, "longest ", since(longest, true)),
-			icon(open ? "down" : "up"),
+			all.length > 0 && h("span.sub", null, h("span.long", null, "longest "), since(longest, true)),
+			all.length > 0 && icon(open ? "down" : "up"),
 		),
 		open &&
 			all.length > 0 &&

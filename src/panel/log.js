@@ -95,6 +95,7 @@ export function log_row(c) {
 		ended,
 		customer: customer_name(c.customer),
 		contact: c.customer?.name ? number_text(c.customer.number) : "",
+		contact_number: c.customer?.number,
 		segments: c.segments || [],
 		bars: heard(visits, started, ended ?? time_now()),
 		moved: visits.filter(v => v.transfer_in && v.answered).map(v => v.answered),
@@ -425,6 +426,7 @@ export function log_view() {
 						"Try again",
 					),
 				),
+			(list.rows.length || !list.error) &&
 			h(
 				"section.card.list",
 				{ "aria-label": "Conversations" },
@@ -467,7 +469,7 @@ export function log_view() {
 										"How it went",
 									),
 									h(
-										"th.w-sum.r",
+										"th.w-sum.w-tlk.r",
 										{
 											role: "columnheader",
 										},
@@ -508,8 +510,7 @@ export function log_view() {
 						)
 					: list.busy || !list.key
 						? bones()
-						: !list.error &&
-							empty(
+						: empty(
 								filtered
 									? "No conversation matches."
 									: "No conversations yet. The first call appears here when it has begun.",

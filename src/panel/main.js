@@ -19,20 +19,36 @@ import {
 } from "./ui.js";
 import { store_new, store_snapshot, store_change } from "./store.js";
 import { stream_open } from "./stream.js";
-import { time_set, time_ms, time_now, at_second } from "./time.js";
+import { time_set, time_ms, time_to_second, at_second } from "./time.js";
+import { behind, load_recent } from "./goal.js";
 import { api, api_get, api_on_signed_out } from "./api.js";
 import { live_view, live_changed, dialog_changed, cards_changed, cards, widget } from "./live.js";
 import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
 import { sign_in_view, sign_in_dialog } from "./signin.js";
 
+let styles = null;
+
+/* The sheet of the places that are not the first one. */
+function places_css() {
+	styles ||= new Promise((done, failed) => {
+		const link = document.createElement("link");
+		Object.assign(link, { rel: "stylesheet", href: "places.css", onload: done, onerror: failed });
+		document.head.append(link);
+	});
+	styles.catch(() => {
+		styles = null;
+	});
+	return styles;
+}
+
 /* A place whose file comes when it is first gone to; until then bones. */
 function lazy(file, name) {
 	let module = null;
 	return (...args) => {
 		if (module?.[name]) return module[name](...args);
-		module ||= import(file).then(
-			m => {
+		module ||= Promise.all([import(file), places_css()]).then(
+			([m]) => {
 				module = m;
 				app.draw();
 			},
@@ -70,7 +86,7 @@ const PLACES = [
 	{
 		id: "contacts",
 		word: "Contacts and cases",
-		short: "",
+		short: "Contacts",
 		sign: "contacts",
 		view: r => contacts(r.id),
 	},
@@ -186,54 +202,47 @@ function tabbar() {
 	);
 }
 
-/* Whether somebody waits longer there than the goal says. */
-const is_late = q => q.service_ms > 0 && time_now() - time_ms(q.longest_since) > q.service_ms;
-
-function departments() {
-	const mine = [...app.store.queues.values()].filter(
-		q => !app.me.departments?.length || app.me.departments.includes(q.queue),
+/* A department in one line: who waits, or who is free; marked if it is behind its goal. */
+function department(q) {
+	const { why } = behind(q);
+	return h(
+		"a",
+		{ key: q.queue, href: route_text("queues", q.queue) },
+		h("span.clip", null, q.name || q.queue),
+		h(
+			"span.num",
+			{ class: why ? (q.waiting ? "behind late" : "behind") : null, title: why || null },
+			why && [icon("warn"), h("span.sr", null, `Behind: ${why}. `)],
+			q.waiting
+				? [`${q.waiting} waiting, `, since(time_ms(q.longest_since), true)]
+				: q.closed
+					? "closed"
+					: `${q.agents?.free ?? 0} free`,
+		),
 	);
+}
+
+/* Those that one supervises, or is in; all of them for who has none. */
+function departments() {
+	const own = app.me.departments?.length ? app.me.departments : app.store.agents.get(app.me.user)?.queues,
+		mine = [...app.store.queues.values()].filter(q => !own?.length || own.includes(q.queue));
+	if (mine.length) load_recent();
 	return (
 		mine.length > 0 &&
 		h(
-			"div.depts",
-			null,
+			"nav.depts",
+			{ "aria-label": "My departments" },
 			h("h3", null, "My departments"),
-			mine.slice(0, 12).map(q =>
-				h(
-					"a",
-					{
-						key: q.queue,
-						href: route_text("queues", q.queue),
-					},
-					h("span.clip", null, q.name || q.queue),
-					q.waiting
-						? h(
-								"span.num",
-								{ class: is_late(q) ? "late" : null },
-								`${q.waiting} waiting, `,
-								since(
-									time_ms(q.longest_since),
-									true,
-								),
-							)
-						: h(
-								"span.num",
-								null,
-								q.closed
-									? "closed"
-									: `${q.agents?.free ?? 0} free`,
-							),
-				),
-			),
+			mine.map(department),
 		)
 	);
 }
 
-function account() {
+/* Who is signed in; `here`: on the desk, where there is no column at the left. */
+function account(here) {
 	return h(
-		"div.me",
-		null,
+		here ? "section.card.me.here" : "div.me",
+		{ "aria-label": here ? "Account" : null },
 		face(app.me.name),
 		h(
 			"div",
@@ -260,6 +269,7 @@ function account() {
 				onclick: sign_out,
 			},
 			icon("leave"),
+			here && "Sign out",
 		),
 	);
 }
@@ -299,8 +309,8 @@ function floor() {
 	if (app.net.state === "lost") {
 		const s = Math.max(0, Math.ceil((app.net.retry - performance.now()) / 1000));
 		return h(
-			"div.floor",
-			null,
+			"section.floor",
+			{ "aria-label": "Connection" },
 			h(
 				"div.notice",
 				null,
@@ -317,7 +327,7 @@ function floor() {
 	}
 	return (
 		app.net.note &&
-		h("div.floor", null, h("div.notice.ok", null, icon("ok"), app.net.note))
+		h("section.floor", { "aria-label": "Connection" }, h("div.notice.ok", null, icon("ok"), app.net.note))
 	);
 }
 
@@ -348,7 +358,7 @@ function page() {
 			"Skip to the page",
 		),
 		h(
-			"div.side",
+			"header.side",
 			null,
 			h(
 				"div.brand",
@@ -393,6 +403,7 @@ function page() {
 				!wall && ringing?.pop(),
 				docked.length > 0 && h("div.stack", { key: "docked" }, docked),
 				v.body,
+				place.id === "desk" && account("here"),
 			),
 		),
 		tabbar(),
@@ -402,67 +413,8 @@ function page() {
 
 /* ---- the keyboard ----------------------------------------------------------------------------- */
 
-const KEYS = [
-	["g l", "Live calls"],
-	["g c", "Call log"],
-	["g q", "Queues and agents"],
-	["g d", "My desk"],
-	["/", "Search"],
-	["↑ ↓ Home End", "Rows of the list"],
-	["Enter", "Open the call"],
-	["T", "Transfer"],
-	["X", "Hang up"],
-	["C", "Cancel the transfer"],
-	["Alt A", "In the dialog: ask first"],
-	["Alt 1 … 5", "In the dialog: kinds"],
-	["H, S, C", "On a running transfer: hand over, swap, cancel"],
-	["?", "This list"],
-];
 const GO = { l: "live", c: "log", q: "queues", d: "desk" };
-const sheet = document.createElement("dialog");
-sheet.className = "small";
-sheet.setAttribute("aria-labelledby", "keys-title");
-document.body.append(sheet);
-
-function help() {
-	const letters = remembered("letters", "on") === "on";
-	patch(
-		sheet,
-		h(
-			"div.pad",
-			null,
-			h("h1", { id: "keys-title" }, "Keyboard"),
-			h(
-				"div.keys",
-				null,
-				KEYS.map(([k, what]) => [
-					h("span", null, h("kbd", null, k)),
-					h("span", null, what),
-				]),
-			),
-			h(
-				"label",
-				null,
-				h(
-					"span",
-					null,
-					h("input", {
-						type: "checkbox",
-						checked: letters,
-						onchange: e =>
-							remember(
-								"letters",
-								e.target.checked ? "on" : "off",
-							),
-					}),
-					" Single letters are commands",
-				),
-			),
-			h("button.btn", { type: "button", onclick: () => sheet.close() }, "Close"),
-		),
-	);
-	sheet.showModal();
-}
+const help = () => import("./keys.js").then(k => k.help(), () => {});
 
 function global_keys(e) {
 	if (
@@ -594,6 +546,13 @@ function start(me) {
 	app.draw();
 }
 
+/* Figures that run change together, when a second of the server's clock is full. */
+function each_second() {
+	if (app.me && app.net.state === "live") tick(document);
+	else if (app.me) app.draw();
+	setTimeout(each_second, time_to_second());
+}
+
 async function boot() {
 	app.store = store_new();
 	model_names(name_of);
@@ -605,7 +564,8 @@ async function boot() {
 		document.querySelector(".main")?.scrollTo(0, 0);
 	});
 	addEventListener("keydown", global_keys);
-	setInterval(() => app.me && (app.net.state === "live" ? tick(document) : app.draw()), 1000);
+	each_second();
+	matchMedia("(max-width: 1000px)").addEventListener("change", app.draw);
 	setInterval(() => app.me && app.net.state === "live" && app.draw(), 5000);
 	if (remembered("signed-in", "") === "yes")
 		// else there is nobody to ask about

@@ -10,7 +10,7 @@ import { moment, span, time_ms, time_now } from "./time.js";
 
 const shut = new Set();
 const AGAIN_MS = 1500; // a call and its notes are on record some tenths of a second later
-let last = { number: "", row: null },
+let last = { conv: "", row: null },
 	kept = { conv: "", text: "" };
 
 /* Whether my phone rings for that call. */
@@ -38,12 +38,14 @@ export function pop_changed(before) {
 	}
 }
 
-async function look_up(number) {
-	if (!number || last.number === number) return;
-	last = { number, row: null };
+/* The conversation with that customer before this one, which is on record as well. */
+async function look_up(number, conv) {
+	if (!number || last.conv === conv) return;
+	last = { conv, row: null };
 	try {
-		const a = await api_get(`conversations${api_query({ contact: number, limit: 1 })}`);
-		last.row = a.conversations[0] || null;
+		const a = await api_get(`conversations${api_query({ contact: number, limit: 2 })}`);
+		if (last.conv !== conv) return;
+		last.row = a.conversations.find(c => c.id !== conv) || null;
 	} catch {
 		return; // the pop says what the call itself says
 	}
@@ -99,7 +101,7 @@ export function pop() {
 		number = v.dial,
 		noted = app.store.notes.get(v.id)?.text,
 		word = noted || (kept.conv === v.conv && kept.text);
-	look_up(number);
+	look_up(number, v.conv);
 	if (!noted && v.started < app.seen_from && may("history")) look_for_word(v);
 	const ring = t?.ring_until || time_ms(v.raw.deadline),
 		owner = first(t?.owner);
@@ -144,7 +146,7 @@ export function pop() {
 					row("Case", h("a.link", { href: route_text("cases", v.case_key) }, v.case_key)),
 				row("So far", so_far(v)),
 				last.row &&
-					last.number === number &&
+					last.conv === v.conv &&
 					row(
 						"Last time",
 						`${moment(time_ms(last.row.started_at), time_now())}, ${talked_with(last.row)}. `,

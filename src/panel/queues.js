@@ -9,32 +9,32 @@ import { name_of } from "./names.js";
 import { api, api_get, api_query } from "./api.js";
 import { coming, span, time_ms, time_now, at_minute } from "./time.js";
 import { open_transfer } from "./live.js";
+import { behind, gone_on, load_recent, recent_level } from "./goal.js";
 
 const HALF_HOUR = 30 * 60000;
+const SHORTEST = 12;
 const COLUMN = 8;
 const REASONS = ["break", "lunch", "training", "meeting"];
-const report = { at: 0, sum: 0, day: new Map(), recent: new Map() };
+const report = { at: 0, sum: 0, day: new Map(), state: "" }; // state: "", known or away
 const EACH_MS = 60000,
 	SOON_MS = 5000; // after somebody was answered, or left
 
 /* ---- charts ----------------------------------------------------------------------------------- */
 
-/* The half hours of today and the last 15 minutes of each queue; asked for once in a minute while they are
- * looked at, and when somebody was answered or has left. */
+/* The half hours of today of each queue; asked for once in a minute while they are looked at, and when
+ * somebody was answered or has left. */
 async function load_report() {
 	const passed = performance.now() - report.at,
-		sum = [...app.store.queues.values()].reduce((n, q) => n + q.answered + q.abandoned + q.overflowed, 0);
+		sum = gone_on();
+	load_recent(SOON_MS);
 	if (report.at && passed < (sum === report.sum ? EACH_MS : SOON_MS)) return;
 	Object.assign(report, { at: performance.now(), sum });
 	try {
 		const from = new Date(time_now() || Date.now());
 		from.setHours(0, 0, 0, 0);
-		const [a, b] = await Promise.all([
-			api_get(`reports/queues${api_query({ from: from.toISOString(), by: "half_hour" })}`),
-			api_get(`reports/queues${api_query({ by: "recent" })}`),
-		]);
-		report.recent = new Map(b.queues.map(r => [r.queue, r]));
+		const a = await api_get(`reports/queues${api_query({ from: from.toISOString(), by: "half_hour" })}`);
 		report.day = new Map();
+		report.state = "known";
 		for (const r of a.queues)
 			report.day.set(r.queue, [
 				...(report.day.get(r.queue) || []),
@@ -47,27 +47,33 @@ async function load_report() {
 				},
 			]);
 	} catch {
-		return; // the page lives without it; the next minute tries again
+		report.state ||= "away"; // the page lives without it; the next minute tries again
 	}
 	app.draw();
 }
 
-function chart(name, most) {
+/* The half hours that the charts show, the same for all queues: from the first one that had callers, or SHORTEST
+ * of them, until now. [begin of the first in ms, how many] */
+function hours() {
+	const now = Math.floor(time_now() / HALF_HOUR) * HALF_HOUR,
+		first = Math.min(now - (SHORTEST - 1) * HALF_HOUR, ...[...report.day.values()].flat().map(r => r.at));
+	return [first, 1 + Math.round((now - first) / HALF_HOUR)];
+}
+
+function chart(name, most, [first, count]) {
 	const list = report.day.get(name) || [],
-		begin = new Date(time_now());
-	begin.setHours(0, 0, 0, 0);
-	const at = i => list.find(r => Math.floor((r.at - begin) / HALF_HOUR) === i);
-	const w = 100 / 48,
-		high = n => (48 * n) / Math.max(4, most);
+		at = i => list.find(r => Math.round((r.at - first) / HALF_HOUR) === i);
+	const w = 100 / count,
+		high = n => (92 * n) / Math.max(4, most); // per cent
 	const sum = k => list.reduce((n, r) => n + r[k], 0);
-	return h(
+	const drawing = h(
 		"svg.chart",
 		{
 			role: "img",
 			"aria-label": `Today: ${sum("answered")} answered, ${sum("left")} left`,
 		},
-		h("line.base", { x1: 0, x2: "100%", y1: 51, y2: 51 }),
-		Array.from({ length: 48 }, (_, i) => {
+		h("line.base", { x1: 0, x2: "100%", y1: "99%", y2: "99%" }),
+		Array.from({ length: count }, (_, i) => {
 			const r = at(i);
 			return (
 				r && [
@@ -75,10 +81,10 @@ function chart(name, most) {
 						"rect.a",
 						{
 							key: `a${i}`,
-							x: `${i * w + 0.6}%`,
-							width: `${w - 1.2}%`,
-							y: 50 - high(r.answered),
-							height: high(r.answered),
+							x: `${(i + 0.12) * w}%`,
+							width: `${0.76 * w}%`,
+							y: `${97 - high(r.answered)}%`,
+							height: `${high(r.answered)}%`,
 							rx: 1.5,
 						},
 						h(
@@ -90,58 +96,51 @@ function chart(name, most) {
 					r.left > 0 &&
 						h("rect.l", {
 							key: `l${i}`,
-							x: `${i * w + 0.6}%`,
-							width: `${w - 1.2}%`,
-							y:
-								49 -
-								high(r.answered) -
-								Math.max(2, high(r.left)),
-							height: Math.max(2, high(r.left)),
+							x: `${(i + 0.12) * w}%`,
+							width: `${0.76 * w}%`,
+							y: `${95 - high(r.answered) - Math.max(4, high(r.left))}%`,
+							height: `${Math.max(4, high(r.left))}%`,
 							rx: 1,
 						}),
 				]
 			);
 		}),
 	);
+	const axis = h("div.axis", { "aria-hidden": "true" }, h("span", null, at_minute(first)), h("span", null, "now"));
+	return h("div", null, drawing, axis);
 }
 
 /* ---- queues ----------------------------------------------------------------------------------- */
+
+const NOTHING = { "": "", known: "no calls yet", away: "not known now" };
 
 const shown = q => q.name || q.queue || q.user;
 
 /* The part of the callers that was answered in time, and of which: [part or null, words]. */
 function in_time(q) {
-	const recent = report.recent.get(q.queue),
+	const recent = recent_level(q),
 		day = report.day.get(q.queue) || [],
 		over = day.reduce((n, r) => n + r.over, 0);
-	if (recent?.service_level !== null && recent) return [recent.service_level / 100, "last 15 min"];
+	if (recent !== null) return [recent / 100, "last 15 min"];
 	return over ? [day.reduce((n, r) => n + r.in_time, 0) / over, "today"] : [null, ""];
 }
 
-/* Behind: somebody waits longer than service_ms, or too few of the last 15 minutes were answered within it. A
- * queue that is closed says so, unless who waits there since before waits for too long. */
+/* A queue that is closed says so, unless who waits there since before waits for too long. */
 function judge(q) {
-	const wait = q.longest_since ? time_now() - time_ms(q.longest_since) : 0,
-		[level, when] = in_time(q),
-		late = q.service_ms > 0 && wait > q.service_ms,
-		closed = q.closed && !late,
-		low = !closed && q.service_ms > 0 && when === "last 15 min" && 100 * level < q.service_goal;
-	const why = [
-		late && `somebody waits longer than ${span(q.service_ms)}`,
-		low && `${Math.round(100 * level)} % of the last 15 minutes in time, goal ${q.service_goal} %`,
-	].filter(Boolean);
+	const [level, when] = in_time(q),
+		{ late, why } = behind(q),
+		closed = q.closed && !late;
 	return {
-		wait,
 		goal: q.service_ms,
 		part: q.service_goal,
 		level,
 		when,
 		late,
-		why: why.join("; "),
+		why,
 		closed: q.closed ? closed_text(q.opens_at && coming(time_ms(q.opens_at), time_now())) : "",
 		state: closed
 			? { tone: "plain", sign: "away", word: "Closed" }
-			: why.length
+			: why
 				? { tone: "bad", sign: "warn", word: "Behind" }
 				: q.service_ms > 0
 					? { tone: "talk", sign: "ok", word: "On goal" }
@@ -208,7 +207,7 @@ function waiting_list(q) {
 						"button.btn",
 						{
 							type: "button",
-							"aria-label": `Move ${v.customer}`,
+							"aria-label": `Move to …: ${v.customer}`,
 							onclick: () => open_transfer(v),
 						},
 						icon("transfer"),
@@ -244,7 +243,7 @@ const COUNTS = [
 	["away", a => a.away],
 ];
 
-function queue_card(q, most, open) {
+function queue_card(q, most, shown_hours, open) {
 	const j = judge(q),
 		goal = j.goal > 0 && `, goal ${span(j.goal)}`;
 	return h(
@@ -254,8 +253,8 @@ function queue_card(q, most, open) {
 			"div",
 			null,
 			h(
-				"h2",
-				null,
+				"h2.clip",
+				{ title: shown(q) },
 				h(
 					"a",
 					{
@@ -308,18 +307,18 @@ function queue_card(q, most, open) {
 				"div.goal",
 				null,
 				h(
-					"span",
+					"div",
 					null,
 					j.goal > 0
 						? `Answered in ${span(j.goal)}`
 						: "Answered in time",
-					j.when && h("span.sub", null, `, ${j.when}`),
+					h("div.sub", null, j.when || "today"),
 				),
 				h(
-					"span.num",
+					"div.r.num",
 					null,
-					h("b", null, j.level === null ? "no calls yet" : `${Math.round(100 * j.level)} %`),
-					j.level !== null && j.goal > 0 && j.part > 0 && h("span.sub", null, ` of ${j.part} %`),
+					h("b", null, j.level === null ? NOTHING[report.state] : `${Math.round(100 * j.level)} %`),
+					h("div.sub", null, j.goal > 0 && j.part > 0 && `goal ${j.part} %`),
 				),
 			),
 			meter(j),
@@ -336,7 +335,7 @@ function queue_card(q, most, open) {
 				),
 			),
 		),
-		chart(q.queue, most),
+		chart(q.queue, most, shown_hours),
 	);
 }
 
@@ -387,7 +386,12 @@ function mate(a) {
 		h(
 			"div",
 			null,
-			h("div.clip", null, h("b", null, shown(a))),
+			h(
+				"div.clip",
+				null,
+				h("b", null, shown(a)),
+				group_of(a) !== "none" && h("span.sr", null, `${AGENT_STATES[a.state]?.word || a.state}:`),
+			),
 			h("div.sub.clip", null, long && "long: ", agent_line(a)),
 		),
 		since(time_ms(a.since)),
@@ -400,7 +404,6 @@ function mate(a) {
 					key: a.user,
 					type: "button",
 					class: long ? "long" : null,
-					"aria-label": `${shown(a)}: ${AGENT_STATES[a.state]?.word || a.state}`,
 					onclick: () => open_agent(a.user),
 				},
 				inner,
@@ -555,7 +558,8 @@ export function queues_view(id) {
 	const queues = [...app.store.queues.values()],
 		agents = [...app.store.agents.values()];
 	const most = Math.max(0, ...[...report.day.values()].flat().map(r => r.answered + r.left));
-	const free = agents.filter(a => group_of(a) === "free").length;
+	const free = agents.filter(a => group_of(a) === "free").length,
+		shown_hours = hours();
 	const sorted = g =>
 		agents
 			.filter(a => group_of(a) === g.id)
@@ -578,7 +582,7 @@ export function queues_view(id) {
 						"div.queues",
 						null,
 						queues.map(q =>
-							queue_card(q, most, id === q.queue),
+							queue_card(q, most, shown_hours, id === q.queue),
 						),
 					)
 				: h(

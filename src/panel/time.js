@@ -34,6 +34,16 @@ export function time_now() {
 	return stopped ?? (base === null ? 0 : base + performance.now());
 }
 
+/* The last full second, which running figures are counted to: so they change together, and none twice at once. */
+export function time_second() {
+	return Math.floor(time_now() / 1000) * 1000;
+}
+
+/* Milliseconds until the next one, and a little more: a timer may be early. */
+export function time_to_second() {
+	return 1004 - (((base ?? 0) + performance.now()) % 1000);
+}
+
 export function time_stop() {
 	stopped ??= base === null ? null : base + performance.now();
 	return stopped;

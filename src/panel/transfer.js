@@ -360,7 +360,9 @@ function option_list({ can, cannot }) {
 				null,
 				d.kind === "external" && !d.typed
 					? "Type the number to dial."
-					: `Nobody and nothing is called “${d.typed}”.`,
+					: d.typed
+						? `Nobody and nothing is called “${d.typed}”.`
+						: "Nobody to send it to.",
 			),
 		);
 	return [

@@ -3,7 +3,7 @@
  */
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
-import { clock, span, iso, time_now } from "./time.js";
+import { clock, span, iso, time_second } from "./time.js";
 import { BARS } from "./words.js";
 
 export { icon };
@@ -137,7 +137,7 @@ export function lasted(ms, short) {
 
 /* Writes the figures that run. Nothing is written where the text is the same. */
 export function tick(root) {
-	const now = time_now();
+	const now = time_second();
 	for (const el of root.querySelectorAll("time[data-from]")) {
 		const ms = now - Number(el.dataset.from);
 		const text = el.dataset.short ? span(ms) : clock(ms);
@@ -147,7 +147,7 @@ export function tick(root) {
 		}
 	}
 	for (const el of root.querySelectorAll("time[data-to]")) {
-		const s = Math.max(0, Math.ceil((Number(el.dataset.to) - now) / 1000)),
+		const s = Math.max(0, Math.floor((Number(el.dataset.to) - now) / 1000)),
 			text = el.dataset.short ? span(s * 1000) : String(s);
 		if (el.textContent !== text) {
 			el.textContent = text;
@@ -251,13 +251,22 @@ export async function copy(text, what) {
 
 /* ---- the address ------------------------------------------------------------------------------ */
 
+/* An address that somebody cut in two still opens a page. */
+function decoded(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+
 /* "#/log/ID?q=x" -> {place, id, query}. The fragment, so that it works behind any path prefix. */
 export function route_parse(hash) {
 	const [path, q] = hash.replace(/^#?\/?/, "").split("?");
 	const [place, ...rest] = path.split("/");
 	return {
 		place: place || "live",
-		id: decodeURIComponent(rest.join("/")),
+		id: decoded(rest.join("/")),
 		query: Object.fromEntries(new URLSearchParams(q || "")),
 	};
 }

@@ -296,6 +296,15 @@ class Page:
         fits = lambda n: name is None or (n.name == name if exact else name in n.name)
         return [n for n in nodes if fits(n)]
 
+    def everything(self):
+        """All that can be perceived, asked for at once: {role: [nodes]}."""
+        out = {}
+        for n in self.send("Accessibility.getFullAXTree")["nodes"]:
+            if not n.get("ignored") and "role" in n:
+                node = Node(self, n)
+                out.setdefault(node.role, []).append(node)
+        return out
+
     def find(self, role, name=None, exact=False):
         found = self.find_all(role, name, exact)
         return found[0] if found else None

@@ -75,13 +75,15 @@ end $$""")
 
 
 class Scene:
-    def __init__(self, lab, history=True, settle=0):
-        """settle: seconds that the calls have been going on for when some of them begin to move."""
+    def __init__(self, lab, history=True, settle=0, day=()):
+        """settle: seconds that the calls have been going on for when some of them begin to move; day: how
+        many callers came to the queues in each half hour until now."""
         self.settle = settle
         self.lab, self.calls, self.phones = lab, [], {}
         self.boss = lab.login("boss")
         if history:
             self._history()
+        self._day(day)
         self._now()
 
     # -- making calls ------------------------------------------------------------------------
@@ -202,6 +204,40 @@ class Scene:
         c.hangup()
         a.expect("BYE")
         self._over(c, 90, 7300)
+
+    def _day(self, counts):
+        """Callers of the queues: most are answered at once, a few wait too long, or leave."""
+        members = {"4001": SUPPORT[:2], "4002": SALES[:2], "4003": BILLING[:1]}
+        for name in sum(members.values(), []):
+            self.phone(name)
+        names = [n for n in CUSTOMERS if n]
+        n = 0
+        for i, count in enumerate(counts):
+            for k in range(count):
+                number = ("4001", "4002", "4001", "4003", "4002")[n % 5]
+                ago = 1800 * (len(counts) - i) - 1500 * (k + 1) // (count + 1)
+                self._visit(names[n * 7 % len(names)], number, members[number], ago, late=n % 8 == 5, leaves=n % 9 == 7)
+                n += 1
+
+    def _visit(self, name, queue, agents, ago, late=False, leaves=False):
+        c = self.waits(name, queue)
+        a = None
+        while a is None:  # whose turn it is
+            a = next((self.phone(x) for x in agents if self.phone(x).holds("INVITE")), None)
+            time.sleep(0.01)
+        a = a.incoming()
+        a.reply(180)
+        if leaves:
+            time.sleep(0.2)
+            c.hangup() if c.accepted else c.cancel()
+            a.expect("CANCEL")
+            return self._over(c, 300, ago)
+        time.sleep(0.15 if late else 0)
+        pick_up_queued(c, a)
+        time.sleep(0.4 + 0.07 * (ago % 11))
+        c.hangup()
+        a.expect("BYE")
+        return self._over(c, 200, ago)
 
     # -- what goes on ------------------------------------------------------------------------
 

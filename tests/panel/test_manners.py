@@ -264,7 +264,7 @@ def nobody_stays(lab):
     p = lab.page(place="#/queues/support")
     c = lab.trunk().invite("4001")
     busy.incoming().reply(180)
-    p.click("button", f"Move {customer(c)}")
+    p.click("button", f"Move to …: {customer(c)}")
     p.see("combobox", "Name, department or number")
     p.type("sales")
     p.see("button", "Send to Sales")

@@ -244,10 +244,13 @@ def behind(lab):
     text = lambda: " ".join(p.see("region", "Slow desk", exact=True).text.split())
     p.wait(lambda: "0 waiting" in text() and "0 % of the last 15 minutes in time, goal 80 %" in text()
            and "somebody waits" not in text(), "nobody waits too long now, but of the last 15 minutes nobody was in time")
-    assert "Behind" in text() and "Answered in 0:01, last 15 min 0 % of 80 %" in text(), text()
+    at_left = lambda: p.find("link", "Slow desk Behind: 0 % of the last 15 minutes in time, goal 80 %")
+    p.wait(at_left, "the column at the left says the same")
+    assert "Behind" in text() and "Answered in 0:01 last 15 min 0 % goal 80 %" in text(), text()
     lab.sql("update segue.segments set offered_at = offered_at - interval '15 min' where who = 'slow'")
     p.send("Page.reload")
     p.wait(lambda: "On goal" in text(), "the last 15 minutes are over")
+    p.wait(lambda: p.find("link", "Slow desk") and not at_left(), "and at the left")
 
 
 @tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")

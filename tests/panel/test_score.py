@@ -168,11 +168,11 @@ def notes_and_long(lab):
     c.ack()
     a.expect("ACK")
     joined(c, a)
-    p.see("button", f"{display(lab, member)}: On a call")
-    person = lambda: p.find("button", f"{display(lab, member)}: On a call").text
+    p.see("button", f"{display(lab, member)} On a call")
+    person = lambda: p.find("button", f"{display(lab, member)} On a call").text
     p.wait(lambda: f"long: {customer(c)}" in person(), f"it is long after {LONG_S} s")
     end(c, a)
-    p.see("button", f"{display(lab, member)}: Finishing notes")
+    p.see("button", f"{display(lab, member)} finishing notes")
     p.reads("finishing notes, 9:")
     p.js("location.hash = '#/live'")
     d, e = talk(lab, other)

@@ -34,7 +34,7 @@ def off_labels(lab):
     member.incoming().reply(180)
     off(p, c, "No agent yet", "No agent is on this call yet. A caller who waits is moved in Queues.")
     p.js("location.hash = '#/queues/sales'")
-    p.click("button", f"Move {customer(c)}")
+    p.click("button", f"Move to …: {customer(c)}")
     p.see("combobox", "Name, department or number")
     p.press("Escape")
     p.js("location.hash = '#/live'")

@@ -671,3 +671,64 @@ test("what sending means where nobody is with the caller names nobody", () => {
 		"The caller hears music while Carol and Bob talk. Carol, or you, hands over.",
 	);
 });
+
+test("running figures are counted to the last full second, together; a timer wakes up just after the next", async () => {
+	const { time_second, time_to_second } = await load("time.js");
+	time_set(time_now() + 5000);
+	assert.equal(time_second() % 1000, 0);
+	assert.ok(time_now() - time_second() < 1000);
+	const wait = time_to_second();
+	assert.ok(wait > 0 && wait <= 1004);
+});
+
+test("an address that was cut in two opens a page all the same", async () => {
+	const { route_parse } = await load("ui.js");
+	assert.deepEqual(route_parse("#/log/%E0%A4%A?q=x"), { place: "log", id: "%E0%A4%A", query: { q: "x" } });
+	assert.equal(route_parse("#/cases/a%2Fb").id, "a/b");
+});
+
+test("behind its goal: somebody waits too long, or too few of the last 15 minutes were in time", async () => {
+	const { app } = await load("ui.js"),
+		{ behind, load_recent } = await load("goal.js");
+	const q = { queue: "sales", service_ms: 20000, service_goal: 80, answered: 1, abandoned: 0, overflowed: 0 };
+	const of = x => (({ late, why }) => [late, why])(behind(x));
+	const waits = s => ({ ...q, longest_since: new Date(time_now() - 1000 * s).toISOString() });
+	assert.deepEqual(of({ ...q, longest_since: null }), [false, ""]);
+	assert.equal(behind(waits(19)).why, "");
+	assert.deepEqual(of(waits(21)), [true, "somebody waits longer than 0:20"]);
+	assert.equal(behind({ ...waits(21), service_ms: 0 }).why, "");
+	const asked = [],
+		{ fetch } = globalThis;
+	Object.assign(app, { store: { queues: new Map([["sales", q]]) }, me: {} });
+	globalThis.document = { hidden: false };
+	globalThis.fetch = async url => {
+		asked.push(String(url));
+		const queues = [{ queue: "sales", service_level: 62.5 }];
+		return new Response(JSON.stringify({ queues }), { headers: { "Content-Type": "application/json" } });
+	};
+	try {
+		await load_recent();
+		await load_recent(); // not within the minute
+	} finally {
+		globalThis.fetch = fetch;
+		delete globalThis.document;
+	}
+	assert.equal(asked.length, 1);
+	const low = "63 % of the last 15 minutes in time, goal 80 %";
+	assert.deepEqual(of({ ...q, longest_since: null }), [false, low]);
+	assert.deepEqual(of(waits(21)), [true, `somebody waits longer than 0:20; ${low}`]);
+	assert.deepEqual(of({ ...q, longest_since: null, closed: true }), [false, ""]); // not while it is closed
+	assert.equal(behind({ ...q, queue: "support", longest_since: null }).why, "");
+});
+
+test("the last customers: each once, newest first, with how often; no colleagues", async () => {
+	globalThis.window = {};
+	const { customers } = await load("contacts.js");
+	delete globalThis.window;
+	const row = (id, contact_number, kind = "inbound") => ({ id, contact_number, kind });
+	const rows = [row(1, "+1"), row(2, "+2"), row(3, "+1"), row(4, "101", "internal"), row(5, undefined)];
+	assert.deepEqual(
+		customers(rows).map(c => [c.number, c.row.id, c.n]),
+		[["+1", 1, 2], ["+2", 2, 1]],
+	);
+});
