@@ -211,16 +211,19 @@ class Scene:
         for name in sum(members.values(), []):
             self.phone(name)
         names = [n for n in CUSTOMERS if n]
+        line = self.trunk("") if counts else None  # one carries them all, one after the other
         n = 0
         for i, count in enumerate(counts):
             for k in range(count):
                 number = ("4001", "4002", "4001", "4003", "4002")[n % 5]
                 ago = 1800 * (len(counts) - i) - 1500 * (k + 1) // (count + 1)
-                self._visit(names[n * 7 % len(names)], number, members[number], ago, late=n % 8 == 5, leaves=n % 9 == 7)
+                name = names[n * 7 % len(names)]
+                line.display = f'"{name}" '
+                c = line.invite(number, from_uri=f"sip:{CUSTOMERS[name]}@{line.domain}")
+                self._visit(c, members[number], ago, late=n % 8 == 5, leaves=n % 9 == 7)
                 n += 1
 
-    def _visit(self, name, queue, agents, ago, late=False, leaves=False):
-        c = self.waits(name, queue)
+    def _visit(self, c, agents, ago, late=False, leaves=False):
         a = None
         while a is None:  # whose turn it is
             a = next((self.phone(x) for x in agents if self.phone(x).holds("INVITE")), None)
