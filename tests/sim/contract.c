@@ -339,6 +339,7 @@ static void ev_invite(struct contract *ct, const struct event *ev, leg_id id)
 	l->late = ev->invite.sdp.what == SDP_NONE;
 	l->rel_required = ev->invite.rel_required;
 	l->immediate = ev->invite.immediate;
+	l->numbered = ev->invite.from.number[0] != '\0';
 	leg_says(l, &ev->invite.sdp);
 }
 
@@ -645,6 +646,7 @@ static void act_dial(struct contract *ct, const struct action *a)
 	l->late = a->from == ID_NONE;
 	l->intent = DIR_SENDRECV;
 	l->dest = a->dial.dest;
+	l->numbered = a->dial.dest.number[0] != '\0';
 	l->plays_to = a->dial.dest.kind == DEST_MUSIC ? a->from : ID_NONE;
 	if (!l->late && sdp_passed(ct, a, l, true, &l->offered))
 		return;
@@ -665,6 +667,8 @@ static void act_answer(struct contract *ct, const struct action *a, struct ct_le
 {
 	if (l->state != CT_INCOMING)
 		leg_fail(ct, a, "answer-twice", "the INVITE has its final response");
+	else if (a->status < 200 || a->status > 299)
+		leg_fail(ct, a, "answer-status", "not a 2xx");
 	else if (a->from == ID_NONE && !l->sdp_in_1xx)
 		leg_fail(ct, a, "answer-no-sdp", "no SDP, and no 1xx carried it");
 	else if (l->music_in_1xx && !l->sdp_in_1xx && a->from != ID_MUSIC)
@@ -734,12 +738,24 @@ static void act_hangup(struct contract *ct, const struct action *a, struct ct_le
 		leg_fail(ct, a, "hangup-ended", "has ended by itself");
 		return;
 	}
+	if (l->state == CT_UP && (l->offer_in || l->none_in))
+		leg_fail(ct, a, "offer-left", "its offer has no answer (E-044)");
 	check_subscription(ct, a, l);
 	l->cancelling = l->state == CT_DIALING;
 	l->crossed = l->must_hang_up = false;
 	l->hangup_sent = true;
 	l->state = CT_ENDING;
 	l->since = ct->now;
+}
+
+/* With somebody else's session a phone is told who that is (E-058). Who calls without a number has none. */
+static void check_party_told(struct contract *ct, const struct action *a, const struct ct_leg *l)
+{
+	const struct ct_leg *from = contract_leg(ct, a->from);
+
+	if (from != NULL && from->plays_to == ID_NONE && from->numbered && a->from != l->given.from &&
+		l->given.from != ID_NONE && !l->given.music && a->offer.party.number[0] == '\0')
+		leg_fail(ct, a, "party-untold", "is not told who it hears");
 }
 
 static void act_offer(struct contract *ct, const struct action *a, struct ct_leg *l)
@@ -753,6 +769,7 @@ static void act_offer(struct contract *ct, const struct action *a, struct ct_leg
 	else if (a->from == ID_NONE && l->given.from == ID_NONE)
 		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
 	else if (sdp_passed(ct, a, l, true, &l->offered)) {
+		check_party_told(ct, a, l);
 		l->offer_out = true;
 		l->asked++;
 	}

@@ -67,6 +67,7 @@ struct ct_leg {
 	bool lost;	   /* it had not: nobody is there, and nothing said to it arrives */
 	bool untold;	   /* .. which the core has not been told */
 	bool parted;	   /* let go by the table; only its BYE is awaited */
+	bool numbered;	   /* it has a number that others can be shown */
 	bool offered_to;   /* an agent, who was rung for a caller of a queue */
 	bool ack_due;	   /* we offered in a 2xx: answer comes with OA_DONE */
 	uint32_t ver, ver_prev, ver_top; /* its own SDP: now, before a pending offer, newest */
@@ -121,6 +122,7 @@ struct ct_call {
 	bool may_transfer, may_cancel; /* what its buttons say, likewise */
 	bool may_complete, may_swap, may_resume;
 	bool held;		       /* by command: nobody hears anybody, on purpose */
+	bool rung_by_command;	       /* its running transfer was asked for by a click */
 	int64_t born, empty_since;
 	UT_hash_handle hh;
 };

@@ -225,8 +225,10 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 			good = out->actions[i].status < 300;
 	if (good && (ev->type == EV_HOLD || ev->type == EV_UNHOLD))
 		call_led_to(ct, ev->call)->held = ev->type == EV_HOLD;
-	if (good && ev->type == EV_TRANSFER) /* also one that fails in the same step */
+	if (good && ev->type == EV_TRANSFER) { /* also one that fails in the same step */
 		call_led_to(ct, ev->call)->held = false;
+		call_led_to(ct, ev->call)->rung_by_command = true;
+	}
 	if (ev->type == EV_COMPLETE && good != k->may_complete)
 		contract_fail(ct, "button-complete", "can_complete was %d", k->may_complete);
 	if (ev->type == EV_SWAP && good != k->may_swap)
@@ -240,10 +242,22 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 		contract_fail(ct, "button-transfer", "can_transfer was false, the command worked");
 }
 
+static void note_refer(struct contract *ct, const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++) {
+		const struct ct_leg *l = contract_leg(ct, out->actions[i].leg);
+		struct ct_call *k = l ? contract_call(ct, l->call) : NULL;
+
+		if (out->actions[i].type == ACT_REFER_ACCEPT && k != NULL)
+			k->rung_by_command = false;
+	}
+}
+
 void judge_actions(struct contract *ct, struct books *books, const struct event *ev,
 	const struct core_out *out)
 {
 	check_buttons(ct, ev, out);
+	note_refer(ct, out);
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
 		struct ct_call *k;
@@ -424,6 +438,21 @@ static void check_third(struct contract *ct, const struct call_view *v)
 	else if (!contract_hears_music(l))
 		contract_fail(ct, "silence", "leg %s waits in %s and hears %s", id_str(l->id, id),
 			v->state, hears_name(l->hears));
+}
+
+/* A click holds the caller while somebody is rung for him (M3); a phone that sends REFER holds by itself. */
+static void check_clicked(struct contract *ct, const struct call_view *v)
+{
+	const struct ct_call *k = contract_call(ct, v->id);
+	const struct leg_view *kept = with_role(v, "kept");
+	const struct ct_leg *l = kept ? contract_leg(ct, kept->id) : NULL;
+	char id[ID_STRLEN];
+
+	if (strcmp(v->state, "RING") == 0 && k != NULL && k->rung_by_command && l != NULL &&
+		is_quiet(l, kept) && !l->hold_failed && l->given.dir == DIR_SENDRECV)
+		contract_fail(ct, "not-held",
+			"somebody is rung for leg %s by a click, and it is not held",
+			id_str(l->id, id));
 }
 
 static const struct leg_view *only_target(const struct call_view *v)
@@ -710,6 +739,9 @@ static void check_leg_timers(struct contract *ct, const struct ct_leg *l, const 
 	if (parts != l->timer[TIMER_PART].armed)
 		contract_fail(ct, "part-unguarded", "leg %s is %s, and its timer %s", id, v->state,
 			parts ? "does not run" : "runs");
+	if (parts && (l->offer_in || l->none_in))
+		contract_fail(ct, "offer-left", "leg %s is %s, and its offer has no answer", id,
+			v->state);
 	if (strcmp(v->state, "closing") != 0 &&
 		(strcmp(v->oa, "glare") == 0) != l->timer[TIMER_GLARE].armed)
 		contract_fail(ct, "glare-unguarded", "leg %s has oa %s, and its timer %s", id, v->oa,
@@ -838,6 +870,7 @@ void judge_call(struct contract *ct, const struct call_view *v)
 		check_talk(ct, v);
 	check_join(ct, v);
 	check_third(ct, v);
+	check_clicked(ct, v);
 	check_booking(ct, v);
 	check_booked(ct, v);
 	check_early(ct, v);

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import booked, end, hears, joined, pick_up, ring, talk, wait
+from flows import arrived, booked, end, hears, joined, pick_up, ring, talk, wait
 from segued import Lab
 from ua import Sdp, tag_of, uri_of
 
@@ -401,6 +401,37 @@ def reinvite_late(lab):
     ok = a.expect(200, method="INVITE")
     assert ok.sdp and ok.sdp.dir() == "sendrecv", str(ok)
     a.ack(a.sdp, cseq=req.cseq)
+    joined(c, a)
+    end(c, a)
+
+
+@tap.case("R-032 A holds, then sends a re-INVITE without an offer: it gets an open one, no mirror of its hold")
+def reinvite_late_from_hold(lab):
+    c, a = talk(lab)
+    ok = a.reinvite(a.sdp.copy(dir="sendonly"))
+    assert ok.sdp.dir() == "recvonly", ok.sdp.short()
+    hears(c, a, "sendonly")
+    arrived(c)
+    req = a.do_invite(None)
+    ok = a.expect(200, method="INVITE")
+    assert ok.sdp and ok.sdp.dir() == "sendrecv", str(ok)
+    a.ack(a.sdp.copy(dir="sendrecv"), cseq=req.cseq)
+    joined(c, a)
+    end(c, a)
+
+
+@tap.case("R-032 C holds, and A sends a re-INVITE without an offer: it says what C wants")
+def reinvite_late_while_held(lab):
+    c, a = talk(lab)
+    c.reinvite(c.sdp.copy(dir="sendonly"))
+    hears(a, c, "sendonly")
+    arrived(a)
+    req = a.do_invite(None)
+    ok = a.expect(200, method="INVITE")
+    assert ok.sdp and ok.sdp.dir() == "sendonly", str(ok)
+    a.ack(a.sdp.copy(dir="recvonly"), cseq=req.cseq)
+    arrived(a)
+    c.reinvite(c.sdp.copy(dir="sendrecv"))
     joined(c, a)
     end(c, a)
 

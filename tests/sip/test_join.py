@@ -240,7 +240,7 @@ def e050(lab):
     assert lab.ledger(c).segment(target.user)["held_ms"] > 0
 
 
-@tap.case("E-051 C answers the join with a mirrored hold: offered sendrecv once more")
+@tap.case("E-051 R-032 C answers the join with a mirrored hold: offered sendrecv once more")
 def e051(lab):
     c, a, b, req = answered(lab)
     c.manual = set()

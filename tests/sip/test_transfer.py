@@ -224,6 +224,26 @@ def e006(lab):
     assert row(lab, c)[0]["outcome"] == "completed"
 
 
+@tap.case("R-045 A's BYE crosses our NOTIFY, which it answers 481: the transfer goes on")
+def notify_crossed(lab):
+    c, a = talk(lab)
+    a.manual = {"NOTIFY"}
+    target = lab.phone()
+    a.refer(lab.refer_to(target.number))
+    a.expect(202, method="REFER")
+    n = a.expect("NOTIFY")
+    a.hangup()
+    a.reply(481, req=n)
+    b = target.incoming()
+    b.reply(180)
+    b.answer()
+    b.expect("ACK")
+    joined(c, b)
+    a.expect_none("NOTIFY", 0.2, where=is_final)
+    end(c, b)
+    assert row(lab, c)[0]["outcome"] == "completed"
+
+
 @tap.case("E-007 A sends BYE right after the first NOTIFY")
 def e007(lab):
     c, a = talk(lab)

@@ -134,6 +134,38 @@ def early_notify(lab):
     a.hangup()
 
 
+@tap.case("R-045 our BYE to C is unanswered, and C's NOTIFY that crosses it is answered 200")
+def notify_crosses_bye(lab):
+    agent, peer = lab.phone(), trunk(lab)
+    c, a = talk(lab, agent, trunk=peer)
+    refer(lab, a, lab.outside(peer, "0891234"))
+    req = passed(c)
+    c.manual = {"BYE"}
+    lab.seguectl("hangup", c.segue_id)
+    bye = c.expect("BYE")
+    tell(c, req, 180)
+    tell(c, req, 200, "terminated;reason=noresource")
+    c.reply(200, req=bye)
+    assert final_notify(a) == 487
+    a.expect("BYE")
+    assert lab.ledger(c).transfers[0]["outcome"] == "cancelled"
+
+
+@tap.case("R-045 C hangs up while it calls the target: what it says of that later is answered 481 and changes nothing")
+def notify_after_bye(lab):
+    agent, peer = lab.phone(), trunk(lab)
+    c, a = talk(lab, agent, trunk=peer)
+    refer(lab, a, lab.outside(peer, "0891234"))
+    req = passed(c)
+    tell(c, req, 180)
+    assert sipfrag(a.expect("NOTIFY")) == 180
+    c.hangup()
+    assert final_notify(a) == 487
+    a.expect("BYE")
+    tell(c, req, 200, "terminated;reason=noresource", expect=481)
+    assert lab.ledger(c).transfers[0]["outcome"] == "abandoned"
+
+
 @tap.case("R-046 E-076 E-001 Refer-Sub false, and A hangs up at once: C stays until its side has the target")
 def no_subscription(lab):
     agent, peer = lab.phone(), trunk(lab)
