@@ -812,6 +812,10 @@ static void act_info(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "info-unknown", "no INFO has this ref");
 	else if (r->answered)
 		leg_fail(ct, a, "info-twice", "was answered already");
+	else if (contract_leg(ct, r->leg) != NULL && a->from != r->leg)
+		leg_fail(ct, a, "info-from", "is passed on as somebody else's");
+	else if (a->leg == ID_NONE && (a->status < 200 || a->status > 699))
+		leg_fail(ct, a, "info-status", "not a final status");
 	else
 		r->answered = true;
 }
