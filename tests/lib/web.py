@@ -253,13 +253,15 @@ http: {{ listen = [ "127.0.0.1:{self.http_port}" ]; sessions = "{self.dir}/sessi
     def login(self, user, password=PASSWORD):
         """A session of that user, who gets a password first if need be."""
         if user not in self.passwords:
+            mark = self.daemon.mark()
             self.set_password(user)
+            self.daemon.wait_log(" directory_read ", since=mark)
         deadline = time.monotonic() + WAIT
-        while True:  # the password is new: segued hears of it in a moment
+        while True:  # the password may have missed that reading; but too many tries are refused for long
             got = self.nobody().post("/login", {"user": user, "password": password})
             if got.status == 200 or time.monotonic() > deadline:
                 break
-            time.sleep(0.1)
+            time.sleep(1)
         assert got.status == 200, got
         cookie = got.headers["Set-Cookie"].split(";")[0].split("=", 1)[1]
         return Client(self, cookie=cookie)

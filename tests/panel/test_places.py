@@ -253,6 +253,29 @@ def behind(lab):
     p.wait(lambda: p.find("link", "Slow desk") and not at_left(), "and at the left")
 
 
+@tap.case("the last customers: found by a part of their number; a call that rings tells of the one before, not of itself")
+def last_customers(lab):
+    agent, line = lab.phone(), lab.trunk()
+    c, a = talk(lab, agent, trunk=line)
+    end(c, a)
+    lab.conversation(c)
+    p = lab.page(agent.user, "#/contacts", width=390, height=844, phone=True)
+    p.see("link", customer(c))
+    p.click("searchbox", "Find a customer")
+    p.type(customer(c)[-4:])
+    p.wait(lambda: p.find("region", "Found") and p.find("link", customer(c)), "it is found")
+    p.type("9999")
+    p.reads("Nobody who has called is called")
+    p.js("location.hash = '#/desk'")
+    p.see("button", "Sign out")
+    d, e = ring(line, agent.number, agent)
+    p.reads("Your phone is ringing")
+    p.reads(f"{first(lab, agent)}. All of this customer")
+    assert "nobody answered" not in p.says(), p.says()
+    d.cancel()
+    e.expect("CANCEL")
+
+
 @tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")
 def desk(lab):
     mine, other = lab.phone(), lab.phone()
