@@ -813,22 +813,22 @@ static void check_place(struct contract *ct, const struct call_view *v)
 /* While another side is to act, it has been asked to; unless the process that was to ask has died. */
 static void check_asked(struct contract *ct, const struct call_view *v)
 {
-	bool passed = strncmp(v->state, "PASSED", 6) == 0;
+	bool asked = false; /* each leg is looked at: who knows of a lost REFER may be the one who stays */
 	struct ct_leg *l, *lt;
 	char id[ID_STRLEN];
 
-	if (!passed)
+	if (strncmp(v->state, "PASSED", 6) != 0)
 		return;
 	HASH_ITER (hh, ct->legs, l, lt) {
 		if (l->call != v->id)
 			continue;
 		if (l->untold || l->lost || v->since <= ct->restored_at)
 			l->refer_lost = true;
-		if (l->refer_lost || (l->referred != 0 && !l->refer_told))
-			return;
+		asked = asked || l->refer_lost || (l->referred != 0 && !l->refer_told);
 	}
-	contract_fail(ct, "passed-to-nobody", "call %s is in %s, and nobody has the REFER",
-		id_str(v->id, id), v->state);
+	if (!asked)
+		contract_fail(ct, "passed-to-nobody", "call %s is in %s, and nobody has the REFER",
+			id_str(v->id, id), v->state);
 }
 
 static void note_view(struct contract *ct, const struct call_view *v)
