@@ -570,6 +570,7 @@ static void on_over(void *arg, struct http_request *r)
 	if (q == NULL)
 		return;
 	api_events_over(q);
+	api_warm_over(q);
 	api_memory_forget(q);
 	runner_forget(a->parts.runner, q);
 	if (a->history != NULL)
@@ -822,11 +823,12 @@ static int open_parts(struct api *a, const struct app_config *cfg)
 	a->live = live_create(runner_core(a->parts.runner), &live);
 	a->worker = worker_create(a->parts.loop);
 	a->events = api_events_create(a, cfg->http_events);
+	a->warm = api_warm_create(a);
 	a->login = api_login_create();
 	a->memory = api_memory_create(cfg->http_answers);
 	a->metrics = api_metrics_create();
 	if (a->access == NULL || a->live == NULL || a->worker == NULL || a->events == NULL ||
-		a->login == NULL || a->memory == NULL || a->metrics == NULL)
+		a->warm == NULL || a->login == NULL || a->memory == NULL || a->metrics == NULL)
 		return ENOMEM;
 	return open_history(a, cfg);
 }
@@ -913,6 +915,7 @@ void api_close(struct api *a)
 	loop_unwatch(a->history_watch);
 	history_stop(a->history);
 	api_events_destroy(a->events);
+	api_warm_destroy(a->warm);
 	api_login_destroy(a->login);
 	api_memory_destroy(a->memory);
 	api_metrics_destroy(a->metrics);

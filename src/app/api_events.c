@@ -42,9 +42,9 @@ struct change {
 /* Text shared by listeners who begin at the same moment. */
 struct blob {
 	unsigned refs;
-	uint64_t seq;
+	uint64_t seq, touches; /* live_touches() then */
 	size_t len;
-	char text[];
+	char *text;
 };
 
 struct listener {
@@ -180,14 +180,12 @@ static void put(struct api_events *e, struct change *c)
 	want_round(e);
 }
 
-/* Renders "id: ..\nevent: ..\ndata: ..\n\n". The JSON is taken over. */
-static char *render(const struct api_events *e, uint64_t seq, const char *name, json_t *data,
-	size_t *len)
+/* Renders "id: ..\nevent: ..\ndata: ..\n\n". The text of the data is taken over. */
+static char *render(const struct api_events *e, uint64_t seq, const char *name, char *body, size_t *len)
 {
-	char *body = json_dumps(data, JSON_COMPACT), *text = NULL;
+	char *text = NULL;
 	int n = -1;
 
-	json_decref(data);
 	if (body != NULL && seq != 0)
 		n = asprintf(&text, "id: %s-%llu\nevent: %s\ndata: %s\n\n", e->boot,
 			(unsigned long long)seq, name, body);
@@ -199,14 +197,13 @@ static char *render(const struct api_events *e, uint64_t seq, const char *name, 
 }
 
 /* A change with its text; masked may be NULL. Both are taken over. */
-static struct change *change_new(
-	struct api_events *e, const char *name, json_t *plain, json_t *masked)
+static struct change *change_of(struct api_events *e, const char *name, char *plain, char *masked)
 {
 	struct change *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
-		json_decref(plain);
-		json_decref(masked);
+		free(plain);
+		free(masked);
 		return NULL;
 	}
 	c->text[0] = render(e, e->seq + 1, name, plain, &c->len[0]);
@@ -215,6 +212,22 @@ static struct change *change_new(
 	if (c->text[0] != NULL && (masked == NULL || c->text[1] != NULL))
 		return c;
 	change_free(c);
+	return NULL;
+}
+
+/* The same of JSON. */
+static struct change *change_new(
+	struct api_events *e, const char *name, json_t *plain, json_t *masked)
+{
+	char *text = json_dumps(plain, JSON_COMPACT);
+	char *hidden = masked ? json_dumps(masked, JSON_COMPACT) : NULL;
+	bool ok = masked == NULL || hidden != NULL;
+
+	json_decref(plain);
+	json_decref(masked);
+	if (ok)
+		return change_of(e, name, text, hidden);
+	free(text);
 	return NULL;
 }
 
@@ -293,8 +306,8 @@ static void tell_call(struct api_events *e, const struct live_call *k)
 	const struct api *a = e->api;
 
 	put_for_call(e,
-		change_new(e, "call", api_call_json(a, k, false),
-			any_masked(e) ? api_call_json(a, k, true) : NULL),
+		change_of(e, "call", api_call_text(a, k, false),
+			any_masked(e) ? api_call_text(a, k, true) : NULL),
 		k, NULL);
 }
 
@@ -506,21 +519,27 @@ void api_events_fact(void *arg, const struct live_call *k, const struct fact *f)
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
-static json_t *calls_json(const struct api *a, const struct viewer *v, unsigned *total)
+/* The calls that a viewer sees, as a list in JSON, and how many there are. */
+static void write_calls(FILE *f, const struct api *a, const struct viewer *v, unsigned *total)
 {
-	json_t *list = json_array(), *row;
+	const char *comma = "";
 	struct live_call *k, *next;
+	const struct live_text *row;
 
 	*total = 0;
+	fputc('[', f);
 	HASH_ITER(hh, live_calls(a->live), k, next)
 	{
 		if (!api_sees_call(a, v, k) || (*total)++ >= API_CALLS_MAX)
 			continue;
-		row = api_call_json(a, k, v->masked);
-		if (row != NULL)
-			json_array_append_new(list, row);
+		row = api_call_told(a, k, v->masked);
+		if (row == NULL)
+			continue;
+		fputs(comma, f);
+		fwrite(row->text, 1, row->len, f);
+		comma = ",";
 	}
-	return list;
+	fputc(']', f);
 }
 
 /* People, queues and menus are the same for everybody: rendered once, however many come at one moment, as
@@ -554,46 +573,48 @@ static const char *shared_text(struct api_events *e)
 	return e->shared ? e->shared + 1 : NULL;
 }
 
-/* What is this viewer's own. Text of JSON that ends with a brace. */
-static char *own_text(const struct api_events *e, const struct viewer *v)
+/* The text of a snapshot. NULL without memory. */
+static char *snapshot_text(struct api_events *e, const struct viewer *v, size_t *len)
 {
-	json_t *o = json_object();
+	char *text = NULL, at[JO_TIME_MAX];
+	const char *shared = shared_text(e);
+	FILE *f = shared ? open_memstream(&text, len) : NULL;
 	unsigned total;
-	char *text;
 
-	jo_time(o, "at", loop_wall_us());
-	jo_int(o, "seq", (int64_t)e->seq);
-	json_object_set_new(o, "calls", calls_json(e->api, v, &total));
-	jo_int(o, "total", total);
-	text = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	return text;
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "id: %s-%llu\nevent: snapshot\ndata: {\"at\":\"%s\",\"seq\":%llu,\"calls\":", e->boot,
+		(unsigned long long)e->seq, jo_time_str(loop_wall_us(), at), (unsigned long long)e->seq);
+	write_calls(f, e->api, v, &total);
+	fprintf(f, ",\"total\":%u,%s\n\n", total, shared);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static struct blob *blob_new(struct api_events *e, const struct viewer *v)
 {
-	const char *shared = shared_text(e);
-	char *own = shared ? own_text(e, v) : NULL, head[80];
-	size_t nown = own ? strlen(own) - 1 : 0, nshared = shared ? strlen(shared) : 0;
-	int nhead = snprintf(head, sizeof(head), "id: %s-%llu\nevent: snapshot\ndata: ", e->boot,
-		(unsigned long long)e->seq);
-	size_t len = (size_t)nhead + nown + 1 + nshared + 2;
-	struct blob *b = own ? malloc(sizeof(*b) + len + 1) : NULL;
+	struct blob *b = calloc(1, sizeof(*b));
 
-	if (b != NULL) {
-		b->refs = 1;
-		b->seq = e->seq;
-		b->len = len;
-		snprintf(b->text, len + 1, "%s%.*s,%s\n\n", head, (int)nown, own, shared);
-	}
-	free(own);
-	return b;
+	if (b == NULL)
+		return NULL;
+	b->refs = 1;
+	b->seq = e->seq;
+	b->touches = live_touches(e->api->live);
+	b->text = snapshot_text(e, v, &b->len);
+	if (b->text != NULL)
+		return b;
+	free(b);
+	return NULL;
 }
 
 static void blob_drop(struct blob **b)
 {
-	if (*b != NULL && --(*b)->refs == 0)
+	if (*b != NULL && --(*b)->refs == 0) {
+		free((*b)->text);
 		free(*b);
+	}
 	*b = NULL;
 }
 
@@ -604,7 +625,7 @@ static struct blob *snapshot_for(struct api_events *e, const struct viewer *v)
 
 	if (v->role != VIEWER_ADMIN)
 		return blob_new(e, v);
-	if (*all != NULL && (*all)->seq != e->seq)
+	if (*all != NULL && ((*all)->seq != e->seq || (*all)->touches != live_touches(e->api->live)))
 		blob_drop(all);
 	if (*all == NULL)
 		*all = blob_new(e, v);
@@ -766,14 +787,16 @@ static void set_prelude(struct listener *l, struct api_events *e, uint64_t seq)
 {
 	static const char text[] = "retry: 2000\nevent: resumed\ndata: {}\n\n";
 
-	l->snapshot = malloc(sizeof(*l->snapshot) + sizeof(text) - 1);
+	l->snapshot = calloc(1, sizeof(*l->snapshot));
 	l->next = seq + 1;
 	if (l->snapshot == NULL)
 		return;
 	l->snapshot->refs = 1;
 	l->snapshot->seq = seq;
-	l->snapshot->len = sizeof(text) - 1;
-	memcpy(l->snapshot->text, text, sizeof(text) - 1);
+	l->snapshot->text = strdup(text);
+	l->snapshot->len = l->snapshot->text ? sizeof(text) - 1 : 0;
+	if (l->snapshot->text == NULL)
+		blob_drop(&l->snapshot);
 }
 
 /* Who supervises a queue sees other calls once somebody who is on one comes to it or leaves it. */
@@ -791,7 +814,7 @@ static void look_at_moves(struct api_events *e)
 		l->state = STALE;
 }
 
-void api_run_events(struct api_request *q)
+static void begin_listening(struct api_request *q)
 {
 	struct api_events *e = q->api->events;
 	struct listener *l = calloc(1, sizeof(*l));
@@ -824,6 +847,11 @@ void api_run_events(struct api_request *q)
 	http_add_header(q->http, "X-Accel-Buffering", "no"); /* a proxy must not gather it */
 	http_reply_events(q->http, "text/event-stream", feed, l);
 	arm(e);
+}
+
+void api_run_events(struct api_request *q)
+{
+	api_warm(q, begin_listening);
 }
 
 void api_events_over(struct api_request *q)

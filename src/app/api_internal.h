@@ -16,7 +16,7 @@
 
 #define API_PARAMS_MAX 3
 #define API_VALUE_MAX  128
-#define API_CALLS_MAX  1000 /* in one answer: to render more would keep the loop busy too long */
+#define API_CALLS_MAX  1000 /* in one answer */
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
@@ -83,6 +83,7 @@ struct api_request {
 };
 
 struct api_events;
+struct api_warm;
 struct api_login;
 struct api_memory;
 struct api_metrics;
@@ -104,6 +105,7 @@ struct api {
 	int hours_fd; /* timer: a queue opens or closes */
 	struct worker *worker;
 	struct api_events *events;
+	struct api_warm *warm;
 	struct api_login *login;
 	struct api_metrics *metrics;
 	struct api_memory *memory; /* of idempotency keys */
@@ -169,6 +171,14 @@ struct live_call *api_call(struct api_request *q);
 /* ---- JSON of live things (api_json.c) ---------------------------------------------------------- */
 
 json_t *api_call_json(const struct api *a, const struct live_call *k, bool masked);
+/* The same as text, which is rendered once for as long as the call looks the same; it lives until the next
+ * step. NULL: it is gone, or there is no memory. */
+const char *api_call_row(const struct api *a, struct live_call *k, bool masked);
+/* Likewise, without asking the core whether something has changed that no step was about: what the events of
+ * the stream would have told by now. */
+const struct live_text *api_call_told(const struct api *a, struct live_call *k, bool masked);
+/* A copy of it that the caller frees. */
+char *api_call_text(const struct api *a, const struct live_call *k, bool masked);
 json_t *api_call_detail_json(const struct api *a, const struct live_call *k, bool masked);
 json_t *api_transfer_json(const struct live_transfer *t, bool masked);
 json_t *api_user_json(const struct api *a, const struct live_user *u);
@@ -259,6 +269,14 @@ void api_events_user(void *arg, const struct live_user *u);
 void api_events_queue(void *arg, const struct live_queue *q);
 void api_events_ivr(void *arg, const struct live_ivr *i);
 void api_events_fact(void *arg, const struct live_call *k, const struct fact *f);
+
+/* api_warm.c: calls `then` once all rows of calls have been rendered, at once if they are few. The request
+ * waits meanwhile. */
+void api_warm(struct api_request *q, void (*then)(struct api_request *q));
+/* The request is over. */
+void api_warm_over(struct api_request *q);
+struct api_warm *api_warm_create(struct api *a);
+void api_warm_destroy(struct api_warm *m);
 
 /* api_metrics.c */
 struct api_metrics *api_metrics_create(void);

@@ -270,11 +270,59 @@ static json_t *call_json(const struct api *a, const struct live_call *k, const s
 	return o;
 }
 
+static char *text_of(json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	return text;
+}
+
 json_t *api_call_json(const struct api *a, const struct live_call *k, bool masked)
 {
 	struct call_view v;
 
 	return core_view(api_core(a), k->id, &v) ? call_json(a, k, &v, masked) : NULL;
+}
+
+const char *api_call_row(const struct api *a, struct live_call *k, bool masked)
+{
+	struct live_text *kept = &k->text[masked];
+	struct call_view v;
+	uint64_t look;
+
+	if (!core_view(api_core(a), k->id, &v))
+		return NULL;
+	look = live_look(a->live, k, &v);
+	if (kept->text != NULL && look != 0 && kept->look == look)
+		return kept->text;
+	free(kept->text);
+	kept->text = text_of(call_json(a, k, &v, masked));
+	kept->len = kept->text ? strlen(kept->text) : 0;
+	kept->look = look;
+	kept->steps = live_steps(a->live, k);
+	return kept->text;
+}
+
+const struct live_text *api_call_told(const struct api *a, struct live_call *k, bool masked)
+{
+	const struct live_text *kept = &k->text[masked];
+
+	if (kept->text != NULL && kept->look != 0 && kept->steps == live_steps(a->live, k))
+		return kept;
+	return api_call_row(a, k, masked) ? kept : NULL;
+}
+
+char *api_call_text(const struct api *a, const struct live_call *k, bool masked)
+{
+	struct live_call *own = live_call(a->live, k->id);
+	const char *row = own == k ? api_call_row(a, own, masked) : NULL;
+	json_t *o;
+
+	if (own == k)
+		return row ? strdup(row) : NULL;
+	o = api_call_json(a, k, masked); /* it is leaving */
+	return o ? text_of(o) : NULL;
 }
 
 /* Somebody who is none of ours; `who` is the peer then, or nothing. */

@@ -35,6 +35,9 @@ static const struct api_field calls_fields[] = {
 		.doc = "Only calls that came to this queue."},
 	{"number", IN_QUERY, API_TEXT, OPTIONAL, 1, NUM_MAX - 1,
 		.doc = "Only customers whose number has this in it, as the answer shows it."},
+	{"limit", IN_QUERY, API_INT, OPTIONAL, 1, API_CALLS_MAX,
+		.doc = "How many; 1000 if it is not given."},
+	{"cursor", IN_QUERY, API_INT, OPTIONAL, 0, INT64_MAX, .doc = "`next` of the page before."},
 };
 
 static const struct api_field dial_fields[] = {
@@ -168,7 +171,7 @@ const struct api_route api_routes[] = {
 		"Who one is: role, permissions, departments.", "200", GIVES(ME)},
 
 	{"GET", "/api/v1/calls", PERMITTED, PERM_VIEW, api_run_calls,
-		"The calls that live now, oldest first; at most 1000 of them.", "200",
+		"The calls that live now, oldest first, 1000 at most, or a page at a time.", "200",
 		GIVES(CALLS), FIELDS(calls_fields)},
 	{"POST", "/api/v1/calls", PERMITTED, PERM_DIAL, api_run_dial,
 		"Click-to-dial: the user's phone rings, and once it is taken up the number is called. "

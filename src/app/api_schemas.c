@@ -134,7 +134,8 @@ static const struct property limits[] = {
 static const struct property calls[] = {
 	{"at", TIME, ALWAYS, "When this was so."},
 	{"total", INT, ALWAYS, "How many fit, also those that are not in this answer."},
-	{"calls", LIST, ALWAYS, "The calls, oldest first.", SCHEMA_CALL},
+	{"next", INT, OR_NULL, "What to send as `cursor` for those that come after; null: there are none."},
+	{"calls", LIST, ALWAYS, "The calls, oldest first, each as it is when it is written.", SCHEMA_CALL},
 };
 
 static const struct property call[] = {

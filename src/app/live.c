@@ -13,6 +13,8 @@ struct live {
 	struct live_call *calls;
 	struct live_transfer *transfers;
 	unsigned nended, moves;
+	uint64_t ncalls, directory; /* calls that came; changes of names */
+	uint64_t touches;
 	struct live_user *users;
 	struct live_queue *queues;
 	struct live_ivr *ivrs, *ivrs_by_number;
@@ -70,6 +72,23 @@ static uint64_t call_signature(const struct live_call *k, const struct call_view
 	return h;
 }
 
+uint64_t live_touches(const struct live *l)
+{
+	return l->touches + l->directory;
+}
+
+uint64_t live_steps(const struct live *l, const struct live_call *k)
+{
+	return k->touched + l->directory; /* both only grow */
+}
+
+uint64_t live_look(const struct live *l, const struct live_call *k, const struct call_view *v)
+{
+	uint64_t h = mix_int(call_signature(k, v), (int64_t)live_steps(l, k));
+
+	return v->queue[0] != '\0' ? 0 : h | 1;
+}
+
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 unsigned live_moves(const struct live *l)
@@ -94,6 +113,7 @@ static struct live_call *call_get(struct live *l, call_id id)
 		return k;
 	k->id = id_call(id);
 	str_set(k->recording, "off");
+	k->n = ++l->ncalls;
 	HASH_ADD(hh, l->calls, id, sizeof(k->id), k);
 	return k;
 }
@@ -114,6 +134,8 @@ static void call_free(struct live *l, struct live_call *k)
 		party_free(l, k->party[i]);
 	free(k->party);
 	free(k->segments);
+	free(k->text[0].text);
+	free(k->text[1].text);
 	free(k);
 }
 
@@ -762,12 +784,14 @@ static void directory_step(struct live *l, const struct event *ev)
 {
 	switch (ev->type) {
 	case EV_DIR_USER:
+		l->directory++;
 		on_user(l, &ev->user);
 		break;
 	case EV_DIR_QUEUE:
 		on_queue(l, &ev->queue);
 		break;
 	case EV_DIR_IVR:
+		l->directory++;
 		on_ivr(l, &ev->ivr);
 		break;
 	case EV_DIR_MEMBER:
@@ -831,6 +855,15 @@ static void update_call(struct live *l, call_id id)
 	l->hooks.call(l->hooks.arg, k);
 }
 
+static void touch(struct live *l, call_id id)
+{
+	struct live_call *k = id != ID_NONE ? live_call(l, id) : NULL;
+
+	if (k != NULL)
+		k->touched++;
+	l->touches++;
+}
+
 static void take_action(struct live *l, const struct event *ev, const struct action *a)
 {
 	struct live_call *k;
@@ -869,18 +902,22 @@ void live_step(struct live *l, const struct event *ev, const struct core_out *ou
 		take_fact(l, &out->facts[i]);
 	for (unsigned i = 0; i < out->nactions; i++)
 		take_action(l, ev, &out->actions[i]);
+	touch(l, own);
 	if (own != ID_NONE)
 		update_call(l, own);
 	for (unsigned i = 0; i < out->nfacts; i++) { /* a step may touch others: queues, joins */
 		call_id other = id_call(out->facts[i].call);
 
+		touch(l, other);
 		if (other != own && other != last && other != ID_NONE)
 			update_call(l, other);
 		last = other;
 	}
 	for (unsigned i = 0; i < out->nactions; i++) /* and who moves up has no fact of it (E-112) */
-		if (out->actions[i].type == ACT_POSITION)
+		if (out->actions[i].type == ACT_POSITION) {
+			touch(l, id_call(out->actions[i].leg));
 			update_call(l, id_call(out->actions[i].leg));
+		}
 }
 
 void live_adopt(struct live *l, int64_t now)

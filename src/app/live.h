@@ -44,6 +44,13 @@ struct live_transfer {
 	UT_hash_handle hh;
 };
 
+/* A text that is kept for as long as what it shows looks the same: see live_look(). */
+struct live_text {
+	char *text;
+	size_t len;
+	uint64_t look, steps; /* live_look() and live_steps() then */
+};
+
 struct live_call;
 
 /* A user who has to do with a call now: a party of it, or who asked for its running transfer. */
@@ -74,6 +81,9 @@ struct live_call {
 	unsigned nparties;
 	char queue[USER_MAX];      /* department it is in: waits there, or came through it */
 	enum { CALL_SAME, CALL_CHANGED } told; /* of whoever tells of changes in rounds */
+	uint64_t n;		   /* calls are numbered as they come, from 1 */
+	uint64_t touched;	   /* steps that had to do with it */
+	struct live_text text[2];  /* in JSON, with numbers, and masked: of whoever renders it */
 	UT_hash_handle hh;
 };
 
@@ -133,6 +143,12 @@ struct core *live_core(const struct live *l);
  * queue sees other calls then. */
 unsigned live_moves(const struct live *l);
 struct live_call *live_call(const struct live *l, call_id id);
+/* Another number whenever a step had to do with the call, or a name has changed; and of all calls. */
+uint64_t live_steps(const struct live *l, const struct live_call *k);
+uint64_t live_touches(const struct live *l);
+/* Likewise, whatever the core says of it now. 0: it may look different at any time, since it waits in a
+ * queue. */
+uint64_t live_look(const struct live *l, const struct live_call *k, const struct call_view *v);
 struct live_transfer *live_transfer(const struct live *l, const uuid *id);
 struct live_user *live_user(const struct live *l, const char *name);
 struct live_queue *live_queue(const struct live *l, const char *name);

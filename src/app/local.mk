@@ -19,6 +19,7 @@ libapp_a_SOURCES = \
 	src/app/api_static.c \
 	src/app/api_targets.c \
 	src/app/api_verbs.c \
+	src/app/api_warm.c \
 	src/app/anchor.c src/app/anchor.h \
 	src/app/commands.c \
 	src/app/commands_acd.c \

@@ -748,7 +748,9 @@ def dashboard(lab):
 @tap.case("TLS: the certificate of the configuration, a Secure cookie, HSTS; a bad one stops the start")
 def tls(lab):
     with WebLab(tls=True, users=3, peers=1) as other:
-        got = other.nobody().post("/login", {"user": "boss", "password": PASSWORD})
+        right = {"user": "boss", "password": PASSWORD}
+        wait("logins are read", lambda: other.nobody().post("/login", right).status != 503)
+        got = other.nobody().post("/login", right)
         assert got.status == 200 and "; Secure" in got.headers["Set-Cookie"], got
         assert got.headers["Strict-Transport-Security"], got
         with other.login("boss").events() as ev:

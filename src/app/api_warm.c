@@ -1,0 +1,156 @@
+/*
+ * api_warm: who begins to listen is sent all calls at once. Their rows are rendered first, a few in each
+ * turn of the loop, and are kept (api_call_row()); so the snapshot is only put together, whoever comes
+ * first, or all at once after a restart. One pass over the calls serves everybody who waits for it.
+ */
+#include "app/api_internal.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#define SLICE 8	 /* rows of one turn, some 50 us each if nobody has rendered them */
+#define FEW   20 /* so many need no turns of their own */
+
+struct waiting {
+	struct api_request *q;
+	void (*then)(struct api_request *q);
+	struct waiting *prev, *next;
+};
+
+struct api_warm {
+	struct api *api;
+	struct waiting *waiting, *late; /* for this pass; for the next */
+	call_id *calls;
+	unsigned n, at;
+	int timer;
+	struct loop_watch *watch;
+};
+
+static void drop(struct waiting **list, const struct api_request *q)
+{
+	struct waiting *w, *next;
+
+	DL_FOREACH_SAFE(*list, w, next)
+	{
+		if (q != NULL && w->q != q)
+			continue;
+		DL_DELETE(*list, w);
+		free(w);
+	}
+}
+
+/* Lists the calls of now. False without memory: then there is nothing to be done before. */
+static bool begin_pass(struct api_warm *m)
+{
+	struct live_call *all = live_calls(m->api->live), *k, *next;
+	call_id *calls = realloc(m->calls, (HASH_COUNT(all) + 1) * sizeof(*calls));
+
+	m->n = m->at = 0;
+	if (calls == NULL)
+		return false;
+	m->calls = calls;
+	HASH_ITER(hh, all, k, next)
+	calls[m->n++] = k->id;
+	return true;
+}
+
+static void end_pass(struct api_warm *m)
+{
+	struct waiting *w;
+
+	while ((w = m->waiting) != NULL) {
+		struct api_request *q = w->q;
+		void (*then)(struct api_request *q) = w->then;
+
+		DL_DELETE(m->waiting, w);
+		free(w);
+		then(q);
+	}
+	m->waiting = m->late;
+	m->late = NULL;
+	if (m->waiting != NULL && begin_pass(m))
+		loop_timer_set(m->timer, 0);
+	else if (m->waiting != NULL)
+		end_pass(m);
+}
+
+static void on_turn(void *arg, int events)
+{
+	struct api_warm *m = arg;
+	const struct waiting *w;
+	bool wanted[2] = {false, false};
+
+	loop_timer_ack(m->timer);
+	DL_FOREACH(m->waiting, w)
+	wanted[w->q->viewer.masked] = true;
+	for (unsigned i = 0; i < SLICE && m->at < m->n; i++, m->at++) {
+		struct live_call *k = live_call(m->api->live, m->calls[m->at]);
+
+		for (int masked = 0; k != NULL && masked < 2; masked++)
+			if (wanted[masked])
+				api_call_row(m->api, k, masked);
+	}
+	if (m->at < m->n && m->waiting != NULL)
+		loop_timer_set(m->timer, 0); /* whatever else the loop has to do comes first */
+	else
+		end_pass(m);
+}
+
+void api_warm(struct api_request *q, void (*then)(struct api_request *q))
+{
+	struct api_warm *m = q->api->warm;
+	struct waiting *w = HASH_COUNT(live_calls(q->api->live)) > FEW ? calloc(1, sizeof(*w)) : NULL;
+
+	if (w == NULL) {
+		then(q);
+		return;
+	}
+	w->q = q;
+	w->then = then;
+	if (m->waiting != NULL) {
+		DL_APPEND(m->late, w);
+		return;
+	}
+	DL_APPEND(m->waiting, w);
+	if (begin_pass(m))
+		loop_timer_set(m->timer, 0);
+	else
+		end_pass(m);
+}
+
+void api_warm_over(struct api_request *q)
+{
+	drop(&q->api->warm->waiting, q);
+	drop(&q->api->warm->late, q);
+}
+
+struct api_warm *api_warm_create(struct api *a)
+{
+	struct api_warm *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->api = a;
+	m->timer = loop_timer_open();
+	if (m->timer >= 0)
+		m->watch = loop_watch(a->parts.loop, m->timer, LOOP_IN, on_turn, m);
+	if (m->watch != NULL)
+		return m;
+	api_warm_destroy(m);
+	return NULL;
+}
+
+void api_warm_destroy(struct api_warm *m)
+{
+	if (m == NULL)
+		return;
+	drop(&m->waiting, NULL);
+	drop(&m->late, NULL);
+	free(m->calls);
+	loop_unwatch(m->watch);
+	if (m->timer >= 0)
+		close(m->timer);
+	free(m);
+}
