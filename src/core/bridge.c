@@ -294,11 +294,11 @@ void bridge_glare(struct core *c, struct leg *l)
 /* Our offer failed and nobody waits for its answer: the session of that leg stays as it was. */
 static void own_offer_failed(struct core *c, struct call *k, struct leg *l, uint16_t status)
 {
-	if (status == 491) {
+	if (status == 491 && k->bridge.rounds < ROUNDS_MAX) {
 		bridge_glare(c, l);
 		return;
 	}
-	l->oa = OA_IDLE;
+	l->oa = OA_IDLE; /* also of one who says 491 for ever */
 	l->refused = l->offered;
 	if (k->bridge.state == BRIDGE_UNSETTLED) {
 		k->status = status;
