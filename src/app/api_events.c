@@ -21,7 +21,7 @@
 #define ROUND_MS      20
 #define ROUND_MANY_MS 50 /* with so many listeners: */
 #define MANY	      200
-#define SLICE	      16 /* listeners that are looked at in one go; some 3 us each */
+#define SLICE	      16 /* listeners that are looked at in one go; one or two us each */
 #define PING_MS	      10000
 #define PAST_MS	      (10 * 60 * 1000) /* who was away for longer begins anew */
 #define SHARED_MS     500 /* estimates of waiting go on by themselves */

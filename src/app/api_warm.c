@@ -24,7 +24,7 @@ struct api_warm {
 	struct waiting *waiting, *late; /* for this pass; for the next */
 	call_id *calls;
 	unsigned n, at;
-	int timer;
+	int bell; /* for the next turn: whatever else the loop has to do comes first */
 	struct loop_watch *watch;
 };
 
@@ -71,7 +71,7 @@ static void end_pass(struct api_warm *m)
 	m->waiting = m->late;
 	m->late = NULL;
 	if (m->waiting != NULL && begin_pass(m))
-		loop_timer_set(m->timer, 0);
+		loop_bell_ring(m->bell);
 	else if (m->waiting != NULL)
 		end_pass(m);
 }
@@ -82,7 +82,7 @@ static void on_turn(void *arg, int events)
 	const struct waiting *w;
 	bool wanted[2] = {false, false};
 
-	loop_timer_ack(m->timer);
+	loop_bell_ack(m->bell);
 	DL_FOREACH(m->waiting, w)
 	wanted[w->q->viewer.masked] = true;
 	for (unsigned i = 0; i < SLICE && m->at < m->n; i++, m->at++) {
@@ -93,7 +93,7 @@ static void on_turn(void *arg, int events)
 				api_call_row(m->api, k, masked);
 	}
 	if (m->at < m->n && m->waiting != NULL)
-		loop_timer_set(m->timer, 0); /* whatever else the loop has to do comes first */
+		loop_bell_ring(m->bell);
 	else
 		end_pass(m);
 }
@@ -115,7 +115,7 @@ void api_warm(struct api_request *q, void (*then)(struct api_request *q))
 	}
 	DL_APPEND(m->waiting, w);
 	if (begin_pass(m))
-		loop_timer_set(m->timer, 0);
+		loop_bell_ring(m->bell);
 	else
 		end_pass(m);
 }
@@ -133,9 +133,9 @@ struct api_warm *api_warm_create(struct api *a)
 	if (m == NULL)
 		return NULL;
 	m->api = a;
-	m->timer = loop_timer_open();
-	if (m->timer >= 0)
-		m->watch = loop_watch(a->parts.loop, m->timer, LOOP_IN, on_turn, m);
+	m->bell = loop_bell_open();
+	if (m->bell >= 0)
+		m->watch = loop_watch(a->parts.loop, m->bell, LOOP_IN, on_turn, m);
 	if (m->watch != NULL)
 		return m;
 	api_warm_destroy(m);
@@ -150,7 +150,7 @@ void api_warm_destroy(struct api_warm *m)
 	drop(&m->late, NULL);
 	free(m->calls);
 	loop_unwatch(m->watch);
-	if (m->timer >= 0)
-		close(m->timer);
+	if (m->bell >= 0)
+		close(m->bell);
 	free(m);
 }

@@ -521,7 +521,7 @@ static ssize_t on_stream(void *cls, uint64_t pos, char *buf, size_t max)
 	return n;
 }
 
-static void give_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
+void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
 {
 	struct MHD_Response *p = MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, r, NULL);
@@ -535,11 +535,6 @@ static void give_stream(struct http_request *r, const char *type, http_read_fn *
 	give(r, MHD_HTTP_OK, type, p);
 }
 
-void http_reply_stream(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
-{
-	give_stream(r, type, fn, arg);
-}
-
 void http_reply_events(struct http_request *r, const char *type, http_read_fn *fn, void *arg)
 {
 	static const int size = STREAM_SEND_BUFFER, at_once = 1;
@@ -549,7 +544,7 @@ void http_reply_events(struct http_request *r, const char *type, http_read_fn *f
 		setsockopt(r->conn->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
 		r->body_goes = r->http->cert == NULL ? PUSHABLE : BY_MHD;
 	}
-	give_stream(r, type, fn, arg);
+	http_reply_stream(r, type, fn, arg);
 }
 
 /* The text of what is in the scratch; NULL without memory. */
