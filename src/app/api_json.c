@@ -450,6 +450,7 @@ static void add_hours(const struct api *a, const struct live_queue *q, json_t *o
 	jo_bool(o, "closed", v.closed);
 	jo_time(o, "opens_at", v.opens_at);
 	jo_time(o, "closes_at", v.closes_at);
+	jo_text_or_null(o, "time_zone", v.zone);
 }
 
 json_t *api_queue_json(const struct api *a, const struct live_queue *q)

@@ -376,6 +376,7 @@ static const struct property queue[] = {
 	{"closed", BOOL, ALWAYS, "It takes no callers at this hour; until opens_at."},
 	{"opens_at", TIME, OR_NULL, "When it opens next; null: not known, or it has no hours."},
 	{"closes_at", TIME, OR_NULL, "When it closes, if it is open; null as there."},
+	{"time_zone", TEXT, OR_NULL, "In which its hours are set, such as Europe/Berlin; null: it has none."},
 	{"service_ms", INT, ALWAYS, "Who is answered within it is answered in time; 0: no goal."},
 	{"service_goal", INT, ALWAYS, "Per cent of the callers who should be."},
 	{"max_length", INT, ALWAYS, "How many may wait; 0: any number."},

@@ -807,7 +807,8 @@ static void directory_step(struct live *l, const struct event *ev)
 
 static bool same_hours(const struct hours_view *a, const struct hours_view *b)
 {
-	return a->closed == b->closed && a->opens_at == b->opens_at && a->closes_at == b->closes_at;
+	return a->closed == b->closed && a->opens_at == b->opens_at && a->closes_at == b->closes_at &&
+	       str_eq(a->zone, b->zone);
 }
 
 int64_t live_hours(struct live *l, int64_t wall)

@@ -326,6 +326,7 @@ struct ev_dir_hours {
 	int64_t known_until; /* nothing is known from then on: the queue counts as open */
 	uint32_t n;          /* of the openings below: in order, they neither meet nor overlap */
 	struct opening open[OPENINGS_MAX];
+	char zone[ZONE_MAX]; /* in which people have set them; only handed on to those who read them */
 };
 
 struct ev_agent {

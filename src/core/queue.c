@@ -48,6 +48,7 @@ bool core_queue_hours(const struct core *c, const char *queue, int64_t wall, str
 	if (q == NULL || q->hours.gone || wall >= q->hours.known_until)
 		return false;
 	o = opening_at(&q->hours, wall);
+	str_set(v->zone, q->hours.zone);
 	v->closed = queue_is_closed(q, wall);
 	if (o && !v->closed) { /* the next one is of interest as soon as it has closed */
 		v->closes_at = o->until < q->hours.known_until ? o->until : 0;

@@ -156,6 +156,7 @@ struct dest {
 
 #define SKILL_MAX 32    /* name of a skill */
 #define REASON_MAX 32   /* why an agent is away */
+#define ZONE_MAX 48     /* a time zone as the IANA calls it, such as Europe/Berlin */
 #define OVERFLOW_MAX 6  /* places where a queue sends those whom it does not take */
 #define NEEDS_MAX 8     /* skills that one queue asks for */
 

@@ -63,7 +63,7 @@ static const struct {
 			   " ORDER BY position), '') FROM segue.queue_overflow o"
 			   " WHERE o.queue = q.name) FROM segue.queues q ORDER BY 1"},
 	/* Whole days, so that what is read twice on one day is the same; as many openings as fit. */
-	[ROW_HOURS] = {3, "WITH span AS (SELECT date_trunc('day', now(), 'UTC') AS since),"
+	[ROW_HOURS] = {4, "WITH span AS (SELECT date_trunc('day', now(), 'UTC') AS since),"
 			  " opening AS (SELECT queue, opens, closes,"
 			  " row_number() OVER (PARTITION BY queue ORDER BY opens) AS n FROM span,"
 			  " segue.queue_openings(NULL, since, since + interval '15 days'))"
@@ -72,7 +72,9 @@ static const struct {
 			  " * 1000000)::bigint,"
 			  " coalesce(string_agg((extract(epoch FROM opens) * 1000000)::bigint"
 			  " || '-' || (extract(epoch FROM closes) * 1000000)::bigint, ' ' ORDER BY n)"
-			  " FILTER (WHERE n <= " STR(OPENINGS_MAX) "), '')"
+			  " FILTER (WHERE n <= " STR(OPENINGS_MAX) "), ''),"
+			  " (SELECT coalesce(q.time_zone, (SELECT value FROM segue.settings"
+			  " WHERE key = 'time_zone'), 'UTC') FROM segue.queues q WHERE q.name = k.queue)"
 			  " FROM span CROSS JOIN (SELECT queue FROM segue.queue_hours"
 			  " UNION SELECT queue FROM segue.queue_exceptions) k"
 			  " LEFT JOIN opening o ON o.queue = k.queue GROUP BY k.queue, since ORDER BY 1"},
@@ -417,7 +419,9 @@ static const char *check_hours(struct rows *r, const char *const *v)
 		n++;
 	if (*at)
 		return complain(r, "opening", at, "from-until, one after the other");
-	return n <= OPENINGS_MAX ? NULL : complain(r, "openings", v[2], "at most " STR(OPENINGS_MAX));
+	if (n > OPENINGS_MAX)
+		return complain(r, "openings", v[2], "at most " STR(OPENINGS_MAX));
+	return strlen(v[3]) < ZONE_MAX ? NULL : complain(r, "time zone", v[3], "the name of one");
 }
 
 static const char *check_member(struct rows *r, const char *const *v)
@@ -573,6 +577,7 @@ static void fill_hours(struct ev_dir_hours *h, const char *const *v)
 	h->known_until = strtoll(v[1], NULL, 10);
 	while (h->n < OPENINGS_MAX && next_opening(&list, least, &h->open[h->n]))
 		least = h->open[h->n++].until;
+	str_set(h->zone, v[3]);
 }
 
 static void fill_agent(struct directory_agent *a, const char *const *v)
@@ -855,7 +860,7 @@ static void print_hours(FILE *f, const struct ev_dir_hours *h)
 	for (uint32_t i = 0; i < h->n; i++)
 		fprintf(f, "%s%lld-%lld", i ? " " : "", (long long)h->open[i].from,
 			(long long)h->open[i].until);
-	fputc('\n', f);
+	fprintf(f, "\t%s\n", h->zone);
 }
 
 static void print_agent(FILE *f, const struct directory_agent *a)

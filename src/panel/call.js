@@ -142,9 +142,7 @@ export function call_card(v, own) {
 		h(
 			"header",
 			null,
-			h("h2", null, v.customer),
-			pill(state),
-			h("span.grow"),
+			h("div.states.grow", null, h("h2", null, v.customer), pill(state)),
 			!own &&
 				h(
 					"button.btn.bare.icon",
@@ -163,10 +161,8 @@ export function call_card(v, own) {
 			h(
 				"dl.kv",
 				null,
-				h("dt", null, "Number"),
-				h("dd.num", null, v.number || v.customer),
-				h("dt", null, "With"),
-				h("dd", null, v.with || "nobody yet"),
+				v.number && [h("dt", null, "Number"), h("dd.num", null, v.number)],
+				!own && [h("dt", null, "With"), h("dd", null, v.with || "nobody yet")],
 				h("dt", null, "Since"),
 				h("dd", null, `${at_second(v.started)}, `, since(v.started, true)),
 				h("dt", null, state.word),

@@ -3,35 +3,49 @@
  */
 import { h } from "./dom.js";
 import { app, icon, face, pill, empty, bones, route_text, go, refine } from "./ui.js";
-import { error_sentence, first, number_text } from "./words.js";
+import { error_sentence, first, isolated, number_text } from "./words.js";
+import { watcher } from "./fresh.js";
 import { name_of } from "./names.js";
 import { log_row, log_line } from "./log.js";
 import { moment, short_day, span, time_ms, time_now, at_minute } from "./time.js";
 import { call_button } from "./dial.js";
 import { outcome_of } from "./conversation.js";
+import { customer_name } from "./model.js";
 import { api_get, api_query } from "./api.js";
 
-const seen = { key: "", data: null, error: "", looked: 0 };
+const seen = { key: "", data: null, error: "", looked: 0, fetch: null };
 const AWAY_MS = 10000; // who comes back after so long gets it anew
 
-/* Asks once for what `key` names; `fetch` gives the data. */
+/* Asks for what `key` names; `fetch` gives the data. Asked for again when calls have begun or ended. */
 function ask(key, fetch) {
 	const away = performance.now() - seen.looked > AWAY_MS;
 	seen.looked = performance.now();
-	if (seen.key === key && !away) return;
-	Object.assign(seen, { key, data: null, error: "" });
-	fetch()
-		.then(data => {
-			if (seen.key === key) seen.data = data;
-		})
-		.catch(e => {
-			if (seen.key === key)
-				seen.error =
-					e.status === 404 || e.status === 400
-						? "There is nothing under that name, or it is not yours to see."
-						: error_sentence(e);
-		})
-		.finally(app.draw);
+	if (seen.key === key && !away) return watch.look();
+	Object.assign(seen, { key, fetch, data: null, error: "" });
+	watch.begun();
+	load();
+}
+
+const watch = watcher(() => ["contacts", "cases"].includes(app.route.place) && load());
+
+/* Lists do not move under the pointer, nor under the keyboard; what they say of each line may change. */
+const held = () => document.querySelector(".main :is(.known, .thread, .log):is(:hover, :has(:focus-visible))");
+const order = d => JSON.stringify([(d.rows || d.conversations || d).map(x => x.id || x.number), d.timeline?.length]);
+
+async function load() {
+	const { key, fetch, data: before } = seen;
+	try {
+		const data = await fetch();
+		if (seen.key !== key || (before && held() && order(data) !== order(before))) return false;
+		Object.assign(seen, { data, error: "" });
+	} catch (e) {
+		if (seen.key === key && !seen.data)
+			seen.error =
+				e.status === 404 || e.status === 400
+					? "There is nothing under that name, or it is not yours to see."
+					: error_sentence(e);
+	}
+	app.draw();
 }
 
 let typing = 0;
@@ -284,7 +298,7 @@ export function contacts_view(number) {
 			),
 		};
 	const { a, rows, newest } = seen.data,
-		name = a.names[0];
+		name = isolated(a.names[0]);
 	return {
 		title: name || number_text(number),
 		beside: h("span.sub.num", null, name ? number_text(number) : "no contact yet"),
@@ -305,7 +319,8 @@ const who = e => name_of(e.actor) || number_text(e.actor) || "Somebody";
 /* What a transfer's entry calls its target: a user, a queue, or a number. */
 function whom(e) {
 	const t = e.data.target || e.data.number || "";
-	return app.store.agents.get(t)?.name || app.store.queues.get(t)?.name || number_text(t) || "somebody";
+	const { agents, queues } = app.store;
+	return isolated((agents.get(t) || queues.get(t))?.name) || number_text(t) || "somebody";
 }
 
 const kept_by = e => `${whom(e)} did not take it${e.data.cause ? `: ${REASONS[e.data.cause] || e.data.cause}` : ""}`;
@@ -401,7 +416,7 @@ export function case_view(key) {
 				"a.btn",
 				{ href: route_text("contacts", number) },
 				icon("person"),
-				c.customer.name || number_text(number),
+				customer_name(c.customer),
 			),
 		body: h(
 			"div.cols",

@@ -506,8 +506,8 @@ function line_of(t) {
 }
 
 const ENTERED = {
-	queue: s => `Waited in ${name_of(s.who, "queue")}`,
-	ivr: s => `Was in the menu ${name_of(s.who, "ivr")}`,
+	queue: s => `${s.ended_at ? "Waited" : "Waits"} in ${name_of(s.who, "queue")}`,
+	ivr: s => `${s.ended_at ? "Was" : "Is"} in the menu ${name_of(s.who, "ivr")}`,
 	voicemail: () => "Spoke to voicemail",
 };
 

@@ -6,6 +6,7 @@ import { call_view, customer_name } from "./model.js";
 import { name_of } from "./names.js";
 import { api_get, api_query } from "./api.js";
 import { span, time_ms, time_now, at_minute } from "./time.js";
+import { watcher } from "./fresh.js";
 import { call_card } from "./call.js";
 import { set_state, state_choice } from "./queues.js";
 
@@ -17,7 +18,6 @@ const is_mine = v =>
 	v.parties.some(p => p.user === app.me.user && p.state === "up");
 
 async function load_today() {
-	if (performance.now() - today.at < 60000 && today.at) return;
 	today.at = performance.now();
 	try {
 		const from = new Date(time_now() || Date.now());
@@ -33,6 +33,12 @@ async function load_today() {
 	}
 	app.draw();
 }
+
+const EACH_MS = 60000,
+	watch = watcher(() => {
+		if (document.querySelector(".main .tight:is(:hover, :has(:focus-visible))")) return false;
+		load_today();
+	});
 
 function figure(n, word) {
 	return h("div", null, h("b", null, n), h("span.sub", null, word));
@@ -101,7 +107,10 @@ function last_calls() {
 }
 
 export function desk_view() {
-	if (app.store.ready) load_today();
+	if (app.store.ready && (!today.at || performance.now() - today.at > EACH_MS)) {
+		watch.begun();
+		load_today();
+	} else watch.look();
 	const a = app.store.agents.get(app.me.user),
 		calls = [...app.store.calls.values()].map(call_view).filter(is_mine);
 	return {

@@ -73,6 +73,7 @@ function create(v, parent) {
 	const el = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
 	el.vnode_sel = v.sel;
 	if (classes) el.setAttribute("class", classes);
+	if (/\bclip\b/.test(classes)) el.dir = "auto"; // what is cut off is the end, in every script
 	for (const name in v.props)
 		if (!SILENT.has(name) && !PROPERTIES.has(name))
 			set_attribute(el, name, v.props[name]);

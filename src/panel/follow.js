@@ -508,7 +508,7 @@ const OFFERS = {
 		return (
 			q?.number &&
 			q.queue !== w.t.target_id && [
-				`Send to ${q.name || q.queue}`,
+				`Send to ${name_of(q.queue, "queue")}`,
 				"department",
 				() => send(w, q.number, q.name),
 			]

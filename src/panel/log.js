@@ -10,9 +10,11 @@ import { segment } from "./score.js";
 import { name_of } from "./names.js";
 import { at_minute, day, short_day, time_ms, time_now, span } from "./time.js";
 import { going_on, outcome_of } from "./conversation.js";
+import { watcher } from "./fresh.js";
 import { api_get, api_query, api_url } from "./api.js";
 
-const PAGE = 50;
+const PAGE = 50,
+	MOST = 200; // that segued gives at once
 const PERIODS = [
 	["today", "Today"],
 	["week", "Last 7 days"],
@@ -35,7 +37,7 @@ const list = {
 	more: true,
 	busy: false,
 	error: "",
-	known: 0,
+	fresh: 0, // conversations that have begun since, and are offered
 };
 
 /* ---- data ------------------------------------------------------------------------------------- */
@@ -76,13 +78,28 @@ async function load(reset) {
 		list.cursor = a.next || "";
 		list.more = !!list.cursor;
 		list.error = "";
-		if (reset) list.known = app.store.ended;
+		if (reset) list.fresh = 0;
 	} catch (e) {
 		list.error = error_sentence(e);
 	}
 	list.busy = false;
 	app.draw();
 }
+
+/* Calls have begun or ended: what is shown of those that went on is told anew, new ones are counted. Nothing moves. */
+const watch = watcher(async () => {
+	const key = list.key;
+	if (app.route.place !== "log" || app.route.id || list.busy) return;
+	const wanted = filters(app.route.query, time_now()),
+		a = await api_get(`conversations${api_query({ ...wanted, limit: Math.min(MOST, Math.max(PAGE, list.rows.length)) })}`).catch(() => null);
+	if (!a || key !== list.key || list.busy) return;
+	const now = new Map(a.conversations.map(c => [c.id, c])),
+		shown = new Set(list.rows.map(r => r.id));
+	list.rows = list.rows.map(r => (!r.ended && now.has(r.id) ? log_row(now.get(r.id)) : r));
+	list.fresh = a.conversations.filter(c => !shown.has(c.id)).length;
+	if (!list.rows.length && list.fresh) load(true); // there is nothing that could be pushed
+	app.draw();
+});
 
 /* A conversation as a line of the log. */
 export function log_row(c) {
@@ -130,6 +147,19 @@ function select(name, label, options) {
 		},
 		options.map(([v, word]) => h("option", { key: v, value: v }, word)),
 	);
+}
+
+/* What is filtered by, as the lists say it. */
+function filter_words(q) {
+	const word = (list, key) => list.find(([v]) => v === q[key])?.[1];
+	return [
+		q.q && `“${q.q}”`,
+		q.period && word(PERIODS, "period"),
+		name_of(q.queue, "queue"),
+		name_of(q.agent),
+		q.outcome && word(WORDS, "outcome"),
+		q.case && `case ${q.case}`,
+	].filter(Boolean).join(", ");
 }
 
 let typing = 0;
@@ -387,7 +417,7 @@ const sentinel =
 		: null;
 
 export function log_view() {
-	const fresh = app.store.ended - list.known; // offered, not pushed
+	const fresh = list.fresh; // offered, not pushed
 	const q = app.route.query,
 		key = JSON.stringify(q);
 	if (list.key !== key) {
@@ -396,11 +426,12 @@ export function log_view() {
 			rows: list.key === null ? [] : list.rows,
 			cursor: "",
 			more: true,
-			known: app.store.ended,
+			fresh: 0,
 			error: "",
 		});
+		watch.begun();
 		load(true);
-	}
+	} else watch.look();
 	const filtered = Object.values(q).some(Boolean);
 	return {
 		title: "Call log",
@@ -410,7 +441,7 @@ export function log_view() {
 				h(
 					"button.btn",
 					{ key: "fresh", type: "button", onclick: () => load(true) },
-					`${fresh} new`,
+					`${fresh}${fresh < PAGE ? "" : "+"} new`,
 				),
 			list.error &&
 				h(
@@ -512,7 +543,7 @@ export function log_view() {
 						? bones()
 						: empty(
 								filtered
-									? "No conversation matches."
+									? `No conversation matches: ${filter_words(q)}.`
 									: "No conversations yet. The first call appears here when it has begun.",
 								filtered &&
 									h(

@@ -208,7 +208,7 @@ function department(q) {
 	return h(
 		"a",
 		{ key: q.queue, href: route_text("queues", q.queue) },
-		h("span.clip", null, q.name || q.queue),
+		h("span.clip", { title: q.name || null }, q.name || q.queue),
 		h(
 			"span.num",
 			{ class: why ? (q.waiting ? "behind late" : "behind") : null, title: why || null },

@@ -3,7 +3,7 @@
  * computed once per object of the store.
  */
 import { time_ms } from "./time.js";
-import { number_text } from "./words.js";
+import { isolated, number_text } from "./words.js";
 
 const cache = new WeakMap();
 let name_of = who => who; // what the directory calls a user, a queue, a menu
@@ -15,11 +15,11 @@ export function model_names(fn) {
 
 /* What the customer is called: a name, else the number, else that it was withheld. */
 export function customer_name(c) {
-	return c?.name || number_text(c?.number) || "Withheld number";
+	return isolated(c?.name) || number_text(c?.number) || "Withheld number";
 }
 
 function party_name(p) {
-	return p ? p.name || p.user || number_text(p.number) : "";
+	return p ? isolated(p.name) || p.user || number_text(p.number) : "";
 }
 
 /* What the customer hears while a party is in that state, most telling first. */

@@ -1,6 +1,6 @@
 /* names: what the people, queues and menus that the ledger names are called on the screen. */
 import { app } from "./ui.js";
-import { number_text, mailbox } from "./words.js";
+import { isolated, number_text, mailbox } from "./words.js";
 
 /*
  * The name shown for `who` of that kind of segment or target; `who` itself if nobody knows it. Outside numbers
@@ -9,8 +9,9 @@ import { number_text, mailbox } from "./words.js";
 export function name_of(who, kind) {
 	if (!who || kind === "external") return "";
 	const { queues, menus, agents } = app.store;
-	const name = ({ queue: queues, ivr: menus }[kind] || agents).get(who)?.name || who;
-	return kind === "voicemail" ? mailbox(name) : name;
+	const name = ({ queue: queues, ivr: menus }[kind] || agents).get(who)?.name || who,
+		shown = isolated(name);
+	return kind === "voicemail" ? mailbox(shown) : shown;
 }
 
 /* What is shown of where a transfer goes. */

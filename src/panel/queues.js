@@ -3,7 +3,7 @@
  */
 import { h, patch } from "./dom.js";
 import { app, icon, face, pill, since, left, swatch, empty, bones, announce, alarm, route_text } from "./ui.js";
-import { AGENT_STATES, closed_text, error_sentence, first, nth } from "./words.js";
+import { AGENT_STATES, closed_text, error_sentence, first, isolated, nth } from "./words.js";
 import { call_view, why_not_sent } from "./model.js";
 import { name_of } from "./names.js";
 import { api, api_get, api_query } from "./api.js";
@@ -114,7 +114,7 @@ function chart(name, most, [first, count]) {
 
 const NOTHING = { "": "", known: "no calls yet", away: "not known now" };
 
-const shown = q => q.name || q.queue || q.user;
+const shown = q => isolated(q.name) || q.queue || q.user;
 
 /* The part of the callers that was answered in time, and of which: [part or null, words]. */
 function in_time(q) {
@@ -137,7 +137,7 @@ function judge(q) {
 		when,
 		late,
 		why,
-		closed: q.closed ? closed_text(q.opens_at && coming(time_ms(q.opens_at), time_now())) : "",
+		closed: q.closed ? closed_text(q.opens_at && coming(time_ms(q.opens_at), time_now(), q.time_zone)) : "",
 		state: closed
 			? { tone: "plain", sign: "away", word: "Closed" }
 			: why
@@ -219,7 +219,11 @@ function waiting_list(q) {
 	);
 	return h(
 		"section.card",
-		{ key: "waiting", "aria-label": `${shown(q)}: who waits` },
+		{
+			key: q.queue,
+			"aria-label": `${shown(q)}: who waits`,
+			mount: el => requestAnimationFrame(() => el.scrollIntoView({ block: "nearest" })),
+		},
 		h(
 			"header",
 			null,

@@ -124,10 +124,29 @@ export function short_day(ms, now) {
 	return now - ms < 6 * 86400000 ? week_day.format(ms) : day_month.format(ms);
 }
 
-/* When something will be: "20:00", "Mon 08:00" within a week, "24 Dec 08:00" later. */
-export function coming(ms, now) {
-	if (iso_day.format(ms) === iso_day.format(now)) return at_minute(ms);
-	return `${(ms - now < 6 * 86400000 ? week_day : day_month).format(ms)} ${at_minute(ms)}`;
+/* " (08:00 in New York)": what the clocks of a time zone say, "" where they say what those of the reader do. */
+function elsewhere(ms, zone) {
+	try {
+		const say = what => new Intl.DateTimeFormat("en-GB", { ...what, timeZone: zone }).format(ms);
+		const day = say({ weekday: "short" }),
+			at = say({ hour: "2-digit", minute: "2-digit" });
+		const other = day !== week_day.format(ms);
+		if (!zone || (!other && at === at_minute(ms))) return "";
+		const place = zone.split("/").at(-1).replace(/_/g, " ");
+		return ` (${other ? `${day} ` : ""}${at} ${place === "UTC" ? "" : "in "}${place})`;
+	} catch {
+		return ` (${zone} has another time)`; // a zone that this browser does not know
+	}
+}
+
+/*
+ * When something will be, in the time zone of the reader: "20:00", "Mon 08:00" within a week, "24 Dec 08:00" later;
+ * with the time in `zone`, where it is set, if that is another.
+ */
+export function coming(ms, now, zone) {
+	const today = iso_day.format(ms) === iso_day.format(now),
+		date = today ? "" : `${(ms - now < 6 * 86400000 ? week_day : day_month).format(ms)} `;
+	return date + at_minute(ms) + elsewhere(ms, zone);
 }
 
 /* "today 13:41:07", or with its date. */

@@ -13,6 +13,7 @@ import {
 	chain_text,
 	number_text,
 	first,
+	isolated,
 } from "./words.js";
 import { why_not, why_not_sent, matches, call_view } from "./model.js";
 import { span, time_now, time_ms, at_minute, coming } from "./time.js";
@@ -45,7 +46,7 @@ function target(raw) {
 		raw,
 		kind: raw.kind === "none" ? "external" : raw.kind,
 		id,
-		name: raw.name || raw.user || raw.queue || raw.ivr || number_text(raw.number || raw.dial),
+		name: isolated(raw.name) || raw.user || raw.queue || raw.ivr || number_text(raw.number || raw.dial),
 		number: raw.number || "",
 		dial: raw.dial || raw.number,
 		departments: (raw.queues || []).map(q => name_of(q, "queue")),
@@ -63,7 +64,7 @@ function target(raw) {
 					left: until ? until - time_now() : 0,
 					why: app.store.agents.get(raw.user)?.reason,
 					limit: raw.max_length,
-					opens: raw.opens_at && coming(time_ms(raw.opens_at), time_now()),
+					opens: raw.opens_at && coming(time_ms(raw.opens_at), time_now(), app.store.queues.get(raw.queue)?.time_zone),
 				})
 			: "",
 	};

@@ -7,8 +7,12 @@ import { span, at_second, at_minute } from "./time.js";
 
 /* "Bob Meyer" -> "Bob"; a number or a company keeps its whole name. */
 export function first(name) {
-	return /^[^\d+*#][^\s]*\s\S+$/.test(name || "") ? name.split(/\s+/)[0] : name || "";
+	const plain = (name || "").replace(/[\u2068\u2069]/g, "");
+	return isolated(/^[^\d+*#][^\s]*\s\S+$/.test(plain) ? plain.split(/\s+/)[0] : plain);
 }
+
+/* A name that is written from right to left, so that it moves no figure that stands beside it (UAX #9, FSI and PDI). */
+export const isolated = name => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(name || "") ? `\u2068${name}\u2069` : name);
 
 /*
  * "+12025550143" -> "+1 202 555 0143", "+44****0132" -> "+44 •••• 0132": groups for the eye. What is
@@ -21,8 +25,23 @@ export function number_text(n) {
 		/^(\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}))(\d{5,})$/.exec(
 			n || "",
 		) || [];
-	return code ? `${code} ${rest.replace(/\d{3}(?=\d{3})/g, "$& ")}` : n || "";
+	if (!code) return n || "";
+	const area = AREAS[code]?.exec(rest)?.[0] || "",
+		local = rest.slice(area.length).replace(/\d{3,4}?(?=(\d{3,4})+$)/g, "$& ");
+	return [code, area, local].filter(Boolean).join(" ");
 }
+
+/* The areas of numbers that are not three digits throughout: those of large cities, and of mobiles. */
+const AREAS = {
+	"+33": /^\d/,
+	"+351": /^2\d/,
+	"+41": /^\d\d/,
+	"+43": /^1/,
+	"+44": /^(2\d|11\d|1\d1|[38]\d\d|\d{4})/,
+	"+46": /^(8|\d\d)/,
+	"+49": /^([346]0|69|89)/,
+	"+61": /^[2378]/,
+};
 
 const possessive = name => (/s$/i.test(name) ? `${name}’` : `${name}’s`);
 

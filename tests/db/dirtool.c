@@ -72,7 +72,8 @@ static void on_need(void *arg, const struct ev_dir_need *r)
 
 static void on_hours(void *arg, const struct ev_dir_hours *r)
 {
-	printf("hours%s %s until=%lld open=", r->gone ? " gone" : "", r->queue, (long long)r->known_until);
+	printf("hours%s %s zone=%s until=%lld open=", r->gone ? " gone" : "", r->queue, r->zone,
+		(long long)r->known_until);
 	for (uint32_t i = 0; i < r->n; i++)
 		printf("%s%lld-%lld", i ? "," : "", (long long)r->open[i].from,
 			(long long)r->open[i].until);

@@ -205,20 +205,20 @@ def hours(lab):
         expected = ",".join(f"{a}-{b}" for a, b in db.rows(
             "select (extract(epoch from opens) * 1000000)::bigint, (extract(epoch from closes) * 1000000)::bigint "
             f"from segue.queue_openings('night', {today}, {today} + interval '15 days')"))
-        assert line == f"hours night until={later[21600]} open={expected}", line
+        assert line == f"hours night zone=Europe/Berlin until={later[21600]} open={expected}", line
         assert c.lines.index(line) < c.lines.index("ivr menu number=300 peer=pbx dial=9300 digits=")
         for sql, want in [
                 ("update segue.queues set time_zone = 'UTC' where name = 'night'",
-                 f"hours night .*open={later[0]}-"),
+                 f"hours night zone=UTC .*open={later[0]}-"),
                 ("insert into segue.queue_exceptions select 'night', generate_series(current_date - 2, "
                  "current_date + 17, interval '1 day')", "hours night .*open=$"),
                 ("delete from segue.queue_exceptions; delete from segue.queue_hours", "hours gone night"),
                 ("insert into segue.queue_exceptions values ('support', current_date + 400)",
-                 f"hours support until=(\\d+) open={later[0]}-\\1$"),
+                 f"hours support zone=UTC until=(\\d+) open={later[0]}-\\1$"),
                 ("delete from segue.queue_exceptions; insert into segue.queue_hours select 'night', d, "
                  "make_time(h, 0, 0), make_time(h, 30, 0) from generate_series(1, 7) d, generate_series(0, 23) h",
                  # two days of 24: then no more fit, and no more is known
-                 f"hours night until={later[2880]} open={later[0]}-[-,\\d]+,"
+                 f"hours night zone=UTC until={later[2880]} open={later[0]}-[-,\\d]+,"
                  f"{later[2820]}-{later[2850]}$")]:
             start = len(c.lines)
             db.rows(f"begin; {sql}; commit")
@@ -332,12 +332,13 @@ def damaged_copy(lab):
     whole = read(c.copy)
     for text in ["", "nonsense\n", whole[:-7], whole.replace("alice\t101", "alice"),
                  whole.replace("end\t5", "end\t4"), whole.replace("support\talice", "support\tzed"),
-                 whole.replace("end\t5", "hours\tsupport\t9\t1-2 2-1\nend\t6"),
-                 whole.replace("end\t5", "hours\tsupport\t9\t3-4 1-2\nend\t6"),
-                 whole.replace("end\t5", "hours\tsupport\tsoon\t\nend\t6"),
+                 whole.replace("end\t5", "hours\tsupport\t9\t1-2 2-1\tUTC\nend\t6"),
+                 whole.replace("end\t5", "hours\tsupport\t9\t3-4 1-2\tUTC\nend\t6"),
+                 whole.replace("end\t5", "hours\tsupport\tsoon\t\tUTC\nend\t6"),
                  whole.replace("end\t5", "hours\tsupport\t9\t" + " ".join(
-                     f"{2 * i}-{2 * i + 1}" for i in range(49)) + "\nend\t6"),
-                 whole.replace("end\t5", "hours\tsales\t9\t\nend\t6"),
+                     f"{2 * i}-{2 * i + 1}" for i in range(49)) + "\tUTC\nend\t6"),
+                 whole.replace("end\t5", "hours\tsales\t9\t\tUTC\nend\t6"),
+                 whole.replace("end\t5", "hours\tsupport\t9\t\t" + 48 * "z" + "\nend\t6"),
                  "segue directory 1\nend\t0\n"]:
         with open(c.copy, "w") as f:
             f.write(text)

@@ -437,6 +437,7 @@ def closed(lab):
     opens = lab.rows(f"select to_char(max(day) + 1, 'YYYY-MM-DD\"T00:00:00.000Z\"') as at "
                      f"from segue.queue_exceptions where queue = '{desk.name}'")[0]["at"]
     assert told["opens_at"] == opens and told["closes_at"] is None, (told, opens)
+    assert told["time_zone"] == "UTC", told
     target = next(t for t in boss(lab).get(f"/calls/{call}/targets").json["targets"] if t.get("queue") == desk.name)
     assert not target["selectable"] and not target["available"] and target["reason"] == "closed", target
     assert target["opens_at"] == opens, target

@@ -87,7 +87,7 @@ def sign_in_again(p):
 def customer(c):
     """What the page calls the customer of a call of a Ua: its number, in groups."""
     n = c.ua.user
-    return f"{n[:3]} {n[3:6]} {n[6:]}" if n.startswith("+49") else n
+    return f"{n[:3]} {n[3:5]} {n[5:8]} {n[8:]}" if n.startswith("+49") else n
 
 
 def display(lab, phone):

@@ -3,12 +3,12 @@ the log's filters, queues against their goal, the desk, the keys."""
 import os
 import re
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
 from browser import CTRL
-from flows import end, joined, ring, talk, wait
+from flows import end, joined, pick_up, ring, talk, wait
 from panel import NAMES, PanelLab, customer, display, first, member, middle, of, open_dialog, send
 
 
@@ -64,7 +64,7 @@ def log_filters(lab):
     end(queued, q)
     for c in (plain, moved, queued):
         lab.ledger(c)
-    p.click("button", "new")
+    p.send("Page.reload")
     only(p, queued)
     only(p, moved)
     choose(p, "Outcome", "Transferred")
@@ -72,6 +72,9 @@ def log_filters(lab):
     p.wait(lambda: "outcome=transferred" in p.js("location.hash"), "the filter is in the address")
     p.send("Page.reload")
     only(p, moved, plain, queued)
+    choose(p, "Agent", display(lab, asked))
+    p.reads(f"No conversation matches: {display(lab, asked)}, Transferred.")
+    choose(p, "Agent", "Any agent")
     choose(p, "Outcome", "Any outcome")
     choose(p, "Department", "Support")
     only(p, queued, plain, moved)
@@ -173,10 +176,16 @@ def reasons(lab):
             "insert into segue.queues (name, number, display_name, max_length) values "
             "('small', '4020', 'Small', 1), ('empty', '4021', 'Nobody here', null), "
             "('night', '4022', 'Night desk', null);"
+            "insert into segue.queues (name, number, display_name, time_zone) values "
+            "('far', '4023', 'Far desk', 'Asia/Kathmandu');"
+            "insert into segue.queue_exceptions select 'far', (now() at time zone 'UTC')::date + d "
+            "from generate_series(-1, 2) d;"
             "insert into segue.queue_exceptions select 'night', (now() at time zone 'UTC')::date + d "
             "from generate_series(-1, 1) d")
     day = lab.rows("select max(day) + 1 as at from segue.queue_exceptions where queue = 'night'")[0]["at"]
     opens = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone()  # as the browser: where this runs
+    midnight = opens - timedelta(hours=5, minutes=45) + timedelta(days=1)  # there, as it is here
+    far = f"Closed, opens {midnight:%a %H:%M} ({midnight + timedelta(hours=5, minutes=45):%a} 00:00 in Kathmandu)"
     waited = lab.phone()
     member(lab, waited, "small")
     boss = lab.login("boss")
@@ -192,13 +201,16 @@ def reasons(lab):
                      (display(lab, ringing), "Ringing"), (display(lab, off), "Switched off by an admin"),
                      ("Front Desk", "No phone set up"), (display(lab, a.ua), "Already on this call"),
                      ("Small", "Queue is full (1)"), ("Nobody here", "Nobody signed in"),
-                     ("Night desk", f"Closed, opens {opens:%a %H:%M}")):
+                     ("Night desk", f"Closed, opens {opens:%a %H:%M}"), ("Far desk", far)):
         p.wait(lambda: any(n.name.startswith(who) and why in n.name for n in p.find_all("option", who)),
                f"{who} cannot take it: {why}")
     p.press("Escape")
     p.js("location.hash = '#/queues'")
     card = p.see("region", "Night desk", exact=True)
     p.wait(lambda: "Closed" in card.text and f"opens {opens:%a %H:%M}" in card.text, "its card says so too")
+    assert "(" not in card.text, "its time zone is the one of who reads it"
+    there = p.see("region", "Far desk", exact=True)
+    p.wait(lambda: far in " ".join(there.text.split()), "of another time zone it says what its clocks say")
     end(c, a)
     r.cancel()
     r.expect(487, method="INVITE")
@@ -274,6 +286,74 @@ def last_customers(lab):
     assert "nobody answered" not in p.says(), p.says()
     d.cancel()
     e.expect("CANCEL")
+
+
+@tap.case("what has just ended is in the lists by itself: the last customers, the customer's page, my last calls, the log")
+def just_ended(lab):
+    agent, line = lab.phone(), lab.trunk()
+    p, log = lab.page(agent.user, "#/contacts"), lab.page(agent.user, "#/log")
+    p.reads("Nobody has called yet.")
+    log.reads("No conversations yet.")
+    c, a = talk(lab, agent, trunk=line)
+    for page in (p, log):
+        page.see("link", customer(c))
+        page.reads("Live now")
+    p.js("location.hash = '#/desk'")
+    p.see("region", f"Call of {customer(c)}")
+    assert not p.find("region", "My last calls"), "there was none"
+    end(c, a)
+    p.see("region", "My last calls")
+    log.reads("Finished")
+    log.gone("button", "new")
+    p.js("location.hash = '#/contacts'")
+    p.reads("Finished")
+    p.click("link", customer(c))
+    p.reads("Mostly with")
+    d, a = talk(lab, agent, trunk=line)
+    p.reads("Live now")
+    end(d, a)
+    p.wait(lambda: not p.has("Live now") and p.has("2 conversations"), "both are over")
+    log.see("button", "1 new", exact=True)
+
+
+@tap.case("names of any length and script: nothing sticks out, what is cut off is the end")
+def names(lab):
+    long, other = lab.phone(), lab.phone()
+    name = "Wilhelmina Wolfeschlegelsteinhausenbergerdorffwelchevoralternwaren"
+    lab.sql(f"update segue.users set display_name = '{name}' where name = '{long.user}'")
+    line = lab.trunk(trusted=True)
+    hebrew = "\u05e9\u05d9\u05e8\u05d4 \u05db\u05d4\u05df " * 12
+    line.display = f'"{hebrew.strip()}" '
+    p = lab.page(width=390, height=844, phone=True)
+    c = line.invite(other.number)
+    a = other.incoming()
+    a.reply(180)
+    pick_up(c, a)
+    who = p.see("row", hebrew.split()[0])
+    cut = """const e = this.querySelector('.cust .clip'), s = getComputedStyle(e);
+        return [s.direction, e.scrollWidth > e.clientWidth, this.querySelector('.with').offsetLeft > e.offsetLeft];"""
+    assert who.call(cut) == ["rtl", True, True], who.call(cut)
+    p.resize(1024, 768)
+    p.wait(lambda: p.find("button", "Transfer \u2068"), "it can be moved")
+    p.click("button", "Transfer \u2068")
+    p.see("option", "Wilhelmina")
+    p.type("wilh")
+    p.see("button", "Send to Wilhelmina")
+    plan = "(e => e.scrollWidth <= e.clientWidth && [...e.querySelectorAll('*')].every(x => " \
+           "x.getBoundingClientRect().right <= e.getBoundingClientRect().right))(document.querySelector('.plan'))"
+    assert p.js(plan), "the plan stays within its column"
+    p.press("Escape")
+    end(c, a)
+
+
+@tap.case("a queue that is opened shows who waits, also if its card is one of many")
+def in_sight(lab):
+    lab.sql("insert into segue.queues (name, number, display_name) select 'z' || n, '41' || n, 'Desk ' || n "
+            "from generate_series(10, 21) n")
+    p = lab.page(place="#/queues", width=1024, height=600)
+    p.click("link", "Desk 10", exact=True)
+    waiting = p.see("region", "Desk 10: who waits")
+    p.wait(lambda: waiting.box()[1] >= 0 and sum(waiting.box()[1::2]) <= 600 + 1, "it is in sight")
 
 
 @tap.case("the desk: free after this call, a note, hold; a call that is sent is declined, and who keeps it is said")

@@ -158,6 +158,24 @@ test("when something will be: the hour today, the day within a week, else the da
 	assert.equal(then(11, 24, 8, 30), "24 Dec 08:30");
 });
 
+test("when something will be, for somebody in another time zone: what the clocks say there as well", () => {
+	const now = Date.parse("2026-11-21T14:00:00Z"),
+		at = (time, zone) => coming(Date.parse(`2026-11-${time}:00Z`), now, zone);
+	const here = Intl.DateTimeFormat().resolvedOptions().timeZone,
+		far = here === "Asia/Tokyo" ? "America/New_York" : "Asia/Tokyo";
+	assert.ok(!at("23T07:00", here).includes("("), "the reader's own is not named");
+	assert.ok(!at("23T07:00", undefined).includes("("), "nor is one that is not known");
+	assert.match(at("23T07:00", far), far === "Asia/Tokyo" ? / \((Mon )?16:00 in Tokyo\)$/ : / \((Mon )?02:00 in New York\)$/);
+	assert.match(at("23T20:00", far), far === "Asia/Tokyo" ? / \((Tue )?05:00 in Tokyo\)$/ : / \((Mon )?15:00 in New York\)$/);
+	assert.match(at("23T07:00", "Mars/Olympus"), /another time/);
+});
+
+test("a name that is written from right to left moves no figure beside it", () => {
+	assert.equal(words.isolated("Priya Raman"), "Priya Raman");
+	assert.equal(words.isolated("\u05e9\u05d9\u05e8\u05d4"), "\u2068\u05e9\u05d9\u05e8\u05d4\u2069");
+	assert.equal(words.first(words.isolated("\u05e9\u05d9\u05e8\u05d4 \u05db\u05d4\u05df")), "\u2068\u05e9\u05d9\u05e8\u05d4\u2069");
+});
+
 test("a queue that is closed says when it opens, if that is known", () => {
 	assert.equal(words.unavailable("closed", { opens: "Mon 08:00" }), "Closed, opens Mon 08:00");
 	assert.equal(words.unavailable("closed", { opens: null }), "Closed");
@@ -282,8 +300,15 @@ test("a refused transfer says who keeps the caller", () => {
 test("numbers are held apart for the eye, and stay what they are", () => {
 	const grouped = {
 		"+12025550143": "+1 202 555 0143",
-		"+442079460132": "+44 207 946 0132",
-		"+351215550110": "+351 215 550 110",
+		"+442079460132": "+44 20 7946 0132",
+		"+447700900155": "+44 7700 900 155",
+		"+441214960123": "+44 121 496 0123",
+		"+351215550110": "+351 21 555 0110",
+		"+4685550102": "+46 8 555 0102",
+		"+49305550123": "+49 30 555 0123",
+		"+33155501234": "+33 1 5550 1234",
+		"+85225550125": "+852 2555 0125",
+		"+97225550": "+972 25550",
 		"+44****0132": "+44 •••• 0132",
 		4001: "4001",
 		"": "",
