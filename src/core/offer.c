@@ -112,19 +112,6 @@ void v_ask(struct core *c, struct call *k)
 	arm(c, w, at ? at - c->ev->now : 0);
 }
 
-void offers_go_on(struct core *c, struct waiter *w, const struct call *from)
-{
-	const struct leg *l = call_role(from, ROLE_TARGET);
-	int64_t left = offer_ring_ms(c, w->queue);
-
-	if (l && l->seg != NO_SEG)
-		left -= c->ev->now - from->segs[l->seg].opened;
-	if (order_has(&w->unserved))
-		arm(c, w, 1000); /* nobody rings: looks again, as after a restart */
-	else
-		arm(c, w, left > 1000 ? left : 1000);
-}
-
 /* How long the newest of those who ring for this caller has rung. */
 static int64_t rung_ms(const struct core *c, const struct call *k)
 {
@@ -138,6 +125,16 @@ static int64_t rung_ms(const struct core *c, const struct call *k)
 			ms = c->ev->now - k->segs[l->seg].opened;
 	}
 	return ms < INT64_MAX ? ms : 0;
+}
+
+void offers_go_on(struct core *c, struct waiter *w, const struct call *from)
+{
+	int64_t left = offer_ring_ms(c, w->queue) - rung_ms(c, from);
+
+	if (order_has(&w->unserved))
+		arm(c, w, 1000); /* nobody rings: looks again, as after a restart */
+	else
+		arm(c, w, left > 1000 ? left : 1000);
 }
 
 void offers_ring_changed(struct core *c, struct dir_queue *q)

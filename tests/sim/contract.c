@@ -443,6 +443,10 @@ static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l
 	case EV_RECOVERED:
 		l->untold = false;
 		break;
+	case EV_UNPLAYED:
+	case EV_MEDIA_LOST: /* its engine is gone, with what it played */
+		l->unplayed = true;
+		break;
 	case EV_CLOSED:
 		l->state = CT_CLOSED;
 		l->closed_at = ct->now;
@@ -596,6 +600,8 @@ static bool serves_somebody(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "music-hears", "a music server is to send, and not to listen");
 	else if (a->dial.dest.number[0] == '\0')
 		leg_fail(ct, a, "music-nowhere", "no URI");
+	else if (!ear->unplayed)
+		leg_fail(ct, a, "music-uncalled-for", "no engine has said that it does not play");
 	return !ct->failed;
 }
 
@@ -1039,6 +1045,8 @@ static void act_media(struct contract *ct, const struct action *a)
 		leg_fail(ct, a, "place-unheard", "a place is announced to who hears music");
 	else
 		l->hears = a->media.what;
+	if (l != NULL && !contract_hears_music(l))
+		l->unplayed = false; /* the next time its engine is asked again */
 	if (l != NULL)
 		str_set(l->music, a->media.music);
 }

@@ -76,6 +76,7 @@ struct ct_leg {
 	struct ct_sdp given, offered;	 /* agreed; in flight */
 	enum hears hears;		 /* as last said */
 	char music[USER_MAX];		 /* .. with this */
+	bool unplayed;			 /* .. which no engine plays */
 	bool music_in_1xx;		 /* a 1xx said that music is at the other end */
 	uint64_t referred; /* our REFER that it has, 0 none */
 	bool refer_out;    /* .. and has not answered */

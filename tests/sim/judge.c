@@ -253,10 +253,27 @@ static void note_refer(struct contract *ct, const struct core_out *out)
 	}
 }
 
+/* Who is refused a dialog that is somebody else's is on record with it (M6). */
+static void check_refusal_audited(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	bool refused = false, audited = false;
+
+	if (ev->type != EV_INVITE || ev->invite.replaces == ID_NONE)
+		return;
+	for (unsigned i = 0; i < out->nactions; i++)
+		refused = refused || (out->actions[i].type == ACT_REJECT && out->actions[i].status == 403);
+	for (unsigned i = 0; i < out->nfacts; i++)
+		audited = audited || (out->facts[i].type == FACT_AUDIT &&
+					     str_eq(out->facts[i].audit.result, "refused"));
+	if (refused && !audited)
+		contract_fail(ct, "refusal-unaudited", "an INVITE with Replaces got 403: no audit");
+}
+
 void judge_actions(struct contract *ct, struct books *books, const struct event *ev,
 	const struct core_out *out)
 {
 	check_buttons(ct, ev, out);
+	check_refusal_audited(ct, ev, out);
 	note_refer(ct, out);
 	for (unsigned i = 0; i < out->nactions; i++) {
 		const struct action *a = &out->actions[i];
@@ -790,6 +807,7 @@ static bool waits_in_queue(const char *state)
  * waits, and for nothing else that becomes of him. */
 static void check_place(struct contract *ct, const struct call_view *v)
 {
+	const struct ct_call *k = contract_call(ct, v->id);
 	bool waits = waits_in_queue(v->state);
 	char id[ID_STRLEN];
 
@@ -803,7 +821,10 @@ static void check_place(struct contract *ct, const struct call_view *v)
 			continue;
 		if (waits)
 			l->offered_to = true;
-		else if (l->offered_to)
+		if (waits && k != NULL && !k->queue.armed)
+			contract_fail(ct, "offer-unguarded", "leg %s of an agent rings, and no timer runs",
+				id_str(l->id, id));
+		if (!waits && l->offered_to)
 			contract_fail(ct, "rings-for-nobody",
 				"leg %s of an agent rings, and call %s is in %s", id_str(l->id, id),
 				v->queue, v->state);

@@ -5,6 +5,7 @@ SIM_WATCHERS = \
 	tests/sim/death.c tests/sim/death.h \
 	tests/sim/judge.c tests/sim/judge.h \
 	tests/sim/print.c tests/sim/print.h \
+	tests/sim/shown.c tests/sim/shown.h \
 	tests/sim/sim.c tests/sim/sim.h
 
 check_PROGRAMS += tests/sim/sim

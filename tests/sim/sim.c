@@ -46,6 +46,7 @@ void sim_done(struct sim *s)
 	contract_done(&s->ct);
 	books_done(&s->books);
 	death_done(&s->death);
+	shown_forget(&s->shown);
 	free(s->dir);
 }
 
@@ -408,6 +409,7 @@ static void take_step(struct sim *s, const struct event *ev)
 	record(s, ev);
 	note_directory(s, ev);
 	s->steps++;
+	shown_before(s, &seen);
 	if (!guarded_step(s, ev))
 		return;
 	if (s->record != NULL && (ev->type == EV_INVITE || ev->type == EV_DIAL))
@@ -428,8 +430,10 @@ static void take_step(struct sim *s, const struct event *ev)
 		contract_step(&s->ct, ev, &s->out);
 	if (!s->ct.failed)
 		death_keep(s, ev);
-	if (!s->ct.failed && !s->books.failed)
+	if (!s->ct.failed && !s->books.failed) {
 		look_at_calls(s, ev);
+		shown_after(s, ev);
+	}
 	sim_collect(s);
 }
 
@@ -501,6 +505,7 @@ void sim_new_core(struct sim *s, enum lore lore)
 	struct core_out out;
 
 	core_destroy(s->core);
+	shown_forget(&s->shown);
 	s->core = core_create(&s->cfg, 0);
 	if (s->core == NULL)
 		abort();

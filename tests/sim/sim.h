@@ -5,6 +5,7 @@
  *	contract  what core and adapters promise each other
  *	books     what the facts add up to
  *	judge     what people on the phone are owed
+ *	shown     what the core shows of itself
  *	core_check() and core_view()
  *
  * sim knows no random world: world.c invents one, replay.c plays a recording, tests/trace plays a
@@ -16,6 +17,7 @@
 #include "sim/books.h"
 #include "sim/contract.h"
 #include "sim/death.h"
+#include "sim/shown.h"
 
 #define SIM_WALL0 INT64_C(1767225600000000) /* 2026-01-01, when simulated time begins */
 
@@ -43,6 +45,7 @@ struct sim {
 	struct contract ct;
 	struct books books;
 	struct death death;
+	struct shown shown;
 	uint64_t steps, hash;
 	struct event *dir; /* the directory as last told, for a new core */
 	unsigned ndir, dir_cap;

@@ -593,6 +593,7 @@ static void make_referred(struct script *s, struct event *ev)
 static void make_status(struct script *s, struct event *ev, uint16_t otherwise)
 {
 	ev->reject.status = find_status(s, 3, otherwise);
+	ev->reject.q850 = (uint16_t)atoi(word_after(s, 3, "cause"));
 	if (ev->type == EV_REDIRECT) {
 		ev->reject.status = 302;
 		str_set(ev->reject.number, word(s, 3));
@@ -695,6 +696,9 @@ static void fill_event(struct script *s, struct event *ev, struct stage_leg *l)
 	case EV_GONE:
 	case EV_REDIRECT:
 		make_status(s, ev, 481);
+		break;
+	case EV_BYE:
+		make_status(s, ev, 0);
 		break;
 	case EV_PROGRESS:
 	case EV_ANSWER:

@@ -305,6 +305,19 @@ static void add_identity(struct stage *st, const struct act_dial *d, char *buf, 
 	str_append(buf, size, d->diverter.number);
 }
 
+/* The network's cause (Q.850), and when to ask again. */
+static void add_reason(const struct action *a, char *buf, size_t size)
+{
+	size_t n = strlen(buf);
+
+	while (n > 0 && buf[n - 1] == ' ')
+		buf[--n] = '\0';
+	if (a->q850)
+		n += (size_t)snprintf(buf + n, size - n, " cause %u", a->q850);
+	if (a->retry_after)
+		snprintf(buf + n, size - n, " Retry-After %u", a->retry_after);
+}
+
 /* What the party receives. False: nothing to show. */
 static bool action_text(struct stage *st, const struct action *a, char *buf, size_t size)
 {
@@ -338,6 +351,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 	case ACT_OFFER_REJECT:
 	case ACT_REFER_REJECT:
 		snprintf(buf, size, "<- %u %s", a->status, a->text);
+		add_reason(a, buf, size);
 		return true;
 	case ACT_REFER_ACCEPT:
 		snprintf(buf, size, "<- 202");
@@ -359,6 +373,7 @@ static bool action_text(struct stage *st, const struct action *a, char *buf, siz
 		return true;
 	case ACT_HANGUP:
 		snprintf(buf, size, "<- %s", hangup_text(st, a->leg));
+		add_reason(a, buf, size);
 		return true;
 	case ACT_RECORD:
 		snprintf(buf, size, "<- %s", uuid_is_nil(&a->record.recording) ? "not recorded" : "recorded");
