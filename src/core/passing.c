@@ -97,7 +97,9 @@ static enum word word_of(const struct core *c)
 		return R_FAILED;
 	if (e->status >= 200)
 		return R_DONE;
-	return e->final ? R_FAILED : R_PROGRESS; /* ended without having said how */
+	if (e->final)
+		return R_FAILED; /* ended without having said how */
+	return e->status > 100 ? R_PROGRESS : R_TAKEN; /* 100 says no more than the 202 did */
 }
 
 void passing_event(struct core *c, struct call *k, struct leg *l)

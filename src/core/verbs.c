@@ -567,8 +567,7 @@ static void v_tell_ringing(struct core *c, struct call *k)
 /* What the other side says about a call that is its own. */
 static void v_tell_progress(struct core *c, struct call *k)
 {
-	if (c->ev->referred.status > 100)
-		notify(c, k, c->ev->referred.status, "", SUB_ACTIVE);
+	notify(c, k, c->ev->referred.status, "", SUB_ACTIVE);
 }
 
 static void v_tell_ok(struct core *c, struct call *k)

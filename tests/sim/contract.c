@@ -435,10 +435,12 @@ static void ev_leg(struct contract *ct, const struct event *ev, struct ct_leg *l
 		break;
 	case EV_REFERRED:
 		l->refer_out = false;
+		l->refer_taken = ev->referred.status < 300;
 		l->refer_told = l->refer_told || ev->referred.status >= 300;
 		break;
 	case EV_REFER_NOTIFY:
 		l->refer_told = ev->referred.final;
+		l->refer_heard = true;
 		break;
 	case EV_RECOVERED:
 		l->untold = false;
@@ -942,7 +944,7 @@ static void act_pass(struct contract *ct, const struct action *a)
 		return;
 	l->referred = a->cmd;
 	l->refer_out = true;
-	l->refer_told = false;
+	l->refer_told = l->refer_taken = l->refer_heard = false;
 }
 
 /* An INFO or REFER of a leg that is gone needs no answer any more. */
@@ -1189,6 +1191,18 @@ static void check_success_told(struct contract *ct, const struct action *a, cons
 		leg_fail(ct, a, "success-untrue", "says 200, and the transfer is not completed");
 }
 
+/* The call is with somebody elsewhere: the side that has the REFER says so, or it took the REFER, never said
+ * anything, and has hung up (R-056). */
+static void check_released(struct contract *ct, const struct event *ev)
+{
+	const struct ct_leg *l = contract_leg(ct, ev->leg);
+	bool said = ev->type == EV_REFER_NOTIFY && ev->referred.status >= 200 && ev->referred.status < 300;
+	bool left = ev->type == EV_BYE || ev->type == EV_GONE || ev->type == EV_RECOVERED;
+
+	if (!said && !(left && l != NULL && l->refer_taken && !l->refer_heard))
+		contract_fail(ct, "released-untrue", "nobody has said that the call is elsewhere");
+}
+
 static void take_outcomes(struct contract *ct, const struct event *ev, const struct core_out *out)
 {
 	struct ct_req *r = ev->type == EV_TRANSFER ? contract_req(ct, ev->transfer.cmd) : NULL;
@@ -1201,6 +1215,9 @@ static void take_outcomes(struct contract *ct, const struct event *ev, const str
 			r->xfer = f->transfer_opened.xfer;
 		else if (f->type == FACT_TRANSFER_CLOSED)
 			refer_closed(ct, &f->transfer_closed);
+		else if (f->type == FACT_SEGMENT_CLOSED &&
+			 str_eq(f->segment_closed.outcome, "path_released"))
+			check_released(ct, ev);
 	}
 	for (unsigned i = 0; i < out->nactions && !ct->failed; i++)
 		if (out->actions[i].type == ACT_NOTIFY && out->actions[i].notify.final)

@@ -81,6 +81,8 @@ struct ct_leg {
 	uint64_t referred; /* our REFER that it has, 0 none */
 	bool refer_out;    /* .. and has not answered */
 	bool refer_told;   /* its last NOTIFY came */
+	bool refer_taken;  /* it has accepted it */
+	bool refer_heard;  /* some NOTIFY came */
 	bool refer_lost;   /* the process before had one for it, or would have had */
 	bool recorded;
 	uint64_t refer;			 /* cmd of the newest REFER accepted on it, 0: none */
