@@ -3,8 +3,9 @@
  * changes. Each change is rendered once and put into a ring that all listeners read at their own
  * pace; one that falls off its end is cut, and begins again with a snapshot.
  *
- * Listeners are woken in rounds, some tens of times a second, so that a thousand of them cost as
- * many wake-ups a second at any rate of calls; and a round goes by slices, with a turn of the loop
+ * Listeners are woken in rounds, some tens of times a second at most, so that a thousand of them cost
+ * as many wake-ups a second at any rate of calls. News after a rest are told at once, and those that
+ * follow wait for the next round. A round goes by slices, with a turn of the loop
  * after each, so that a SIP message waits for one slice at most. What a listener is sent is written by
  * a thread (http/push.h). With many listeners a call that
  * changes several times in one round is told once, as it is then: most of what a listener is sent are
@@ -18,7 +19,7 @@
 #include <utlist.h>
 
 #define RING_BYTES    (32 << 20)
-#define ROUND_MS      20
+#define ROUND_MS      20 /* from the beginning of a round to that of the next, at least */
 #define ROUND_MANY_MS 50 /* with so many listeners: */
 #define MANY	      200
 #define SLICE	      16 /* listeners that are looked at in one go; one or two us each */
@@ -86,8 +87,10 @@ struct api_events {
 	int64_t shared_at; /* monotonic ms: when it was rendered */
 	int timer, bell;
 	struct loop_watch *watch, *bell_watch;
-	enum { IDLE, ROUND, SLICES } armed; /* what comes next: a ping, a round (both by the timer), the
-					     * rest of one (by the bell) */
+	enum { IDLE, ROUND, SLICES } armed; /* what comes next: a ping (by the timer), a round (by the bell
+					     * if it may begin now, else by the timer), the rest of one
+					     * (by the bell) */
+	int64_t round_at;                   /* monotonic ms: when the last round began */
 	enum { ENOUGH, AGAIN } then;        /* something came while a round went on */
 	unsigned left;                      /* listeners to be woken in this round */
 	call_id *later; /* calls that are told of when the next round begins */
@@ -141,18 +144,26 @@ static bool is_heard(struct api_events *e)
 	return false;
 }
 
+/* How long until the next round may begin, ms; 0: now. */
+static int64_t until_round(const struct api_events *e)
+{
+	int64_t at = e->round_at + (e->nlisteners > MANY ? ROUND_MANY_MS : ROUND_MS), now = loop_now_ms();
+
+	return at > now ? at - now : 0;
+}
+
 static void arm(struct api_events *e)
 {
-	int64_t now = loop_now_ms(), round = e->nlisteners > MANY ? ROUND_MANY_MS : ROUND_MS;
+	int64_t now = loop_now_ms(), wait = e->armed == ROUND ? until_round(e) : 0;
 
 	if (e->nlisteners == 0)
 		loop_timer_set(e->timer, -1);
-	else if (e->armed == SLICES)
-		loop_bell_ring(e->bell); /* whatever else the loop has to do comes first */
-	else if (e->armed == ROUND)
-		loop_timer_set(e->timer, round);
-	else
+	else if (e->armed == IDLE)
 		loop_timer_set(e->timer, e->ping_at > now ? e->ping_at - now : 0);
+	else if (wait > 0)
+		loop_timer_set(e->timer, wait);
+	else
+		loop_bell_ring(e->bell); /* whatever else the loop has to do comes first */
 }
 
 /* There is something to tell. */
@@ -918,7 +929,8 @@ static void ping(struct api_events *e)
 
 static void begin_round(struct api_events *e)
 {
-	if (loop_now_ms() >= e->ping_at)
+	e->round_at = loop_now_ms();
+	if (e->round_at >= e->ping_at)
 		ping(e);
 	look_at_moves(e);
 	tell_calls(e);
@@ -978,6 +990,8 @@ static void on_bell(void *arg, int events)
 	struct api_events *e = arg;
 
 	loop_bell_ack(e->bell);
+	if (e->armed == ROUND && until_round(e) == 0)
+		begin_round(e);
 	if (e->armed == SLICES)
 		go_round(e);
 }

@@ -88,6 +88,10 @@ struct http_request {
 		BY_MHD,  /* MHD asks for more and frames it */
 		PUSHABLE, /* as it is on the wire: may be written to the socket while MHD waits */
 	} body_goes;
+	enum {
+		AWAITED, /* somebody works at what comes next, for this reader */
+		EVENTS,
+	} rests; /* why a stream has nothing now */
 	struct text *text; /* the pusher has it, or the socket did not take all of it; else NULL */
 	size_t at;         /* so much of it it took */
 	void *context;
@@ -539,6 +543,7 @@ void http_reply_events(struct http_request *r, const char *type, http_read_fn *f
 {
 	static const int size = STREAM_SEND_BUFFER, at_once = 1;
 
+	r->rests = EVENTS;
 	if (r->conn != NULL && r->conn->fd >= 0) {
 		setsockopt(r->conn->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 		setsockopt(r->conn->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
@@ -829,14 +834,14 @@ static bool has_left(const struct http_request *r)
 	return p.fd >= 0 && poll(&p, 1, 0) == 1;
 }
 
-/* MHD does not look at a connection that is suspended: nobody else would see that who waits for an answer
- * has gone. Streams find it out when they have something to say. */
+/* MHD does not look at a connection that is suspended: nobody else would see that who waits for an answer,
+ * or for the rest of it, has gone. Who listens to events is found out when there is something to say. */
 static void drop_left(struct http *h)
 {
 	struct http_request *r, *next;
 
 	DL_FOREACH_SAFE(h->suspended, r, next)
-	if (r->state == WAITING && has_left(r))
+	if ((r->state == WAITING || (r->state == DRY && r->rests == AWAITED)) && has_left(r))
 		resume(r, ABORTED);
 }
 

@@ -574,15 +574,62 @@ def agent_state(lab):
     assert sup.post("/agents/nobody/state", {"state": "away"}).status == 404
 
 
+def member_of_support(lab):
+    """Registered, and a member of the queue."""
+    agent = lab.phone()
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', '{agent.user}')")
+    wait("the agent is a member", lambda: "support" in [
+        x for x in boss(lab).get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+    return agent
+
+
+@tap.case("events: news after a rest are told at once, not a round later")
+def at_once(_):
+    with WebLab(users=4, peers=1) as lab:
+        agent = member_of_support(lab)
+        with boss(lab).events() as ev:
+            ev.wait("snapshot")
+
+            quick = tries = 0
+            deadline = time.monotonic() + 60
+            while tries < 20 or quick * 2 < tries:  # not each: the machine has other work, too
+                assert time.monotonic() < deadline, (quick, tries)
+                state = ("away", "available")[tries % 2]
+                time.sleep(0.1)  # the rest: some rounds long
+                mark, asked = ev.mark(), time.monotonic()
+                assert boss(lab).post(f"/agents/{agent.user}/state", {"state": state}).status == 200
+                ev.wait("agent", lambda d: d["user"] == agent.user and d["intent"] == state, since=mark)
+                quick += time.monotonic() - asked < 0.018  # a round lasts 20 ms
+                tries += 1
+
+
+@tap.case("events: what follows quickly waits: there are no more rounds in a second than before")
+def rounds(_):
+    with WebLab(users=4, peers=1) as lab:
+        agent = member_of_support(lab)
+        body = [json.dumps({"state": s, "reason": None if s == "available" else "now"}) for s in ("away", "available")]
+        ask = "".join(
+            f"POST /api/v1/agents/{agent.user}/state HTTP/1.1\r\nHost: x\r\nX-Segue: x\r\nContent-Type: "
+            f"application/json\r\nCookie: segue_session={boss(lab).cookie}\r\nContent-Length: {len(b)}\r\n\r\n{b}"
+            for b in body * 20)
+        ask += f"GET /api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: segue_session={boss(lab).cookie}\r\n\r\n"
+        with boss(lab).events() as ev, socket.create_connection(("127.0.0.1", lab.http_port), 20) as s:
+            ev.wait("snapshot")
+            mark, began = ev.mark(), time.monotonic()
+            s.sendall(ask.encode())
+            with s.makefile("rb") as answers:
+                assert answers.read().count(b"HTTP/1.1 200 ") == 41
+            wait("all are told", lambda: sum(e.name == "agent" for e in ev.events[mark:]) >= 40)
+            ev.wait("queue", lambda d: d["queue"] == "support" and d["agents"]["free"] == 1, since=mark)
+            took = time.monotonic() - began
+            told = sum(e.name == "queue" and e.data["queue"] == "support" for e in ev.events[mark:])
+            assert 1 <= told <= took / 0.019 + 2, (told, took)  # each round tells the queue once
+
+
 @tap.case("events: a listener that does not read is cut, costs the others nothing, and begins anew")
 def slow_listener(_):
     with WebLab(http="events = 1024;", users=4, peers=1) as lab:
-        agent = lab.phone()
-        lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', "
-                f"'{agent.user}')")
-        admin = lab.login("boss")
-        wait("the agent is a member", lambda: "support" in [
-            x for x in admin.get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+        agent, admin = member_of_support(lab), boss(lab)
         with socket.create_connection(("127.0.0.1", lab.http_port)) as idle, \
                 admin.events() as reader:
             idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -606,12 +653,7 @@ def slow_listener(_):
 @tap.case("events: a listener whose socket was full for a while has every event, whole and in order")
 def full_socket(_):
     with WebLab(users=4, peers=1) as lab, socket.socket() as late:
-        agent = lab.phone()
-        lab.sql(f"insert into segue.queue_members (queue, user_name) values ('support', "
-                f"'{agent.user}')")
-        admin = lab.login("boss")
-        wait("the agent is a member", lambda: "support" in [
-            x for x in admin.get("/agents").json["agents"] if x["user"] == agent.user][0]["queues"])
+        agent, admin = member_of_support(lab), boss(lab)
         with admin.events() as reader:
             reader.wait("snapshot")
             late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
