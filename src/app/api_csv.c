@@ -129,6 +129,15 @@ static void begin(struct export *x)
 	http_reply_stream(x->q->http, "text/csv; charset=utf-8", feed, x);
 }
 
+static void log_cut_off(enum history_result result, int rc)
+{
+	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "export_cut_off", "why",
+		rc == EINVAL ? "the database's answer is no page"
+		: rc         ? strerror(rc)
+			     : history_result_name(result),
+		NULL);
+}
+
 static void on_page(void *arg, enum history_result result, const char *text, size_t len)
 {
 	struct api_request *q = arg;
@@ -136,18 +145,17 @@ static void on_page(void *arg, enum history_result result, const char *text, siz
 	bool first = x->state == BEGINS;
 	int rc = result == HISTORY_OK ? take_page(x, text, len) : 0;
 
-	if (first && result != HISTORY_OK) {
-		api_fail_history(q, result);
-	} else if (first && rc != 0) {
+	if (rc != 0 || (!first && result != HISTORY_OK))
+		log_cut_off(result, rc);
+	if (first && rc == ENOMEM) {
 		api_fail(q, 503, "no_memory", "out of memory");
+	} else if (first && (result != HISTORY_OK || rc != 0)) {
+		api_fail_history(q, rc ? HISTORY_FAILED : result);
 	} else if (first) {
 		begin(x);
 	} else {
-		if (result != HISTORY_OK || rc != 0) {
-			log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "export_cut_off", "why",
-				rc ? strerror(rc) : history_result_name(result), NULL);
+		if (result != HISTORY_OK || rc != 0)
 			x->state = BROKEN;
-		}
 		http_stream_wake(q->http);
 	}
 }
