@@ -287,6 +287,98 @@ def masked_everywhere(_):
         assert "transfer_failed" in told, told
 
 
+@tap.case("an agent is told no number of another's call: by no route of the table, with no filter, and not as it happens")
+def foreign_everywhere(_):
+    with WebLab(users=5, peers=3) as lab:
+        mine, other, target, trunk = lab.phone(), lab.phone(), lab.phone(), lab.trunk()
+        boss, me = lab.login("boss"), lab.login(mine.user)
+        ev = me.events()
+        tap.at_end(ev.close)
+        ev.wait("snapshot")
+        c, a = talk(lab, other)
+        number, outside = c.ua.user, "5557788"
+
+        def fails_outside(call):
+            got = boss.post(f"/calls/{call}/transfer", {"number": lab.outside(trunk, outside)})
+            assert got.status == 201, got
+            trunk.incoming().reply(486)
+            wait("they talk", lambda: boss.get("/calls/" + call).json["state"] == "talking")
+
+        fails_outside(boss.call_of(c)["id"])
+        end(c, a)
+        led = lab.ledger(c)
+        c, a = talk(lab, other, trunk=c.ua)
+        call = boss.call_of(c)["id"]
+        fails_outside(call)
+        got = boss.post(f"/calls/{call}/transfer", {"number": target.number})
+        b = target.incoming()
+        b.reply(180)
+        never = "+498887654321"
+        real = {"call": call, "transfer": got.json["id"], "user": other.user, "number": number,
+                "conversation": led.conversation["id"], "case": str(led.conversation["case_id"]),
+                "recording": NONE["recording"], "agent": other.user, "contact": number}
+        asked = []
+
+        def ask(client, method, path, words, body=None):
+            url = re.sub(r"{(\w+)}", lambda m: quote(words[m.group(1)]), path)
+            got = client.ask(method, "//" + url[1:], body)
+            packed = got.headers.get("Content-Encoding")
+            asked.append((method, url, got.status))
+            return got.status, (gzip.decompress(got.body) if packed else got.body).decode()
+
+        def is_silent(told, what):
+            for word in (number[1:], outside):
+                at = told.find(word)
+                assert at < 0, (what, told[max(0, at - 200):at + 40])
+
+        def same(path, name):
+            """What is asked for a number of somebody else's call is answered as for one that nobody has."""
+            answers = []
+            for word in (number, never):
+                status, text = ask(me, "GET", path, {**real, "number": word, "contact": word})
+                for hidden in (word, quote(word)):
+                    text = text.replace(hidden, "N")
+                answers.append((status, re.sub(r'"at":"[^"]*"', "", text)))
+            assert answers[0] == answers[1], (path, name, answers)
+
+        doc = lab.nobody().get("/openapi.json").json
+        for path, methods in doc["paths"].items():
+            for method, op in methods.items():
+                fields = {p["name"]: p for p in op.get("parameters", [])}
+                if path.endswith(("/events", "/metrics", "/login", "/logout")):
+                    continue
+                if method == "get" and "{number}" not in path:
+                    is_silent(ask(me, "GET", path, real)[1], path)
+                elif method == "get":
+                    same(path, "number")
+                elif "{call}" in path:
+                    schema = op.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+                    body = {"number": target.number, "text": "x", "action": "stop"}
+                    body = {k: v for k, v in body.items() if k in schema.get("properties", {})}
+                    status, text = ask(me, "POST", path, real, body or None)
+                    assert status == (501 if op["responses"].keys() & {"501"} else 403), (path, status, text)
+                    is_silent(text, path)
+                for name in {"number", "contact"} & fields.keys():
+                    if method == "get" and fields[name]["in"] == "query" and "{call}" not in path:
+                        same(f"{path}?{name}={{{name}}}", name)
+                for name in {"agent", "case", "queue"} & fields.keys():
+                    if method == "get" and fields[name]["in"] == "query":
+                        is_silent(ask(me, "GET", f"{path}?{name}={{{name}}}", {**real, "queue": "support"})[1], path)
+        assert sum(s == 200 for _, _, s in asked) >= 15 and sum(s == 403 for _, _, s in asked) >= 10, asked
+        assert number in ask(boss, "GET", "/api/v1/calls/{call}", real)[1]
+        assert number in ask(boss, "GET", "/api/v1/conversations/{conversation}", real)[1]
+        assert boss.post(f"/calls/{call}/hangup").status == 200
+        b.expect("CANCEL")
+        c.expect("BYE")
+        mark = ev.mark()
+        boss.post(f"/agents/{mine.user}/state", {"state": "available"})
+        wait("the call has gone", lambda: boss.get("/calls/" + call).status == 404, 45)
+        ev.wait("ping", since=mark, timeout=45)
+        told = [e for e in ev.events if e.name in ("call", "call_gone", "transfer", "timeline")]
+        assert not told, told
+        is_silent(json.dumps([e.data for e in ev.events]), "events")
+
+
 @tap.case("masked: no filter and no look-up tells whether a guessed number is right; what is shown is found")
 def masked_guesses(_):
     route = '{ pattern = "00Z."; kind = "external"; target = "peer00"; strip = 2; prefix = "+"; transfer = true; },\n\t'
