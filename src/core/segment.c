@@ -681,12 +681,21 @@ static enum interval talk_state(const struct leg *l, const struct leg *p)
 	return IV_TALKING;
 }
 
+/* No phone holds, the call itself does: the kept party is held, by who has it. Of a customer whom the kept
+ * one has called it is the kept one who holds. */
+static enum interval held_state(const struct call *k, const struct leg *l)
+{
+	const struct leg *o = call_role(k, ROLE_OWNER);
+
+	return l->role == ROLE_KEPT && (o == NULL || o->id != k->customer) ? IV_HELD : IV_HOLDING;
+}
+
 static enum interval pair_state(const struct call *k, const struct leg *l, enum interval now)
 {
 	if (k->bridge.state == BRIDGE_SETTLED)
 		return talk_state(l, bridge_peer(k, l));
 	if (k->bridge.state == BRIDGE_HOLD)
-		return IV_HOLDING;
+		return held_state(k, l);
 	return now == IV_RINGING ? IV_LIMBO : now; /* what it was, until media says otherwise */
 }
 
@@ -733,10 +742,11 @@ enum interval segment_state_of(const struct call *k, const struct leg *l)
 		return IV_RINGING; /* the calling agent hears it ring */
 	if (k->state == WAIT || k->state == QUEUE_JOIN)
 		return IV_QUEUED;
-	if (k->state == ALONE || k->state == ALONE_JOIN || k->state == ALONE_FIND)
+	if (k->state == ALONE || k->state == ALONE_JOIN || k->state == ALONE_FIND ||
+		k->state == PASSED_ALONE)
 		return IV_LIMBO;
 	if (k->state == JOIN || k->state == STAY_JOIN)
-		return IV_HOLDING; /* media is moving away from it */
+		return held_state(k, l); /* media is moving away from it, or to it */
 	if (owner_consults(k->state))
 		return consult_state(k, l);
 	if (k->segs[l->seg].consult) /* of a call that is a consultation as a whole */

@@ -164,8 +164,8 @@ static void check_sums(struct books *b, const struct fact *f, struct bk_conv *c)
 			b, "talk-is-not-the-union", f, "talk_ms is not the union of the segments'");
 	else if (o->agent_talk_ms != c->agent_talk)
 		fail_fact(b, "agent-talk-sum", f, "agent_talk_ms is not the sum of the segments'");
-	else if (o->n_requested != c->requested || o->n_failed != c->failed ||
-		 o->n_blind + o->n_consult + o->n_semi != c->completed)
+	else if (o->n_requested != c->requested || o->n_failed != c->failed || o->n_blind != c->blind ||
+		 o->n_consult != c->consult || o->n_semi != c->semi)
 		fail_fact(b, "transfer-counters", f, "the counters are not those of the transfers");
 }
 
@@ -224,8 +224,12 @@ static void conversation_merged(struct books *b, const struct fact *f)
 	into->requested += from->requested;
 	into->completed += from->completed;
 	into->failed += from->failed;
+	into->blind += from->blind;
+	into->consult += from->consult;
+	into->semi += from->semi;
 	from->nsegs = from->open_segs = from->open_xfers = from->agent_talk = 0;
 	from->requested = from->completed = from->failed = 0;
+	from->blind = from->consult = from->semi = 0;
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -396,6 +400,7 @@ static void transfer_opened(struct books *b, const struct fact *f)
 	x = must_alloc(sizeof(*x));
 	x->id = o->xfer;
 	x->conv = o->conv;
+	str_set(x->kind, o->kind);
 	x->opened = f->at;
 	x->opened_step = b->step;
 	c->open_xfers++;
@@ -418,8 +423,11 @@ static void transfer_marked(struct books *b, const struct fact *f)
 			fail_fact(b, "mark-order", f, "who answered in the queue comes after the transfer");
 		return;
 	}
-	if (strcmp(m->mark, "semi") == 0) /* what kind it is, not how far it came */
+	if (strcmp(m->mark, "semi") == 0) { /* what kind it is, not how far it came */
+		if (x != NULL)
+			str_set(x->kind, "semi");
 		return;
+	}
 	if (x == NULL || x->closed != 0)
 		fail_fact(b, "mark-of-no-transfer", f, "its transfer is not open");
 	else if (at == 0)
@@ -487,8 +495,12 @@ static void transfer_closed(struct books *b, const struct fact *f)
 		fail_fact(b, "fell-back-to-nothing", f, "fell_back and next disagree");
 	str_set(x->outcome, o->outcome);
 	c->open_xfers--;
-	if (strcmp(o->outcome, "completed") == 0)
+	if (strcmp(o->outcome, "completed") == 0) {
 		c->completed++;
+		*(strcmp(x->kind, "semi") == 0	      ? &c->semi
+			: strcmp(x->kind, "consult") == 0 ? &c->consult
+							  : &c->blind) += 1;
+	}
 	if (strcmp(o->outcome, "failed") == 0)
 		c->failed++;
 }
@@ -508,6 +520,13 @@ static void timeline_entry(struct books *b, const struct fact *f)
 		fail_fact(b, "timeline-of-no-segment", f, "its segment does not exist");
 	if (!uuid_is_nil(&t->xfer) && find_xfer(b, &t->xfer) == NULL)
 		fail_fact(b, "timeline-of-no-transfer", f, "its transfer does not exist");
+}
+
+/* What somebody did to a call is on record with its conversation. */
+static void audit_entry(struct books *b, const struct fact *f)
+{
+	if (f->call != ID_NONE && uuid_is_nil(&f->audit.conv))
+		fail_fact(b, "audit-of-nothing", f, "it names no conversation");
 }
 
 static void take_fact(struct books *b, const struct fact *f)
@@ -548,6 +567,9 @@ static void take_fact(struct books *b, const struct fact *f)
 		break;
 	case FACT_SEGMENT_CHANGED:
 		segment_changed(b, f);
+		break;
+	case FACT_AUDIT:
+		audit_entry(b, f);
 		break;
 	case FACT_NOTE:
 		open_conv(b, f, &f->note.conv);

@@ -25,6 +25,7 @@ struct bk_conv {
 	int64_t seq;			 /* last timeline entry */
 	int64_t nsegs, open_segs, open_xfers;
 	int64_t requested, completed, failed;
+	int64_t blind, consult, semi; /* of those completed */
 	int64_t agent_talk;
 	bool lives; /* its call was there when the process died */
 	bool mixed; /* its people brought times of another clock */
@@ -52,6 +53,7 @@ struct bk_xfer {
 	int64_t opened, closed, last_mark;
 	int marks; /* the furthest mark so far */
 	bool answered; /* the mark that says so was among them */
+	char kind[12];
 	unsigned opened_step;
 	uuid to_seg, next;
 	char outcome[16];

@@ -154,6 +154,29 @@ static void compare_counts(struct sim *s, const char *queue, int64_t now)
 	note_queue(&s->shown, queue, &v);
 }
 
+/* Who waits is shown in the order in which they are served, and the longest wait is somebody's. */
+static void check_line(struct sim *s, const char *queue, int64_t now)
+{
+	struct queue_view v;
+	struct waiting_view w, before = {.waited_ms = INT64_MAX / 2};
+	int64_t longest = 0;
+	unsigned n = 0;
+
+	if (!core_queue_view(s->core, queue, now, &v))
+		return;
+	while (core_waiting_view(s->core, queue, n + 1, now, &w)) {
+		if (w.waited_ms + w.credit_ms > before.waited_ms + before.credit_ms)
+			fail(s, "queue-order", "queue %s serves %lld ms before %lld ms", queue,
+				(long long)before.waited_ms, (long long)w.waited_ms);
+		longest = w.waited_ms > longest ? w.waited_ms : longest;
+		before = w;
+		n++;
+	}
+	if (n != v.waiting || longest != v.longest_ms)
+		fail(s, "queue-line", "queue %s shows %u who wait for up to %lld ms, and there are %u, %lld",
+			queue, v.waiting, (long long)v.longest_ms, n, (long long)longest);
+}
+
 static void check_counts(struct sim *s, const struct event *ev)
 {
 	struct queue_view v;
@@ -170,8 +193,10 @@ static void check_counts(struct sim *s, const struct event *ev)
 	for (unsigned i = 0; i < s->out.nfacts; i++) {
 		const char *queue = queue_of(s, &s->out.facts[i]);
 
-		if (queue != NULL)
+		if (queue != NULL) {
 			compare_counts(s, queue, ev->now);
+			check_line(s, queue, ev->now);
+		}
 	}
 }
 
