@@ -6,27 +6,31 @@ import { app, icon, face, pill, ribbon, since, copy, go, route_text, announce } 
 import { STATES, error_sentence, number_text } from "./words.js";
 import { why_not } from "./model.js";
 import { at_second, time_now } from "./time.js";
-import { act, actions, open_transfer } from "./live.js";
+import { act, actions, asking, open_transfer } from "./live.js";
 import { api_once } from "./api.js";
 
 const draft = { call: "", text: "", error: "" };
 
-function verb(v, name, word, sign) {
-	const code = why_not(v, name);
-	return code
-		? null
-		: h(
-				"button.btn",
-				{
-					type: "button",
-					key: name,
-					"aria-label": `${word}: ${v.customer}`,
-					onclick: () => act(v, name),
-				},
-				sign && icon(sign),
-				word,
-			);
+/* `place`: those that stand in the same place, one after the other, are one button: it keeps the focus. */
+function verb(v, name, word, sign, place) {
+	return (
+		!why_not(v, name) &&
+		h(
+			"button.btn",
+			{
+				type: "button",
+				key: place || name,
+				"aria-label": `${word}: ${v.customer}`,
+				onclick: () => deaf(v) || act(v, name),
+			},
+			icon(sign),
+			word,
+		)
+	);
 }
+
+/* What was asked for a moment ago may have made another verb of a place: it does not hear clicks yet. */
+const deaf = v => ["hold", "unhold", "swap", "resume", "recording"].some(name => asking(v, name));
 
 const RECORDING = {
 	off: [["start", "Record"]],
@@ -41,14 +45,14 @@ const RECORDED = { on: "running", paused: "paused until the next agent" };
 /* What can be asked of the recording now; segue says why not, if it cannot. */
 function recording(v) {
 	if (why_not(v, "record") === "not_permitted") return null;
-	return (RECORDING[v.recording] || []).map(([action, word]) =>
+	return (RECORDING[v.recording] || []).map(([action, word], i) =>
 		h(
 			"button.btn",
 			{
 				type: "button",
-				key: action,
+				key: `record${i}`,
 				"aria-label": `${word}: ${v.customer}`,
-				onclick: () => act(v, "recording", { action }),
+				onclick: () => deaf(v) || act(v, "recording", { action }),
 			},
 			icon("record"),
 			word,
@@ -138,7 +142,7 @@ export function call_card(v, own) {
 	const state = STATES[v.state] || STATES.talking;
 	return h(
 		"section.card.follow",
-		{ key: `call-${v.id}`, "aria-label": `Call of ${v.customer}` },
+		{ key: `call-${v.id}`, "data-call": v.id, "aria-label": `Call of ${v.customer}` },
 		h(
 			"header",
 			null,
@@ -187,7 +191,7 @@ export function call_card(v, own) {
 			actions(v, { wide: true }),
 			h(
 				"div.states",
-				null,
+				{ "aria-busy": deaf(v) || null },
 				!why_not(v, "consult") &&
 					h(
 						"button.btn",
@@ -200,8 +204,8 @@ export function call_card(v, own) {
 						icon("consult"),
 						"Ask first",
 					),
-				verb(v, "hold", "Hold", "hold"),
-				verb(v, "unhold", "Take off hold", "play"),
+				verb(v, "hold", "Hold", "hold", "held"),
+				verb(v, "unhold", "Take off hold", "play", "held"),
 				verb(v, "swap", "Swap", "swap"),
 				verb(v, "resume", "Take back", "back"),
 				recording(v),

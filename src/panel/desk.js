@@ -10,7 +10,7 @@ import { watcher } from "./fresh.js";
 import { call_card } from "./call.js";
 import { set_state, state_choice } from "./queues.js";
 
-const today = { at: 0, row: null, last: [] };
+const today = { at: 0, row: null, rings: 0, last: [] };
 let problem = "";
 
 const is_mine = v =>
@@ -25,6 +25,7 @@ async function load_today() {
 		const a = await api_get(
 			`reports/agents${api_query({ agent: app.me.user, from: from.toISOString() })}`,
 		);
+		today.rings = app.store.agents.get(app.me.user)?.state === "ringing" ? 1 : 0; // not missed yet
 		today.row = a.agents.find(r => r.user_name === app.me.user) || null;
 		const l = await api_get(`conversations${api_query({ agent: app.me.user, limit: 6 })}`);
 		today.last = l.conversations.filter(c => c.ended_at);
@@ -60,7 +61,7 @@ function day_card(r) {
 			figure(String(r?.answers ?? 0), "answered"),
 			figure(span(r?.talk_ms ?? 0), "talk"),
 			figure(span(r?.hold_ms ?? 0), "hold"),
-			figure(String((r?.offers ?? 0) - (r?.answers ?? 0)), "not taken"),
+			figure(String(Math.max(0, (r?.offers ?? 0) - (r?.answers ?? 0) - today.rings)), "not taken"),
 			figure(String(r?.transfers_out ?? 0), "sent on"),
 			figure(String(r?.transfers_in ?? 0), "came to me"),
 		),

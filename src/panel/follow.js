@@ -4,7 +4,7 @@
  * what the server says, and what failed stays until it was read.
  */
 import { h } from "./dom.js";
-import { app, icon, face, pill, left, announce, alarm, copy, route_text } from "./ui.js";
+import { app, icon, face, pill, left, announce, alarm, complain, copy, route_text } from "./ui.js";
 import {
 	STATES,
 	stage_sentence,
@@ -19,7 +19,7 @@ import { dial } from "./dial.js";
 import { name_of, target_name } from "./names.js";
 import { at_second, time_now } from "./time.js";
 import { api_get, api_once, api_query } from "./api.js";
-import { act, open_transfer, DEAF_MS } from "./live.js";
+import { act, asking, open_transfer, DEAF_MS } from "./live.js";
 
 const SUCCESS_MS = 8000,
 	LATE_MS = 300,
@@ -395,7 +395,7 @@ function deaf(w, list) {
 		setTimeout(app.draw, DEAF_MS + 20);
 	}
 	w.shape = shape;
-	return w.deaf > performance.now();
+	return w.deaf > performance.now() || list.some(([verb]) => asking(w.v, verb));
 }
 
 function buttons(w) {
@@ -408,7 +408,7 @@ function buttons(w) {
 				key: verb,
 				type: "button",
 				"aria-label": `${word}: ${w.customer}`,
-				onclick: () => w.deaf > performance.now() || onclick(),
+				onclick: () => w.deaf > performance.now() || asking(w.v, verb) || onclick(),
 			},
 			icon(sign),
 			word,
@@ -489,13 +489,19 @@ function dismiss(w) {
 /* Sends the call somewhere without the dialog; what is refused is said. */
 async function send(w, number, what) {
 	try {
-		const v = call_view(app.store.calls.get(w.v.id));
-		const answer = await api_once(`calls/${v.id}/transfer`, { number, kind: "blind" });
+		const v = w.v,
+			answer = await api_once(`calls/${v.id}/transfer`, { number, kind: "blind" });
 		dismiss(w);
 		follow(v, answer, w.fallback);
 	} catch (e) {
-		alarm(error_sentence(e, { target: what, customer: w.customer }));
+		complain(error_sentence(e, { target: what, customer: w.customer }));
 	}
+}
+
+async function call_back(w) {
+	const text = await dial(w.v.dial, w.customer);
+	complain(text);
+	if (!text) dismiss(w);
 }
 
 /* What is offered after the end: [word, sign, what it does], or null if that is not possible now. */
@@ -516,7 +522,7 @@ const OFFERS = {
 	},
 	call: w =>
 		may("dial") &&
-		w.v.dial && ["Call back", "call", async () => (await dial(w.v.dial, w.customer)) || dismiss(w)],
+		w.v.dial && ["Call back", "call", () => call_back(w)],
 	queue: w => ["Open queue", "queues", null, route_text("queues", w.t.target_id)],
 	back(w, now) {
 		const number = app.store.agents.get(w.t.owner_user)?.number;
@@ -585,7 +591,7 @@ const LETTERS = { h: "complete", s: "swap", c: "cancel" };
 
 function keys(e, w) {
 	const verb = LETTERS[e.key.toLowerCase()];
-	if (!verb || !app.letters() || e.ctrlKey || e.metaKey || e.altKey || why_not(w.v, verb))
+	if (!verb || e.repeat || !app.letters() || e.ctrlKey || e.metaKey || e.altKey || why_not(w.v, verb))
 		return;
 	e.preventDefault();
 	e.stopPropagation();

@@ -1,10 +1,13 @@
-/* fresh: a list of what is on record is asked for again when a call has begun or ended. */
+/*
+ * fresh: a list of what is on record is asked for again when a call has begun or ended, and when one's own state is
+ * another.
+ */
 import { app } from "./ui.js";
 
 const SOON_MS = 800, // a call is on record some tenths of a second later;
 	REST_MS = 4000; // if it was not, then once more
 
-const sum = () => `${app.store.ended}.${app.store.calls.size}`;
+const sum = () => [app.store.ended, app.store.calls.size, app.store.agents.get(app.me.user)?.state].join();
 
 /*
  * `load()` asks for the list; it gives false, or a promise of it, while that would move what somebody points at.

@@ -16,6 +16,7 @@ import {
 	bones,
 	announce,
 	alarm,
+	complain,
 	remember,
 	remembered,
 	refine,
@@ -71,6 +72,16 @@ function concerns(v) {
 	);
 }
 
+const RECORDED = { on: "is recorded", paused: "is not recorded for now", off: "is not recorded any more" };
+
+/* What the media does with a call of one's own, or the one that is open, is read out. */
+function told(was, v) {
+	if (v.with_id !== app.me.user && app.route.id !== v.id) return;
+	if (v.state === "held" && was.state === "talking") announce(`${v.customer} is on hold.`);
+	if (v.state === "talking" && was.state === "held") announce(`${v.customer} is off hold.`);
+	if (v.recording !== was.recording) announce(`The call of ${v.customer} ${RECORDED[v.recording] || "is recorded"}.`);
+}
+
 /* The store has a new state: what is gone stays for a moment, saying so. */
 export function live_changed(before, now) {
 	for (const [id, raw] of before.calls)
@@ -79,7 +90,7 @@ export function live_changed(before, now) {
 			over.set(id, { v, until: performance.now() + ENDED_MS });
 			if (v.state === "ended" && !v.ended_here && concerns(v))
 				announce(`The call of ${v.customer} has ended.`, ended);
-		}
+		} else if (now.calls.get(id) !== raw) told(call_view(raw), call_view(now.calls.get(id)));
 	if (over.size) setTimeout(app.draw, ENDED_MS + 50);
 }
 
@@ -165,15 +176,32 @@ function say_why(v, text) {
 	});
 }
 
-/* Sends a verb; a refusal is said in the row. */
+const asked = new Map(); // "CALL VERB" -> whether it is still on its way, or was answered a moment ago
+
+/* Whether that verb is being asked for, or was just now: its place does not hear clicks. */
+export const asking = (v, verb) => asked.has(`${v.id} ${verb}`);
+
+/* Sends a verb; a refusal is said in the row, or at the lower edge. null: it was not done. */
 export async function act(v, verb, body) {
+	const what = `${v.id} ${verb}`;
+	if (asked.get(what)) return null;
+	asked.set(what, true);
+	app.draw();
+	const answered = () => {
+		asked.delete(what);
+		app.draw();
+	};
 	if (verb === "cancel" && v.transfer) following?.cancelled_here.add(v.transfer.id);
 	try {
 		const answer = await api_once(`calls/${v.id}/${verb}`, body ?? {});
+		asked.set(what, false);
+		setTimeout(answered, DEAF_MS);
 		return answer ?? {};
 	} catch (e) {
 		const text = error_sentence(e);
-		say_why(v, text);
+		answered();
+		if (document.querySelector(`.wide[data-main="${CSS.escape(v.id)}"]`)) say_why(v, text);
+		else complain(text);
 		alarm(text);
 		return null;
 	}
@@ -203,27 +231,32 @@ function do_verb(v, verb) {
 
 function do_main(v) {
 	const verb = main_verb(v);
-	if (hears(v, verb)) do_verb(v, verb);
+	if (hears(v, verb) && !asking(v, verb)) do_verb(v, verb);
 }
 
 function ask_hangup(v) {
 	const code = why_not(v, "hangup");
 	if (code) return say_why(v, off_sentence(code, v));
+	const box = here();
 	ui.sure = v.id;
 	for_a_while("sure", 5000, () => {
 		keep(v);
 	});
 	app.draw.now();
-	document.querySelector(`[data-keep="${CSS.escape(v.id)}"]`)?.focus();
+	box.querySelector(`[data-keep="${CSS.escape(v.id)}"]`)?.focus();
 }
+
+/* Where the focus is: a call may stand in the widget and in the page. */
+const here = () => document.activeElement?.closest(".dock, .main") || document;
 
 function keep(v) {
 	if (ui.sure !== v.id) return;
-	const had_focus = document.activeElement?.closest("[data-sure]");
+	const had_focus = document.activeElement?.closest("[data-sure]"),
+		box = here();
 	ui.sure = "";
 	clearTimeout(timers.sure);
 	app.draw.now();
-	if (had_focus) document.querySelector(`[data-end="${CSS.escape(v.id)}"]`)?.focus();
+	if (had_focus) box.querySelector(`[data-end="${CSS.escape(v.id)}"]`)?.focus();
 }
 
 /* Its row goes: the focus moves on to the next one, or to the page. */
@@ -269,7 +302,7 @@ function main_button(v, { wide, tab } = {}) {
 			key: "main",
 			"aria-label": name,
 			"data-main": v.id,
-			"aria-busy": hears(v, verb) ? null : "true",
+			"aria-busy": hears(v, verb) && !asking(v, verb) ? null : "true",
 			tabindex: tab,
 			title: wide
 				? verb === "transfer"
@@ -413,7 +446,7 @@ const row_memo = memo();
 
 function row(v, i, current, second) {
 	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
-	const deps = [v, i, current, second, marks, app.route.id === v.id, hears(v, main_verb(v))];
+	const deps = [v, i, current, second, marks, app.route.id === v.id, hears(v, main_verb(v)) && !asking(v, main_verb(v))];
 	return row_memo(v.id, deps, () => {
 		const state = STATES[v.state] || STATES.talking,
 			[who, more] = with_lines(v);
@@ -836,7 +869,7 @@ const widget_memo = memo();
 
 function widget_row(v, second) {
 	const marks = ui.sure === v.id ? "sure" : ui.why?.id === v.id ? ui.why.text : "";
-	return widget_memo(v.id, [v, second, marks, hears(v, main_verb(v))], () => {
+	return widget_memo(v.id, [v, second, marks, hears(v, main_verb(v)) && !asking(v, main_verb(v))], () => {
 		const t = v.transfer && !v.transfer.outcome ? v.transfer : null;
 		return h(
 			"li",

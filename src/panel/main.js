@@ -16,6 +16,8 @@ import {
 	remember,
 	remembered,
 	announce,
+	complain,
+	voice,
 } from "./ui.js";
 import { store_new, store_snapshot, store_change } from "./store.js";
 import { stream_open } from "./stream.js";
@@ -123,6 +125,7 @@ function keeping_focus(draw) {
 	const rest =
 		(call && document.querySelector(`tr[data-id="${CSS.escape(call)}"]`)) ||
 		(call && document.querySelector(".calls.live tr[tabindex='0']")) ||
+		(call && document.querySelector(`[data-call="${CSS.escape(call)}"] button`)) ||
 		document.querySelector(".main");
 	rest?.focus({ preventScroll: true });
 }
@@ -134,6 +137,8 @@ function draw_now() {
 	if (!app.me) patch(root, sign_in_view(start));
 	else keeping_focus(() => patch(root, [page(), signed_out && sign_in_dialog(start)]));
 	document.title = app.me ? titled() : "Sign in · segue";
+	voice("status");
+	voice("alert");
 	tick(document);
 }
 
@@ -306,6 +311,18 @@ function set_theme(name) {
 }
 
 function floor() {
+	if (app.problem)
+		return h(
+			"section.floor",
+			{ "aria-label": "Not done" },
+			h(
+				"div.notice.bad",
+				null,
+				icon("warn"),
+				app.problem,
+				h("button.btn", { type: "button", onclick: () => complain("") }, "Dismiss"),
+			),
+		);
 	if (app.net.state === "lost") {
 		const s = Math.max(0, Math.ceil((app.net.retry - performance.now()) / 1000));
 		return h(

@@ -3,12 +3,13 @@ import { h } from "./dom.js";
 import { app, icon, left, ribbon, announce, route_text } from "./ui.js";
 import { BARS, first } from "./words.js";
 import { call_view, may, why_not } from "./model.js";
-import { act } from "./live.js";
+import { act, DEAF_MS } from "./live.js";
 import { name_of } from "./names.js";
 import { api_get, api_query } from "./api.js";
 import { moment, span, time_ms, time_now } from "./time.js";
 
 const shut = new Set();
+let shown = { id: "", at: 0 }; // since when; who was about to click something else does not decline
 const AGAIN_MS = 1500; // a call and its notes are on record some tenths of a second later
 let last = { conv: "", row: null },
 	kept = { conv: "", text: "" };
@@ -103,7 +104,12 @@ export function pop() {
 		word = noted || (kept.conv === v.conv && kept.text);
 	look_up(number, v.conv);
 	if (!noted && v.started < app.seen_from && may("history")) look_for_word(v);
-	const ring = t?.ring_until || time_ms(v.raw.deadline),
+	if (shown.id !== v.id) {
+		shown = { id: v.id, at: performance.now() };
+		setTimeout(app.draw, DEAF_MS + 20);
+	}
+	const deaf = () => performance.now() - shown.at < DEAF_MS,
+		ring = t?.ring_until || time_ms(v.raw.deadline),
 		owner = first(t?.owner);
 	const row = (word, ...what) => [h("dt", null, word), h("dd", null, what)];
 	return h(
@@ -162,7 +168,7 @@ export function pop() {
 					!why_not(v, "cancel") &&
 					h(
 						"button.btn",
-						{ type: "button", onclick: () => act(v, "cancel") },
+						{ type: "button", "aria-busy": deaf() || null, onclick: () => deaf() || act(v, "cancel") },
 						owner ? `Decline, ${owner} keeps it` : "Decline",
 					),
 			),

@@ -3,7 +3,7 @@
  * every target's reason; its order stays until the search text changes.
  */
 import { h, patch } from "./dom.js";
-import { app, icon, face, since, left, announce, alarm, tick } from "./ui.js";
+import { app, icon, face, since, left, announce, complain, tick } from "./ui.js";
 import {
 	AGENT_STATES,
 	number_kind,
@@ -362,7 +362,7 @@ function option_list({ can, cannot }) {
 				d.kind === "external" && !d.typed
 					? "Type the number to dial."
 					: d.typed
-						? `Nobody and nothing is called “${d.typed}”.`
+						? NONE()
 						: "Nobody to send it to.",
 			),
 		);
@@ -476,6 +476,17 @@ function how_choice(v, t) {
 	);
 }
 
+const NONE = () => `Nobody and nothing is called “${d.typed}”.`;
+
+/* What is read out as it changes under somebody's hands: the marked target goes away, the call, or nothing is found. */
+function aloud(t, why, none) {
+	const now = { mark: d.mark, why, none: none && !d.loading && d.typed },
+		was = d.told || {};
+	if (now.none && now.none !== was.none) announce(NONE());
+	if (why && !was.why && now.mark === was.mark) announce(d.gone ? `${d.gone}.` : `${t.name}: ${why}.`);
+	d.told = now;
+}
+
 function draw() {
 	if (!d) return;
 	const v = d.view,
@@ -483,9 +494,9 @@ function draw() {
 		order = [...lists.can, ...lists.cannot];
 	if (!order.some(t => key_of(t) === d.mark)) mark(lists.can[0] || null);
 	const t = chosen(),
-		gone = d.gone;
-	const why = gone || (t && changed_mind(t)),
+		why = d.gone || (t && changed_mind(t)),
 		off = why || !t || d.sending;
+	aloud(t, why, order.length === 0);
 	const counts = id => d.targets.filter(x => x.kind === id).length;
 	patch(
 		el,
@@ -685,7 +696,7 @@ async function send() {
 		const word = d.word.trim();
 		if (word)
 			api_once(`calls/${d.call.id}/note`, { text: word }).catch(e =>
-				alarm(error_sentence(e)),
+				complain(`Your word did not arrive. ${error_sentence(e)}`),
 			);
 		announce(
 			`${d.how === "consult" ? "Asking" : "Sending to"} ${t.typed ? t.number : t.name}.`,
@@ -707,7 +718,7 @@ async function send() {
 function shut() {
 	const call = d?.call;
 	d = null;
-	if (call)
+	if (call && document.activeElement === document.body) // else the browser has given it back
 		(
 			document.querySelector(`[data-main="${CSS.escape(call.id)}"]`) ||
 			document.querySelector(".calls.live tr[tabindex='0']") ||

@@ -18,6 +18,7 @@ export const app = {
 	route: { place: "live", id: "", query: {} },
 	draw: () => {},
 	net: { state: "connecting", since: 0, retry: 0, note: "" },
+	problem: "", // what was asked for here and has failed, where no place on the page says so
 	seen_from: 0, // since then every change has been seen
 };
 
@@ -59,13 +60,23 @@ export function merged(list) {
 	return out.length > MOST ? `${list.length} changes. ${out.at(-1)}` : out.join(" ");
 }
 
+const voices = {};
+
+/* The element that is read out; it is within the dialog that is open, as all else is silent then. */
+export function voice(id) {
+	const el = (voices[id] ||= document.getElementById(id)),
+		at = document.querySelector("dialog[open]") || document.body;
+	if (el && el.parentNode !== at) at.append(el);
+	return el;
+}
+
 /* Read out, politely: at most once in two seconds, older sentences merged. `many(n)` is what is said instead
  * of n of a kind; the same function for all of them. */
 export function announce(text, many) {
 	said.push([text, many]);
 	if (timer) return;
 	const speak = () => {
-		document.getElementById("status").textContent = merged(said);
+		voice("status").textContent = merged(said);
 		said = [];
 		timer = setTimeout(() => {
 			timer = 0;
@@ -77,7 +88,19 @@ export function announce(text, many) {
 
 /* Read out at once: something that was asked for here has failed. */
 export function alarm(text) {
-	document.getElementById("alert").textContent = text;
+	voice("alert").textContent = text;
+}
+
+const SEEN_MS = 10000;
+let problem_timer = 0;
+
+/* The same, and to be seen at the lower edge for a while; "" takes it away. */
+export function complain(text) {
+	if (text) alarm(text);
+	app.problem = text;
+	clearTimeout(problem_timer);
+	problem_timer = text && setTimeout(complain, SEEN_MS, "");
+	app.draw();
 }
 
 /* ---- small things ----------------------------------------------------------------------------- */

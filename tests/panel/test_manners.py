@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from browser import ALT
 from flows import end, joined, talk, wait
-from panel import PanelLab, customer, display, first, member, middle, open_dialog
+from panel import PanelLab, customer, display, first, member, middle, of, open_dialog
 
 ENDED_MS = 3000  # live.js: so long the row of a call that has ended stays, if nobody is on the list
 
@@ -24,6 +24,17 @@ HASTY = """(name => {
 		e.click();
 	}).observe(document, {subtree: true, childList: true, attributes: true});
 })"""
+
+HASTY_DECLINE = """(() => {
+	window.hasty = 0;
+	new MutationObserver((_, me) => {
+		const e = [...document.querySelectorAll('.pop button')].find(b => b.textContent.startsWith('Decline'));
+		if (!e) return;
+		me.disconnect();
+		window.hasty++;
+		e.click();
+	}).observe(document, {subtree: true, childList: true});
+})()"""
 
 # Everything that is read out, in order.
 EAR = """(() => {
@@ -286,6 +297,78 @@ def nobody_stays(lab):
     m.expect("ACK")
     joined(c, m)
     end(c, m)
+
+
+@tap.case("Hold and Record: a double click is one, it is read out, and the focus stays where the next verb is")
+def twice(lab):
+    mine = lab.phone()
+    p = lab.page(mine.user)
+    c, a = talk(lab, mine)
+    p.see("region", f"Call of {customer(c)}")
+    p.js(EAR)
+    count = lambda verb: len(asked(p, verb))
+    for word, verb, then, said in (("Hold", "hold", "Take off hold", f"{customer(c)} is on hold."),
+                                   ("Take off hold", "unhold", "Hold", f"{customer(c)} is off hold.")):
+        button = lambda: p.find("button", f"{word}: {customer(c)}", exact=True)
+        p.wait(lambda: button() and not button().call("return !!this.closest('[aria-busy=true]')"), "it hears")
+        button().call("this.focus(); this.click(); this.click()")
+        p.wait(lambda: p.focus() == f"{then}: {customer(c)}", f"the focus is on {then}")
+        p.wait(lambda: said in " ".join(p.js("window.heard")), f"it is read out: {said}")
+        assert count(verb) == 1, p.requests
+    joined(c, a)
+    p.wait(lambda: not p.js("!!document.querySelector('.main [aria-busy=true]')"), "it hears")
+    assert not p.find("region", "Not done"), p.says()
+    end(c, a)
+
+
+@tap.case("what cannot be sent is said where it is seen, on a page that has no row of the call as well")
+def not_sent(lab):
+    p = lab.page(place="#/contacts", width=390, height=844, phone=True)
+    c, a = talk(lab)
+    t = lab.phone()
+    boss = lab.login("boss")
+    assert boss.post(f"/calls/{boss.call_of(c)['id']}/transfer", {"number": t.number}).status == 201
+    b = t.incoming()
+    b.reply(180)
+    p.reads(f"{of(lab, t)} phone is ringing.")
+    p.allowed.append("ERR_INTERNET_DISCONNECTED")
+    offline = lambda yes: p.send("Network.emulateNetworkConditions", {
+        "offline": yes, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    offline(True)
+    p.click("button", f"Cancel: {customer(c)}")
+    p.see("region", "Not done")
+    p.reads("Not sent: no connection to segue.")
+    offline(False)
+    p.click("button", "Dismiss")
+    p.gone("region", "Not done")
+    p.click("button", f"Cancel: {customer(c)}")
+    b.expect("CANCEL")
+    joined(c, a)
+    end(c, a)
+
+
+@tap.case("a call that rings for somebody who is about something else moves nothing, and is not declined by haste")
+def pop_floats(lab):
+    mine, other = lab.phone(), lab.phone()
+    p = lab.page(mine.user, "#/contacts")
+    boss = lab.login("boss")
+    c, a = talk(lab, other)
+    field = p.see("searchbox", "Find a customer")
+    at = field.box()
+    p.js(HASTY_DECLINE)
+    assert boss.post(f"/calls/{boss.call_of(c)['id']}/transfer", {"number": mine.number}).status == 201
+    b = mine.incoming()
+    b.reply(180)
+    p.see("region", f"{customer(c)} rings")
+    assert field.box() == at, (field.box(), at)
+    p.wait(lambda: p.js("window.hasty") == 1, "Decline was clicked the moment it appeared")
+    decline = lambda: p.find("button", "Decline")
+    p.wait(lambda: decline() and not decline().call("return this.getAttribute('aria-busy')"), "it hears")
+    assert not asked(p, "cancel"), p.requests
+    p.click("button", "Decline")
+    b.expect("CANCEL")
+    joined(c, a)
+    end(c, a)
 
 
 @tap.case("the word for who is rung is there also for a page that was opened when it was written already")

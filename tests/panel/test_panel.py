@@ -612,6 +612,8 @@ def two_supervisors(lab):
     q.see("button", f"Send to {first(lab, other)}")
     end(c, a)
     q.see("button", "The call has ended")
+    q.wait(lambda: q.js("document.querySelector('dialog[open] #status')?.textContent") == "The call has ended.",
+           "it is read out within the dialog: all else is silent then")
 
 
 @tap.case("a click on a contact's page calls it: the agent's phone first, then the number")
