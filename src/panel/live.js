@@ -17,6 +17,7 @@ import {
 	announce,
 	alarm,
 	complain,
+	sheet,
 	remember,
 	remembered,
 	refine,
@@ -158,8 +159,11 @@ function call_card(v) {
 
 /* The dialog that chooses to whom the call goes; see transfer.js. */
 export async function open_transfer(v, options) {
-	dialog ||= await import("./transfer.js");
-	await follow_load();
+	try {
+		[dialog] = await Promise.all([import("./transfer.js"), sheet("transfer.css"), follow_load()]);
+	} catch {
+		return complain("Not opened: no connection to segue.");
+	}
 	dialog.open(v, options);
 }
 

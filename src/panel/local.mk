@@ -2,7 +2,7 @@
 paneldir = $(pkgdatadir)/panel
 EXTRA_DIST += src/panel/package.json
 dist_panel_DATA = \
-	src/panel/index.html src/panel/panel.css src/panel/places.css src/panel/icon.svg \
+	src/panel/index.html src/panel/panel.css src/panel/places.css src/panel/transfer.css src/panel/icon.svg \
 	src/panel/api.js src/panel/call.js src/panel/contacts.js src/panel/conversation.js \
 	src/panel/desk.js src/panel/dial.js src/panel/dom.js src/panel/follow.js src/panel/fresh.js src/panel/goal.js \
 	src/panel/icons.js src/panel/keys.js \

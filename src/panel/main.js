@@ -15,6 +15,7 @@ import {
 	tick,
 	remember,
 	remembered,
+	sheet,
 	announce,
 	complain,
 	voice,
@@ -29,27 +30,12 @@ import { model_names, model_permissions } from "./model.js";
 import { name_of } from "./names.js";
 import { sign_in_view, sign_in_dialog } from "./signin.js";
 
-let styles = null;
-
-/* The sheet of the places that are not the first one. */
-function places_css() {
-	styles ||= new Promise((done, failed) => {
-		const link = document.createElement("link");
-		Object.assign(link, { rel: "stylesheet", href: "places.css", onload: done, onerror: failed });
-		document.head.append(link);
-	});
-	styles.catch(() => {
-		styles = null;
-	});
-	return styles;
-}
-
 /* A place whose file comes when it is first gone to; until then bones. */
 function lazy(file, name) {
 	let module = null;
 	return (...args) => {
 		if (module?.[name]) return module[name](...args);
-		module ||= Promise.all([import(file), places_css()]).then(
+		module ||= Promise.all([import(file), sheet("places.css")]).then(
 			([m]) => {
 				module = m;
 				app.draw();

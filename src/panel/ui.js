@@ -41,6 +41,21 @@ export function remember(name, value) {
 	}
 }
 
+const sheets = {};
+
+/* A style sheet that is fetched when it is first needed. */
+export function sheet(name) {
+	sheets[name] ||= new Promise((done, failed) => {
+		const link = document.createElement("link");
+		Object.assign(link, { rel: "stylesheet", href: name, onload: done, onerror: failed });
+		document.head.append(link);
+	});
+	sheets[name].catch(() => {
+		delete sheets[name];
+	});
+	return sheets[name];
+}
+
 /* ---- announcements ---------------------------------------------------------------------------- */
 
 const MOST = 3, // sentences at once

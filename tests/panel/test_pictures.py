@@ -35,7 +35,7 @@ LOOK = """(() => {
 		&& e.textContent.trim() && !e.querySelector(':scope > .sr:only-child') && e.offsetWidth < 44);
 	const over = [...document.querySelectorAll('.calls th')].filter(e => shown(e) && e.scrollWidth > e.clientWidth + 1);
 	// buttons of a row that touch: a sheet is missing
-	const near = [...document.querySelectorAll('.card .btn + .btn')].filter(e => seen(e) && !e.closest('.tight')
+	const near = [...document.querySelectorAll('.card .btn + .btn:not(.bare)')].filter(e => seen(e) && !e.closest('.tight')
 		&& Math.abs(e.offsetTop - e.previousElementSibling.offsetTop) < 4
 		&& e.getBoundingClientRect().left - e.previousElementSibling.getBoundingClientRect().right < 6);
 	return { wide, near: near.map(said), small: small.map(said), cut: cut.map(said), thin: [...thin, ...over].map(said) };
