@@ -440,7 +440,7 @@ def history(lab):
     p.see("region", "Timeline")
     p.reads(f"{display(lab, a.ua)} answered and has the case")
     p.js("location.hash = '#/log?q=nobody-is-called-so'")
-    p.reads("No conversation matches.")
+    p.reads("No conversation matches: ")
     p.click("button", "Clear filters")
     p.see("link", customer(c))
 
