@@ -96,9 +96,8 @@ const watch = watcher(async () => {
 	const now = new Map(a.conversations.map(c => [c.id, c])),
 		shown = new Set(list.rows.map(r => r.id));
 	list.rows = list.rows.map(r => (!r.ended && now.has(r.id) ? log_row(now.get(r.id)) : r));
+	if (!list.rows.length) return a.conversations.length ? load(true) : true; // nothing is there that could be pushed
 	list.fresh = a.conversations.filter(c => !shown.has(c.id)).length;
-	if (!list.rows.length && list.fresh) load(true); // there is nothing that could be pushed
-	app.draw();
 });
 
 /* A conversation as a line of the log. */

@@ -192,7 +192,10 @@ class Node:
         return bool(self.properties.get("disabled"))
 
     def box(self):
-        quad = self.page.send("DOM.getContentQuads", {"backendNodeId": self.id})["quads"][0]
+        quads = self.page.send("DOM.getContentQuads", {"backendNodeId": self.id})["quads"]
+        if not quads:
+            raise ProtocolError("it is not drawn")
+        quad = quads[0]
         xs, ys = quad[0::2], quad[1::2]
         return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 

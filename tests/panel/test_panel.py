@@ -431,7 +431,7 @@ def history(lab):
     c, a = talk(lab)
     end(c, a)
     lab.ledger(c)
-    p.click("button", "new")
+    p.send("Page.reload")
     p.click("link", customer(c))
     p.click("link", "All of this customer")
     p.see("region", "Contact")
