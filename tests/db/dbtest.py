@@ -127,7 +127,7 @@ class Outbox:
         return p
 
 
-def wait_for(what, fn, timeout=20):
+def wait_for(what, fn, timeout=60):
     """Waits until fn() is true and returns that."""
     deadline = time.monotonic() + timeout
     while True:

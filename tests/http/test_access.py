@@ -479,7 +479,7 @@ def login(lab):
         out = session.post("/logout")
         assert out.status == 204 and "Max-Age=0" in out.headers["Set-Cookie"], out
         assert session.get("/me").status == 401
-        ev.wait_end(15)
+        ev.wait_end()
 
 
 @tap.case("login: wrong ones are 401 alike, five of them 429 for that user, and all are on record")
@@ -611,7 +611,7 @@ def slow(lab):
                         s.sendall(b"x")
                     except ConnectionError:
                         break
-                    assert time.monotonic() - started < 8, "still open"
+                    assert time.monotonic() - started < 20, "still open"
                 assert boss.get("/me").status == 200
 
 
@@ -819,7 +819,7 @@ def metrics_move(_):
         try:
             boss.post(f"/agents/{one.user}/state", {"state": "away"})
             wait("facts wait for the database", lambda: look()["segue_outbox_facts"] > 0
-                 and look()["segue_database_lag_seconds"] > 0, 30)
+                 and look()["segue_database_lag_seconds"] > 0, 60)
             wait("it says so", lambda: look()["segue_database_connected"] == 0)
         finally:
             lab.cluster.psql(f"alter database {lab.db} allow_connections true", "postgres")

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import tap
 from desk import Desk
-from flows import end, joined, pick_up, talk, transfer, wait
+from flows import end, joined, one_day, pick_up, talk, transfer, wait
 from web import WebLab
 
 NOBODY = "01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77"
@@ -242,6 +242,7 @@ def pages(lab):
 
 @tap.case("reports: an agent's day has the call; the columns are those of the view")
 def reports(lab):
+    one_day()
     customer, agent, target, led = past(lab)
     day = lab.login("boss").get(f"/reports/agents?agent={agent.user}").json["agents"]
     assert len(day) == 1 and day[0]["answers"] == 1 and day[0]["transfers_out"] == 1, day

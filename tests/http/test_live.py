@@ -459,7 +459,7 @@ def by_the_clock(lab):
     with boss(lab).events() as ev:
         ev.wait("snapshot")
         lab.sql("update segue.queues set time_zone = 'UTC' where name = '%s'; insert into segue.queue_hours "
-                "select '%s', extract(isodow from at), at::time, (at + interval '5 s')::time "
+                "select '%s', extract(isodow from at), at::time, (at + interval '15 s')::time "
                 "from (select now() at time zone 'UTC' + interval '3 s' as at) x" % (desk.name, desk.name))
         first = ev.wait("queue", lambda d: mine(d) and (d["opens_at"] or d["closes_at"])).data
         if first["closed"]:  # if it was read in time

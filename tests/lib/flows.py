@@ -33,6 +33,13 @@ def a_while():
     time.sleep(0.005)
 
 
+def one_day(seconds=90):
+    """Midnight UTC is farther away than that: what is asked for a day is asked on the day when it was."""
+    left = 86400 - time.time() % 86400
+    if left < seconds:
+        time.sleep(left + 1)
+
+
 def arrived(x):
     """All that x has sent so far has arrived: this is answered after it."""
     x._do("OPTIONS").expect(200, method="OPTIONS")
@@ -89,7 +96,7 @@ def final_notify(a, status=None, timeout=ua.WAIT):
     return got
 
 
-def wait(what, check, timeout=ua.WAIT):
+def wait(what, check, timeout=30):
     """Until check() is true; its value."""
     deadline = time.monotonic() + timeout
     while True:

@@ -122,7 +122,7 @@ class Daemon:
         """The log lines that match."""
         return [x for x in self.lines[since:] if re.search(pattern, x)]
 
-    def wait_log(self, pattern, timeout=15, since=0):
+    def wait_log(self, pattern, timeout=30, since=0):
         """Waits for a log line; returns it."""
         deadline = time.monotonic() + timeout
         while True:
@@ -147,7 +147,7 @@ class Daemon:
         self.proc.send_signal(signal.SIGKILL)
         self.proc.wait(10)
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=60):
         """SIGTERM; fails unless it then ends by itself, with status 0 and no complaint."""
         if self.proc is None:
             return
@@ -287,7 +287,7 @@ class Lab:
         probe = ua.Ua("probe", (self.ip, self.port), user=f"u{self.nusers - 1:03d}",
                       password=f"pw-u{self.nusers - 1:03d}", domain=REALM)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 try:
                     if probe.register(expires=0, contacts=["*"], ok=range(200, 700),
@@ -476,7 +476,7 @@ routes = ({self.routes}{join(self._route)});
         got = self.cluster.psql(f"select to_jsonb(q) from ({query}) q", self.db)
         return [json.loads(r[0]) for r in got]
 
-    def conversation(self, call, timeout=8, final=True):
+    def conversation(self, call, timeout=30, final=True):
         """The conversation row that this call (of a Ua) made or belongs to."""
         cid = call if isinstance(call, str) else call.call_id
         where = "and ended_at is not null" if final else ""
@@ -484,7 +484,7 @@ routes = ({self.routes}{join(self._route)});
             f"select * from segue.conversations where sip_call_id = '{cid}' {where}"),
             timeout)[0]
 
-    def ledger(self, call, timeout=8, final=True):
+    def ledger(self, call, timeout=30, final=True):
         """All rows of the call's conversation; checks what must hold for every conversation."""
         led = Ledger(self, self.conversation(call, timeout, final))
         tap.note(lambda: str(led))

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 
-LIMIT = 150
+LIMIT = 600
 _cases = []
 _local = threading.local()
 _printing = threading.Lock()

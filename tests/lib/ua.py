@@ -24,7 +24,7 @@ import threading
 import time
 import traceback
 
-WAIT = 10.0  # seconds an expectation waits unless told otherwise
+WAIT = 20.0  # seconds an expectation waits unless told otherwise
 REPEAT = 2.0  # seconds after which a 2xx is repeated for whom its ACK is waited for
 
 _COMPACT = {"v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "l": "Content-Length",
@@ -650,7 +650,10 @@ class Call(Inbox):
         for n in ("Authorization", "Proxy-Authorization"):
             if self.last_invite.has(n):
                 m.add(n, self.last_invite.get(n))
-        self.acks[cseq] = m
+        with self.ua.cond:  # what was repeated until now has been acknowledged by this
+            self.acks[cseq] = m
+            self.box = [x for x in self.box if x.is_request or x.method != "INVITE" or x.cseq != cseq
+                        or not 200 <= x.status < 300 or x.to_tag != self.remote_tag]
         return self.send(m)
 
     def cancel(self, headers=()):
@@ -750,13 +753,17 @@ class Call(Inbox):
             return
         if m.status < 300 and m.to_tag:
             self._learn(m)
-        if 200 <= m.status < 300 and m.cseq in self.acks and m.to_tag == self.remote_tag:
+        with self.ua.cond:
+            known = 200 <= m.status < 300 and m.cseq in self.acks and m.to_tag == self.remote_tag
+            if not known and m.status < 300:
+                self.put(m)
+        if known:
             self.ua.repeats += 1
             self.ua.send(self.acks[m.cseq], self.where())
-            return
         if m.status >= 300:
             self._ack_refusal(m, req)
-        self.put(m)
+            if not self.ua.repeated(m):
+                self.put(m)
 
     def _ack_refusal(self, m, req):
         a = Msg(f"ACK {req.uri} SIP/2.0", [["Via", req.get("Via")], ["Max-Forwards", "70"],
@@ -815,6 +822,7 @@ class Ua(Inbox):
         self.calls, self.pending, self.done = {}, {}, {}
         self.log, self.errors = [], []
         self.repeats = self.closed_connections = self.pongs = 0
+        self.challenged = set()  # branches of our requests that were sent again with credentials
         self.responded = set()  # branches of our requests to which anything has come
         self.auth = True           # answer 401/407 by ourselves
         self.auto_calls = True     # requests of unknown dialogs get 481
@@ -982,17 +990,22 @@ class Ua(Inbox):
         if m.status == 100:
             return
         if m.status in (401, 407) and self.auth and self.password:
-            if req.method == "INVITE":
-                call._ack_refusal(m, req)
+            if m.branch in self.challenged:  # our ACK of it was late; it has been answered
+                call._ack_refusal(m, req) if req.method == "INVITE" else None
+                return
             if self._again(m, req, call):
                 return
-        if m.status >= 200 and m.method != "INVITE":
-            with self.cond:
-                if (key, m.status) in self.done:
-                    self.repeats += 1
-                    return
-                self.done[(key, m.status)] = True
+        if m.status >= 200 and m.method != "INVITE" and self.repeated(m, key):
+            return
         call._response(m, req)
+
+    def repeated(self, m, key=None):
+        """A final response that came before is counted, and is no news."""
+        with self.cond:
+            again = (key or m.branch, m.status) in self.done
+            self.repeats += again
+            self.done[(key or m.branch, m.status)] = True
+            return again
 
     def _again(self, m, req, call):
         """Repeats a challenged request with credentials; once."""
@@ -1003,6 +1016,9 @@ class Ua(Inbox):
         old = req.get(answer)
         if ch is None or (old and ch.get("stale", "").lower() != "true"):
             return False
+        self.challenged.add(m.branch)
+        if req.method == "INVITE":
+            call._ack_refusal(m, req)
         call.cseq += 1
         new = Msg(req.start, req.headers, req.body)
         new.set("Via", self.via())

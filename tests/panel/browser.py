@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 
-WAIT = 20
+WAIT = 40
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PR_SET_PDEATHSIG = 1
 

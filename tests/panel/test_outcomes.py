@@ -47,7 +47,7 @@ def off_ended(lab):
     assert p.focus() == name, p.focus()
     p.js("document.activeElement.blur()")
     p.away()
-    p.gone("row", customer(c), 10)
+    p.gone("row", customer(c))
 
 
 @tap.case("ended by a click: the row says by whom")
@@ -61,7 +61,7 @@ def ended_here(lab):
     a.expect("BYE")
     p.see("button", f"Transfer {customer(c)}: ended by you")
     p.away()
-    p.gone("row", customer(c), 10)
+    p.gone("row", customer(c))
 
 
 def in_department(lab, phone, queue):

@@ -80,11 +80,11 @@ def appears(lab):
     row = p.see("row", customer(c))
     assert "Talking" in row.name and display(lab, agent) in row.name, row
     before = row.text
-    p.wait(lambda: p.see("row", customer(c)).text != before, "the duration ticks", 3)
+    p.wait(lambda: p.see("row", customer(c)).text != before, "the duration ticks")
     end(c, a)
     reads_span(p, "Ended SPAN", began)
     p.away()
-    p.gone("row", customer(c), 10)
+    p.gone("row", customer(c))
 
 
 @tap.case("transfer to a user: two clicks, followed to its outcome; the log has it with the same sums")
@@ -186,7 +186,7 @@ def hang_up(lab):
     a.expect("BYE")
     p.reads("was ended by you.")
     p.away()
-    p.gone("row", customer(c), 10)
+    p.gone("row", customer(c))
 
 
 @tap.case("the keyboard alone: transfer, cancel, hang up; the focus never falls out of the page")

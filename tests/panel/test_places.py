@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import tap
 from browser import CTRL
-from flows import end, joined, pick_up, ring, talk, wait
+from flows import end, joined, one_day, pick_up, ring, talk, wait
 from panel import NAMES, PanelLab, customer, display, first, member, middle, of, open_dialog, send
 
 
@@ -44,6 +44,7 @@ def only(p, there, *absent):
 
 @tap.case("the log's filters: department, agent, outcome, period, a number; they are in the address")
 def log_filters(lab):
+    one_day(300)
     p = lab.page(place="#/log")
     p.reads("No conversations yet. The first call appears here when it has begun.")
     one, two, asked = lab.phone(), lab.phone(), lab.phone()

@@ -77,8 +77,16 @@ def player(lab):
     p.js(f"{sound}.pause()")
     box = p.see("group", "Score").call("const r = this.querySelector('svg').getBoundingClientRect();"
                                        "return [r.left, r.top, r.width, r.height]")
-    p.mouse(box[0] + 0.6 * box[2], box[1] + box[3] - 4)
-    p.wait(lambda: abs(p.js(cursor) - box[0] - 0.6 * box[2]) < 0.1 * box[2], "the cursor is where it was clicked")
+    # what was recorded is some part of the call: the click goes to its other half
+    begins, lasts = [box[2] * float(x) for x in lab.cluster.psql(
+        "select extract(epoch from r.started_at - c.started_at) / extract(epoch from c.ended_at - c.started_at), "
+        "extract(epoch from r.ended_at - r.started_at) / extract(epoch from c.ended_at - c.started_at) "
+        "from segue.conversations c join segue.recordings r on r.conversation_id = c.id "
+        f"where c.id = '{led.conversation['id']}'", lab.db)[0]]
+    middle = box[0] + begins + lasts / 2
+    x = middle + lasts * (0.2 if p.js(cursor) < middle else -0.2)
+    p.mouse(x, box[1] + box[3] - 4)
+    p.wait(lambda: abs(p.js(cursor) - x) < 0.1 * lasts, "the cursor is where it was clicked")
 
 
 if __name__ == "__main__":

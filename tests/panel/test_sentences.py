@@ -47,7 +47,7 @@ def off_labels(lab):
     end(c, a)
     reads_span(p, "Ended SPAN", began)
     p.away()
-    p.gone("row", customer(c), 10)
+    p.gone("row", customer(c))
 
 
 @tap.case("off: the caller chooses in a menu")

@@ -27,7 +27,7 @@ import segued
 import sound
 import tap
 
-WAIT = 20.0
+WAIT = 40.0
 SPEECH = 160   # seconds that a played file lasts: longer than any case
 RTP_PORTS = 20
 PR_SET_PDEATHSIG = 1

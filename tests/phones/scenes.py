@@ -11,7 +11,7 @@ import tap
 import ua
 from flows import arrived, wait
 
-WAIT = 20.0
+WAIT = 40.0
 TALK = 0.05  # seconds of talk, so that the ledger has something to count
 
 

@@ -692,7 +692,7 @@ def glare(lab):
     c, a, a2, b, req = meeting(lab)
     c.reply(491, req=req)
     c.expect("ACK")
-    again = c.expect("INVITE", timeout=6, where=lambda m: m.cseq > req.cseq)
+    again = c.expect("INVITE", where=lambda m: m.cseq > req.cseq)
     c.manual = set()
     c.reply(200, c.fitting(again.sdp), req=again)
     done(lab, a, a2, c, b)

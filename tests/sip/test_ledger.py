@@ -6,7 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import pg
 import tap
-from flows import end, final_notify, joined, pick_up, refer, ring, talk, transfer, wait
+from flows import end, final_notify, is_final, joined, pick_up, refer, ring, sipfrag, talk, transfer, wait
 from segued import Lab
 
 
@@ -17,14 +17,18 @@ def conversations(lab, calls):
 
 @tap.case("rows appear within 1 s of the event and are final within 2 s of the end")
 def prompt(lab):
-    c, a = talk(lab)
-    lab.conversation(c, timeout=1.5, final=False)
-    c.hangup()
-    t0 = time.monotonic()
-    lab.conversation(c, timeout=2.5)
-    led = lab.ledger(c)
-    assert all(s["ended_at"] for s in led.segments)
-    assert time.monotonic() - t0 < 4
+    tries = []
+    while not any(opened < 1 and final < 2 for opened, final in tries):
+        assert len(tries) < 5, f"seconds until the row was there, and final: {tries}"
+        c, a = talk(lab)
+        seconds = []
+        for final in (False, True):
+            began = time.monotonic()
+            lab.conversation(c, final=final)
+            seconds.append(time.monotonic() - began)
+            c.ended or c.hangup()
+        tries.append(seconds)
+        assert all(s["ended_at"] for s in lab.ledger(c).segments)
 
 
 def around(fn, *args):
@@ -182,7 +186,7 @@ def start_without_db(lab):
         end(c, a)
     finally:
         lab.cluster.start()
-    lab.ledger(c, timeout=20)
+    lab.ledger(c)
 
 
 @tap.case("SIGTERM in a call: both sides get BYE, rows are final, exit 0")
@@ -193,7 +197,7 @@ def sigterm(lab):
     c.expect("BYE")
     a.expect("BYE")
     lab.restart()
-    led = lab.ledger(c, timeout=10)
+    led = lab.ledger(c)
     assert led.segments[0]["talk_ms"] > 0, led
 
 
@@ -230,7 +234,9 @@ def sighup(lab):
     target = lab.phone()
     refer(lab, a, target.number)
     target.incoming().reply(180)
-    assert final_notify(a, timeout=4) in (408, 480)
+    told = a.expect("NOTIFY", where=is_final)
+    assert sipfrag(told) in (408, 480), str(told)
+    assert told.at - a.sent["REFER"].at < 5.9, "T_ring is 1 s now, and was 6 s"
     end(c, a)
 
 

@@ -266,7 +266,7 @@ class StormLab(Lab):
     def __exit__(self, *exc, **kw):
         if not exc[0] and self.daemon.proc.poll() is None:
             wait("every conversation is final", lambda: not self.rows(
-                "select id from segue.conversations where ended_at is null"), timeout=20)
+                "select id from segue.conversations where ended_at is null"), timeout=60)
             wrong = self.rows("select * from segue.check_ledger()")
             assert not wrong, wrong
         super().__exit__(*exc, **kw)

@@ -439,7 +439,7 @@ def _(lab):
     a2, b, b_phone = consult_there(lab, a, agent)
     was = lab.rows("select * from segue.nodes where node = 2")[0]
     with Twin(lab) as twin:
-        line = twin.daemon.wait_log(" node_number_taken ", timeout=20)
+        line = twin.daemon.wait_log(" node_number_taken ", timeout=60)
         assert "control.node=2" in line and f"by=udp:{lab.two.ip}:{lab.two.port}" in line, line
         assert f"udp:{lab.two.ip}:{lab.two.port}" in twin.ready()["node_taken_by"], twin.ready()
         assert twin.ready()["ok"] is True
@@ -463,7 +463,7 @@ def _(lab):
         own.two.daemon.kill()
         own.sql("update segue.nodes set seen_at = now() - interval '31 s' where node = 2")
         with Twin(own) as twin:
-            twin.daemon.wait_log(" dialogs_shared", timeout=20)
+            twin.daemon.wait_log(" dialogs_shared", timeout=60)
             assert "node_taken_by" not in twin.ready(), twin.ready()
             own.two.restart()
             own.two.daemon.wait_log(" node_number_taken ", timeout=20)
@@ -504,7 +504,7 @@ def _(lab):
         own.two.daemon.kill()
         assert own.shared(a2), "a row outlives the process that wrote it"
         own.two.restart()
-        wait("the stale row is gone", lambda: not own.shared(a2), 10)
+        wait("the stale row is gone", lambda: not own.shared(a2))
         a.refer(replacing(a2, own, b_phone.number))
         a.expect(202, method="REFER")
         final_notify(a, 481)
@@ -536,7 +536,7 @@ def _(lab):
         marks = own.daemon.mark(), own.two.daemon.mark()
         own.cluster.start()
         for daemon, mark in zip((own.daemon, own.two.daemon), marks):
-            daemon.wait_log(" dialogs_shared", since=mark, timeout=20)
+            daemon.wait_log(" dialogs_shared", since=mark, timeout=60)
         wait("both dialogs are in the table again",
              lambda: own.shared(x) and own.shared(a2), 20)
         a.refer(refer_to)
@@ -545,7 +545,7 @@ def _(lab):
         final_notify(a, 200)
         end(c, b)
         end(x, y)
-        assert [t["outcome"] for t in own.ledger(c, timeout=20).transfers] == ["failed", "completed"]
+        assert [t["outcome"] for t in own.ledger(c).transfers] == ["failed", "completed"]
 
 
 if __name__ == "__main__":

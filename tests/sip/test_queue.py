@@ -198,10 +198,10 @@ def changed_meanwhile(lab):
     c.expect(180)
     d.expect(180)
     wait("both wait", lambda: desk.look()["queue"]["waiting"] == 2)
-    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{desk.name}', '{b.user}')")
-    x = b.incoming()
     first, other = (c, d) if desk.look()["callers"][0]["call"] == lab.conversation(c, final=False)["call"] \
         else (d, c)
+    lab.sql(f"insert into segue.queue_members (queue, user_name) values ('{desk.name}', '{b.user}')")
+    x = b.incoming()
     pick_up(first, x)
     lab.sql(f"delete from segue.queue_members where user_name = '{a.user}'")
     wait("only the new one is left", lambda: desk.look()["queue"]["members"] == 1)

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import tap
 from desk import CODES, Desk, agent
-from flows import (arrived, end, final_notify, joined, pick_up, refer, ring, sipfrag, talk, wait)
+from flows import (arrived, end, final_notify, joined, one_day, pick_up, refer, ring, sipfrag, talk, wait)
 from web import WebLab
 
 RETRY_MS = 1000
@@ -404,6 +404,7 @@ def only_agent(lab):
 
 @tap.case("E-115 answered on a second device while the first rings, and a colleague's: 200 elsewhere, no missed call")
 def second_device(_):
+    one_day()
     with WebLab(users=6, peers=2, conf=CODES.replace("queue: {", "queue: { away_after = 1;")) as own:
         a, b = own.phone(), own.phone()
         a2 = own.device(a)

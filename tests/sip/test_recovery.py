@@ -31,7 +31,7 @@ def asked_again(*calls):
 
 def on_record(lab, c, n=1):
     """The call's rows, once it is final: one conversation, closed in the ordinary way, not estimated."""
-    led = lab.ledger(c, timeout=20)
+    led = lab.ledger(c)
     assert not led.conversation["estimated"], led.conversation
     assert led.types().count("recovered") == n, led.types()
     assert led.types().count("conversation_started") == 1, led.types()
@@ -43,10 +43,10 @@ def on_record(lab, c, n=1):
 
 for _how in ("kill", "stop"):
     def _talk(lab, how=_how):
+        began = time.monotonic()
         c, a = talk(lab)
         versions = c.remote_sdp.origin, a.remote_sdp.origin
         lab.conversation(c, final=False)
-        began = time.monotonic()
         restarted(lab, how)
         assert lab.daemon.log("calls_recovered count=1"), lab.daemon.lines[:30]
         asked_again(c, a)
@@ -148,7 +148,7 @@ def alone(lab):
     wait("A's registration is written down", lambda: os.path.exists(path) and
          a.ua.user in open(path).read())
     restarted(lab)
-    again = a.ua.incoming(timeout=15)
+    again = a.ua.incoming()
     again.reply(180)
     again.answer()
     again.expect("ACK")
@@ -173,7 +173,7 @@ for _how in ("kill", "stop"):
         restarted(lab, how)
         x.ended = True  # nobody knows of that INVITE any more
         wait("C waits there again", lambda: desk.look()["queue"]["waiting"] == 1)
-        y = b.incoming(timeout=20)
+        y = b.incoming()
         assert agent(lab, b)["missed"] == 0, agent(lab, b)
         y.reply(180)
         y.answer()
@@ -213,7 +213,7 @@ def joining(lab):
     lab.daemon.kill()
     c.manual = set()
     lab.restart()
-    assert c.expect("INVITE", timeout=15).cseq > req.cseq
+    assert c.expect("INVITE").cseq > req.cseq
     joined(c, b)
     final_notify(a, 200)
     end(c, b)
@@ -250,7 +250,7 @@ def early(lab):
     c, a = ring(lab.trunk(), agent.number, agent)
     lab.conversation(c, final=False)
     restarted(lab)
-    led = lab.ledger(c, timeout=20)
+    led = lab.ledger(c)
     assert led.conversation["estimated"] and led.conversation["talk_ms"] == 0, led.conversation
     c.ended = a.ended = True
 
@@ -260,14 +260,14 @@ def gone(lab):
     began = time.monotonic()
     c, a = talk(lab)
     lab.conversation(c, final=False)
-    lived = 1000 * (time.monotonic() - began)
     lab.daemon.kill()
+    lived = 1000 * (time.monotonic() - began)
     a.manual = {"INVITE"}
     time.sleep(4)  # the outage that must not be counted
     lab.restart()
     a.reply(481, req=a.expect("INVITE"))
     c.expect("BYE")
-    led = lab.ledger(c, timeout=20)
+    led = lab.ledger(c)
     assert led.conversation["estimated"] and led.segment(a.ua.user)["estimated"], led
     assert led.conversation["total_ms"] <= lived + 500, (lived, led.conversation)
     assert led.conversation["outcome"] == "answered", led.conversation

@@ -266,7 +266,7 @@ def prack_repeat(lab):
     a = agent.incoming()
     a.reply(180)
     c.expect(180)
-    again = c.expect(180, timeout=4)
+    again = c.expect(180)
     c.prack(again)
     c.expect(200, method="PRACK")
     c.cancel()

@@ -22,7 +22,7 @@ def known(lab, trunk, dial, port):
         c = trunk.invite(dial)
         r = c.expect((404, 480, 503, 408, 500), timeout=40)
         return r.status != 404
-    wait(f"{dial} is known", look, 20)
+    wait(f"{dial} is known", look, 60)
 
 
 def all_rows_right(lab, since, n, transfers):
@@ -30,7 +30,7 @@ def all_rows_right(lab, since, n, transfers):
         got = lab.rows("select count(*) as n, count(ended_at) as done, count(*) filter (where outcome = "
                        f"'answered') as answered from segue.conversations where started_at >= '{since}'")
         return got[0] if got[0]["done"] >= n else None
-    got = wait(f"{n} conversations are final", final, 20)
+    got = wait(f"{n} conversations are final", final, 60)
     assert got == {"n": n, "done": n, "answered": n}, got
     t = lab.rows("select t.outcome, count(*) as n from segue.transfers t join segue.conversations c "
                  f"on c.id = t.conversation_id where c.started_at >= '{since}' group by 1")

@@ -15,7 +15,8 @@ from sipp import Sipp
 
 AGENTS, PATIENT, HASTY = 20, 150, 50
 IMPATIENT_MS = 1523  # all other times are multiples of 50: nobody leaves just as he is answered
-NEAR_MS = 400  # clocks of three processes on a busy machine
+NEAR_MS = 400  # clocks of three processes on a busy machine: most are as near as this,
+FAR_MS = 5000  # and none is farther
 
 
 class Agent(threading.Thread):
@@ -49,7 +50,7 @@ class Agent(threading.Thread):
             self.note(call, "cancelled")
             return
         call.answer()
-        if not call.take("ACK", 10):
+        if not call.take("ACK", 30):
             raise AssertionError("no ACK")
         self.note(call, "answered")
         last = self.talk(call)
@@ -108,16 +109,18 @@ def ledger(lab, since):
     return {c["sip_call_id"]: (c, s, t) for c, s, t in book.values()}
 
 
-def compare(cid, rows, seen, offers):
-    """One call: the ledger's rows against what was seen of it."""
+def compare(cid, rows, seen, offers, far):
+    """One call: the ledger's rows against what was seen of it. far takes the times that are not near."""
     conv, segments, transfers = rows
     told = f"{cid}: {seen} {offers}\n{conv}\n{segments}\n{transfers}"
     assert conv["outcome"] == ("answered" if "answered" in seen else "abandoned"), told
     ends = seen.get("end", seen.get("gave_up"))
-    assert abs(conv["total_ms"] - (ends - seen["begin"])) < NEAR_MS, told
+    apart = [abs(conv["total_ms"] - (ends - seen["begin"]))]
     first = next(s for s in segments if s["kind"] == "queue")
     until = seen.get("answered", ends)
-    assert abs(first["wait_ms"] - (until - seen["begin"])) < NEAR_MS, told
+    apart.append(abs(first["wait_ms"] - (until - seen["begin"])))
+    assert max(apart) < FAR_MS, f"{apart} {told}"
+    far += [(ms, told) for ms in apart if ms >= NEAR_MS]
     got = collections.Counter()
     for s in segments:
         if s["kind"] == "agent":
@@ -149,7 +152,7 @@ def storm(lab):
     runs = [callers(lab, "501", PATIENT, 60000), callers(lab, "501", HASTY, IMPATIENT_MS)]
     for _, sipp in runs:
         sipp.finish()
-    wait("nobody is on a call", lambda: lab.seguectl("calls").strip() == "No calls.", 30)
+    wait("nobody is on a call", lambda: lab.seguectl("calls").strip() == "No calls.", 60)
     for a in agents:
         a.going = False
     for a in agents:
@@ -163,13 +166,15 @@ def storm(lab):
     assert len(seen) == PATIENT + HASTY, len(seen)
     wait("all conversations are final", lambda: lab.rows(
         "select count(*) as n from segue.conversations where ended_at is not null and "
-        f"started_at >= '{since}'")[0]["n"] == PATIENT + HASTY, 30)
+        f"started_at >= '{since}'")[0]["n"] == PATIENT + HASTY, 60)
     offers = collections.defaultdict(list)
     for _, mark, user, what in sorted((at, mark, a.phone.user, what)
                                       for a in agents for at, mark, what in a.saw):
         offers[mark].append((user, what))
     book = ledger(lab, since)
-    moved = sum(compare(cid, book[cid], s, offers[s["mark"]]) for cid, s in seen.items())
+    far = []  # SIPp or segued got no turn in between
+    moved = sum(compare(cid, book[cid], s, offers[s["mark"]], far) for cid, s in seen.items())
+    assert len(far) < len(seen) / 10, far[:5]
     left = sum("gave_up" in s for s in seen.values())
     declined = sum(what == "busy" for o in offers.values() for _, what in o)
     assert moved > 10 and left > 3 and declined > 15, (moved, left, declined)

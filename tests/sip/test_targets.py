@@ -124,7 +124,7 @@ def filtered(lab):
     b = target.incoming()
     b.reply(180)
     a.hangup()
-    b.expect("CANCEL", timeout=12)
+    b.expect("CANCEL")
     again = a.ua.incoming()
     again.answer()
     again.expect("ACK")
