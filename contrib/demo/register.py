@@ -13,7 +13,7 @@ from ua import Ua
 def main(server, port, user, local_port, expires):
     phone = Ua(user, (server, int(port)), port=int(local_port), password=os.environ["PASSWORD"])
     try:
-        r = phone.register(expires=int(expires), ok=range(200, 700), timeout=5)
+        r = phone.register(expires=int(expires), ok=range(200, 700), timeout=20)
     except AssertionError:
         sys.exit(f"{user}: no answer to REGISTER from {server}:{port}")
     finally:
