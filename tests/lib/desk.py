@@ -56,5 +56,10 @@ def show(lab, *words):
     return json.loads(p if isinstance(p, str) else p.stdout)
 
 
+def wraps_up(lab, phone):
+    """Until the agent has been in wrap-up: who asks for his state may come when it is over."""
+    lab.daemon.wait_log(f" agent_state user={phone.user} state=wrapup ")
+
+
 def agent(lab, phone):
     return next(a for a in show(lab, "agents")["agents"] if a["user"] == phone.user)

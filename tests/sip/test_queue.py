@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from desk import CODES, Desk, agent, show
+from desk import CODES, Desk, agent, show, wraps_up
 from flows import end, joined, pick_up, refer, ring, talk, wait
 from segued import Lab
 
@@ -39,7 +39,7 @@ def answered_by(lab):
     second.answer()
     joined(c, second)
     end(c, second)
-    assert agent(lab, d)["state"] == "wrapup"
+    wraps_up(lab, d)
     led = lab.ledger(c)
     t = led.transfers[0]
     assert (t["outcome"], t["target"], t["answered_by"]) == ("completed", desk.name, d.user), t
@@ -341,7 +341,7 @@ def rebuilt(_):
         z = idle.incoming()  # and whoever is free is asked, nobody else
         pick_up(e, z)
         end(c, x)
-        wait("the wrap-up begins at the end of the queue's call", lambda: agent(own, busy)["state"] == "wrapup")
+        wraps_up(own, busy)  # it was a queue's call
         end(d, y)
         wait("no queue's call has none", lambda: agent(own, plain)["state"] == "free")
         assert away.count("INVITE") == 0

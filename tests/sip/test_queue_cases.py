@@ -7,7 +7,7 @@ from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from desk import CODES, Desk, agent
+from desk import CODES, Desk, agent, wraps_up
 from flows import (arrived, end, final_notify, joined, one_day, pick_up, refer, ring, sipfrag, talk, wait)
 from web import WebLab
 
@@ -148,7 +148,7 @@ def answers_late(lab):
 
 def let_go(lab, c, desk, a, b, y, kind):
     """A has left and wraps up, then is free, while the caller talks with B; the rows agree."""
-    wait("the wrap-up begins while the caller talks", lambda: agent(lab, a)["state"] == "wrapup")
+    wraps_up(lab, a)
     assert agent(lab, b)["state"] == "talking"
     free(lab, a)
     assert agent(lab, b)["state"] == "talking"

@@ -5,7 +5,7 @@ from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from desk import CODES, Desk, agent
+from desk import CODES, Desk, agent, wraps_up
 from flows import end, final_notify, is_final, joined, ring, talk, wait
 from segued import Lab
 
@@ -130,7 +130,7 @@ def consult_queue(lab):
     x.expect("BYE")
     assert agent(lab, d)["state"] == "talking"
     end(c, second)
-    wait("the wrap-up begins now", lambda: agent(lab, d)["state"] == "wrapup")
+    wraps_up(lab, d)
     led = lab.ledger(c)
     assert [(s["kind"], s["who"], s["outcome"]) for s in led.segments] == [
         ("agent", a.user, "transferred"), ("queue", desk.name, "answered"),
