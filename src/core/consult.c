@@ -187,6 +187,28 @@ void consult_part(struct core *c, struct call *k)
 	recording_sync(c, second); /* no step of its own comes for it */
 }
 
+/* The other one of two calls that belong together; NULL: it is not there, or its id is that of a call which
+ * has nothing to do with this one. */
+static struct call *still_linked(const struct core *c, const struct call *k, call_id to)
+{
+	struct call *other = to ? call_of(c, to) : NULL;
+	call_id back = other == NULL ? ID_NONE : to == k->consult ? other->consult_of : other->consult;
+
+	return back && call_of(c, back) == k ? other : NULL;
+}
+
+void consult_recovered(struct core *c, struct call *k)
+{
+	if (k->consult && still_linked(c, k, k->consult) == NULL) {
+		unlink_calls(k, NULL);
+		on_timeline(c, k, "consult_ended", NULL, NULL);
+	}
+	if (k->consult_of && still_linked(c, k, k->consult_of) == NULL) {
+		unlink_calls(NULL, k);
+		set_free(c, k, "completed", "system");
+	}
+}
+
 /* The consultation is over. It led to nothing, and is on record with the conversation that it was
  * for if that one still waited for it. */
 static void consult_over(struct core *c, struct call *first, struct call *second)

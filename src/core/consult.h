@@ -33,6 +33,9 @@ void consult_find(struct core *c, struct call *k, const char *user);
 void consult_sync(struct core *c, struct call *k);
 /* k goes its own way: whatever it is a consultation for, or has one, is no longer. */
 void consult_part(struct core *c, struct call *k);
+/* After a restart: a call that was not kept, because it only rang, is no consultation of k any more. Its id
+ * may be another call's by now. */
+void consult_recovered(struct core *c, struct call *k);
 /* Somebody leaves k with a consultation under way, or did: his customer is not dropped (E-097). Makes
  * him the owner; false: it is an ordinary hang-up. */
 bool consult_is_left(struct core *c, struct call *k, struct leg *l);

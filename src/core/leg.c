@@ -610,6 +610,7 @@ void leg_event(struct core *c, struct call *k, struct leg *l)
 			moh_unplayed(c, k, l);
 		break;
 	case EV_RECOVERED:
+		consult_recovered(c, k);
 		recover_leg(c, k, l);
 		break;
 	case EV_INFO:

@@ -396,6 +396,21 @@ static const char *check_segments(const struct call *k)
 	return NULL;
 }
 
+/* Two calls of which one is a consultation for the other know of each other. */
+static const char *check_consult(const struct core *c, const struct call *k)
+{
+	const struct call *first = k->consult_of ? call_of(c, k->consult_of) : NULL;
+	const struct call *second = k->consult ? call_of(c, k->consult) : NULL;
+
+	if (k->merged_into != ID_NONE || c->untold > 0) /* after a restart they are told one by one */
+		return NULL;
+	if (first && call_of(c, first->consult) != k)
+		return complain(k, "a consultation for a call that does not know of it");
+	if (second && call_of(c, second->consult_of) != k)
+		return complain(k, "a consultation that does not know what it is for");
+	return NULL;
+}
+
 const char *core_check(const struct core *c)
 {
 	const char *why = NULL;
@@ -407,6 +422,7 @@ const char *core_check(const struct core *c)
 			continue;
 		if ((why = check_roles(k)) == NULL && (why = check_timers(k)) == NULL &&
 			(why = check_bridge(k)) == NULL && (why = check_segments(k)) == NULL &&
+			(why = check_consult(c, k)) == NULL &&
 			(why = moh_check(k)) != NULL)
 			why = complain(k, why);
 	}

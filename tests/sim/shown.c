@@ -32,6 +32,30 @@ void shown_before(struct sim *s, const struct event *ev)
 		core_try_transfer(s->core, ev, &sh->view);
 }
 
+/* .. and for the same reason, to the same target: what whoever asks is shown is what is on record. */
+static void check_told(struct sim *s, const struct target_view *v)
+{
+	const char *why = NULL;
+	bool meant = v->status != 0;
+
+	for (unsigned i = 0; i < s->out.nfacts; i++) {
+		const struct fact *f = &s->out.facts[i];
+
+		if (f->type == FACT_AUDIT && str_eq(f->audit.action, "transfer"))
+			why = f->audit.why;
+		if (f->type == FACT_TRANSFER_OPENED && v->status == 0 && !meant) {
+			meant = true; /* what follows is the chain's */
+			if (!str_eq(f->transfer_opened.target_kind, target_kind_name((int)v->kind)) ||
+				!str_eq(f->transfer_opened.target, v->name))
+				fail(s, "shown-otherwise", "shown was %s %s, and it went to %s %s",
+					target_kind_name((int)v->kind), v->name,
+					f->transfer_opened.target_kind, f->transfer_opened.target);
+		}
+	}
+	if (v->status != 0 && why != NULL && !str_eq(why, v->cause))
+		fail(s, "shown-otherwise", "shown was %s, and it was refused as %s", v->cause, why);
+}
+
 static void check_tried(struct sim *s, const struct event *ev)
 {
 	const struct target_view *v = &s->shown.view;
@@ -51,6 +75,8 @@ static void check_tried(struct sim *s, const struct event *ev)
 				"a transfer to \"%s\" was said to be allowed, and got %u %s",
 				ev->transfer.number, a->status, a->text);
 	}
+	if (plain) /* nobody to consult first is no matter of whom */
+		check_told(s, v);
 }
 
 /* ---- how many callers? ----------------------------------------------------------------------- */

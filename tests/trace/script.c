@@ -767,7 +767,7 @@ static int do_ctl(struct script *s)
 		ev.transfer.kind = what[0] == 'c' ? XFER_CONSULT : XFER_BLIND;
 		ev.transfer.cmd = ++s->st.cmd;
 		ev.transfer.origin = ORIGIN_CTL;
-		str_set(ev.transfer.asker, "ctl");
+		str_set(ev.transfer.asker, word_after(s, 4, "by")[0] ? word_after(s, 4, "by") : "ctl");
 		str_set(ev.transfer.number, word(s, 3));
 		ev.transfer.own_host = ev.transfer.may_refer = true;
 		ev.transfer.stay = has_word(s, 4, "stay");
