@@ -587,7 +587,7 @@ function thread(c) {
 		}),
 	);
 	if (c.ended) out.push({ at: c.ended, sign: "end", tone: "plain", text: ended_line(c) });
-	return out.filter(e => e.at !== null).sort((a, b) => a.at - b.at);
+	return out.filter(e => e.at !== null).sort((a, b) => a.at - b.at || (b.n || 0) - (a.n || 0)); // asked, then done
 }
 
 const ENDERS = {

@@ -322,7 +322,7 @@ function hearing(customer, t) {
 					t.kind === "consult" ? "hears it ring" : "leaves on answer",
 					t.kind === "consult" ? "ringing" : "holding",
 				],
-				[t.target, steps[t.stage] || "rings", "ringing"],
+				[t.target, steps[t.stage] || "rings", steps[t.stage] ? "dialling" : "ringing"],
 			];
 	}
 }

@@ -414,7 +414,7 @@ function with_lines(v) {
 			h(
 				"span.c-move",
 				null,
-				`${first(t.target)} rings, `,
+				["asked", "calling"].includes(t.stage) ? `calling ${first(t.target)}, ` : `${first(t.target)} rings, `,
 				left(t.ring_until),
 				" s left",
 			),

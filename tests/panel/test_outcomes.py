@@ -125,8 +125,12 @@ def stages(lab):
     c.reply(200, c.fitting(hold.sdp), req=hold)
     c.expect("ACK")
     p.reads(f"Calling {whose} phone. {customer(c)} hears music; {owner} is still on the line.")
+    assert "Dialling" in card.text and "Ringing" not in card.text, card.text
+    assert f"calling {who}, " in p.see("row", customer(c)).text, "the row says the same"
     b.reply(180)
     p.reads(f"{whose} phone is ringing. {customer(c)} hears music; {owner} is still on the line.")
+    assert "Ringing" in card.text and "Dialling" not in card.text, card.text
+    assert f"{who} rings, " in p.see("row", customer(c)).text, "the row says the same"
     assert card.call(offered) == "Cancel,Try another", card.text
     b.answer()
     b.expect("ACK")
