@@ -143,7 +143,9 @@ def main(host, port, trunk_address, passwords):
         for line in f:
             user, password = line.split()
             Phone(server, user, password)
-    keep_calling(Ua("trunk", server, ip=trunk_address, port=5070, user="customer", ladder=Quiet()))
+    trunk = Ua("trunk", server, ip=trunk_address, port=5070, user="customer", ladder=Quiet())
+    print("calling", flush=True)
+    keep_calling(trunk)
 
 
 if __name__ == "__main__":

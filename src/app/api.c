@@ -285,8 +285,20 @@ static bool fail_value(struct api_request *q, const struct api_field *f, const c
 	char what[160];
 
 	expected(f, what, sizeof(what));
-	api_fail_field(q, f->name, "%s: `%.100s': expected %s", f->name, got, what);
+	if (got == NULL)
+		api_fail_field(q, f->name, "%s is not given: expected %s", f->name, what);
+	else
+		api_fail_field(q, f->name, "%s: `%.100s': expected %s", f->name, got, what);
 	return false;
+}
+
+/* A + in a query is a blank, unless it is written %2B: who forgets that would find nobody. */
+static bool is_lost_plus(const struct api_field *f, const char *text)
+{
+	if (text == NULL)
+		return false;
+	return f->type == API_TIME ? strchr(text, ' ') != NULL
+				   : text[0] == ' ' && isdigit((unsigned char)text[1]);
 }
 
 static bool check_text(struct api_request *q, const struct api_field *f, const char *text)
@@ -294,9 +306,17 @@ static bool check_text(struct api_request *q, const struct api_field *f, const c
 	if (text == NULL || text[0] == '\0') {
 		if (f->need == OPTIONAL)
 			return true;
-		return fail_value(q, f, "");
+		return fail_value(q, f, text);
 	}
 	return fits(f, text) && !has_control(text) && is_utf8(text) ? true : fail_value(q, f, text);
+}
+
+static bool check_query(struct api_request *q, const struct api_field *f, const char *text)
+{
+	if (!is_lost_plus(f, text))
+		return check_text(q, f, text);
+	api_fail_field(q, f->name, "%s: `%.100s': a + is written %%2B in a query", f->name, text);
+	return false;
 }
 
 /* A value of the body has the JSON type that its field wants. */
@@ -318,7 +338,7 @@ static bool check_json(struct api_request *q, const struct api_field *f)
 	if (right && f->type != API_INT && strlen(json_string_value(v)) == json_string_length(v))
 		return check_text(q, f, json_string_value(v));
 	got = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-	fail_value(q, f, got ? got : "");
+	fail_value(q, f, got);
 	free(got);
 	return false;
 }
@@ -329,7 +349,7 @@ static bool check_field(struct api_request *q, const struct api_field *f, unsign
 	case IN_PATH:
 		return check_text(q, f, q->param[(*nth)++]);
 	case IN_QUERY:
-		return check_text(q, f, http_query(q->http, f->name));
+		return check_query(q, f, http_query(q->http, f->name));
 	default:
 		return check_json(q, f);
 	}
@@ -419,21 +439,42 @@ static void find_viewer(struct api_request *q)
 }
 
 /* A page of another site can make the browser send a request with our cookie, but not with a header
- * of its own; and browsers say from where a request comes. */
-static bool is_cross_site(const struct api_request *q)
+ * of its own; and browsers say from where a request comes. The header that says so; NULL: none does. */
+static const char *cross_site(const struct api_request *q)
 {
 	const char *origin = http_header(q->http, "Origin"), *host = http_header(q->http, "Host");
 	const char *from = origin ? strstr(origin, "://") : NULL;
 
 	if (str_eq(q->route->method, "GET") || http_header(q->http, "Authorization") != NULL)
-		return false;
+		return NULL;
 	if (http_header(q->http, "X-Segue") == NULL)
-		return true;
-	return origin != NULL && (from == NULL || host == NULL || !str_ieq(from + 3, host));
+		return "X-Segue";
+	return origin != NULL && (from == NULL || host == NULL || !str_ieq(from + 3, host)) ? "Origin"
+											     : NULL;
+}
+
+static void fail_cross_site(struct api_request *q, const char *header)
+{
+	const char *origin = http_header(q->http, "Origin"), *host = http_header(q->http, "Host");
+	json_t *more = json_object();
+	char text[512];
+
+	if (str_eq(header, "Origin"))
+		snprintf(text, sizeof(text), "Origin: `%s': expected this site, %s", origin,
+			host ? host : "which Host is to name");
+	else
+		snprintf(text, sizeof(text), "a request with a session, and a login, need the header "
+					     "X-Segue; a token needs none");
+	jo_text(more, "field", header);
+	api_audit(q->api, &q->viewer, ORIGIN_PANEL, q->route->path, q->param[0],
+		"the request comes from another site");
+	api_fail_with(q, 403, "cross_site", text, more);
 }
 
 static bool may_come_in(struct api_request *q)
 {
+	const char *header;
+
 	find_viewer(q);
 	q->by_panel = http_header(q->http, "Authorization") == NULL;
 	if (q->route->who != OPEN && !q->known) {
@@ -447,12 +488,9 @@ static bool may_come_in(struct api_request *q)
 			token ? "This token is unknown or has expired" : "Log in first");
 		return false;
 	}
-	if (is_cross_site(q)) {
-		api_audit(q->api, &q->viewer, ORIGIN_PANEL, q->route->path, q->param[0],
-			"the request comes from another site");
-		api_fail(q, 403, "cross_site",
-			"A request with a session needs the header X-Segue, and an Origin that is "
-			"ours");
+	header = cross_site(q);
+	if (header != NULL) {
+		fail_cross_site(q, header);
 		return false;
 	}
 	if (q->route->who == PERMITTED && !viewer_may(&q->viewer, q->route->perm)) {

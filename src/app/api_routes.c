@@ -396,7 +396,7 @@ static const struct header {
 		"1 to 100 characters: the same request with the same key is answered as the first "
 		"time, for a day, and done once.",
 		is_repeatable},
-	{"X-Segue", "panel, or anything: needed with the cookie of a session, not with a token.",
+	{"X-Segue", "panel, or anything: needed to log in and with the cookie of a session, not with a token.",
 		changes_something},
 	{"Range", "bytes=A-B: this part alone; of several parts the whole is sent.", is_recording},
 	{"If-Range", "The ETag or Last-Modified of the rest: if it is not that any more, the whole is sent.",
@@ -743,7 +743,8 @@ void api_print_markdown(FILE *f)
 	      "Printed by `segued --print-api` from the table of routes; edit that\n"
 	      "(`src/app/api_routes.c`). The same as an OpenAPI 3.1 document is at\n"
 	      "`/api/v1/openapi.json`. What answers are made of is [below](#answers), from\n"
-	      "`src/app/api_schemas.c`; examples are in [api-shapes.md](api-shapes.md).\n\n"
+	      "`src/app/api_schemas.c`; examples are in [api-shapes.md](api-shapes.md).\n"
+	      "In a query a `+` is written `%2B`: `number=%2B4930123`.\n\n"
 	      "| status | means |\n|---|---|\n",
 		f);
 	for (size_t i = 0; i < COUNT(meanings); i++)

@@ -515,12 +515,15 @@ def cross_site(lab):
     bare = Client(lab, cookie=session.cookie, panel=False)
     assert bare.get("/me").status == 200
     got = bare.post("/calls/1.1/hangup")
-    assert got.status == 403 and got.code == "cross_site", got
+    assert got.status == 403 and got.code == "cross_site" and got.json["error"]["field"] == "X-Segue", got
     got = session.post("/calls/1.1/hangup", headers={"Origin": "https://evil.example"})
-    assert got.status == 403 and got.code == "cross_site", got
+    assert got.status == 403 and got.code == "cross_site" and got.json["error"]["field"] == "Origin", got
+    assert "`https://evil.example': expected this site, 127.0.0.1:" in got.json["error"]["message"], got
     here = f"http://127.0.0.1:{lab.http_port}"
     assert session.post("/calls/1.1/hangup", headers={"Origin": here}).status == 404
-    assert bare.post("/login", {"user": "sup", "password": PASSWORD}).status == 403
+    got = bare.post("/login", {"user": "sup", "password": PASSWORD})
+    assert got.status == 403 and got.json["error"]["field"] == "X-Segue", got
+    assert "a login, need the header X-Segue" in got.json["error"]["message"], got
 
 
 @tap.case("every answer has the headers that keep a browser from running anything else")

@@ -313,6 +313,13 @@ def bad_values(lab):
         got = boss.get("/conversations?" + query)
         assert got.status == 400, (query, got)
         assert field is None or got.json["error"]["field"] == field, (query, got)
+    for path in ("/conversations?number=+4930123", "/conversations?contact=+4930123", "/calls?number=+4930123",
+                 "/conversations.csv?contact=+4930123", "/conversations?from=2026-11-21T14:02:11+01:00"):
+        got = boss.get(path)  # a + in a query is a blank: nobody would be found
+        field = path.split("?")[1].split("=")[0]
+        assert got.status == 400 and got.json["error"]["field"] == field, (path, got)
+        assert got.json["error"]["message"].endswith("a + is written %2B in a query"), (path, got)
+        assert boss.get(path.replace("+", "%2B")).status == 200, path
     assert boss.get("/conversations/17").json["error"]["field"] == "conversation"
     got = boss.get("/conversations/01935c0e-7c1a-7bd2-9f0e-3d1f0a9b8c77")
     assert got.status == 404 and got.code == "not_found", got
