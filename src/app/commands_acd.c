@@ -42,12 +42,13 @@ static json_t *hours_json(const struct core *core, const char *queue)
 	struct hours_view v;
 	json_t *o;
 
-	if (!core_queue_hours(core, queue, loop_wall_us(), &v))
+	if (!core_queue_hours(core, queue, loop_wall_us(), &v) && v.known_until == 0)
 		return json_null();
 	o = json_object();
 	jo_bool(o, "closed", v.closed);
 	jo_int(o, "opens_at", v.opens_at / 1000000);
 	jo_int(o, "closes_at", v.closes_at / 1000000);
+	jo_int(o, "known_until", v.known_until / 1000000);
 	return o;
 }
 

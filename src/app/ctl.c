@@ -423,11 +423,17 @@ static const char *calendar(long long seconds, char *buf, size_t size)
 static void print_hours(const json_t *q)
 {
 	const json_t *hours = json_object_get(q, "hours");
-	long long opens, closes;
+	long long opens, closes, known_until;
 	char at[64];
 
 	if (!json_is_object(hours)) {
 		puts("  Hours        always open");
+		return;
+	}
+	known_until = number(hours, "known_until");
+	if (known_until <= (long long)time(NULL)) {
+		printf("  Hours        not known since %s, so it counts as open\n",
+			calendar(known_until, at, sizeof(at)));
 		return;
 	}
 	opens = number(hours, "opens_at");

@@ -124,6 +124,7 @@ struct hours_view {
 	bool closed;
 	int64_t opens_at;  /* UTC microseconds: when it opens next; 0: not known */
 	int64_t closes_at; /* when it closes, if it is open; 0: not known */
+	int64_t known_until; /* nothing is known from then on; 0: it has no hours */
 	char zone[ZONE_MAX]; /* the time zone in which they have been set; "": it has none */
 };
 /* Fills *v with the opening hours of a queue as they are at that time (UTC microseconds); false if it

@@ -45,7 +45,10 @@ bool core_queue_hours(const struct core *c, const char *queue, int64_t wall, str
 	const struct opening *o;
 
 	*v = (struct hours_view){.closed = false};
-	if (q == NULL || q->hours.gone || wall >= q->hours.known_until)
+	if (q == NULL || q->hours.gone)
+		return false;
+	v->known_until = q->hours.known_until;
+	if (wall >= q->hours.known_until)
 		return false;
 	o = opening_at(&q->hours, wall);
 	str_set(v->zone, q->hours.zone);

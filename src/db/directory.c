@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -63,6 +64,7 @@ struct directory {
 	struct complaint *complaints;
 	struct note *ready, **ready_end; /* not yet handed over */
 	int64_t complained_at;
+	size_t hours_over; /* queues that have been complained of */
 	char error[256];
 
 	pthread_mutex_t mutex;	   /* guards what follows */
@@ -243,6 +245,7 @@ static bool reload(struct directory *d)
 	free_complaints(&d->complaints);
 	d->complaints = complaints;
 	d->complained_at = 0;
+	d->hours_over = 0;
 	set_trouble(d, ""); /* before anybody hears of the rows */
 	adopt(d, r, NOTE_SYNCED);
 	save_copy(d);
@@ -316,6 +319,21 @@ static bool wait_for_change(struct directory *d)
 	return true;
 }
 
+/* The hours that were worked out ahead have come to their end. */
+static void note_hours_over(struct directory *d)
+{
+	char names[256] = "";
+	struct timespec ts;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	n = d->have ? rows_hours_over(d->have, ts.tv_sec * INT64_C(1000000), names, sizeof(names)) : 0;
+	if (n > d->hours_over)
+		log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "queue_hours_over", "queues", names, "why",
+			"no later ones could be read", "then", "they count as open", NULL);
+	d->hours_over = n;
+}
+
 static void note_trouble(struct directory *d)
 {
 	int64_t now = pg_now();
@@ -342,6 +360,7 @@ static void *directory_main(void *arg)
 		if (ok || pg_stopping(&d->waker))
 			continue;
 		note_trouble(d);
+		note_hours_over(d);
 		PQfinish(d->conn);
 		d->conn = NULL;
 		pg_nap(&d->waker, RETRY_MS);

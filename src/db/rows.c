@@ -824,6 +824,21 @@ void rows_diff(const struct rows *from, const struct rows *to,
 	}
 }
 
+size_t rows_hours_over(const struct rows *r, int64_t wall, char *names, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct row *row = r->row[i];
+
+		if (row->kind != ROW_HOURS || wall < row->hours.known_until)
+			continue;
+		str_append(names, size, n++ ? " " : "");
+		str_append(names, size, row->hours.queue);
+	}
+	return n;
+}
+
 /* ---- the copy ---------------------------------------------------------------------------- */
 
 static void print_class(FILE *f, const struct ev_dir_class *c)

@@ -64,6 +64,10 @@ void rows_sort(struct rows *r);
 void rows_diff(const struct rows *from, const struct rows *to,
 	void (*fn)(void *arg, const struct row *row), void *arg);
 
+/* Queues whose opening hours are not known any more at that time (UTC microseconds): how many; names has
+ * their names, as many as fit, with a blank between them. */
+size_t rows_hours_over(const struct rows *r, int64_t wall, char *names, size_t size);
+
 /* Writes the copy file (0600: it has digests in it), whole or not at all. 0 or an errno. */
 int rows_save(const struct rows *r, const char *path);
 /* Reads it. 0 or an errno; EBADMSG if it is no whole copy. */

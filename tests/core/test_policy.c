@@ -88,9 +88,11 @@ static void hours(void **state)
 	core_step(c, &ev, &out); /* of a queue that nobody knows: nothing comes of it */
 	core_step(c, &queue, &out);
 	assert_false(core_queue_hours(c, "support", 15, &v));
+	assert_int_equal(v.known_until, 0);
 	core_step(c, &ev, &out);
 	for (unsigned i = 0; i < COUNT(rows); i++) {
 		assert_int_equal(core_queue_hours(c, "support", rows[i].at, &v), rows[i].known);
+		assert_int_equal(v.known_until, 100); /* also when that is over */
 		assert_int_equal(v.closed, rows[i].closed);
 		assert_int_equal(v.opens_at, rows[i].opens_at);
 		assert_int_equal(v.closes_at, rows[i].closes_at);
