@@ -396,7 +396,8 @@ static const struct header {
 		"1 to 100 characters: the same request with the same key is answered as the first "
 		"time, for a day, and done once.",
 		is_repeatable},
-	{"X-Segue", "panel, or anything: needed to log in and with the cookie of a session, not with a token.",
+	{"X-Segue", "panel, or anything: needed to log in and with the cookie of a session, not with a "
+		    "token.",
 		changes_something},
 	{"Range", "bytes=A-B: this part alone; of several parts the whole is sent.", is_recording},
 	{"If-Range", "The ETag or Last-Modified of the rest: if it is not that any more, the whole is sent.",

@@ -607,12 +607,13 @@ def at_once(_):
 def rounds(_):
     with WebLab(users=4, peers=1) as lab:
         agent = member_of_support(lab)
-        body = [json.dumps({"state": s, "reason": None if s == "available" else "now"}) for s in ("away", "available")]
+        body = [json.dumps(x) for x in ({"state": "away", "reason": "now"}, {"state": "available"})]
         ask = "".join(
             f"POST /api/v1/agents/{agent.user}/state HTTP/1.1\r\nHost: x\r\nX-Segue: x\r\nContent-Type: "
             f"application/json\r\nCookie: segue_session={boss(lab).cookie}\r\nContent-Length: {len(b)}\r\n\r\n{b}"
             for b in body * 20)
-        ask += f"GET /api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: segue_session={boss(lab).cookie}\r\n\r\n"
+        ask += ("GET /api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: segue_session="
+                f"{boss(lab).cookie}\r\n\r\n")
         with boss(lab).events() as ev, socket.create_connection(("127.0.0.1", lab.http_port), 20) as s:
             ev.wait("snapshot")
             mark, began = ev.mark(), time.monotonic()

@@ -99,15 +99,16 @@ def only_hours(lab, times):
         f.write("".join("\t".join(x) + "\n" for x in lines))
 
 
-@tap.case("E-123 the database is away: queues open and close as was worked out, also under a segued that starts then; "
-          "what comes after that is not known, and it says so")
+@tap.case("E-123 the database is away: queues open and close as was worked out, also under a segued that starts "
+          "then; what comes after that is not known, and it says so")
 def away(_):
     with Lab(cluster=pg.Cluster(), users=4, peers=8) as lab:
         a = lab.phone()
         desk = {name: Desk(lab, a) for name in ("open", "shut", "closes", "opens", "over")}
         for d in desk.values():
             if d is desk["open"]:
-                d.hours("insert into segue.queue_hours select Q, d, '00:00', '24:00' from generate_series(1, 7) d", False)
+                d.hours("insert into segue.queue_hours select Q, d, '00:00', '24:00' from generate_series(1, 7) d",
+                        False)
             else:
                 d.close()
 
