@@ -201,11 +201,13 @@ void consult_recovered(struct core *c, struct call *k)
 {
 	if (k->consult && still_linked(c, k, k->consult) == NULL) {
 		unlink_calls(k, NULL);
-		on_timeline(c, k, "consult_ended", NULL, NULL);
+		if (k->open == RECORD_OPEN)
+			on_timeline(c, k, "consult_ended", NULL, NULL);
 	}
 	if (k->consult_of && still_linked(c, k, k->consult_of) == NULL) {
 		unlink_calls(NULL, k);
-		set_free(c, k, "completed", "system");
+		if (k->open == RECORD_OPEN)
+			set_free(c, k, "completed", "system");
 	}
 }
 

@@ -226,6 +226,20 @@ static void check_counts(struct sim *s, const struct event *ev)
 	}
 }
 
+/* Of a queue that is removed, whoever waits there is sent away. */
+static void check_removed(struct sim *s, const struct event *ev)
+{
+	struct call_view v;
+	char id[ID_STRLEN];
+
+	if (ev->type != EV_DIR_QUEUE || !ev->queue.gone)
+		return;
+	for (call_id k = core_next_call(s->core, ID_NONE); k != ID_NONE; k = core_next_call(s->core, k))
+		if (core_view(s->core, k, &v) && str_eq(v.queue, ev->queue.queue))
+			fail(s, "waits-in-no-queue", "call %s waits in %s, which is no more", id_str(k, id),
+				v.queue);
+}
+
 /* ---- how long does it ring? ------------------------------------------------------------------ */
 
 #define INHERITED_MS 1000 /* who takes over a place hears it ring for at least so long */
@@ -274,6 +288,7 @@ void shown_after(struct sim *s, const struct event *ev)
 	if (s->shown.tried)
 		check_tried(s, ev);
 	check_counts(s, ev);
+	check_removed(s, ev);
 	for (unsigned i = 0; i < s->out.nactions && !s->failed; i++)
 		if (s->out.actions[i].type == ACT_TIMER &&
 			s->out.actions[i].timer.kind == TIMER_QUEUE && s->out.actions[i].timer.ms > 0)
