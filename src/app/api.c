@@ -105,20 +105,34 @@ void api_fail_permission(struct api_request *q, enum perm p)
 	api_fail_with(q, 403, "not_permitted", text, more);
 }
 
+/* Somebody tries hard: the rest of the minute shall not fill the outbox, and nobody be left to wonder. */
+static void log_left_out(const char *who, const char *action)
+{
+	char most[16];
+
+	snprintf(most, sizeof(most), "%d", AUDITS_A_MINUTE);
+	log_kv(LOG_LEVEL_WARN, (struct log_ref){0}, "refusals_not_on_record", "a_minute", most, "who", who,
+		"action", action, "then", "more of this minute are counted in segue_http_refused_total only",
+		NULL);
+}
+
 void api_audit(struct api *a, const struct viewer *v, enum origin via, const char *action,
 	const char *object, const char *why)
 {
 	struct event ev = {.type = EV_AUDIT};
-	const char *verb = strrchr(action, '/');
+	const char *verb = strrchr(action, '/'), *who = v && v->name[0] ? v->name : "nobody";
 
 	a->counters.refused++;
 	if (loop_now_ms() - a->audit_since > 60000) {
 		a->audit_since = loop_now_ms();
 		a->audits = 0;
 	}
-	if (++a->audits > AUDITS_A_MINUTE)
-		return; /* somebody tries hard; the log has the first of them */
-	str_set(ev.audit.who, v && v->name[0] ? v->name : "nobody");
+	if (++a->audits > AUDITS_A_MINUTE) {
+		if (a->audits == AUDITS_A_MINUTE + 1)
+			log_left_out(who, action);
+		return;
+	}
+	str_set(ev.audit.who, who);
 	str_set(ev.audit.action, verb ? verb + 1 : action);
 	str_set(ev.audit.object, object);
 	str_set(ev.audit.why, why);

@@ -502,6 +502,26 @@ def guessing(lab):
         f"select * from segue.audit where who = '{agent.user}' and action = 'login'")) >= 5)
 
 
+@tap.case("a flood of refusals: 600 of a minute are on record, and the log says that more are not")
+def flood(_):
+    with WebLab(users=3, peers=1) as lab:
+        weak = lab.token("weak", "view")
+        conn, refused, deadline = lab.connection(), 0, time.monotonic() + 240
+        while not lab.daemon.log("warn refusals_not_on_record a_minute=600 who=token:weak .*/hangup"):
+            assert time.monotonic() < deadline, refused
+            for _ in range(100):
+                conn.request("POST", "/api/v1/calls/1.1/hangup", headers=weak.headers({}))
+                got = conn.getresponse()
+                assert got.status == 403, got.read()
+                got.read()
+                refused += 1
+        conn.close()
+        wait("those are on record", lambda: lab.rows("select count(*) as n from segue.audit")[0]["n"] >= 600)
+        assert lab.rows("select count(*) as n from segue.audit where who = 'token:weak'")[0]["n"] < refused
+        text = lab.token("m", "metrics").get("//metrics").body.decode()
+        assert samples(text)["segue_http_refused_total"] >= refused
+
+
 @tap.case("a user who is disabled is out at once")
 def disabled(lab):
     agent = lab.phone()
