@@ -163,6 +163,16 @@ void answer_ack(struct sip_leg *l, const struct action *a)
 	offer_next(l);
 }
 
+/* If we die before it is on record, the 2xx comes again, to nobody (stray.c, E-124). */
+void answer_ack_owed(struct sip *s)
+{
+	struct sip_leg *l = s->unacked;
+
+	s->unacked = NULL;
+	if (l != NULL)
+		answer_send_ack(l, NULL, 0);
+}
+
 static void answered(struct sip_leg *l, const sip_t *response)
 {
 	struct event ev = {.type = EV_ANSWER};
@@ -189,9 +199,10 @@ static void answered(struct sip_leg *l, const sip_t *response)
 	}
 	named_known(l);
 	if (l->state == SIDE_UP)
-		answer_send_ack(l, NULL, 0);
+		l->sip->unacked = l;
 	session_timer_confirm(l, response);
 	sip_emit(l, &ev);
+	answer_ack_owed(l->sip);
 }
 
 /* Nobody wants it any more: ACK and BYE. */

@@ -80,9 +80,10 @@ void bye_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request
 		reply_simple(l->sip, l, t, 481, NULL); /* a callee has nothing to say BYE to yet */
 		return;
 	}
-	reply_simple(l->sip, l, t, 200, NULL);
-	if (l->state == SIDE_ENDING || l->state == SIDE_OVER)
-		return; /* it crossed ours (E-004) */
+	if (l->state == SIDE_ENDING || l->state == SIDE_OVER) {
+		reply_simple(l->sip, l, t, 200, NULL); /* it crossed ours (E-004) */
+		return;
+	}
 	if (l->state == SIDE_LATE) {
 		answer_send_ack(l, NULL, 0);
 		if (l->calling != NULL)
@@ -95,5 +96,6 @@ void bye_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request
 	l->state = SIDE_ENDING;
 	offer_abandon(l);
 	sip_emit(l, &ev);
+	reply_simple(l->sip, l, t, 200, NULL); /* on record: without that it had better come again */
 	sip_leg_end(l);
 }

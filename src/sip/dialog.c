@@ -164,6 +164,18 @@ int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const cha
 	return 0;
 }
 
+int dialog_init_answered(struct dialog *d, const sip_t *response)
+{
+	d->call_id = sip_call_id_dup(NULL, response->sip_call_id);
+	d->local = sip_from_dup(NULL, response->sip_from);
+	d->remote = sip_to_dup(NULL, response->sip_to);
+	if (d->call_id == NULL || d->local == NULL || d->remote == NULL)
+		return ENOMEM;
+	dialog_take_response(d, response);
+	d->cseq = d->invite_cseq = response->sip_cseq->cs_seq;
+	return d->target != NULL ? 0 : EINVAL;
+}
+
 void dialog_make_tag(struct dialog *d, uint64_t random)
 {
 	d->tag[0] = 's';

@@ -40,6 +40,9 @@ int dialog_init_uas(
  * requests, or empty. 0, EINVAL or ENOMEM. */
 int dialog_init_uac(struct dialog *d, struct stack *s, const char *id, const char *from,
 	const char *to, const struct stack_dest *next);
+/* A dialog of which all that is known is a 2xx to an INVITE of ours. 0, EINVAL if it has no Contact that
+ * could be called, or ENOMEM. */
+int dialog_init_answered(struct dialog *d, const sip_t *response);
 /* The remote target before a Contact was seen: the Request-URI of our INVITE, valid. 0, EINVAL, ENOMEM. */
 int dialog_set_target(struct dialog *d, const char *uri);
 /* Our tag, from random bits; before dialog_init. */

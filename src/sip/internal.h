@@ -59,6 +59,7 @@ struct sip {
 	struct refer *refer_dialogs; /* those in a dialog of their own, by our tag */
 	struct ended *ended; /* dialogs that are no more, by our tag, oldest first: named.c */
 	struct sip_leg *dead; /* freed at the end of the turn */
+	struct sip_leg *unacked; /* has answered; gets its ACK, before all else, when that is on record */
 	struct request *dead_requests;
 	struct probe *probes, *probes_waiting, *probes_asked; /* by contact; in order of due */
 	struct slice instead; /* sip_act_with(): text in place of the session of the action's `from` */
@@ -342,6 +343,8 @@ void reply_final(struct sip *s, struct sip_leg *l, struct stack_server *t, msg_t
 /* ---- verbs ------------------------------------------------------------------------------- */
 
 void receive_request(void *sip, struct stack_server *t, const sip_t *request);
+/* A 2xx to an INVITE that nothing here waits for. */
+void stray_receive(void *sip, const sip_t *response, const struct stack_addr *from);
 
 void invite_receive(struct sip *s, struct stack_server *t, const sip_t *request);
 void invite_dial(struct sip *s, const struct action *a);
@@ -380,6 +383,8 @@ void progress_receive(struct request *r, const sip_t *response);
 
 void answer_send(struct sip_leg *l, const struct action *a);
 void answer_ack(struct sip_leg *l, const struct action *a);
+/* The ACK that was put off until what was answered is on record. */
+void answer_ack_owed(struct sip *s);
 void answer_reject(struct sip_leg *l, const struct action *a);
 void answer_receive(struct request *r, const sip_t *response);
 /* ACKs the 2xx of our INVITE; sdp NULL: without a body. */

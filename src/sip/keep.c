@@ -32,7 +32,7 @@ struct kept {
 
 struct kept_refer {
 	uint64_t cmd;
-	uint32_t id;
+	uint32_t id, asked; /* asked: it waits for its answer */
 };
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -79,9 +79,9 @@ static int put_texts(struct sip_kept *out, const struct sip_leg *l)
 static int put_refers(struct sip_kept *out, const struct sip_leg *l)
 {
 	for (const struct refer *r = l->refers; r != NULL; r = r->next) {
-		struct kept_refer k = {r->cmd, r->id};
+		struct kept_refer k = {r->cmd, r->id, r->state == REFER_ASKED};
 
-		if (r->state == REFER_ACTIVE && r->own == NULL && put(out, &k, sizeof(k)) != 0)
+		if (refer_keeps(r) && put(out, &k, sizeof(k)) != 0)
 			return ENOMEM;
 	}
 	return put(out, NULL, 0);
@@ -175,7 +175,7 @@ static int take_refers(struct sip_leg *l, struct slice *in)
 		if (piece.n != sizeof(k))
 			return EINVAL;
 		memcpy(&k, piece.p, sizeof(k));
-		if (refer_restore(l, k.cmd, k.id) != 0)
+		if (refer_restore(l, k.cmd, k.id, k.asked) != 0)
 			return ENOMEM;
 	}
 }

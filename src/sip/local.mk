@@ -34,6 +34,7 @@ libsip_a_SOURCES = \
 	src/sip/session_timer.c \
 	src/sip/sip.c src/sip/sip.h \
 	src/sip/stack.h src/sip/stack_nta.c \
+	src/sip/stray.c \
 	src/sip/trace.c
 
 include src/sip/text.mk

@@ -149,6 +149,8 @@ void refer_notify(struct sip *s, const struct action *a)
 	}
 	r->status = a->status;
 	str_set(r->text, a->text);
+	if (r->state == REFER_ASKED && r->t == NULL)
+		r->state = REFER_ACTIVE; /* it was accepted, in the process before */
 	if (r->state != REFER_ACTIVE || !may_notify(r)) {
 		if (a->notify.final)
 			notify_done(r, 0);

@@ -53,7 +53,14 @@ static struct refer *refer_new(struct sip_leg *l, struct stack_server *t, const 
 	return r;
 }
 
-int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id)
+/* While it waits for its answer only the core knows whether it is accepted; if not, no NOTIFY comes. */
+bool refer_keeps(const struct refer *r)
+{
+	return r->own == NULL && r->sub == SUB_WANTED &&
+	       (r->state == REFER_ASKED || r->state == REFER_ACTIVE || r->state == REFER_FINAL);
+}
+
+int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id, bool asked)
 {
 	struct refer *r = calloc(1, sizeof(*r));
 
@@ -63,7 +70,7 @@ int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id)
 	r->leg = l;
 	r->id = id;
 	r->status = 100;
-	r->state = REFER_ACTIVE;
+	r->state = asked ? REFER_ASKED : REFER_ACTIVE;
 	r->next = l->refers;
 	l->refers = r;
 	HASH_ADD(hh, l->sip->refers, cmd, sizeof(r->cmd), r);
@@ -347,6 +354,26 @@ static void refer_take(struct sip_leg *l, struct stack_server *t, const sip_t *r
 	refer_emit(r, q);
 }
 
+/* This very request had an answer, or a NOTIFY, that its sender may not have: he sends it again to the
+ * process that came after (E-124). */
+static bool is_taken(const struct sip_leg *l, const sip_t *request)
+{
+	const struct refer *r = l->refers;
+
+	while (r != NULL && (r->own != NULL || r->id != request->sip_cseq->cs_seq))
+		r = r->next;
+	return r != NULL && r->state != REFER_ASKED;
+}
+
+static void accept_again(struct sip_leg *l, struct stack_server *t)
+{
+	msg_t *msg = stack_response(t, 202, NULL);
+
+	if (msg != NULL)
+		sip_add_dup(msg, sip_object(msg), (sip_header_t *)l->dialog.contact);
+	reply_final(l->sip, l, t, msg);
+}
+
 void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *request)
 {
 	struct asked q = {.replaces = ID_NONE};
@@ -357,7 +384,9 @@ void refer_receive(struct sip_leg *l, struct stack_server *t, const sip_t *reque
 	if (l->user[0] != '\0' && (l->sip->cfg.auth_refer || comes_from_elsewhere(l, t)) &&
 		!challenge_check(l->sip, t, request, l->user, &u))
 		return;
-	if (target_check(l, t, &q))
+	if (is_taken(l, request))
+		accept_again(l, t);
+	else if (target_check(l, t, &q))
 		refer_take(l, t, request, &q, NULL);
 }
 

@@ -11,7 +11,7 @@
 #define SUBSCRIPTION_S 300
 
 enum refer_state {
-	REFER_ASKED,	/* the request waits for its answer */
+	REFER_ASKED,	/* the request waits for its answer; one that was kept: nobody knows if it had it */
 	REFER_ACTIVE,	/* 202 was sent, NOTIFYs flow */
 	REFER_SILENT,	/* Refer-Sub: false, or the subscription was ended by the peer */
 	REFER_FINAL,	/* the final NOTIFY is under way */
@@ -50,8 +50,10 @@ struct refer {
 struct refer *refer_find(struct sip *s, uint64_t cmd);
 /* The one whose own dialog has this local tag; NULL if there is none. */
 struct refer *refer_by_tag(struct sip *s, const char *tag);
-/* One that was accepted in the process before: its NOTIFYs go on. 0 or ENOMEM. */
-int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id);
+/* Is its subscription one that outlives the process? */
+bool refer_keeps(const struct refer *r);
+/* One that was taken in the process before: its NOTIFYs go on. 0 or ENOMEM. */
+int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id, bool asked);
 /* Where its NOTIFYs go. */
 struct dialog *refer_dialog(struct refer *r);
 

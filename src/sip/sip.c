@@ -130,6 +130,7 @@ static void act_on_leg(struct sip *s, const struct action *a)
 void sip_act(struct sip *s, const struct action *a)
 {
 	sip_enter(s);
+	answer_ack_owed(s);
 	switch (a->type) {
 	case ACT_DIAL:
 		invite_dial(s, a);
@@ -338,7 +339,7 @@ static int open_stack(struct sip *s)
 		.t1_ms = s->cfg.t1_ms,
 		.progress_ms = s->cfg.progress_ms,
 		.udp_rmem = s->cfg.udp_rmem};
-	struct stack_hooks hooks = {.arg = s, .request = receive_request};
+	struct stack_hooks hooks = {.arg = s, .request = receive_request, .stray = stray_receive};
 
 	s->stack = stack_create(s->root, &sc, &hooks);
 	return s->stack != NULL ? 0 : EADDRNOTAVAIL;

@@ -51,6 +51,8 @@ struct stack_hooks {
 	/* A new request, never ACK. It must be answered exactly once with a final response, now or
 	 * later. sip is valid as long as t. */
 	void (*request)(void *arg, struct stack_server *t, const sip_t *sip);
+	/* A 2xx to an INVITE that is addressed to us, but of no transaction that is here. */
+	void (*stray)(void *arg, const sip_t *sip, const struct stack_addr *from);
 };
 
 /* What an INVITE server transaction reports; embed the struct in the object that waits. */
@@ -123,6 +125,10 @@ struct stack_client *stack_send(
 /* Sends an ACK for a 2xx to the INVITE whose CSeq it carries, before that one is released. For 64*T1
  * it is repeated below when the 2xx is repeated. */
 void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
+/* The same for a 2xx that came to nobody; d says where to, valid or empty. Each 2xx wants its own. */
+void stack_send_late_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
+/* Sends a request whose response is nobody's business; repeated below until there is one. */
+void stack_send_alone(struct stack *s, msg_t *request, const struct stack_dest *d);
 /* CANCEL, sent as soon as there was a 1xx; reason NULL or the value of a Reason header. */
 void stack_cancel(struct stack_client *t, const char *reason);
 /* The newest response, and the request as it was sent; the caller destroys the reference. */

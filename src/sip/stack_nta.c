@@ -20,6 +20,7 @@ struct stack;
 #include <sofia-sip/msg_mclass.h>
 #include <sofia-sip/nta.h>
 #include <sofia-sip/sip_header.h>
+#include <sofia-sip/nta_stateless.h>
 #include <sofia-sip/nta_tport.h>
 #include <sofia-sip/sip_status.h>
 #include <sofia-sip/sip_tag.h>
@@ -49,6 +50,7 @@ struct stack {
 	nta_agent_t *agent;
 	msg_mclass_t *mclass; /* SIP, with our look at the Via */
 	nta_leg_t *leg; /* the default leg: every new request comes here */
+	nta_outgoing_t *stray; /* the default transaction: every response that is no other's comes here */
 	struct stack_hooks hooks;
 	struct listener listener[LISTEN_MAX];
 	unsigned nlistener;
@@ -271,10 +273,8 @@ static int listener_of(struct stack *s, tport_t *tp)
 	return -1;
 }
 
-void stack_server_source(struct stack *s, struct stack_server *t, struct stack_addr *from)
+static void source_of(struct stack *s, msg_t *msg, tport_t *tp, struct stack_addr *from)
 {
-	msg_t *msg = nta_incoming_getrequest(irq_of(t));
-	tport_t *tp = nta_incoming_transport(s->agent, irq_of(t), msg);
 	su_sockaddr_t *su = msg_addr(msg);
 
 	memset(from, 0, sizeof(*from));
@@ -282,6 +282,14 @@ void stack_server_source(struct stack *s, struct stack_server *t, struct stack_a
 	str_set(from->proto, from->listener >= 0 ? s->listener[from->listener].proto : "udp");
 	su_inet_ntop(su->su_family, SU_ADDR(su), from->host, sizeof(from->host));
 	from->port = ntohs(su->su_port);
+}
+
+void stack_server_source(struct stack *s, struct stack_server *t, struct stack_addr *from)
+{
+	msg_t *msg = nta_incoming_getrequest(irq_of(t));
+	tport_t *tp = nta_incoming_transport(s->agent, irq_of(t), msg);
+
+	source_of(s, msg, tp, from);
 	tport_unref(tp);
 	msg_destroy(msg);
 }
@@ -424,6 +432,50 @@ struct stack_client *stack_send(
 	struct stack *s, msg_t *request, const struct stack_dest *d, struct stack_client_sink *sink)
 {
 	return (struct stack_client *)send_msg(s, request, d, on_response, sink);
+}
+
+void stack_send_alone(struct stack *s, msg_t *request, const struct stack_dest *d)
+{
+	nta_outgoing_t *orq = send_msg(s, request, d, NULL, NULL);
+
+	if (orq != NULL)
+		nta_outgoing_destroy(orq); /* goes on until there is a response, then frees itself */
+}
+
+/* Not by way of a transaction: the library insists on the INVITE for it. */
+void stack_send_late_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
+{
+	const struct listener *l = listener_for(s, d);
+	url_t *route = d->uri[0] != '\0' ? url_make(msg_home(ack), d->uri) : NULL;
+
+	print_parts(ack);
+	nta_msg_tsend(s->agent, ack, (url_string_t *)route,
+		TAG_IF(l != NULL, TPTAG_IDENT(l != NULL ? l->ident : NULL)), TAG_END());
+}
+
+/* Through us alone, and to where we listen. */
+static bool is_to_us(const struct stack *s, const sip_via_t *v)
+{
+	const char *port = v != NULL && v->v_port != NULL ? v->v_port : SIP_DEFAULT_SERV;
+
+	return v != NULL && v->v_next == NULL &&
+	       stack_is_local(s, v->v_host, (unsigned)strtoul(port, NULL, 10));
+}
+
+static int on_stray(nta_outgoing_magic_t *magic, nta_outgoing_t *orq, const sip_t *sip)
+{
+	struct stack *s = (struct stack *)magic;
+	msg_t *msg = nta_outgoing_getresponse(orq);
+	struct stack_addr from;
+
+	if (msg != NULL && sip != NULL && sip->sip_cseq->cs_method == sip_method_invite &&
+		sip->sip_status->st_status / 100 == 2 && is_to_us(s, sip->sip_via)) {
+		source_of(s, msg, tport_delivered_by(nta_agent_tports(s->agent), msg), &from);
+		s->hooks.stray(s->hooks.arg, sip, &from);
+	}
+	if (msg != NULL)
+		msg_destroy(msg);
+	return 0;
 }
 
 void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
@@ -589,7 +641,8 @@ struct stack *stack_create(
 		return NULL;
 	}
 	s->leg = nta_leg_tcreate(s->agent, on_request, s, NTATAG_NO_DIALOG(1), TAG_END());
-	if (s->leg == NULL)
+	s->stray = nta_outgoing_default(s->agent, on_stray, (nta_outgoing_magic_t *)s);
+	if (s->leg == NULL || s->stray == NULL)
 		goto fail;
 	for (unsigned i = 0; i < cfg->nlisten; i++)
 		if (listener_open(s, cfg->listen[i], cfg) != 0)
