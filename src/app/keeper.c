@@ -1,6 +1,7 @@
 /* keeper: see keeper.h. */
 #include "app/keeper.h"
 
+#include "app/pledge.h"
 #include "base/log.h"
 #include "store/calls.h"
 
@@ -20,7 +21,7 @@
 struct record {
 	uint32_t magic, nlegs;
 	uint64_t last;    /* the newest fact when it was written */
-	uint32_t core;    /* bytes of the core's snapshot, which follow; then the legs */
+	uint32_t core;    /* bytes of the core's snapshot, which follow, then the legs; 0: hang them up */
 	unsigned char build[BUILD_MAX]; /* of the program: another one has other structs */
 };
 
@@ -40,6 +41,7 @@ struct keeper {
 	leg_id *ids; /* of the call that is being kept, likewise used again */
 	unsigned nids;
 	struct sip_kept legs; /* its bytes are used again for the next call */
+	struct pledge pledge;
 	bool recover;
 	int64_t told_ms;
 	int64_t seen; /* until when the run before lived */
@@ -80,6 +82,11 @@ static bool knows_build(const struct keeper *k)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void make_good(void *arg, const unsigned char *bytes, size_t len)
+{
+	pledge_keep(arg, bytes, len);
+}
+
 int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core *core,
 	struct keeper **out)
 {
@@ -94,6 +101,7 @@ int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core
 		free(k);
 		return 0; /* calls go on as well without */
 	}
+	calls_noted(k->calls, make_good, ledger);
 	k->ledger = ledger;
 	k->seen = calls_last_alive(k->calls);
 	k->beat_fd = -1;
@@ -124,6 +132,7 @@ void keeper_close(struct keeper *k)
 	free(k->buf);
 	free(k->ids);
 	free(k->legs.bytes);
+	free(k->pledge.bytes);
 	free(k);
 }
 
@@ -138,7 +147,6 @@ static void forget(struct keeper *k, call_id id)
 		return;
 	HASH_DEL(k->kept, e);
 	free(e);
-	calls_forget(k->calls, id);
 }
 
 static void remember(struct keeper *k, call_id id)
@@ -201,73 +209,160 @@ static void tell_failure(struct keeper *k, call_id id, int rc)
 	log_kv(LOG_LEVEL_WARN, (struct log_ref){id}, "call_not_kept", "why", strerror(rc), NULL);
 }
 
-static int write_down(struct keeper *k, struct sip *sip, call_id id)
+/* ENOENT: there is nothing to be kept of it. */
+static int write_down(struct keeper *k, struct sip *sip, call_id id, unsigned nfacts, bool parts)
 {
-	struct record r = {.magic = KEEP_MAGIC, .last = ledger_newest(k->ledger)};
+	struct record r = {.magic = KEEP_MAGIC, .last = ledger_newest(k->ledger) + nfacts};
 	void *core = NULL;
 	size_t n = 0;
 	int rc = keep_legs(k, sip, id, &r);
 
-	if (rc == 0)
+	if (rc == 0 && !parts)
 		rc = core_snapshot(k->core, id, &core, &n);
+	else if (rc == 0 && r.nlegs == 0)
+		rc = ENOENT; /* it never was more than an INVITE */
 	if (rc == 0 && !room(k, sizeof(r) + n + k->legs.len))
 		rc = ENOMEM;
 	if (rc == 0) {
 		r.core = (uint32_t)n;
 		memcpy(r.build, k->build, BUILD_MAX);
 		memcpy(k->buf, &r, sizeof(r));
-		memcpy(k->buf + sizeof(r), core, n);
-		memcpy(k->buf + sizeof(r) + n, k->legs.bytes, k->legs.len);
+		if (n > 0)
+			memcpy(k->buf + sizeof(r), core, n);
+		if (k->legs.len > 0)
+			memcpy(k->buf + sizeof(r) + n, k->legs.bytes, k->legs.len);
 		rc = calls_put(k->calls, id, k->buf, sizeof(r) + n + k->legs.len);
 	}
 	free(core);
 	return rc;
 }
 
+/* A change of what is kept, from its first call to settle(). */
 struct keeping {
 	struct keeper *keeper;
 	struct sip *sip;
+	const struct fact *facts; /* that go on record with it */
+	unsigned nfacts;
 	call_id done; /* in this step; most are about one call */
+	bool begun;
+	int rc; /* why it has failed, or 0 */
 };
+
+static bool is_kept(const struct keeper *k, call_id id)
+{
+	struct kept *e;
+
+	HASH_FIND(hh, k->kept, &id, sizeof(id), e);
+	return e != NULL;
+}
+
+enum worth { WORTH_NOTHING, WORTH_A_BYE, WORTH_KEEPING };
+
+static enum worth worth_of(const struct core *c, call_id id)
+{
+	if (core_keeps(c, id))
+		return WORTH_KEEPING;
+	return core_parts(c, id) ? WORTH_A_BYE : WORTH_NOTHING;
+}
+
+static int keep_one(struct keeping *now, call_id id, enum worth worth)
+{
+	struct keeper *k = now->keeper;
+	int rc = now->begun ? 0 : calls_begin(k->calls);
+
+	if (rc)
+		return rc;
+	now->begun = true;
+	rc = worth == WORTH_NOTHING
+		     ? ENOENT
+		     : write_down(k, now->sip, id, now->nfacts, worth == WORTH_A_BYE);
+	if (rc == 0)
+		remember(k, id);
+	if (rc != ENOENT)
+		return rc;
+	forget(k, id);
+	return calls_forget(k->calls, id);
+}
 
 static void keep(void *arg, call_id id)
 {
 	struct keeping *now = arg;
-	struct keeper *k = now->keeper;
-	int rc;
+	enum worth worth = worth_of(now->keeper->core, id);
 
-	if (id == now->done)
+	if (id == now->done || now->rc)
 		return;
 	now->done = id;
-	if (!core_keeps(k->core, id)) {
-		forget(k, id);
+	if (worth == WORTH_NOTHING && !is_kept(now->keeper, id))
 		return;
-	}
-	rc = write_down(k, now->sip, id);
-	if (rc == 0) {
-		remember(k, id);
-		return;
-	}
+	now->rc = keep_one(now, id, worth);
+	if (now->rc)
+		tell_failure(now->keeper, id, now->rc);
+}
+
+/* Ends the change; false if nothing of it is there. */
+static bool settle(struct keeping *now)
+{
+	struct keeper *k = now->keeper;
+
+	if (!now->begun)
+		return now->rc == 0;
+	if (now->rc == 0 && now->nfacts > 0)
+		now->rc = pledge_make(&k->pledge, k->ledger, now->facts, now->nfacts);
+	if (now->rc == 0 && now->nfacts > 0)
+		now->rc = calls_note(k->calls, k->pledge.bytes, k->pledge.len);
+	if (now->rc == 0)
+		now->rc = calls_commit(k->calls);
+	else
+		calls_abort(k->calls);
+	return now->rc == 0;
+}
+
+/* An older state of it would be no truth any more. */
+static void give_up(void *arg, call_id id)
+{
+	struct keeper *k = arg;
+
 	forget(k, id);
-	tell_failure(k, id, rc);
+	if (calls_begin(k->calls) != 0)
+		return;
+	calls_forget(k->calls, id);
+	calls_commit(k->calls);
 }
 
 void keeper_all(struct keeper *k, struct sip *sip)
 {
-	struct keeping now = {.keeper = k, .sip = sip};
-
 	if (k == NULL || !knows_build(k))
 		return;
-	for (call_id id = core_next_call(k->core, ID_NONE); id != ID_NONE; id = core_next_call(k->core, id))
+	for (call_id id = core_next_call(k->core, ID_NONE); id != ID_NONE; id = core_next_call(k->core, id)) {
+		struct keeping now = {.keeper = k, .sip = sip};
+
 		keep(&now, id);
+		if (!settle(&now))
+			give_up(k, id);
+	}
 }
 
 void keeper_step(struct keeper *k, struct sip *sip, const struct event *ev, const struct core_out *out)
 {
-	struct keeping now = {.keeper = k, .sip = sip};
+	struct keeping now = {.keeper = k, .sip = sip, .facts = out->facts, .nfacts = out->nfacts};
 
-	if (k != NULL && knows_build(k))
-		core_each_changed(k->core, ev, out, keep, &now);
+	if (k == NULL || !knows_build(k))
+		return;
+	core_each_changed(k->core, ev, out, keep, &now);
+	if (!settle(&now))
+		core_each_changed(k->core, ev, out, give_up, k);
+}
+
+void keeper_began(struct keeper *k, struct sip *sip, const call_id *ids, unsigned n,
+	const struct fact *facts, unsigned nfacts)
+{
+	struct keeping now = {.keeper = k, .sip = sip, .facts = facts, .nfacts = nfacts};
+
+	for (unsigned i = 0; i < n; i++)
+		keep(&now, ids[i]);
+	if (n > 0 && !settle(&now))
+		for (unsigned i = 0; i < n; i++)
+			give_up(k, ids[i]);
 }
 
 static void on_beat(void *arg, int events)
@@ -337,7 +432,7 @@ static int by_id(const void *id, const void *loaded)
 	return a < b ? -1 : a > b;
 }
 
-/* The process ended between the facts of a step and what is kept of its call: they do not agree. */
+/* What was to be kept of the call with its newest facts could not be written, nor the older state removed. */
 static void find_stale(void *arg, uint64_t seq, const struct fact *f)
 {
 	struct load *ld = arg;
@@ -366,8 +461,29 @@ static bool restore_legs(struct sip *sip, const struct loaded *l, leg_id *legs, 
 	return *n > 0;
 }
 
+/* Why this call, whose dialogs are there again, cannot go on; NULL: it does. */
+static const char *give_back(struct keeper *k, const struct loaded *l)
+{
+	if (!k->recover)
+		return "control.recover is off";
+	if (memcmp(l->r.build, k->build, BUILD_MAX) != 0)
+		return "another build of segued kept it";
+	if (l->stale)
+		return "what was kept is older than its facts";
+	if (core_restore(k->core, l->bytes + sizeof(l->r), l->r.core) != 0)
+		return "its state could not be restored";
+	return NULL;
+}
+
+static void say_goodbye(struct sip *sip, const leg_id *legs, unsigned n, uint16_t status, const char *text)
+{
+	for (unsigned i = 0; i < n; i++)
+		sip_farewell(sip, legs[i], status, text);
+}
+
 static bool restore_one(struct keeper *k, struct sip *sip, struct loaded *l)
 {
+	bool parts = l->r.core == 0; /* it had ended, and somebody may not know */
 	const char *why = NULL;
 	unsigned n = 0;
 	leg_id *legs;
@@ -377,20 +493,14 @@ static bool restore_one(struct keeper *k, struct sip *sip, struct loaded *l)
 		return false;
 	if (!restore_legs(sip, l, legs, &n))
 		why = "its dialogs could not be restored";
-	else if (!k->recover)
-		why = "control.recover is off";
-	else if (memcmp(l->r.build, k->build, BUILD_MAX) != 0)
-		why = "another build of segued kept it";
-	else if (l->stale)
-		why = "it was in the middle of a step";
-	else if (core_restore(k->core, l->bytes + sizeof(l->r), l->r.core) != 0)
-		why = "its state could not be restored";
-	for (unsigned i = 0; why != NULL && i < n; i++)
-		sip_farewell(sip, legs[i], 503, "Restarted");
+	else if (!parts)
+		why = give_back(k, l);
+	if (parts || why != NULL)
+		say_goodbye(sip, legs, n, parts ? 0 : 503, parts ? NULL : "Restarted");
 	if (why != NULL)
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){l->id}, "call_not_restored", "why", why, NULL);
 	free(legs);
-	return why == NULL;
+	return !parts && why == NULL;
 }
 
 unsigned keeper_restore(struct keeper *k, struct sip *sip, call_id **ids)
@@ -410,7 +520,7 @@ unsigned keeper_restore(struct keeper *k, struct sip *sip, call_id **ids)
 			remember(k, ld.list[i].id);
 			(*ids)[n++] = ld.list[i].id;
 		} else {
-			calls_forget(k->calls, ld.list[i].id);
+			give_up(k, ld.list[i].id); /* it cannot be given back */
 		}
 		free(ld.list[i].bytes);
 	}

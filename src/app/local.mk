@@ -25,6 +25,7 @@ libapp_a_SOURCES = \
 	src/app/commands_acd.c \
 	src/app/config.c src/app/config.h \
 	src/app/keeper.c src/app/keeper.h \
+	src/app/pledge.c src/app/pledge.h \
 	src/app/config_print.c \
 	src/app/control.c src/app/control.h src/app/control_internal.h \
 	src/app/ctl.c src/app/ctl.h \

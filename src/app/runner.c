@@ -316,8 +316,8 @@ static void step(struct runner *r, struct event *ev)
 	debug_event(ev);
 	recorder_add(r->recorder, ev);
 	core_step(r->core, ev, &r->out);
+	keeper_step(r->keeper, r->sip, ev, &r->out); /* promises the facts: the two are never apart */
 	put_on_record(r, ev);
-	keeper_step(r->keeper, r->sip, ev, &r->out);
 	if (r->watcher != NULL)
 		r->watcher(r->watcher_arg, ev, &r->out);
 	if (ev->type == EV_INVITE) {
@@ -331,8 +331,6 @@ static void step(struct runner *r, struct event *ev)
 		anchor_before(r->anchor, ev);
 	for (unsigned i = 0; i < r->out.nactions; i++)
 		carry_out(r, &r->out.actions[i]);
-	if (ev->type == EV_TRANSFER) /* its subscription began with the answer to the REFER */
-		keeper_step(r->keeper, r->sip, ev, &r->out);
 	if (r->anchor != NULL)
 		anchor_after(r->anchor, ev);
 }
@@ -448,6 +446,8 @@ void runner_begin(
 	*f = (struct fact){.type = FACT_STARTED, .at = loop_wall_us(), .started = {.node = node}};
 	f->started.kept = (int64_t)nfacts;
 	str_set(f->started.version, version);
+	if (n > 0)
+		keeper_began(r->keeper, r->sip, ids, n, facts, nfacts + 1);
 	ledger_append(r->ledger, facts, nfacts + 1);
 	free(facts);
 }

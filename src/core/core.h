@@ -189,13 +189,16 @@ void core_retell(struct core *c, call_id id, int64_t now, struct core_out *out);
 /* A call that is worth a snapshot: it has not ended, and who is not to be lost has answered and can be
  * kept. */
 bool core_keeps(const struct core *c, call_id id);
+/* A call that has ended, but not for all: the next process is to hang up the legs that core_keeps_leg(), if
+ * they are still there. */
+bool core_parts(const struct core *c, call_id id);
 /* A leg whose dialog the next process is to have. Of the others it is told that they are lost. */
 bool core_keeps_leg(const struct core *c, leg_id id);
 /* Fills legs[cap] with the legs of the call: all of them, where a view has room for VIEW_LEGS_MAX (a ring-all
  * queue rings more phones than that). How many there are, which may be more than cap. */
 unsigned core_legs(const struct core *c, call_id id, leg_id *legs, unsigned cap);
 /* The calls whose snapshot is out of date after this step: calls fn with each, with some twice. One that
- * core_keeps() no longer is to be forgotten. */
+ * core_keeps() no longer, and of which core_parts() neither, is to be forgotten. */
 void core_each_changed(const struct core *c, const struct event *ev, const struct core_out *out,
 	void (*fn)(void *arg, call_id id), void *arg);
 /* Where a call is now, or the call of a leg: itself, or what it has become part of; ID_NONE: nowhere. */

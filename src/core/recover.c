@@ -39,6 +39,16 @@ bool core_keeps(const struct core *c, call_id id)
 	       core_keeps_leg(c, kept->id);
 }
 
+bool core_parts(const struct core *c, call_id id)
+{
+	const struct call *k = call_find(c, id);
+
+	for (unsigned i = 0; k && k->state == END && i < k->nlegs; i++)
+		if (core_keeps_leg(c, k->legs[i]->id))
+			return true;
+	return false;
+}
+
 call_id core_call_of(const struct core *c, uint64_t id)
 {
 	const struct call *k = call_of(c, id);

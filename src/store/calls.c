@@ -1,12 +1,13 @@
 /*
  * calls: one LMDB table, call -> bytes. Key 0 says in which boot of the machine it was written, and when
- * its owner was last alive. The
- * map is written in place and commits sync nothing, as in store.c; since a reboot ends all calls, it
- * is never synced either.
+ * its owner was last alive; the highest key has the note. The map is written in place and commits sync
+ * nothing, as in store.c; since a reboot ends all calls, it is never synced either.
  */
 #include "store/calls.h"
 
+#include "base/id.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,9 +22,12 @@ struct times { /* under key 0 */
 	int64_t alive; /* monotonic ms, 0: never said */
 };
 
+static const uint64_t key_times = ID_NONE, key_note = UINT64_MAX; /* no calls' */
+
 struct calls {
 	MDB_env *env;
 	MDB_dbi dbi;
+	MDB_txn *change; /* NULL: none has begun */
 	struct times times;
 };
 
@@ -69,8 +73,7 @@ static void this_boot(char text[64])
 
 static int put_times(struct calls *c, MDB_txn *txn)
 {
-	const uint64_t zero = 0;
-	MDB_val key = key_of(&zero), val = {sizeof(c->times), &c->times};
+	MDB_val key = key_of(&key_times), val = {sizeof(c->times), &c->times};
 
 	return mdb_put(txn, c->dbi, &key, &val, 0);
 }
@@ -78,8 +81,7 @@ static int put_times(struct calls *c, MDB_txn *txn)
 /* What was written in another boot goes. */
 static int load_state(struct calls *c, MDB_txn *txn)
 {
-	const uint64_t zero = 0;
-	MDB_val key = key_of(&zero), val;
+	MDB_val key = key_of(&key_times), val;
 	int rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &c->dbi);
 
 	if (rc)
@@ -141,54 +143,77 @@ void calls_close(struct calls *c)
 {
 	if (c == NULL)
 		return;
+	if (c->change != NULL)
+		calls_abort(c);
 	mdb_env_close(c->env);
 	free(c);
 }
 
 /* ---- use --------------------------------------------------------------------------------- */
 
-/* bytes NULL: forgets it. */
-static int change(struct calls *c, uint64_t id, const void *bytes, size_t len)
+static bool is_call(uint64_t id)
+{
+	return id != key_times && id != key_note;
+}
+
+int calls_begin(struct calls *c)
+{
+	assert(c->change == NULL);
+	return to_errno(mdb_txn_begin(c->env, NULL, 0, &c->change));
+}
+
+static int put(struct calls *c, uint64_t id, const void *bytes, size_t len)
 {
 	MDB_val key = key_of(&id), val = {len, (void *)(uintptr_t)bytes};
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(c->env, NULL, 0, &txn);
 
-	if (rc)
-		return to_errno(rc);
-	rc = bytes != NULL ? mdb_put(txn, c->dbi, &key, &val, 0) : mdb_del(txn, c->dbi, &key, NULL);
-	if (rc)
-		mdb_txn_abort(txn);
-	else
-		rc = mdb_txn_commit(txn);
-	return rc == MDB_NOTFOUND ? 0 : to_errno(rc);
+	return to_errno(mdb_put(c->change, c->dbi, &key, &val, 0));
 }
 
 int calls_put(struct calls *c, uint64_t id, const void *bytes, size_t len)
 {
-	int rc = id != 0 ? change(c, id, bytes, len) : EINVAL;
+	return is_call(id) ? put(c, id, bytes, len) : EINVAL;
+}
+
+int calls_forget(struct calls *c, uint64_t id)
+{
+	MDB_val key = key_of(&id);
+	int rc = is_call(id) ? mdb_del(c->change, c->dbi, &key, NULL) : EINVAL;
+
+	return rc == MDB_NOTFOUND ? 0 : to_errno(rc);
+}
+
+int calls_note(struct calls *c, const void *bytes, size_t len)
+{
+	return put(c, key_note, bytes, len);
+}
+
+int calls_commit(struct calls *c)
+{
+	int rc = mdb_txn_commit(c->change);
+
+	c->change = NULL;
+	return to_errno(rc);
+}
+
+void calls_abort(struct calls *c)
+{
+	mdb_txn_abort(c->change);
+	c->change = NULL;
+}
+
+int calls_noted(struct calls *c, void (*fn)(void *arg, const unsigned char *bytes, size_t len), void *arg)
+{
+	MDB_val key = key_of(&key_note), val;
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc)
-		change(c, id, NULL, 0); /* an older state of it would be no truth any more */
-	return rc;
-}
-
-void calls_forget(struct calls *c, uint64_t id)
-{
-	if (id != 0)
-		change(c, id, NULL, 0);
-}
-
-void calls_forget_all(struct calls *c)
-{
-	MDB_txn *txn;
-
-	if (mdb_txn_begin(c->env, NULL, 0, &txn) != 0)
-		return;
-	if (mdb_drop(txn, c->dbi, 0) != 0 || load_state(c, txn) != 0)
-		mdb_txn_abort(txn);
-	else
-		mdb_txn_commit(txn);
+		return to_errno(rc);
+	rc = mdb_get(txn, c->dbi, &key, &val);
+	if (rc == 0)
+		fn(arg, val.mv_data, val.mv_size);
+	mdb_txn_abort(txn);
+	return rc == MDB_NOTFOUND ? ENOENT : to_errno(rc);
 }
 
 void calls_alive(struct calls *c, int64_t now_ms)
@@ -224,7 +249,7 @@ int calls_each(struct calls *c,
 	if (rc == 0) {
 		while ((rc = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0) {
 			memcpy(&id, key.mv_data, sizeof(id));
-			if (id != 0)
+			if (is_call(id))
 				fn(arg, id, val.mv_data, val.mv_size);
 		}
 		mdb_cursor_close(cur);

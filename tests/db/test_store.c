@@ -486,6 +486,32 @@ static struct seen look(struct calls *c)
 	return s;
 }
 
+static void note_length(void *arg, const unsigned char *bytes, size_t len)
+{
+	*(size_t *)arg = len;
+}
+
+static size_t noted(struct calls *c)
+{
+	size_t len = 0;
+
+	assert_int_equal(calls_noted(c, note_length, &len), 0);
+	return len;
+}
+
+/* A change of one call. */
+static void put_one(struct calls *c, uint64_t id, size_t len, int rc)
+{
+	static unsigned char bytes[1 << 20];
+
+	assert_int_equal(calls_begin(c), 0);
+	assert_int_equal(calls_put(c, id, bytes, len), rc);
+	if (rc)
+		calls_abort(c);
+	else
+		assert_int_equal(calls_commit(c), 0);
+}
+
 /* A process that writes, and is killed: the next one finds the newest of each call, in order. */
 static void test_calls_outlive_a_kill(void **state)
 {
@@ -500,14 +526,22 @@ static void test_calls_outlive_a_kill(void **state)
 			_exit(1);
 		for (int i = 0; i < 50; i++) {
 			memset(bytes, i, sizeof(bytes));
-			if (calls_put(c, 7, bytes, 100 + (size_t)i) || calls_put(c, 3, bytes, 9000))
+			if (calls_begin(c) || calls_put(c, 7, bytes, 100 + (size_t)i) ||
+				calls_put(c, 3, bytes, 9000) || calls_note(c, bytes, 20 + (size_t)i) ||
+				calls_commit(c))
 				_exit(1);
 		}
+		calls_begin(c);
 		calls_put(c, 5, bytes, 1);
 		calls_forget(c, 5);
 		calls_forget(c, 99); /* nobody knows it */
+		calls_commit(c);
 		calls_alive(c, 1234);
 		calls_alive(c, 5678);
+		calls_begin(c); /* and of this nothing is there */
+		calls_put(c, 6, bytes, 1);
+		calls_forget(c, 7);
+		calls_note(c, bytes, 1);
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -521,25 +555,33 @@ static void test_calls_outlive_a_kill(void **state)
 	assert_int_equal(s.len[1], 149);
 	assert_int_equal(s.first[1], 49);
 	assert_int_equal(calls_last_alive(c), 5678);
-	calls_forget_all(c);
-	assert_int_equal(look(c).n, 0);
-	assert_int_equal(calls_put(c, 1, bytes, 10), 0);
-	assert_int_equal(look(c).n, 1);
+	assert_int_equal(noted(c), 69);
+	put_one(c, 1, 10, 0);
+	assert_int_equal(look(c).n, 3);
 	calls_close(c);
 }
 
-/* No room: nothing older of that call is left, and others are kept. */
+/* No room: nothing of that change is there, and others are. */
 static void test_calls_without_room(void **state)
 {
-	static unsigned char bytes[1 << 20];
 	struct calls *c;
+	size_t len = 0;
 
 	assert_int_equal(calls_open(dir, 1, &c), 0);
-	assert_int_equal(calls_put(c, 1, bytes, 100), 0);
-	assert_int_equal(calls_put(c, 2, bytes, 100), 0);
-	assert_int_equal(calls_put(c, 1, bytes, sizeof(bytes)), ENOSPC);
-	assert_int_equal(look(c).n, 1);
-	assert_int_equal(calls_put(c, 0, bytes, 1), EINVAL);
+	assert_int_equal(calls_noted(c, note_length, &len), ENOENT);
+	put_one(c, 1, 100, 0);
+	put_one(c, 2, 100, 0);
+	put_one(c, 1, 1 << 20, ENOSPC);
+	assert_int_equal(look(c).n, 2);
+	assert_int_equal(look(c).len[0], 100);
+	assert_int_equal(calls_begin(c), 0);
+	assert_int_equal(calls_put(c, 3, "x", 1), 0);
+	assert_int_equal(calls_note(c, "note", 4), 0);
+	calls_abort(c);
+	assert_int_equal(look(c).n, 2);
+	assert_int_equal(calls_noted(c, note_length, &len), ENOENT);
+	put_one(c, 0, 1, EINVAL);
+	put_one(c, UINT64_MAX, 1, EINVAL);
 	calls_close(c);
 }
 
@@ -558,7 +600,7 @@ static void test_calls_damaged(void **state)
 	fclose(f);
 	assert_int_equal(calls_open(dir, 16, &c), 0);
 	assert_int_equal(look(c).n, 0);
-	assert_int_equal(calls_put(c, 1, "x", 1), 0);
+	put_one(c, 1, 1, 0);
 	calls_close(c);
 }
 

@@ -92,14 +92,15 @@ class Daemon:
     was sent is there for whoever has the answer.
     """
 
-    def __init__(self, dir, conf):
-        self.dir, self.conf = dir, conf
+    def __init__(self, dir, conf, env=()):
+        self.dir, self.conf, self.env = dir, conf, dict(env)
         self.proc = self.file = None
         self.read, self.rest, self.lock = [], b"", threading.Lock()
 
     def start(self):
-        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:exitcode=99",
-                   UBSAN_OPTIONS="print_stacktrace=1")
+        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:exitcode=99:"
+                                            "verify_asan_link_order=0",
+                   UBSAN_OPTIONS="print_stacktrace=1", **self.env)
         libc = ctypes.CDLL(None)
         fd, path = tempfile.mkstemp(".log", time.strftime("segued-%H%M%S-"), self.dir)
         self.file = open(path, "rb")
@@ -274,8 +275,12 @@ class Lab:
 
     def start(self):
         """A new daemon on the same config, ports and database."""
-        self.daemon = Daemon(self.dir, self.conf)
+        self.daemon = Daemon(self.dir, self.conf, self.environment())
         self.daemon.start()
+
+    def environment(self):
+        """What the daemon has in its environment besides ours."""
+        return {}
 
     def restart(self):
         """A new daemon that is ready."""

@@ -6,6 +6,7 @@ sip_tests = \
 	tests/sip/test_call.py \
 	tests/sip/test_consult.py \
 	tests/sip/test_ctl.py \
+	tests/sip/test_deaths.py \
 	tests/sip/test_dtmf.py \
 	tests/sip/test_hostile.py \
 	tests/sip/test_hours.py \
@@ -42,6 +43,13 @@ EXTRA_DIST += $(sip_tests) \
 	tests/sip/scenarios/agent.xml tests/sip/scenarios/callee.xml \
 	tests/sip/scenarios/caller.xml tests/sip/scenarios/customer.xml \
 	tests/sip/scenarios/queued.xml tests/sip/scenarios/target.xml
+# Loaded before segued, which then dies when a test wants it to; without sanitizers, which come after it.
+check_DATA += tests/lib/mortal.so
+EXTRA_DIST += tests/lib/mortal.c
+CLEANFILES += tests/lib/mortal.so
+tests/lib/mortal.so: tests/lib/mortal.c
+	$(AM_V_CC)$(MKDIR_P) tests/lib && $(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -fPIC -shared -o $@ \
+		$(srcdir)/tests/lib/mortal.c -ldl
 EXTRA_DIST += contrib/check contrib/common.sh contrib/make-announcements contrib/make-music \
 	contrib/quickstart contrib/recording-to-wav contrib/demo/alice.xml \
 	contrib/demo/bob.xml contrib/demo/callers.py contrib/demo/check.sql contrib/demo/customer.xml \
