@@ -179,4 +179,4 @@ def resume(lab):
 
 
 if __name__ == "__main__":
-    tap.main(lambda: Lab(users=60, peers=20))
+    tap.main(lambda: Lab(users=60, peers=20, t={"ring": 20000}))  # a command is asked for while it rings
