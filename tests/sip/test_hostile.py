@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
+import ua
 from flows import talk
 from segued import STRANGER, Lab
 
@@ -103,6 +104,71 @@ def status_too_large(lab):
         c.hangup()
         a.reply(200, req=a.expect("BYE"))
         alive(lab)
+
+
+def stray(lab, s, via=None, contact="<sip:b@192.0.2.7:9>", status=200, method="INVITE", to=";tag=b", more=""):
+    """A response to what segued has never sent."""
+    host, port = s.getsockname()
+    s.sendto((f"SIP/2.0 {status} OK\r\nVia: SIP/2.0/UDP {via or f'{lab.ip}:{lab.port}'};branch=z9hG4bKnobody\r\n"
+              f"{more}From: <sip:a@segue.test>;tag=gone\r\nTo: <sip:b@segue.test>{to}\r\nCall-ID: nobody@{port}\r\n"
+              f"CSeq: 7 {method}\r\n" + (f"Contact: {contact}\r\n" if contact else "") +
+              "Content-Length: 0\r\n\r\n").encode(), (lab.ip, lab.port))
+
+
+def heard(s, n):
+    """The next n messages, without those that come again."""
+    got = {}
+    while len(got) < n:
+        m = ua.Msg.parse(s.recv(65536))
+        got[m.method] = m
+    return got
+
+
+@tap.case("E-124 a 2xx that nobody waits for: ACK and BYE, to where it came from, whatever it says")
+def answer_to_nobody(lab):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((STRANGER, 0))
+    s.settimeout(10)
+    stray(lab, s, more="Record-Route: <sip:192.0.2.8;lr>\r\n")
+    got = heard(s, 2)
+    ack, bye = got["ACK"], got["BYE"]
+    for m in (ack, bye):
+        assert m.uri == "sip:b@192.0.2.7:9" and m.all("Route") == ["<sip:192.0.2.8;lr>"], str(m)
+        assert (m.from_tag, m.to_tag) == ("gone", "b"), str(m)
+    assert (ack.cseq, bye.cseq) == (7, 8), (ack.cseq, bye.cseq)
+    lab.daemon.wait_log(f"answer_to_nobody source={STRANGER} sip_call_id=nobody@{s.getsockname()[1]}")
+    s.close()
+
+
+@tap.case("responses that are no 2xx to an INVITE of ours: nothing is said, segued lives")
+def answers_to_nothing(lab):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((STRANGER, 0))
+    for bad in (dict(contact=None), dict(contact="<tel:+49>"), dict(contact="*"), dict(contact="<sip:>"),
+                dict(to=""), dict(status=180), dict(status=486), dict(method="BYE"), dict(method="CANCEL"),
+                dict(via="192.0.2.1:5060"), dict(via="no.such.host.invalid"), dict(via=f"{lab.ip}:1"),
+                dict(more="Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKother\r\n"),
+                dict(contact="<sip:b@192.0.2.7:99999>"), dict(status=299, method="ACK")):
+        stray(lab, s, **bad)
+    alive(lab)  # and has read all those before
+    s.setblocking(False)
+    try:
+        m = s.recv(65536)
+        raise AssertionError(f"it says {m!r}")
+    except BlockingIOError:
+        pass
+    s.close()
+
+
+@tap.case("E-124 a 2xx that comes again and again is acknowledged each time while its dialog lives, and not ended")
+def answered_again(lab):
+    c, a = talk(lab)
+    answer = a.accepted[1].encode()
+    for _ in range(3):
+        a.ua.send_raw(answer)
+        a.expect("ACK")
+    c.hangup()
+    a.expect("BYE")
 
 
 if __name__ == "__main__":
