@@ -25,8 +25,12 @@ struct record {
 	unsigned char build[BUILD_MAX]; /* of the program: another one has other structs */
 };
 
+enum worth { WORTH_NOTHING, WORTH_A_BYE, WORTH_KEEPING };
+
 struct kept {
 	call_id id;
+	enum worth worth;
+	struct kept *next; /* of those that are gone */
 	UT_hash_handle hh;
 };
 
@@ -35,6 +39,7 @@ struct keeper {
 	struct ledger *ledger;
 	struct core *core;
 	struct kept *kept; /* of this run, or restored */
+	struct kept *gone; /* to be forgotten with the next change: a BYE too many does no harm */
 	unsigned char build[BUILD_MAX];
 	unsigned char *buf;
 	size_t cap;
@@ -112,6 +117,36 @@ int keeper_open(const struct app_config *cfg, struct ledger *ledger, struct core
 	return 0;
 }
 
+static void free_gone(struct keeper *k)
+{
+	while (k->gone != NULL) {
+		struct kept *e = k->gone;
+
+		k->gone = e->next;
+		free(e);
+	}
+}
+
+static int forget_gone(struct keeper *k)
+{
+	int rc = 0;
+
+	for (const struct kept *e = k->gone; e != NULL && rc == 0; e = e->next)
+		rc = calls_forget(k->calls, e->id);
+	return rc;
+}
+
+/* There is no change that they could go with. */
+static void sweep_out(struct keeper *k)
+{
+	if (k->gone == NULL || calls_begin(k->calls) != 0)
+		return;
+	if (forget_gone(k) != 0)
+		calls_abort(k->calls);
+	else if (calls_commit(k->calls) == 0)
+		free_gone(k);
+}
+
 void keeper_close(struct keeper *k)
 {
 	struct kept *e, *next;
@@ -123,6 +158,7 @@ void keeper_close(struct keeper *k)
 		HASH_DEL(k->kept, e);
 		free(e);
 	}
+	sweep_out(k);
 	if (k->beat_fd >= 0)
 		calls_alive(k->calls, loop_now_ms());
 	loop_unwatch(k->beat);
@@ -131,6 +167,7 @@ void keeper_close(struct keeper *k)
 	calls_close(k->calls);
 	free(k->buf);
 	free(k->ids);
+	free_gone(k);
 	free(k->legs.bytes);
 	free(k->pledge.bytes);
 	free(k);
@@ -149,15 +186,25 @@ static void forget(struct keeper *k, call_id id)
 	free(e);
 }
 
-static void remember(struct keeper *k, call_id id)
+static struct kept *kept_find(const struct keeper *k, call_id id)
 {
 	struct kept *e;
 
 	HASH_FIND(hh, k->kept, &id, sizeof(id), e);
-	if (e != NULL || (e = calloc(1, sizeof(*e))) == NULL)
-		return;
-	e->id = id;
-	HASH_ADD(hh, k->kept, id, sizeof(e->id), e);
+	return e;
+}
+
+static void remember(struct keeper *k, call_id id, enum worth worth)
+{
+	struct kept *e = kept_find(k, id);
+
+	if (e == NULL) {
+		if ((e = calloc(1, sizeof(*e))) == NULL)
+			return;
+		e->id = id;
+		HASH_ADD(hh, k->kept, id, sizeof(e->id), e);
+	}
+	e->worth = worth;
 }
 
 static bool room(struct keeper *k, size_t n)
@@ -248,16 +295,6 @@ struct keeping {
 	int rc; /* why it has failed, or 0 */
 };
 
-static bool is_kept(const struct keeper *k, call_id id)
-{
-	struct kept *e;
-
-	HASH_FIND(hh, k->kept, &id, sizeof(id), e);
-	return e != NULL;
-}
-
-enum worth { WORTH_NOTHING, WORTH_A_BYE, WORTH_KEEPING };
-
 static enum worth worth_of(const struct core *c, call_id id)
 {
 	if (core_keeps(c, id))
@@ -277,23 +314,40 @@ static int keep_one(struct keeping *now, call_id id, enum worth worth)
 		     ? ENOENT
 		     : write_down(k, now->sip, id, now->nfacts, worth == WORTH_A_BYE);
 	if (rc == 0)
-		remember(k, id);
+		remember(k, id, worth);
 	if (rc != ENOENT)
 		return rc;
 	forget(k, id);
 	return calls_forget(k->calls, id);
 }
 
+/* The end of each call: who was to be hung up has been, or is still to be. */
+static void parted(struct keeper *k, struct kept *e, enum worth worth)
+{
+	if (worth == WORTH_A_BYE)
+		return;
+	HASH_DEL(k->kept, e);
+	e->next = k->gone;
+	k->gone = e;
+}
+
 static void keep(void *arg, call_id id)
 {
 	struct keeping *now = arg;
-	enum worth worth = worth_of(now->keeper->core, id);
+	enum worth worth;
+	struct kept *e;
 
 	if (id == now->done || now->rc)
 		return;
 	now->done = id;
-	if (worth == WORTH_NOTHING && !is_kept(now->keeper, id))
+	worth = worth_of(now->keeper->core, id);
+	e = kept_find(now->keeper, id);
+	if (worth == WORTH_NOTHING && e == NULL)
 		return;
+	if (now->nfacts == 0 && e != NULL && e->worth == WORTH_A_BYE) {
+		parted(now->keeper, e, worth);
+		return;
+	}
 	now->rc = keep_one(now, id, worth);
 	if (now->rc)
 		tell_failure(now->keeper, id, now->rc);
@@ -311,9 +365,13 @@ static bool settle(struct keeping *now)
 	if (now->rc == 0 && now->nfacts > 0)
 		now->rc = calls_note(k->calls, k->pledge.bytes, k->pledge.len);
 	if (now->rc == 0)
+		now->rc = forget_gone(k);
+	if (now->rc == 0)
 		now->rc = calls_commit(k->calls);
 	else
 		calls_abort(k->calls);
+	if (now->rc == 0)
+		free_gone(k);
 	return now->rc == 0;
 }
 
@@ -371,6 +429,7 @@ static void on_beat(void *arg, int events)
 
 	(void)events;
 	loop_timer_ack(k->beat_fd);
+	sweep_out(k);
 	calls_alive(k->calls, loop_now_ms());
 	loop_timer_set(k->beat_fd, ALIVE_MS);
 }
@@ -517,7 +576,7 @@ unsigned keeper_restore(struct keeper *k, struct sip *sip, call_id **ids)
 	}
 	for (unsigned i = 0; i < ld.n; i++) {
 		if (*ids != NULL && restore_one(k, sip, &ld.list[i])) {
-			remember(k, ld.list[i].id);
+			remember(k, ld.list[i].id, WORTH_KEEPING);
 			(*ids)[n++] = ld.list[i].id;
 		} else {
 			give_up(k, ld.list[i].id); /* it cannot be given back */

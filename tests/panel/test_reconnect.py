@@ -197,4 +197,4 @@ def session(lab):
 
 
 if __name__ == "__main__":
-    tap.main(PanelLab, jobs=1)
+    tap.main(lambda: PanelLab(t={"ring": 60000, "setup": 120000}), jobs=1)
