@@ -240,12 +240,12 @@ void bridge_media_lost(struct call *k, struct leg *l)
 
 /* ---- answers to our offers ------------------------------------------------------------------- */
 
-/* The answer holds although nothing that we know of asked for it: once more, then it stands
- * (R-032, E-051). */
-static bool holds_without_reason(const struct leg *l, enum dir answer)
+/* The answer holds although nothing that we know of asked for it: once more, unless that was the last
+ * round, then it stands (R-032, E-051). */
+static bool holds_without_reason(const struct call *k, const struct leg *l, enum dir answer)
 {
-	return l->offered.mode == GIVEN_CONNECT && l->offered.told == DIR_SENDRECV &&
-	       answer != DIR_SENDRECV && !dir_holds(l->will) && l->reoffers == 0;
+	return k->bridge.rounds < ROUNDS_MAX && l->reoffers == 0 && l->offered.mode == GIVEN_CONNECT &&
+	       l->offered.told == DIR_SENDRECV && answer != DIR_SENDRECV && !dir_holds(l->will);
 }
 
 static void answered(struct core *c, struct call *k, struct leg *l, const struct sdp_note *n)
@@ -264,7 +264,7 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	l->image = n->image;
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
-	if (!relayed && k->bridge.state != BRIDGE_EARLY && holds_without_reason(l, n->dir)) {
+	if (!relayed && k->bridge.state != BRIDGE_EARLY && holds_without_reason(k, l, n->dir)) {
 		if (p == NULL) { /* held meanwhile: it is asked again when it has a peer, the same one too */
 			bridge_doubt(l);
 			return;
@@ -415,8 +415,8 @@ static void offer(struct core *c, struct leg *l, const struct leg *p, enum sdp_d
 	timer_stop(c, l->id, TIMER_GLARE, &l->timer[TIMER_GLARE]);
 	a->from = p->id;
 	a->dir = dir;
-	if (l->given.from != p->id)
-		a->offer.party = p->party; /* somebody else: also after a 491 (E-058) */
+	if (l->given.from != p->id || l->given.rv == RV_UNSURE)
+		a->offer.party = p->party; /* somebody else, or who knows: also after a 491 (E-058) */
 	l->oa = OA_SENT;
 	l->offered = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
 }

@@ -502,12 +502,12 @@ static void make_aide(struct core *c, struct call *from, struct call *k, struct 
 }
 
 /* What it had agreed with the one who leaves does not count any more: it is asked anew, open
- * (E-098). */
+ * (E-098). What it asks for at this moment does. */
 static void make_target(struct leg *l)
 {
 	l->role = ROLE_TARGET;
 	l->given.rv = 0;
-	if (dir_holds((enum dir)l->will))
+	if (dir_holds((enum dir)l->will) && l->oa != OA_RECV)
 		l->will = DIR_SENDRECV;
 }
 

@@ -64,13 +64,14 @@ static call_id partner_of(const struct call *k)
 
 /* A step without facts changes nothing that is worth it, except that dialogs do (a caller who was answered
  * into a queue has one with the ACK) and sessions (who is held may have another one, of which nobody else is
- * told yet), and what somebody was told that it is done. */
+ * told yet), what somebody was told that it is done, and that who has our REFER has said something. */
 static bool changes(const struct event *ev, const struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
 		if (out->actions[i].type == ACT_LEG_FREE || out->actions[i].type == ACT_OFFER_ANSWER)
 			return true;
 	return out->nfacts > 0 || ev->type == EV_ANSWER || ev->type == EV_ACK || ev->type == EV_OA_DONE ||
+	       ev->type == EV_REFER_NOTIFY ||
 	       (ev->type >= EV_XFER_CANCEL && ev->type <= EV_RECORD);
 }
 

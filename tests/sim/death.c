@@ -113,7 +113,7 @@ void death_keep(struct sim *s, const struct event *ev)
 	core_each_changed(s->core, ev, &s->out, keep_one, s);
 }
 
-/* Facts came after it was kept: the process ended between the two. */
+/* Facts came after it was kept. */
 static bool is_stale(const struct death *d, const struct death_call *k)
 {
 	const struct death_fact *f;
@@ -230,7 +230,7 @@ static void bring_back(struct sim *s, const struct death_call *k)
 	struct death *d = &s->death;
 
 	if (is_stale(d, k)) {
-		d->lost++;
+		sim_fail(s, "kept-is-stale", "facts are on record that what is kept knows nothing of");
 		return;
 	}
 	if (core_restore(s->core, k->bytes, k->len) != 0) {

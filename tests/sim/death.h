@@ -17,8 +17,8 @@ struct sim;
 /* Where in a step the process is killed. */
 enum doom {
 	DOOM_NONE,
-	DOOM_FACTS, /* its facts are on record, and nothing is kept yet of the calls that it changed */
-	DOOM_KEPT   /* they are kept, and none of its actions is carried out */
+	DOOM_BEFORE, /* nothing of it is on record, nor kept: the two are one change */
+	DOOM_AFTER   /* that change is there, and none of its actions is carried out */
 };
 
 /* How a process ends: killed, or stopped in order with control.keep_calls. Then it ends between two steps,

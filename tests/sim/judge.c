@@ -242,13 +242,23 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 		contract_fail(ct, "button-transfer", "can_transfer was false, the command worked");
 }
 
+static bool accepts_refer(const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_REFER_ACCEPT)
+			return true;
+	return false;
+}
+
+/* Who is rung from now on is rung for the REFER, also in the other one of two calls that have met. */
 static void note_refer(struct contract *ct, const struct core_out *out)
 {
-	for (unsigned i = 0; i < out->nactions; i++) {
-		const struct ct_leg *l = contract_leg(ct, out->actions[i].leg);
-		struct ct_call *k = l ? contract_call(ct, l->call) : NULL;
+	for (unsigned i = 0; accepts_refer(out) && i < out->nactions; i++) {
+		const struct action *a = &out->actions[i];
+		uint64_t id = a->type == ACT_TIMER ? a->timer.id : a->leg;
+		struct ct_call *k = contract_call(ct, id_call(id));
 
-		if (out->actions[i].type == ACT_REFER_ACCEPT && k != NULL)
+		if (k != NULL)
 			k->rung_by_command = false;
 	}
 }
@@ -308,13 +318,15 @@ static bool is_quiet(const struct ct_leg *l, const struct leg_view *v)
 	       strcmp(v->oa, "idle") == 0;
 }
 
-/* No exchange runs on any leg that is up, and none has failed. */
+/* No exchange runs on any leg that is up, and none has failed; nobody's ACK, with an answer in it, is
+ * still to come. */
 static bool is_still(struct contract *ct, const struct call_view *v)
 {
 	for (unsigned i = 0; i < v->nlegs; i++) {
 		const struct ct_leg *l = contract_leg(ct, v->legs[i].id);
 
-		if (l != NULL && l->state == CT_UP && !is_quiet(l, &v->legs[i]))
+		if (l != NULL && (l->state == CT_ANSWERED ||
+					 (l->state == CT_UP && !is_quiet(l, &v->legs[i]))))
 			return false;
 	}
 	return true;

@@ -111,8 +111,8 @@ static void play_item(struct player *p, const struct sim_item *item)
 		break;
 	case SIM_DOOM:
 		sim_doom(p->sim, (enum doom)item->ev.rnd, now);
-		say(p, now, item->ev.rnd == DOOM_FACTS ? "killed in the next step, with the facts alone"
-						       : "killed in the next step, before its actions");
+		say(p, now, item->ev.rnd == DOOM_BEFORE ? "killed in the next step, before it is on record"
+						        : "killed in the next step, before its actions");
 		break;
 	case SIM_DEATH:
 		sim_die(p->sim, item->ev.wall, (enum ending)item->ev.call, (enum lore)item->ev.rnd, NULL,

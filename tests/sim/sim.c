@@ -345,20 +345,22 @@ static call_id named_call(const struct sim *s, const struct event *ev)
 	return v.id;
 }
 
-/* The process is killed in this step, before anything is kept of what it changed. */
-static bool ends_with_facts(struct sim *s, const struct event *ev)
+/* The process is killed in this step, before what it changed is kept and on record. */
+static bool ends_before(struct sim *s, const struct event *ev)
 {
-	if (s->death.doom != DOOM_FACTS)
+	if (s->death.doom != DOOM_BEFORE)
 		return false;
+	s->out.nactions = s->out.nfacts = 0;
+	s->out.leg = ID_NONE;
 	contract_missed(&s->ct, ev, &s->out);
 	s->death.dead = true;
 	return true;
 }
 
 /* .. or before any action is carried out. */
-static bool ends_when_kept(struct sim *s, const struct event *ev)
+static bool ends_after(struct sim *s, const struct event *ev)
 {
-	if (s->death.doom != DOOM_KEPT || s->ct.failed)
+	if (s->death.doom != DOOM_AFTER || s->ct.failed)
 		return false;
 	contract_missed(&s->ct, ev, &s->out);
 	death_keep(s, ev);
@@ -409,6 +411,8 @@ static void take_step(struct sim *s, const struct event *ev)
 	record(s, ev);
 	note_directory(s, ev);
 	s->steps++;
+	if (ends_before(s, ev))
+		return;
 	shown_before(s, &seen);
 	if (!guarded_step(s, ev))
 		return;
@@ -421,10 +425,8 @@ static void take_step(struct sim *s, const struct event *ev)
 	check_hours(s, ev);
 	books_step(&s->books, &s->out);
 	death_facts(&s->death, &s->out);
-	if (ends_with_facts(s, ev))
-		return;
 	judge_actions(&s->ct, &s->books, &seen, &s->out);
-	if (ends_when_kept(s, ev))
+	if (ends_after(s, ev))
 		return;
 	if (!s->ct.failed)
 		contract_step(&s->ct, ev, &s->out);

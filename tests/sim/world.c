@@ -1532,7 +1532,7 @@ static void do_die(struct world *w)
 	if (kind == 0 || kind == 3)
 		die(w, kind == 0 ? ENDING_KILLED : ENDING_STOPPED);
 	else
-		sim_doom(&w->sim, kind == 1 ? DOOM_FACTS : DOOM_KEPT, w->now);
+		sim_doom(&w->sim, kind == 1 ? DOOM_BEFORE : DOOM_AFTER, w->now);
 }
 
 /* Somebody changes the file and reloads. */
