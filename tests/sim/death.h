@@ -57,7 +57,7 @@ struct death {
 	int64_t died_at;
 	call_id *ids;    /* that came back, and of which the core does not know yet what they have lost */
 	unsigned nids;
-	uint64_t deaths, recovered, lost, told; /* for the tally */
+	uint64_t deaths, recovered, told; /* for the tally */
 };
 
 void death_done(struct death *d);
