@@ -480,10 +480,7 @@ static int on_stray(nta_outgoing_magic_t *magic, nta_outgoing_t *orq, const sip_
 
 void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
 {
-	nta_outgoing_t *orq = send_msg(s, ack, d, NULL, NULL);
-
-	if (orq != NULL)
-		nta_outgoing_destroy(orq); /* stays in the tables until timer F, then frees itself */
+	stack_send_alone(s, ack, d); /* stays in the tables until timer F */
 }
 
 void stack_cancel(struct stack_client *t, const char *reason)
