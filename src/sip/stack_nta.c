@@ -48,7 +48,7 @@ struct listener {
 
 struct stack {
 	nta_agent_t *agent;
-	msg_mclass_t *mclass; /* SIP, with our look at the Via */
+	msg_mclass_t *mclass; /* SIP, with our look at Via and status */
 	nta_leg_t *leg; /* the default leg: every new request comes here */
 	nta_outgoing_t *stray; /* the default transaction: every response that is no other's comes here */
 	struct stack_hooks hooks;
@@ -555,8 +555,6 @@ static void calm_library_clock(void)
 		_su_time = whole_milliseconds;
 }
 
-static issize_t (*extract_body)(msg_t *, msg_pub_t *, char[], isize_t, int);
-
 /* Where our responses go is for the source address to say, not for the sender: a maddr could name
  * anybody, or a host that the library would ask the DNS for while all else waits. */
 static void via_tame(sip_via_t *v)
@@ -584,16 +582,51 @@ static void status_tame(sip_status_t *line)
 		line->st_status = 500;
 }
 
-/* Called by the parser when it has read the headers. */
-static issize_t extract_checked(msg_t *msg, msg_pub_t *pub, char b[], isize_t size, int eos)
+/*
+ * The library's parser of a status line and of a Via, and our look at what they read. It must come with
+ * the parsing: the headers of a datagram need not end with an empty line, and nothing else is called
+ * between the last one and the transaction. Outside of the parser the classes are those of the library.
+ */
+static issize_t status_read(su_home_t *home, msg_header_t *h, char *text, isize_t size)
 {
-	sip_t *sip = (sip_t *)pub;
+	issize_t n = sip_status_class->hc_parse(home, h, text, size);
 
-	if (sip->sip_via != NULL && !(sip->sip_flags & MSG_FLG_BODY))
-		via_tame(sip->sip_via);
-	if (sip->sip_status != NULL)
-		status_tame(sip->sip_status);
-	return extract_body(msg, pub, b, size, eos);
+	h->sh_class = sip_status_class;
+	if (n >= 0)
+		status_tame((sip_status_t *)h);
+	return n;
+}
+
+static issize_t via_read(su_home_t *home, msg_header_t *h, char *text, isize_t size)
+{
+	const sip_t *sip = sip_object((msg_t *)home); /* every header's home is its message */
+	issize_t n;
+
+	h->sh_class = sip_via_class; /* before: those after a comma are not for us to touch */
+	n = sip_via_class->hc_parse(home, h, text, size);
+	if (n >= 0 && sip->sip_via == NULL)
+		via_tame((sip_via_t *)h);
+	return n;
+}
+
+static struct msg_hclass_s status_checked, via_checked;
+
+/* Finds the Via's place by its name for the parser, by its class for whoever adds one. */
+static int watch_via(msg_mclass_t *mc)
+{
+	msg_href_t *by_letter = (msg_href_t *)mc->mc_short;
+	msg_href_t *by_name = (msg_href_t *)msg_find_hclass(mc, "Via:", NULL);
+	msg_href_t real = *by_name;
+
+	if (real.hr_class != sip_via_class)
+		return -1;
+	via_checked = *sip_via_class;
+	via_checked.hc_parse = via_read;
+	by_name->hr_class = &via_checked;
+	if (msg_mclass_insert(mc, &real) < 0)
+		return -1;
+	by_letter['v' - 'a'].hr_class = &via_checked;
+	return 0;
 }
 
 static msg_mclass_t *make_message_class(void)
@@ -602,8 +635,13 @@ static msg_mclass_t *make_message_class(void)
 
 	if (mc == NULL)
 		return NULL;
-	extract_body = mc->mc_extract_body;
-	mc->mc_extract_body = extract_checked;
+	status_checked = *sip_status_class;
+	status_checked.hc_parse = status_read;
+	mc->mc_status->hr_class = &status_checked;
+	if (watch_via(mc) != 0) {
+		free(mc);
+		return NULL;
+	}
 	return mc;
 }
 

@@ -19,6 +19,22 @@ def request(method, branch, via, number="7999999", transport="UDP", port=5060):
             "Content-Length: 0\r\n\r\n").encode()
 
 
+def datagrams(ip):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((ip, 0))
+    s.settimeout(10)
+    return s
+
+
+def silent(s):
+    """Nothing has come for it, of what segued has read before it answered somebody else."""
+    s.setblocking(False)
+    try:
+        raise AssertionError(f"{s.getsockname()} hears {s.recv(65536)!r}")
+    except BlockingIOError:
+        pass
+
+
 def alive(lab):
     """It still answers somebody else."""
     c = lab.trunk().invite("7999999")
@@ -33,8 +49,7 @@ VIAS = [f"{STRANGER}:0;BRANCH", f"{STRANGER}:99999;BRANCH", "255.255.255.255;BRA
 
 @tap.case("a Via that leads nowhere, and the ACK of what could not be sent: segued lives")
 def lost_answers(lab):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((STRANGER, 0))
+    s = datagrams(STRANGER)
     for i, via in enumerate(VIAS):
         for last in (["ACK"], ["CANCEL", "ACK"], ["INVITE", "ACK"]):
             branch = f"v{i}{'-'.join(last)}"
@@ -106,6 +121,47 @@ def status_too_large(lab):
         alive(lab)
 
 
+def unfinished(agent, req, status):
+    """A response whose datagram ends with its last header: no empty line."""
+    m = agent.response(req, status, tag="unfinished").encode()
+    assert m.endswith(b"\r\n\r\n")
+    agent.send_raw(m[:-2])
+
+
+@tap.case("the same in datagrams that end without an empty line: segued lives")
+def status_too_large_unfinished(lab):
+    agent, target = lab.phone(), lab.phone()
+    for status in (65536, 65636, 98304):
+        c, a = talk(lab, agent)
+        a.manual = {"NOTIFY", "BYE", "INVITE"}
+        a.refer(lab.refer_to(target.number))
+        b = target.incoming()
+        for call, req in ((a, a.expect("NOTIFY")), (b, b.invite)):
+            for again in (status, status, 200, status):
+                unfinished(call.ua, req, again)
+        alive(lab)
+        c.hangup()
+        bye = a.expect("BYE")
+        for again in (status, 200):
+            unfinished(a.ua, bye, again)
+        alive(lab)
+
+
+@tap.case("a maddr in the Via is nobody's but the sender's, with an empty line after the headers and without")
+def maddr(lab):
+    elsewhere = "127.0.0.99"
+    with datagrams(STRANGER) as s, datagrams(elsewhere) as other:
+        port = other.getsockname()[1]
+        for end in (b"\r\n", b""):
+            for head in ("Via: SIP/2.0/UDP", "v: SIP/2.0/UDP", "v : SIP / 2.0 / UDP"):
+                m = request("OPTIONS", ua.token(8), f"{STRANGER}:{port};BRANCH;rport;maddr={elsewhere}")
+                m = m.replace(b"Via: SIP/2.0/UDP", head.encode())
+                assert m.endswith(b"\r\n\r\n")
+                s.sendto(m[:-2] + end, (lab.ip, lab.port))
+                assert s.recv(65536).startswith(b"SIP/2.0 ")
+        silent(other)
+
+
 def stray(lab, s, via=None, contact="<sip:b@192.0.2.7:9>", status=200, method="INVITE", to=";tag=b", more=""):
     """A response to what segued has never sent."""
     host, port = s.getsockname()
@@ -126,9 +182,7 @@ def heard(s, n):
 
 @tap.case("E-124 a 2xx that nobody waits for: ACK and BYE, to where it came from, whatever it says")
 def answer_to_nobody(lab):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((STRANGER, 0))
-    s.settimeout(10)
+    s = datagrams(STRANGER)
     stray(lab, s, more="Record-Route: <sip:192.0.2.8;lr>\r\n")
     got = heard(s, 2)
     ack, bye = got["ACK"], got["BYE"]
@@ -142,8 +196,7 @@ def answer_to_nobody(lab):
 
 @tap.case("responses that are no 2xx to an INVITE of ours: nothing is said, segued lives")
 def answers_to_nothing(lab):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((STRANGER, 0))
+    s = datagrams(STRANGER)
     for bad in (dict(contact=None), dict(contact="<tel:+49>"), dict(contact="*"), dict(contact="<sip:>"),
                 dict(to=""), dict(status=180), dict(status=486), dict(method="BYE"), dict(method="CANCEL"),
                 dict(via="192.0.2.1:5060"), dict(via="no.such.host.invalid"), dict(via=f"{lab.ip}:1"),
@@ -151,12 +204,7 @@ def answers_to_nothing(lab):
                 dict(contact="<sip:b@192.0.2.7:99999>"), dict(status=299, method="ACK")):
         stray(lab, s, **bad)
     alive(lab)  # and has read all those before
-    s.setblocking(False)
-    try:
-        m = s.recv(65536)
-        raise AssertionError(f"it says {m!r}")
-    except BlockingIOError:
-        pass
+    silent(s)
     s.close()
 
 

@@ -111,11 +111,16 @@ def method(rng, m):
 def status(rng, m):
     return re.sub(rb"^SIP/2.0 \d+", b"SIP/2.0 " + rng.choice(
         (b"100", b"180", b"183", b"199", b"200", b"202", b"299", b"300", b"302", b"401", b"407", b"408",
-         b"420", b"422", b"481", b"487", b"491", b"503", b"600", b"699", b"700", b"99", b"0")), m)
+         b"420", b"422", b"481", b"487", b"491", b"503", b"600", b"699", b"700", b"99", b"0", b"65536", b"65636")), m)
+
+
+def unfinished(rng, m):
+    """Without the empty line after the headers, as the end of a datagram allows."""
+    return m.partition(b"\r\n\r\n")[0] + rng.choice((b"\r\n", b"\r\n", b"\n", b"\r", b""))
 
 
 WAYS = [flip, cut, stop_short, number, number, double, drop, swap, value, value, header, header, ends,
-        renamed, method, status]
+        renamed, method, status, status, unfinished, unfinished]
 
 
 def broken(rng, m):
