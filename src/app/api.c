@@ -932,6 +932,7 @@ int api_open(const struct app_config *cfg, const struct api_parts *parts, struct
 	a->parts = *parts;
 	a->started_us = loop_wall_us();
 	a->hours_fd = loop_timer_open();
+	a->openapi = api_openapi_text(); /* now, when it holds up nobody: it takes some milliseconds */
 	rc = open_parts(a, cfg);
 	if (rc == 0)
 		rc = watch_hours(a);

@@ -553,35 +553,69 @@ static void write_calls(FILE *f, const struct api *a, const struct viewer *v, un
 	fputc(']', f);
 }
 
+static void write_users(FILE *f, const struct api *a)
+{
+	const char *comma = "";
+	struct live_user *u, *next;
+	const struct live_text *row;
+
+	HASH_ITER(hh, live_users(a->live), u, next)
+	{
+		row = api_user_row(a, u);
+		if (row == NULL)
+			continue;
+		fputs(comma, f);
+		fwrite(row->text, 1, row->len, f);
+		comma = ",";
+	}
+}
+
+/* `"name":[...]`; the list is taken over. */
+static void write_list(FILE *f, const char *name, json_t *list)
+{
+	fprintf(f, ",\"%s\":", name);
+	json_dumpf(list, f, JSON_COMPACT);
+	json_decref(list);
+}
+
 /* People, queues and menus are the same for everybody: rendered once, however many come at one moment, as
- * they do after a restart. Text of JSON without its first brace; NULL without memory. */
+ * they do after a restart. Text of JSON behind its first brace; NULL without memory. */
 static const char *shared_text(struct api_events *e)
 {
 	const struct api *a = e->api;
-	json_t *agents, *queues, *menus;
-	struct live_user *u, *unext;
+	json_t *queues, *menus;
 	struct live_queue *x, *xnext;
 	struct live_ivr *i, *inext;
+	size_t len;
+	FILE *f;
 
 	if (e->shared != NULL && e->shared_is == SHARED_NEW &&
 		loop_now_ms() - e->shared_at < SHARED_MS)
-		return e->shared + 1;
-	agents = json_array();
+		return e->shared;
+	free(e->shared);
+	e->shared = NULL;
+	f = open_memstream(&e->shared, &len);
+	if (f == NULL)
+		return NULL;
 	queues = json_array();
 	menus = json_array();
-	HASH_ITER(hh, live_users(a->live), u, unext)
-	json_array_append_new(agents, api_user_json(a, u));
 	HASH_ITER(hh, live_queues(a->live), x, xnext)
 	json_array_append_new(queues, api_queue_json(a, x));
 	HASH_ITER(hh, live_ivrs(a->live), i, inext)
 	json_array_append_new(menus, api_menu_json(i));
-	agents = json_pack("{s:o, s:o, s:o}", "agents", agents, "queues", queues, "menus", menus);
-	free(e->shared);
-	e->shared = json_dumps(agents, JSON_COMPACT);
+	fputs("\"agents\":[", f);
+	write_users(f, a);
+	fputc(']', f);
+	write_list(f, "queues", queues);
+	write_list(f, "menus", menus);
+	fputc('}', f);
 	e->shared_is = SHARED_NEW;
 	e->shared_at = loop_now_ms();
-	json_decref(agents);
-	return e->shared ? e->shared + 1 : NULL;
+	if (fclose(f) == 0)
+		return e->shared;
+	free(e->shared);
+	e->shared = NULL;
+	return NULL;
 }
 
 /* The text of a snapshot. NULL without memory. */

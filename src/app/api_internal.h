@@ -113,7 +113,7 @@ struct api {
 	int64_t audit_since;       /* monotonic ms: start of the minute that audits are counted in */
 	unsigned audits;
 	char panel_dir[256];
-	char *openapi; /* the document, once somebody has asked for it */
+	char *openapi; /* the document, rendered at the start */
 	const struct app_config *cfg; /* the present one */
 	unsigned session_s;
 	int64_t started_us;
@@ -182,6 +182,8 @@ char *api_call_text(const struct api *a, const struct live_call *k, bool masked)
 json_t *api_call_detail_json(const struct api *a, const struct live_call *k, bool masked);
 json_t *api_transfer_json(const struct live_transfer *t, bool masked);
 json_t *api_user_json(const struct api *a, const struct live_user *u);
+/* The same as text, which is rendered once for as long as the user looks the same; NULL without memory. */
+const struct live_text *api_user_row(const struct api *a, struct live_user *u);
 void api_person_state(const struct api *a, const struct live_user *u, struct agent_view *v);
 json_t *api_queue_json(const struct api *a, const struct live_queue *q);
 json_t *api_menu_json(const struct live_ivr *i);
@@ -297,6 +299,8 @@ const struct api_route *api_find_route(const char *method, const char *path,
 /* The methods that this path takes: "GET, HEAD, POST". */
 void api_allowed(const char *path, char *buf, size_t size);
 json_t *api_openapi(void);
+/* The document as text, which the caller frees; NULL without memory. */
+char *api_openapi_text(void);
 
 /* api_memory.c: answers to requests with an Idempotency-Key, kept for a day. */
 /* path: the file that they are in; "": none. NULL without memory. */

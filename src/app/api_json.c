@@ -432,6 +432,23 @@ json_t *api_user_json(const struct api *a, const struct live_user *u)
 	return o;
 }
 
+const struct live_text *api_user_row(const struct api *a, struct live_user *u)
+{
+	struct live_text *kept = &u->text;
+	struct agent_view v;
+	uint64_t look;
+
+	api_person_state(a, u, &v);
+	look = live_user_look(u, &v);
+	if (kept->text != NULL && kept->look == look)
+		return kept;
+	free(kept->text);
+	kept->text = text_of(api_user_json(a, u));
+	kept->len = kept->text ? strlen(kept->text) : 0;
+	kept->look = look;
+	return kept->text ? kept : NULL;
+}
+
 json_t *api_menu_json(const struct live_ivr *i)
 {
 	json_t *o = json_object();

@@ -635,17 +635,19 @@ json_t *api_openapi(void)
 	return doc;
 }
 
-/* It is long, and the same for everybody. */
+char *api_openapi_text(void)
+{
+	json_t *doc = api_openapi();
+	char *text = json_dumps(doc, JSON_COMPACT);
+
+	json_decref(doc);
+	return text;
+}
+
 void api_run_openapi(struct api_request *q)
 {
-	struct api *a = q->api;
-	json_t *doc;
+	const struct api *a = q->api;
 
-	if (a->openapi == NULL) {
-		doc = api_openapi();
-		a->openapi = json_dumps(doc, JSON_COMPACT);
-		json_decref(doc);
-	}
 	if (a->openapi == NULL)
 		api_fail(q, 503, "no_memory", "out of memory");
 	else

@@ -1,6 +1,7 @@
 /*
- * api_warm: who begins to listen is sent all calls at once. Their rows are rendered first, a few in each
- * turn of the loop, and are kept (api_call_row()); so the snapshot is only put together, whoever comes
+ * api_warm: who begins to listen is sent all calls and people at once. Their rows are rendered first, a few
+ * in each turn of the loop, and are kept (api_call_row(), api_user_row()); so the snapshot is only put
+ * together, whoever comes
  * first, or all at once after a restart. One pass over the calls serves everybody who waits for it.
  */
 #include "app/api_internal.h"
@@ -11,6 +12,7 @@
 #include <utlist.h>
 
 #define SLICE 8	 /* rows of one turn, some 50 us each if nobody has rendered them */
+#define USERS 64 /* likewise, 8 us each, most of which look the same as before */
 #define FEW   20 /* so many need no turns of their own */
 
 struct waiting {
@@ -24,6 +26,8 @@ struct api_warm {
 	struct waiting *waiting, *late; /* for this pass; for the next */
 	call_id *calls;
 	unsigned n, at;
+	char (*users)[USER_MAX];
+	unsigned nusers, user_at;
 	int bell; /* for the next turn: whatever else the loop has to do comes first */
 	struct loop_watch *watch;
 };
@@ -41,7 +45,21 @@ static void drop(struct waiting **list, const struct api_request *q)
 	}
 }
 
-/* Lists the calls of now. False without memory: then there is nothing to be done before. */
+static bool list_users(struct api_warm *m)
+{
+	struct live_user *all = live_users(m->api->live), *u, *next;
+	void *users = realloc(m->users, (HASH_COUNT(all) + 1) * sizeof(m->users[0]));
+
+	m->nusers = m->user_at = 0;
+	if (users == NULL)
+		return false;
+	m->users = users;
+	HASH_ITER(hh, all, u, next)
+	str_set(m->users[m->nusers++], u->row.user);
+	return true;
+}
+
+/* Lists the calls and people of now. False without memory: then there is nothing to be done before. */
 static bool begin_pass(struct api_warm *m)
 {
 	struct live_call *all = live_calls(m->api->live), *k, *next;
@@ -50,7 +68,9 @@ static bool begin_pass(struct api_warm *m)
 	m->n = m->at = 0;
 	if (calls == NULL)
 		return false;
-	m->calls = calls;
+	m->calls = calls; /* before anything else may fail: the old ones are gone */
+	if (!list_users(m))
+		return false;
 	HASH_ITER(hh, all, k, next)
 	calls[m->n++] = k->id;
 	return true;
@@ -76,6 +96,16 @@ static void end_pass(struct api_warm *m)
 		end_pass(m);
 }
 
+static void render_users(struct api_warm *m)
+{
+	for (unsigned i = 0; i < USERS && m->user_at < m->nusers; i++, m->user_at++) {
+		struct live_user *u = live_user(m->api->live, m->users[m->user_at]);
+
+		if (u != NULL)
+			api_user_row(m->api, u);
+	}
+}
+
 static void on_turn(void *arg, int events)
 {
 	struct api_warm *m = arg;
@@ -92,7 +122,9 @@ static void on_turn(void *arg, int events)
 			if (wanted[masked])
 				api_call_row(m->api, k, masked);
 	}
-	if (m->at < m->n && m->waiting != NULL)
+	if (m->at == m->n)
+		render_users(m);
+	if ((m->at < m->n || m->user_at < m->nusers) && m->waiting != NULL)
 		loop_bell_ring(m->bell);
 	else
 		end_pass(m);
@@ -101,7 +133,8 @@ static void on_turn(void *arg, int events)
 void api_warm(struct api_request *q, void (*then)(struct api_request *q))
 {
 	struct api_warm *m = q->api->warm;
-	struct waiting *w = HASH_COUNT(live_calls(q->api->live)) > FEW ? calloc(1, sizeof(*w)) : NULL;
+	unsigned rows = HASH_COUNT(live_calls(q->api->live)) + HASH_COUNT(live_users(q->api->live));
+	struct waiting *w = rows > FEW ? calloc(1, sizeof(*w)) : NULL;
 
 	if (w == NULL) {
 		then(q);
@@ -149,6 +182,7 @@ void api_warm_destroy(struct api_warm *m)
 	drop(&m->waiting, NULL);
 	drop(&m->late, NULL);
 	free(m->calls);
+	free(m->users);
 	loop_unwatch(m->watch);
 	if (m->bell >= 0)
 		close(m->bell);

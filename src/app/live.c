@@ -89,6 +89,18 @@ uint64_t live_look(const struct live *l, const struct live_call *k, const struct
 	return v->queue[0] != '\0' ? 0 : h | 1;
 }
 
+uint64_t live_user_look(const struct live_user *u, const struct agent_view *v)
+{
+	uint64_t h = mix_text(mix_text(mix_text(MIX_START, u->row.user), u->row.name), u->row.number);
+
+	h = mix_int(mix_int(mix_int(h, u->row.role), u->row.enabled), u->ncontacts);
+	for (unsigned i = 0; i < u->nqueues; i++)
+		h = mix_text(h, u->queue[i]);
+	h = mix_int(mix_int(mix_int(h, v->state), v->since), v->until);
+	h = mix_int(mix_text(mix_text(mix_int(h, v->intent), v->reason), v->intent_by), (int64_t)v->call);
+	return mix_int(mix_int(h, (int64_t)v->answered), v->talk_ms) | 1;
+}
+
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 unsigned live_moves(const struct live *l)
@@ -678,6 +690,13 @@ struct live_queue *live_queue(const struct live *l, const char *name)
 	return q;
 }
 
+static void user_free(struct live *l, struct live_user *u)
+{
+	HASH_DEL(l->users, u);
+	free(u->text.text);
+	free(u);
+}
+
 static void user_gone(struct live *l, struct live_user *u)
 {
 	while (u->parties != NULL) {
@@ -686,8 +705,7 @@ static void user_gone(struct live *l, struct live_user *u)
 		DL_DELETE(u->parties, p);
 		p->prev = p->next = NULL;
 	}
-	HASH_DEL(l->users, u);
-	free(u);
+	user_free(l, u);
 }
 
 static void on_user(struct live *l, const struct ev_dir_user *row)
@@ -1006,13 +1024,15 @@ struct live *live_create(struct core *core, const struct live_hooks *hooks)
 void live_destroy(struct live *l)
 {
 	struct live_call *k, *next;
+	struct live_user *u, *unext;
 
 	if (l == NULL)
 		return;
 	HASH_ITER(hh, l->calls, k, next)
 	call_free(l, k);
 	FREE_ALL(live_transfer, l->transfers);
-	FREE_ALL(live_user, l->users);
+	HASH_ITER(hh, l->users, u, unext)
+	user_free(l, u);
 	FREE_ALL(live_queue, l->queues);
 	HASH_CLEAR(by_number, l->ivrs_by_number);
 	FREE_ALL(live_ivr, l->ivrs);

@@ -95,6 +95,7 @@ struct live_user {
 	char queue[LIVE_QUEUES_MAX][USER_MAX]; /* those that the user is a member of */
 	unsigned nqueues;
 	struct live_party *parties; /* what the user has to do with now */
+	struct live_text text;	    /* in JSON: of whoever renders it */
 	UT_hash_handle hh;
 };
 
@@ -149,6 +150,8 @@ uint64_t live_touches(const struct live *l);
 /* Likewise, whatever the core says of it now. 0: it may look different at any time, since it waits in a
  * queue. */
 uint64_t live_look(const struct live *l, const struct live_call *k, const struct call_view *v);
+/* The same of a user: it differs if the user looks different. */
+uint64_t live_user_look(const struct live_user *u, const struct agent_view *v);
 struct live_transfer *live_transfer(const struct live *l, const uuid *id);
 struct live_user *live_user(const struct live *l, const char *name);
 struct live_queue *live_queue(const struct live *l, const char *name);

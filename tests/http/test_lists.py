@@ -104,5 +104,52 @@ def fresh(lab):
     end(c, a)
 
 
+@tap.case("people of a snapshot are those of GET /agents, after each kind of change")
+def people(_):
+    with WebLab(users=70, peers=2) as lab:  # more than one turn of the loop renders
+        boss, agent = lab.login("boss"), lab.phone()
+        desk = Desk(lab, agent, wrapup_ms=0)
+        timeless = lambda rows: {u["user"]: {k: v for k, v in u.items() if k not in ("since", "until")} for u in rows}
+
+        def both():
+            with boss.events() as ev:
+                shown = timeless(ev.wait("snapshot").data["agents"])
+            return shown, timeless(boss.get("/agents").json["agents"])
+
+        def is_shown(**what):
+            def so():
+                shown, listed = both()
+                return shown == listed and len(shown) > 70 and all(shown[agent.user][k] == v for k, v in what.items())
+            wait(f"both show {what}", so)
+
+        is_shown(state="free", intent="available", queues=[desk.name])
+        for state, reason in (("away", "lunch"), ("available", None)):
+            body = {"state": state, **({"reason": reason} if reason else {})}
+            assert boss.post(f"/agents/{agent.user}/state", body).status == 200
+            is_shown(intent=state, reason=reason, intent_by="boss")
+        c = lab.trunk().invite(desk.number)
+        a = agent.incoming()
+        a.reply(180)
+        is_shown(state="ringing")
+        a.answer()
+        a.expect("ACK")
+        c.expect(200, method="INVITE")
+        c.ack()
+        is_shown(state="talking", call=boss.call_of(c)["id"])
+        end(c, a)
+        is_shown(state="free", answered=1, call=None)
+        for column, value, what in (("display_name", "'Renamed'", {"name": "Renamed"}),
+                                    ("number", "'2999'", {"number": "2999"}),
+                                    ("role", "'supervisor'", {"role": "supervisor"}),
+                                    ("enabled", "false", {"enabled": False})):
+            lab.sql(f"update segue.users set {column} = {value} where name = '{agent.user}'")
+            is_shown(**what)
+        lab.sql(f"delete from segue.queue_members where queue = '{desk.name}'; "
+                f"update segue.users set enabled = true where name = '{agent.user}'")
+        is_shown(enabled=True, queues=[], intent=None)
+        agent.register(expires=0, contacts=["*"])
+        is_shown(registered=False, state="unreachable")
+
+
 if __name__ == "__main__":
     tap.main(lambda: WebLab(users=8, peers=3, t={"ring": 90000}), jobs=2)

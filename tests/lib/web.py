@@ -113,6 +113,7 @@ class Stream:
         self.conn = client.lab.connection(60)
         h = client.headers({"Last-Event-ID": last} if last else None)
         self.conn.request("GET", "/api/v1/events", headers=h)
+        self.sock = self.conn.sock  # the answer's from here on, as it ends with the connection
         self.answer = self.conn.getresponse()
         self.status = self.answer.status
         self.thread = threading.Thread(target=self._read, daemon=True)
@@ -178,7 +179,7 @@ class Stream:
 
     def close(self):
         try:
-            self.conn.sock and self.conn.sock.shutdown(socket.SHUT_RDWR)
+            self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self.thread.join(10)
