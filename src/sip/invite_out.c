@@ -285,7 +285,7 @@ void invite_dial(struct sip *s, const struct action *a)
 /* CANCEL, or not even that before a 1xx came; the final response ends the leg. */
 void invite_cancel(struct sip_leg *l, const struct action *a)
 {
-	char reason[96] = "";
+	char reason[STACK_REASON_MAX] = "";
 
 	if (a->status == 200)
 		str_set(reason, "SIP;cause=200;text=\"Call completed elsewhere\"");

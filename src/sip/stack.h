@@ -23,6 +23,7 @@ struct stack_client; /* a request that we sent */
 
 #define STACK_HOST_MAX 64
 #define STACK_URI_MAX 160
+#define STACK_REASON_MAX 96
 
 /* Where a message came from or goes to, numerically. */
 struct stack_addr {
@@ -73,6 +74,9 @@ struct stack_server_ops {
  * stack_is_internal() tells them from what the peer sent. After the final one t must be released. */
 struct stack_client_sink {
 	void (*response)(struct stack_client_sink *s, struct stack_client *t, const sip_t *sip);
+	/* The stack's own, zero at first: a CANCEL that waits for the 1xx, and its Reason. */
+	enum { STACK_CANCEL_NONE, STACK_CANCEL_WAITS } cancel;
+	char reason[STACK_REASON_MAX];
 };
 
 /* Opens all listeners on root. NULL after having logged which one failed and why. */
@@ -129,7 +133,7 @@ void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
 void stack_send_late_ack(struct stack *s, msg_t *ack, const struct stack_dest *d);
 /* Sends a request whose response is nobody's business; repeated below until there is one. */
 void stack_send_alone(struct stack *s, msg_t *request, const struct stack_dest *d);
-/* CANCEL, sent as soon as there was a 1xx; reason NULL or the value of a Reason header. */
+/* CANCEL, sent as soon as there was a 1xx; reason "" or the value of a Reason header. */
 void stack_cancel(struct stack_client *t, const char *reason);
 /* The newest response, and the request as it was sent; the caller destroys the reference. */
 msg_t *stack_client_message(struct stack_client *t);

@@ -35,6 +35,7 @@ struct stack;
 
 #define LISTEN_MAX  16
 #define MESSAGE_MAX 65536
+#define MAGIC	    "z9hG4bK" /* before each branch that is unique */
 
 struct listener {
 	char proto[8];
@@ -341,6 +342,13 @@ msg_t *stack_response(struct stack_server *t, int status, const char *phrase)
 	return msg;
 }
 
+/* Does it tell transactions apart by itself (RFC 3261 section 8.1.1.7)? */
+static bool branch_is_magic(const sip_via_t *v)
+{
+	return v->v_branch != NULL && strncasecmp(v->v_branch, MAGIC, strlen(MAGIC)) == 0 &&
+	       v->v_branch[strlen(MAGIC)] != '\0';
+}
+
 /*
  * A final response that could not be sent (the connection is gone, no route) leaves the INVITE in a
  * queue where the library does not expect its ACK: it would abort the process. So nothing may
@@ -359,10 +367,10 @@ static void hide_if_unsent(nta_incoming_t *irq, int status)
 	request = sip_object(msg);
 	/* a 2xx may only be waiting for a PRACK */
 	if (status >= 300 || !sip_has_feature(request->sip_require, "100rel")) {
-		name = (char *)(request->sip_via->v_branch != NULL ? request->sip_via->v_branch
-								   : request->sip_call_id->i_id);
+		name = (char *)(branch_is_magic(request->sip_via) ? request->sip_via->v_branch
+								  : request->sip_call_id->i_id);
 		for (; *name != '\0'; name++)
-			*name = '-';
+			*name = ' '; /* no message can say that */
 		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "response_unsent", "via",
 			request->sip_via->v_host, NULL);
 	}
@@ -392,10 +400,16 @@ void stack_server_release(struct stack_server *t)
 
 /* ---- client transactions ------------------------------------------------------------------ */
 
+static void cancel_send(nta_outgoing_t *orq, const char *reason);
+
 static int on_response(struct stack_client_sink *sink, nta_outgoing_t *orq, const sip_t *sip)
 {
 	if (sip == NULL)
 		return 0;
+	if (sink->cancel == STACK_CANCEL_WAITS && sip->sip_status->st_status < 200) {
+		sink->cancel = STACK_CANCEL_NONE;
+		cancel_send(orq, sink->reason);
+	}
 	sink->response(sink, (struct stack_client *)orq, sip);
 	return 0;
 }
@@ -483,10 +497,27 @@ void stack_send_ack(struct stack *s, msg_t *ack, const struct stack_dest *d)
 	stack_send_alone(s, ack, d); /* stays in the tables until timer F */
 }
 
+static void cancel_send(nta_outgoing_t *orq, const char *reason)
+{
+	nta_outgoing_tcancel(orq, NULL, NULL, TAG_IF(reason[0] != '\0', SIPTAG_REASON_STR(reason)),
+		TAG_END());
+}
+
+/* Before a 1xx no CANCEL may be sent (RFC 3261 section 9.1). The library would make one and keep it, but
+ * an answer to what was not sent yet would end us by an assertion. So it waits here, except where the
+ * INVITE itself still waits for the DNS: that one is forgotten below. */
 void stack_cancel(struct stack_client *t, const char *reason)
 {
-	nta_outgoing_tcancel(orq_of(t), NULL, NULL,
-		TAG_IF(reason != NULL && reason[0] != '\0', SIPTAG_REASON_STR(reason)), TAG_END());
+	struct stack_client_sink *sink = nta_outgoing_magic(orq_of(t), on_response);
+	tport_t *sent_by = nta_outgoing_transport(orq_of(t));
+
+	if (nta_outgoing_status(orq_of(t)) >= 100 || sent_by == NULL || sink == NULL) {
+		cancel_send(orq_of(t), reason);
+	} else {
+		sink->cancel = STACK_CANCEL_WAITS;
+		str_set(sink->reason, reason);
+	}
+	tport_unref(sent_by);
 }
 
 msg_t *stack_client_message(struct stack_client *t)
@@ -555,6 +586,14 @@ static void calm_library_clock(void)
 		_su_time = whole_milliseconds;
 }
 
+/* Takes the parameter away, however often it is there: the library looks at one, and a copy of the header
+ * would show it the next. */
+static void param_drop(sip_via_t *v, const char *name)
+{
+	while (msg_header_remove_param(v->v_common, name) > 0)
+		;
+}
+
 /* Where our responses go is for the source address to say, not for the sender: a maddr could name
  * anybody, or a host that the library would ask the DNS for while all else waits. */
 static void via_tame(sip_via_t *v)
@@ -562,12 +601,45 @@ static void via_tame(sip_via_t *v)
 	unsigned long port = v->v_port != NULL ? strtoul(v->v_port, NULL, 10) : 5060;
 
 	if (v->v_maddr != NULL)
-		msg_header_remove_param(v->v_common, "maddr");
+		param_drop(v, "maddr");
 	if (v->v_comp != NULL)
-		msg_header_remove_param(v->v_common, "comp");
+		param_drop(v, "comp");
 	v->v_maddr = v->v_comp = NULL;
 	if (port == 0 || port > 65535)
 		v->v_port = NULL;
+}
+
+/* The same for the host and a "received": the library sees to both, but not before it answers another
+ * version of SIP (505), or what is broken and names the wrong transport (400). */
+static void via_set_source(su_home_t *home, sip_via_t *v)
+{
+	const su_sockaddr_t *su = msg_addr((msg_t *)home);
+	bool v6 = su->su_family == AF_INET6;
+	char ip[64], host[sizeof(ip) + 2];
+
+	if (v->v_received != NULL)
+		param_drop(v, "received");
+	if ((!v6 && su->su_family != AF_INET) ||
+		su_inet_ntop(su->su_family, SU_ADDR(su), ip, sizeof(ip)) == NULL)
+		return;
+	snprintf(host, sizeof(host), v6 ? "[%s]" : "%s", ip);
+	if (!str_ieq(host, v->v_host))
+		msg_header_replace_param(home, v->v_common, su_sprintf(home, "received=%s", ip));
+}
+
+/* The library compares what comes after the first seven characters of a branch, also of one that is
+ * shorter: it gets room. */
+static void via_pad_branch(su_home_t *home, sip_via_t *v)
+{
+	size_t n = v->v_branch != NULL ? strlen(v->v_branch) : strlen(MAGIC);
+	char *text = n < strlen(MAGIC) ? su_zalloc(home, sizeof("branch=" MAGIC MAGIC)) : NULL;
+
+	if (text == NULL)
+		return;
+	strcpy(text, "branch=");
+	memcpy(text + strlen(text), v->v_branch, n);
+	param_drop(v, "branch");
+	msg_header_replace_param(home, v->v_common, text);
 }
 
 /* A status that does not exist (SIP/2.0 700) is taken for a failure of the server that sent it: it
@@ -604,8 +676,13 @@ static issize_t via_read(su_home_t *home, msg_header_t *h, char *text, isize_t s
 
 	h->sh_class = sip_via_class; /* before: those after a comma are not for us to touch */
 	n = sip_via_class->hc_parse(home, h, text, size);
-	if (n >= 0 && sip->sip_via == NULL)
-		via_tame((sip_via_t *)h);
+	if (n < 0 || sip->sip_via != NULL)
+		return n;
+	via_tame((sip_via_t *)h);
+	if (sip->sip_request != NULL) {
+		via_set_source(home, (sip_via_t *)h);
+		via_pad_branch(home, (sip_via_t *)h);
+	}
 	return n;
 }
 

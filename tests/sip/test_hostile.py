@@ -162,6 +162,67 @@ def maddr(lab):
         silent(other)
 
 
+def vias(port, victim, victim_port):
+    """Via values that each name somebody else who could get the answer, by what they do."""
+    here, there = f"{STRANGER}:{port}", f"{victim}:{victim_port}"
+    return [f"SIP/2.0/UDP {here};BRANCH;received={victim};received={victim};received={victim}",
+            f"SIP/2.0/UDP {here};BRANCH;maddr={victim};maddr={victim}",
+            f"SIP/2.0/UDP {there};BRANCH;received={victim}", f"SIP/2.0/UDP {there}", f"SIP/2.0/UDP {there};BRANCH;rport=1",
+            f"SIP/2.0/TCP {there};BRANCH;received={victim}",
+            f"SIP/2.0/UDP {there};BRANCH;received={victim}, SIP/2.0/UDP {there};branch=z9hG4bKother",
+            f", SIP/2.0/UDP {there};BRANCH;received={victim}",
+            f"SIP/2.0/UDP\r\n {there}\r\n ;BRANCH;received={victim};maddr={victim}"]
+
+
+BREAK = {"nothing": lambda m: m, "the version": lambda m: m.replace(b" SIP/2.0\r\nVia", b" SIP/3.0\r\nVia"),
+         "Max-Forwards": lambda m: m.replace(b"Max-Forwards: 70", b"Max-Forwards: x"),
+         "CSeq": lambda m: m.replace(b"CSeq: 1", b"CSeq: x"),
+         "two CSeqs": lambda m: m.replace(b"CSeq: 1", b"CSeq: 2 OPTIONS\r\nCSeq: 1")}
+
+
+@tap.case("whatever the Via says, and whatever else is broken: nobody but the sender is answered")
+def answered_elsewhere(lab):
+    with datagrams(STRANGER) as s, datagrams("127.0.0.99") as other:
+        for via in vias(s.getsockname()[1], *other.getsockname()):
+            for what, spoil in BREAK.items():
+                m = request("OPTIONS", ua.token(8), "HERE;BRANCH").replace(b"SIP/2.0/UDP HERE;BRANCH", via.encode())
+                m = m.replace(b"BRANCH", b"branch=z9hG4bK" + ua.token(8).encode())
+                tap.note(lambda via=via, what=what: f"Via: {via}, broken: {what}")
+                s.sendto(spoil(m), (lab.ip, lab.port))
+        alive(lab)
+        silent(other)
+
+
+def of_cancel(agent, req, status):
+    """A response to the CANCEL of that INVITE."""
+    m = agent.response(req, status, tag="cancel")
+    m.set("CSeq", f"{req.cseq} CANCEL")
+    return m.encode()
+
+
+@tap.case("a phone answers a CANCEL that it was not sent yet, before its 1xx and after: segued lives, CANCEL comes")
+def answer_before_cancel(lab):
+    agent = lab.phone()
+    for status in (200, 481, 100):
+        c = lab.trunk().invite(agent.number)
+        a = agent.incoming()
+        a.manual = {"CANCEL"}
+        c.cancel()
+        c.expect(487)
+        for _ in range(2):
+            agent.send_raw(of_cancel(agent, a.invite, status))
+        alive(lab)
+        a.expect_none("CANCEL", 0)
+        a.reply(180)
+        agent.send_raw(of_cancel(agent, a.invite, status))
+        a.expect("CANCEL")
+        for again in (status, 200, 481, 200):
+            agent.send_raw(of_cancel(agent, a.invite, again))
+        a.reply(487)
+        a.expect("ACK")
+        alive(lab)
+
+
 def stray(lab, s, via=None, contact="<sip:b@192.0.2.7:9>", status=200, method="INVITE", to=";tag=b", more=""):
     """A response to what segued has never sent."""
     host, port = s.getsockname()
