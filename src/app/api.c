@@ -369,17 +369,23 @@ static bool check_field(struct api_request *q, const struct api_field *f, unsign
 	}
 }
 
-struct unknown {
+struct names {
 	const struct api_route *route;
-	char name[64];
+	uint64_t seen; /* a bit for each field of the route */
+	char unknown[64], twice[64];
 };
 
-static void look_for_unknown(void *arg, const char *name, const char *value)
+static void look_at_name(void *arg, const char *name, const char *value)
 {
-	struct unknown *u = arg;
+	struct names *n = arg;
+	const struct api_field *f = find_field(n->route, name, IN_QUERY);
+	uint64_t bit = f ? UINT64_C(1) << (f - n->route->fields) : 0;
 
-	if (u->name[0] == '\0' && find_field(u->route, name, IN_QUERY) == NULL)
-		str_set(u->name, name[0] ? name : "?");
+	if (f == NULL && n->unknown[0] == '\0')
+		str_set(n->unknown, name[0] ? name : "?");
+	if (n->seen & bit)
+		str_set(n->twice, name);
+	n->seen |= bit;
 }
 
 static void fail_unknown(struct api_request *q, const char *name, enum api_in in)
@@ -398,13 +404,17 @@ static void fail_unknown(struct api_request *q, const char *name, enum api_in in
 
 static bool check_names(struct api_request *q)
 {
-	struct unknown u = {.route = q->route};
+	struct names n = {.route = q->route};
 	const char *name;
 	json_t *v;
 
-	http_each_query(q->http, look_for_unknown, &u);
-	if (u.name[0] != '\0') {
-		fail_unknown(q, u.name, IN_QUERY);
+	http_each_query(q->http, look_at_name, &n);
+	if (n.unknown[0] != '\0') {
+		fail_unknown(q, n.unknown, IN_QUERY);
+		return false;
+	}
+	if (n.twice[0] != '\0') {
+		api_fail_field(q, n.twice, "%s is given twice: expected one value", n.twice);
 		return false;
 	}
 	json_object_foreach(q->body, name, v) {

@@ -281,6 +281,7 @@ void api_run_login(struct api_request *q)
 void api_run_logout(struct api_request *q)
 {
 	access_logout(q->api->access, &q->viewer);
+	api_events_access(q->api->events); /* what happens from now on is not told to its streams */
 	set_cookie(q, "", 0);
 	api_reply(q, 204, NULL);
 }

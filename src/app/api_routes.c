@@ -476,6 +476,7 @@ static const struct {
 	{"401", "Not logged in, or the token is unknown or has expired."},
 	{"403", "Not permitted; `permission` names what is missing. Or not one of yours."},
 	{"404", "There is no such thing."},
+	{"405", "Not with this method; Allow names those that are."},
 	{"409", "Not in this state; `state` and `call` tell the present one."},
 	{"413", "The body is longer than a request may be."},
 	{"415", "The body is not application/json."},

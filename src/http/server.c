@@ -953,6 +953,15 @@ static int add_fd(struct http *h, int fd)
 	return epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? errno : 0;
 }
 
+/* %00 would end the text that it is in, and what is left may be right and mean something else. So it
+ * becomes a byte that no text has: whoever looks at the value finds it wrong. */
+static size_t unescape(void *cls, struct MHD_Connection *conn, char *text)
+{
+	for (char *p = strstr(text, "%00"); p != NULL; p = strstr(p, "%00"))
+		memcpy(p, "%FF", 3);
+	return MHD_http_unescape(text);
+}
+
 static int start_daemon(struct http *h, unsigned i)
 {
 	struct sockaddr_storage ss;
@@ -975,6 +984,7 @@ static int start_daemon(struct http *h, unsigned i)
 	errno = 0;
 	h->daemon[i] = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&ss,
 		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 		MHD_OPTION_CONNECTION_LIMIT, h->cfg.connections,

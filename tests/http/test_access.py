@@ -477,12 +477,19 @@ def login(lab):
     session = Client(lab, cookie=cookie.split(";")[0].split("=", 1)[1])
     with open(os.path.join(lab.dir, "sessions")) as f:
         assert session.cookie not in f.read()
-    with session.events() as ev:
+    agent, other = lab.phone(), lab.login("boss")
+    with session.events() as ev, other.events() as still:
         ev.wait("snapshot")
+        still.wait("snapshot")
         out = session.post("/logout")
         assert out.status == 204 and "Max-Age=0" in out.headers["Set-Cookie"], out
         assert session.get("/me").status == 401
+        mark = ev.mark()
+        agent.register(expires=0, contacts=["*"])
+        still.wait("agent", lambda d: d["user"] == agent.user and not d["registered"])
         ev.wait_end()
+        told = [e for e in ev.events[mark:] if e.name == "agent" and e.data["user"] == agent.user]
+        assert not told, told  # nothing of what happened since
 
 
 @tap.case("login: wrong ones are 401 alike, five of them 429 for that user, and all are on record")

@@ -132,9 +132,24 @@ def parameters(lab):
                     url = url_of(path, **{p["name"]: bad})
                 got = ask(url)
                 assert got.status < 500 or got.status == 501, (method, url[:100], got)
-                if bad in ("%ff", "%c3%28", "%ed%a0%80") and p["in"] == "query":
+                if bad in ("%ff", "%00", "%c3%28", "%ed%a0%80") and p["in"] == "query":
                     assert got.status == 400 and got.json["error"]["field"] == p["name"], (url, got)
     assert boss(lab).get("/calls?" + "&".join(f"a{i}=1" for i in range(300))).status in (400, 414, 431)
+
+
+@tap.case("a NUL ends no value: neither a filter nor who is meant; a parameter that is given twice is no filter")
+def cut_values(lab):
+    agent = lab.phone()
+    for path, field in (("/calls?number=49%00", "number"), ("/agents?queue=support%00x", "queue"),
+                        ("/conversations?agent=%00", "agent"), ("/calls?state=talking%00", "state"),
+                        ("/calls?%00=1", None), ("/calls?state=talking&state=held", "state"),
+                        ("/conversations.csv?number=1&number=2", "number")):
+        got = boss(lab).get(path)
+        assert got.status == 400 and field in (None, got.json["error"]["field"]), (path, got)
+    got = boss(lab).post(f"/agents/{agent.user}%00x/state", {"state": "away"})
+    assert got.status in (400, 404), got
+    assert boss(lab).get("//index.html%00.js").status == 404
+    assert boss(lab).get("//healthz%00x").status == 404
 
 
 @tap.case("every route with a body that is no JSON, far too deep, or of another type")
