@@ -162,7 +162,7 @@ void chain_next_step(struct core *c, struct call *k)
 	const struct chain *ch = chain_of(c, k);
 	enum overflow_kind kind;
 
-	if (x->step != STEP_RECALL && k->status)
+	if (!xfer_is_recall(x) && k->status)
 		xfer_note_status(k);
 	if (queue_overflow(c, k, &k->target, &kind)) {
 		call_post(k, meanings[fallback_of[kind]].word);
@@ -190,9 +190,9 @@ void chain_open_recall(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
 
-	x->step = STEP_RECALL;
+	x->step = uuid_is_nil(&x->id) ? STEP_OWN_RECALL : STEP_RECALL;
 	x->target = k->target;
-	if (!uuid_is_nil(&x->id))
+	if (x->step == STEP_RECALL)
 		return;
 	x->origin = ORIGIN_SYSTEM;
 	xfer_open_row(c, k);

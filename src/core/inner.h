@@ -249,11 +249,12 @@ ENUM_DECLARE(sub, SUB_LIST);
 
 #define STEP_LIST(X)                                                                               \
 	X(STEP_TARGET, "target")     /* the target that was asked for */                           \
-	X(STEP_RECALL, "recall")                                                                   \
+	X(STEP_RECALL, "recall")     /* it is how the open row ends, whoever that was for */       \
 	X(STEP_USER, "user")                                                                       \
 	X(STEP_QUEUE, "queue")                                                                     \
 	X(STEP_VOICEMAIL, "voicemail")                                                             \
-	X(STEP_ANNOUNCE, "announcement")
+	X(STEP_ANNOUNCE, "announcement")                                                           \
+	X(STEP_OWN_RECALL, "own recall") /* a recall with a row of its own */
 ENUM_DECLARE(step, STEP_LIST);
 
 enum mark { MARK_NONE, MARK_RINGING, MARK_ANSWERED };
@@ -623,6 +624,8 @@ const char *cause_of_status(uint16_t status);
 enum cause xfer_cause(const struct xfer *x);
 /* The last attempt has failed as the call's status says. */
 void xfer_note_status(struct call *k);
+/* Is the transferor being rung again, or was it he who came? */
+bool xfer_is_recall(const struct xfer *x);
 
 struct verdict policy_ask(struct core *c, const struct leg *transferor);
 

@@ -369,6 +369,11 @@ void xfer_note_status(struct call *k)
 	k->xfer.refused = k->wait.refused;
 }
 
+bool xfer_is_recall(const struct xfer *x)
+{
+	return x->step == STEP_RECALL || x->step == STEP_OWN_RECALL;
+}
+
 /* The ledger's word for it. */
 const char *cause_of_status(uint16_t status)
 {

@@ -306,7 +306,7 @@ static bool is_consulted(const struct call *k, const struct leg *l)
 
 static const char *segment_kind(const struct call *k, const struct leg *l, const struct segment *s)
 {
-	if (k->xfer.step == STEP_RECALL && l->role == ROLE_TARGET && !uuid_is_nil(&k->xfer.id))
+	if (xfer_is_recall(&k->xfer) && l->role == ROLE_TARGET && !uuid_is_nil(&k->xfer.id))
 		return "recall";
 	if (s->consult)
 		return "consult";

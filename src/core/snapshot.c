@@ -215,7 +215,7 @@ static int64_t guard_of(const struct core *c, const struct call *k)
 	case RING:
 		return c->cfg.ring_ms;
 	case ALONE:
-		return k->xfer.step == STEP_RECALL ? c->cfg.recall_ms : c->cfg.ring_ms;
+		return xfer_is_recall(&k->xfer) ? c->cfg.recall_ms : c->cfg.ring_ms;
 	case FIND:
 	case ALONE_FIND:
 		return c->cfg.locate_ms;

@@ -250,7 +250,7 @@ static void mark_transfer(struct core *c, const struct call *k, struct act_dial 
 
 	d->cmd = k->xfer.step == STEP_TARGET ? k->xfer.cmd : 0;
 	str_set(d->referred_by, k->xfer.recall_user);
-	if (k->xfer.step == STEP_RECALL) {
+	if (xfer_is_recall(&k->xfer)) {
 		mark_recall(c, k, d);
 	} else if (u) {
 		str_set(d->diverter.number, u->row.number);

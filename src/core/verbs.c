@@ -454,7 +454,7 @@ static void v_ask_recall(struct core *c, struct call *k)
 {
 	struct target t;
 
-	if (k->xfer.step == STEP_RECALL) {
+	if (xfer_is_recall(&k->xfer)) {
 		refuse_command(c, k, "transfer_running", "The transferor is being rung already");
 	} else if (!target_user(c, k->xfer.recall_user, &t)) {
 		refuse_command(c, k, "no_party", "There is no transferor who could be rung");
@@ -765,7 +765,7 @@ static void v_open_retry(struct core *c, struct call *k)
  * that he asked for; unless that row was closed before, and the recall has its own. */
 static bool is_about_target(const struct xfer *x)
 {
-	return !uuid_is_nil(&x->id) && (x->step != STEP_RECALL || x->origin == ORIGIN_SYSTEM);
+	return !uuid_is_nil(&x->id) && x->step != STEP_RECALL;
 }
 
 static void v_note_ringing(struct core *c, struct call *k)
@@ -814,7 +814,7 @@ static void count_completed(struct call *k)
 void xfer_close_completed(struct core *c, struct call *k, const uuid *to)
 {
 	struct xfer *x = &k->xfer;
-	bool recalled = x->step == STEP_RECALL && x->origin != ORIGIN_SYSTEM;
+	bool recalled = x->step == STEP_RECALL;
 
 	if (uuid_is_nil(&x->id))
 		return; /* another phone of the same person took over: no transfer */
@@ -841,7 +841,7 @@ static void v_close_failed(struct core *c, struct call *k)
 {
 	struct xfer *x = &k->xfer;
 
-	if (x->step != STEP_RECALL || x->status == 0)
+	if (!xfer_is_recall(x) || x->status == 0)
 		xfer_note_status(k);
 	if (!uuid_is_nil(&x->id)) {
 		k->n_failed++;

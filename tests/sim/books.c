@@ -238,6 +238,7 @@ static void segment_opened(struct books *b, const struct fact *f)
 {
 	const struct fact_segment_opened *o = &f->segment_opened;
 	struct bk_conv *c = open_conv(b, f, &o->conv);
+	struct bk_xfer *x;
 	struct bk_seg *s;
 
 	if (c == NULL)
@@ -260,6 +261,9 @@ static void segment_opened(struct books *b, const struct fact *f)
 	str_set(s->number, o->number);
 	str_set(s->kind, o->kind);
 	s->transfer_in = o->transfer_in;
+	x = find_xfer(b, &o->transfer_in);
+	if (x != NULL && x->rung++ == 0)
+		x->recalls = strcmp(o->kind, "recall") == 0;
 	s->opened_step = b->step;
 	c->open_segs++;
 	s->next = c->first;
@@ -468,6 +472,17 @@ static void check_completed(struct books *b, const struct fact *f, const struct 
 		fail_fact(b, "completed-unjoined", f, "to_seg did not come by this transfer");
 	else if (s->closed == 0 && strcmp(s->kind, "queue") != 0 && !x->answered)
 		fail_fact(b, "completed-unanswered", f, "nobody is marked as having answered");
+	else if (strcmp(s->kind, "recall") == 0 && x->rung && !x->recalls)
+		fail_fact(b, "completed-by-recall", f, "who was asked for has not come: it is recalled");
+}
+
+/* The caller is back with the transferor, who was rung for him, or where that phone sends its calls. */
+static void check_recalled(struct books *b, const struct fact *f, const struct bk_xfer *x)
+{
+	const struct bk_seg *s = find_seg(b, &f->transfer_closed.to_seg);
+
+	if (s == NULL || !uuid_eq(&s->transfer_in, &x->id))
+		fail_fact(b, "recalled-by-nobody", f, "to_seg did not come by this transfer");
 }
 
 static void transfer_closed(struct books *b, const struct fact *f)
@@ -486,6 +501,8 @@ static void transfer_closed(struct books *b, const struct fact *f)
 		fail_fact(b, "transfer-to-nowhere", f, "to_seg does not exist");
 	if (strcmp(o->outcome, "completed") == 0)
 		check_completed(b, f, x);
+	if (strcmp(o->outcome, "recalled") == 0)
+		check_recalled(b, f, x);
 	if (strcmp(o->outcome, "failed") == 0 && o->cause[0] == '\0')
 		fail_fact(b, "failed-without-cause", f, "failed, and no cause says why");
 	x->closed = f->at;

@@ -53,6 +53,8 @@ struct bk_xfer {
 	int64_t opened, closed, last_mark;
 	int marks; /* the furthest mark so far */
 	bool answered; /* the mark that says so was among them */
+	unsigned rung; /* visits that came by it; the first of them was of who was asked for, */
+	bool recalls;  /* or it was the transferor who is rung again */
 	char kind[12];
 	unsigned opened_step;
 	uuid to_seg, next;

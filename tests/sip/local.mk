@@ -32,6 +32,7 @@ sip_tests = \
 	tests/sip/test_sipp.py \
 	tests/sip/test_sipp_queue.py \
 	tests/sip/test_targets.py \
+	tests/sip/test_together.py \
 	tests/sip/test_torture.py \
 	tests/sip/test_transparent.py \
 	tests/sip/test_transfer.py \
