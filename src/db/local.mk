@@ -38,5 +38,6 @@ dist_migrations_DATA = \
 	sql/020-node-owner.sql \
 	sql/021-queue-hours.sql \
 	sql/022-queue-openings.sql \
+	sql/023-check-merged.sql \
 	sql/demo.sql
 EXTRA_DIST += docs/tables.md contrib/print-tables

@@ -5,6 +5,7 @@ sip_tests = \
 	tests/sip/test_attended.py \
 	tests/sip/test_call.py \
 	tests/sip/test_consult.py \
+	tests/sip/test_crowd.py \
 	tests/sip/test_ctl.py \
 	tests/sip/test_deaths.py \
 	tests/sip/test_dtmf.py \

@@ -260,13 +260,19 @@ def two_customers(lab):
     hold(a)
     d, a2 = ring(two, agent.number, agent)
     pick_up(d, a2)
+    a_while()
     ask(a, attended(a2, lab, "4476"))
     done(lab, a, a2, c, d)
     end(c, d)
     led = lab.ledger(c)
     assert led.transfers[-1]["outcome"] == "completed", led.transfers
-    assert lab.rows("select 1 from segue.conversations where merged_into = "
-                    f"'{led.conversation['id']}'")
+    merged, = lab.rows("select id, talk_ms, agent_talk_ms from segue.conversations where merged_into = "
+                       f"'{led.conversation['id']}'")
+    assert merged["talk_ms"] > 0 and merged["agent_talk_ms"] == 0, merged  # its visits are C's now
+    wrong = lab.cluster.psql("begin; update segue.conversations set talk_ms = talk_ms + 60000 where id = "
+                             f"'{merged['id']}'; select conversation_id, rule from segue.check_ledger(); "
+                             "rollback", lab.db)
+    assert (merged["id"], "who merged talked no longer than their visits") in wrong, wrong
 
 
 # ---- E-086: the target still rings ---------------------------------------------------------------
