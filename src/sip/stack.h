@@ -60,6 +60,11 @@ struct stack_hooks {
 struct stack_server_ops;
 struct stack_server_sink {
 	const struct stack_server_ops *ops;
+	/* The stack's own: reliable 1xx that wait for their PRACK, whether one of them brings a session
+	 * description, and the 2xx that waits for that. */
+	unsigned unacked;
+	bool settles;
+	msg_t *held;
 };
 struct stack_server_ops {
 	/* ACK of our 2xx; the transaction should be released now. */
@@ -111,7 +116,8 @@ void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink);
 
 /* A response with all mandatory headers copied from the request. phrase NULL: the standard one. */
 msg_t *stack_response(struct stack_server *t, int status, const char *phrase);
-/* Sends it; takes the message over. */
+/* Sends it; takes the message over. A 2xx to INVITE is sent when the reliable 1xx before it that bring a
+ * session description have been acknowledged (RFC 3262 section 5). */
 void stack_reply(struct stack_server *t, msg_t *response);
 /* Sends a 1xx reliably (RFC 3262); its PRACK is answered 200 below. 0 or EPROTO if the peer does
  * not know 100rel. Takes the message over. */

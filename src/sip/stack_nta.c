@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <uthash.h>
 
 struct stack;
 #define NTA_AGENT_MAGIC_T    struct stack
 #define NTA_LEG_MAGIC_T	     struct stack
 #define NTA_OUTGOING_MAGIC_T struct stack_client_sink
 #define NTA_INCOMING_MAGIC_T struct stack_server_sink
-#define NTA_RELIABLE_MAGIC_T void
+#define NTA_RELIABLE_MAGIC_T nta_incoming_t
 
 #include "sip/stack.h"
 
@@ -47,7 +51,17 @@ struct listener {
 	bool loopback;
 };
 
+/* A request without To tag that came not long ago. */
+struct heard {
+	uint64_t key; /* of Call-ID, From tag, CSeq */
+	int64_t until; /* monotonic milliseconds */
+	struct heard *newer;
+	UT_hash_handle hh;
+};
+
 struct stack {
+	struct heard *heard, *oldest, *newest;
+	unsigned heard_ms; /* that long */
 	nta_agent_t *agent;
 	msg_mclass_t *mclass; /* SIP, with our look at Via and status */
 	nta_leg_t *leg; /* the default leg: every new request comes here */
@@ -233,12 +247,83 @@ uint64_t stack_malformed(const struct stack *s)
 
 /* ---- server transactions ------------------------------------------------------------------ */
 
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		h = (h ^ (uint8_t)*text) * 1099511628211u;
+	return (h ^ 0xff) * 1099511628211u;
+}
+
+static void heard_forget(struct stack *s, int64_t now)
+{
+	while (s->oldest != NULL && s->oldest->until <= now) {
+		struct heard *h = s->oldest;
+
+		s->oldest = h->newer;
+		HASH_DEL(s->heard, h);
+		free(h);
+	}
+	if (s->oldest == NULL)
+		s->newest = NULL;
+}
+
+/* The same request again in a transaction of its own: it came by another path (RFC 3261 section 8.2.2.2).
+ * The library would refuse it by itself, but where its refusal cannot be sent (it may be larger than a
+ * datagram) an ACK for that would end us. */
+static bool is_merged(struct stack *s, const sip_t *r)
+{
+	char number[16];
+	struct timespec ts;
+	struct heard *h;
+	uint64_t key;
+	int64_t now;
+
+	snprintf(number, sizeof(number), "%u", (unsigned)r->sip_cseq->cs_seq);
+	key = hash_text(14695981039346656037u, r->sip_call_id->i_id);
+	key = hash_text(hash_text(key, r->sip_from->a_tag), number);
+	key = hash_text(key, r->sip_cseq->cs_method_name);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+	heard_forget(s, now);
+	HASH_FIND(hh, s->heard, &key, sizeof(key), h);
+	if (h != NULL || (h = calloc(1, sizeof(*h))) == NULL)
+		return h != NULL;
+	h->key = key;
+	h->until = now + s->heard_ms;
+	HASH_ADD(hh, s->heard, key, sizeof(h->key), h);
+	*(s->newest != NULL ? &s->newest->newer : &s->oldest) = h;
+	s->newest = h;
+	return false;
+}
+
+/* Over TCP a transaction that is no INVITE has ended with its answer, and so has what it could be merged
+ * with. */
+static bool may_merge(struct stack *s, nta_incoming_t *irq, const sip_t *r)
+{
+	sip_method_t method = r->sip_request->rq_method;
+	tport_t *tp = nta_incoming_transport(s->agent, irq, NULL);
+	bool datagram = tp != NULL && !tport_is_reliable(tp);
+
+	tport_unref(tp);
+	return r->sip_to->a_tag == NULL && method != sip_method_cancel &&
+	       (method == sip_method_invite || datagram);
+}
+
 static int on_request(struct stack *s, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip)
 {
-	if (sip->sip_request->rq_method == sip_method_ack)
+	struct stack_server *t = (struct stack_server *)irq;
+	msg_t *refusal;
+
+	if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_incoming_destroy(irq); /* of a 2xx that is long forgotten */
-	else
-		s->hooks.request(s->hooks.arg, (struct stack_server *)irq, sip);
+	} else if (may_merge(s, irq, sip) && is_merged(s, sip)) {
+		refusal = stack_response(t, 482, "Request Merged");
+		if (refusal != NULL)
+			stack_reply(t, refusal);
+		stack_server_release(t);
+	} else {
+		s->hooks.request(s->hooks.arg, t, sip);
+	}
 	return 0;
 }
 
@@ -255,10 +340,43 @@ static int on_ack_cancel(struct stack_server_sink *sink, nta_incoming_t *irq, co
 	return 0;
 }
 
-static int on_prack(void *magic, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *sip)
+static struct stack_server_sink *sink_of(nta_incoming_t *irq)
 {
+	return nta_incoming_magic(irq, on_ack_cancel);
+}
+
+static void hold_end(struct stack_server_sink *sink)
+{
+	if (sink == NULL)
+		return;
+	if (sink->held != NULL)
+		msg_destroy(sink->held);
+	sink->held = NULL;
+	sink->unacked = 0;
+	sink->settles = false;
+}
+
+/* prack NULL: it never came, or our final response has made it needless. */
+static int on_prack(nta_incoming_t *irq, nta_reliable_t *rel, nta_incoming_t *prack, const sip_t *sip)
+{
+	struct stack_server_sink *sink = sink_of(irq);
+	msg_t *held;
+
 	nta_reliable_destroy(rel);
-	return prack != NULL ? 200 : 0;
+	if (prack == NULL || sink == NULL || sink->unacked == 0 || --sink->unacked > 0) {
+		if (prack == NULL)
+			hold_end(sink);
+		return prack != NULL ? 200 : 0;
+	}
+	held = sink->held;
+	sink->held = NULL;
+	hold_end(sink);
+	if (held == NULL)
+		return 200;
+	nta_incoming_treply(prack, SIP_200_OK, TAG_END());
+	nta_incoming_destroy(prack);
+	stack_reply((struct stack_server *)irq, held);
+	return 0;
 }
 
 static int listener_of(struct stack *s, tport_t *tp)
@@ -307,6 +425,9 @@ void stack_server_tag(struct stack_server *t, const char *tag)
 
 void stack_server_bind(struct stack_server *t, struct stack_server_sink *sink)
 {
+	hold_end(sink_of(irq_of(t)));
+	if (sink != NULL)
+		sink->held = NULL, sink->unacked = 0, sink->settles = false;
 	nta_incoming_bind(irq_of(t), sink != NULL ? on_ack_cancel : NULL, sink);
 }
 
@@ -353,9 +474,9 @@ static bool branch_is_magic(const sip_via_t *v)
  * A final response that could not be sent (the connection is gone, no route) leaves the INVITE in a
  * queue where the library does not expect its ACK: it would abort the process. So nothing may
  * match that transaction any more. Its strings are those of the request, and no other parser looks
- * at them again. With the branch gone, a repeated INVITE is still known as merged.
+ * at them again. A repeated INVITE is still known as merged.
  */
-static void hide_if_unsent(nta_incoming_t *irq, int status)
+static void hide_if_unsent(nta_incoming_t *irq)
 {
 	msg_t *msg;
 	const sip_t *request;
@@ -365,36 +486,49 @@ static void hide_if_unsent(nta_incoming_t *irq, int status)
 		return;
 	msg = nta_incoming_getrequest(irq);
 	request = sip_object(msg);
-	/* a 2xx may only be waiting for a PRACK */
-	if (status >= 300 || !sip_has_feature(request->sip_require, "100rel")) {
-		name = (char *)(branch_is_magic(request->sip_via) ? request->sip_via->v_branch
-								  : request->sip_call_id->i_id);
-		for (; *name != '\0'; name++)
-			*name = ' '; /* no message can say that */
-		log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "response_unsent", "via",
-			request->sip_via->v_host, NULL);
-	}
+	name = (char *)(branch_is_magic(request->sip_via) ? request->sip_via->v_branch
+							  : request->sip_call_id->i_id);
+	for (; *name != '\0'; name++)
+		*name = ' '; /* no message can say that */
+	log_kv(LOG_LEVEL_NOTICE, (struct log_ref){0}, "response_unsent", "via",
+		request->sip_via->v_host, NULL);
 	msg_destroy(msg);
 }
 
 void stack_reply(struct stack_server *t, msg_t *response)
 {
+	struct stack_server_sink *sink = sink_of(irq_of(t));
 	int status = sip_object(response)->sip_status->st_status;
 
+	/* The library would wait too, but then send it without a look at whether it can be sent, and once
+	 * only. */
+	if (status / 100 == 2 && sink != NULL && sink->unacked > 0 && sink->settles &&
+		sink->held == NULL) {
+		sink->held = response;
+		return;
+	}
 	print_parts(response);
 	nta_incoming_mreply(irq_of(t), response);
 	if (status >= 200)
-		hide_if_unsent(irq_of(t), status);
+		hide_if_unsent(irq_of(t));
 }
 
 int stack_reply_reliable(struct stack_server *t, msg_t *response)
 {
+	struct stack_server_sink *sink = sink_of(irq_of(t));
+	bool settles = sip_object(response)->sip_payload != NULL;
+
 	print_parts(response);
-	return nta_reliable_mreply(irq_of(t), on_prack, NULL, response) != NULL ? 0 : EPROTO;
+	if (nta_reliable_mreply(irq_of(t), on_prack, irq_of(t), response) == NULL)
+		return EPROTO;
+	if (sink != NULL)
+		sink->unacked++, sink->settles |= settles;
+	return 0;
 }
 
 void stack_server_release(struct stack_server *t)
 {
+	hold_end(sink_of(irq_of(t)));
 	nta_incoming_destroy(irq_of(t));
 }
 
@@ -622,6 +756,8 @@ static void via_set_source(su_home_t *home, sip_via_t *v)
 	if ((!v6 && su->su_family != AF_INET) ||
 		su_inet_ntop(su->su_family, SU_ADDR(su), ip, sizeof(ip)) == NULL)
 		return;
+	if (su->su_port == 0) /* nothing can be sent there */
+		param_drop(v, "rport");
 	snprintf(host, sizeof(host), v6 ? "[%s]" : "%s", ip);
 	if (!str_ieq(host, v->v_host))
 		msg_header_replace_param(home, v->v_common, su_sprintf(home, "received=%s", ip));
@@ -731,6 +867,7 @@ struct stack *stack_create(
 	if (s == NULL)
 		return NULL;
 	s->hooks = *hooks;
+	s->heard_ms = 64 * t1;
 	redirect_library_log();
 	calm_library_clock();
 	s->mclass = make_message_class();
@@ -739,7 +876,7 @@ struct stack *stack_create(
 		return NULL;
 	}
 	s->agent = nta_agent_create(root, (url_string_t *)-1, NULL, s, NTATAG_UA(1),
-		NTATAG_MCLASS(s->mclass), NTATAG_MERGE_482(1), NTATAG_SERVER_RPORT(1),
+		NTATAG_MCLASS(s->mclass), NTATAG_MERGE_482(0), NTATAG_SERVER_RPORT(1),
 		NTATAG_CLIENT_RPORT(1), NTATAG_CANCEL_487(0), NTATAG_PASS_100(1),
 		NTATAG_TIMEOUT_408(1), NTATAG_SIP_T1(t1),
 		NTATAG_SIP_T1X64(64 * t1), NTATAG_PROGRESS(cfg->progress_ms),
@@ -770,6 +907,7 @@ void stack_destroy(struct stack *s)
 	if (s == NULL)
 		return;
 	nta_agent_destroy(s->agent);
+	heard_forget(s, INT64_MAX);
 	free(s->mclass);
 	free(s);
 }

@@ -1,5 +1,7 @@
 """What the SIP library below cannot stand must not reach it."""
+import contextlib
 import os
+import signal
 import socket
 import struct
 import sys
@@ -9,6 +11,7 @@ import tap
 import ua
 from flows import talk
 from segued import STRANGER, Lab
+from ua import Sdp
 
 
 def request(method, branch, via, number="7999999", transport="UDP", port=5060):
@@ -75,6 +78,119 @@ def lost_connection(lab):
                 two.sendall(request(method, branch, via, transport="TCP"))
             two.close()
     alive(lab)
+
+
+@contextlib.contextmanager
+def paused(lab):
+    """What is sent meanwhile is read in one go."""
+    lab.daemon.proc.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        lab.daemon.proc.send_signal(signal.SIGCONT)
+
+
+def huge(method, call_id, branch):
+    """A request as long as a datagram can be: no answer to it fits into one."""
+    head = (f"{method} sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;branch={branch};rport\r\nf:<sip:x>;tag=f\r\n"
+            f"t:<sip:y>\r\ni:{call_id}\r\nCSeq:1 {method}\r\n").encode()
+    via = b"v:SIP/2.0/UDP b;x=" + b"y" * 3000 + b"\r\n"
+    n = (65500 - len(head)) // len(via)
+    return head + (via * n)[:-2] + b"z" * (65505 - len(head) - n * len(via)) + b"\r\n\r\n"
+
+
+@tap.case("INVITEs whose answers fit into no datagram, one of them merged, and their ACKs: segued lives")
+def huge_answers(lab):
+    mark = lab.daemon.mark()
+    with datagrams(STRANGER) as s:
+        for i, (one, two) in enumerate([("z9hG4bKa", "z9hG4bKb"), ("z9hG4bK", "b"), ("", "z9hG4bKb"), ("a", "")]):
+            ack = [one, two, "", "z9hG4bK", "z9hG4bK-", "-" * 8, "-" * 7, "-"]
+            with paused(lab):
+                for m, branch in [("INVITE", one), ("INVITE", two), ("ACK", two), ("CANCEL", two)] + \
+                        [("ACK", b) for b in ack]:
+                    s.sendto(huge(m, f"huge{i}", branch), (lab.ip, lab.port))
+            alive(lab)
+    lab.daemon.wait_log("response_unsent via=a", since=mark)
+
+
+@tap.case("a datagram from port 0, to which nothing can be sent: the answer goes to the Via's port")
+def port_zero(lab):
+    with datagrams(STRANGER) as s, socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
+        raw.bind((STRANGER, 0))
+        for method in ("INVITE", "ACK"):
+            m = request(method, "zero", f"{STRANGER}:{s.getsockname()[1]};BRANCH;rport")
+            raw.sendto(struct.pack("!HHHH", 0, lab.port, 8 + len(m), 0) + m, (lab.ip, 0))
+        assert s.recv(65536).startswith(b"SIP/2.0 403 ")
+    alive(lab)
+
+
+def reliable(lab, agent, trunk):
+    """Somebody who wants 100rel hears 183 with a session description, and the agent has answered since.
+    Returns both calls and that 183."""
+    c = trunk.invite(agent.number, headers=[("Require", "100rel")])
+    a = agent.incoming()
+    a.reply(183, Sdp())
+    m = c.expect(183)
+    a.answer()
+    a.expect("ACK")
+    return c, a, m
+
+
+@tap.case("R-020 a 2xx that has waited for a PRACK is sent again until its ACK, like any")
+def after_prack(lab):
+    c, a, m = reliable(lab, lab.phone(), lab.trunk())
+    alive(lab)
+    c.expect_none(200, 0, method="INVITE")
+    c.prack(m).expect(200, method="PRACK")
+    for _ in range(3):
+        c.expect(200, method="INVITE")
+    c.ack()
+    c.hangup()
+    a.expect("BYE")
+
+
+@tap.case("R-020 a CANCEL while the 2xx waits for a PRACK: 487, and whoever had answered is released")
+def cancel_before_prack(lab):
+    c, a, _ = reliable(lab, lab.phone(), lab.trunk())
+    alive(lab)
+    c.cancel().expect(200, method="CANCEL")
+    c.expect(487, method="INVITE")
+    a.expect("BYE")
+
+
+@tap.case("a 2xx has waited for a PRACK, but its connection is gone; ACKs come by another: segued lives")
+def prack_elsewhere(lab):
+    agent, trunk = lab.phone(), lab.trunk()
+    ip = trunk.transport.ip
+    for i in range(4):
+        one, two = (socket.create_connection((lab.ip, lab.port), source_address=(ip, 0)) for _ in "12")
+        if i % 2:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.settimeout(20)
+
+        def say(method, cseq, tag="", more="", body="", i=i):
+            return (f"{method} sip:{agent.number}@segue.test SIP/2.0\r\nVia: SIP/2.0/TCP {ip}:1;branch=z9hG4bKp{i}"
+                    f"{cseq}\r\nMax-Forwards: 70\r\nFrom: <sip:x@segue.test>;tag=f\r\nTo: <sip:y@segue.test>{tag}\r\n"
+                    f"Call-ID: prack{i}\r\nCSeq: {cseq} {method}\r\nContact: <sip:x@{ip}:1;transport=tcp>\r\n{more}"
+                    f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+        one.sendall(say("INVITE", 1, more="Require: 100rel\r\nContent-Type: application/sdp\r\n", body=str(Sdp())))
+        a = agent.incoming()
+        a.reply(183, Sdp())
+        heard = b""
+        while b"SIP/2.0 183 " not in heard or not heard.endswith(b"\r\n"):
+            heard += one.recv(65536)
+        m = ua.Msg.parse(heard[heard.index(b"SIP/2.0 183 "):])
+        a.answer()
+        a.expect("ACK")
+        alive(lab)
+        with paused(lab):
+            if i < 2:
+                one.close()
+            two.sendall(say("PRACK", 2, f";tag={m.to_tag}", f"RAck: {m.get('RSeq')} 1 INVITE\r\n") +
+                        say("ACK", 1, f";tag={m.to_tag}") + say("ACK", 1))
+            one.close()
+        alive(lab)
+        two.close()
 
 
 @tap.case("broken messages leave a line in the log")
