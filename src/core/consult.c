@@ -225,12 +225,25 @@ static void consult_over(struct core *c, struct call *first, struct call *second
 		record_fold(c, second, first);
 }
 
+/* It has ended before it was told that the other call did not outlive a restart; that one's id is another
+ * call's soon. */
+static void forget_lost(const struct core *c, struct call *k)
+{
+	if (k->consult && still_linked(c, k, k->consult) == NULL)
+		unlink_calls(k, NULL);
+	if (k->consult_of && still_linked(c, k, k->consult_of) == NULL)
+		unlink_calls(NULL, k);
+}
+
 void consult_sync(struct core *c, struct call *k)
 {
-	struct call *first = k->consult_of ? call_of(c, k->consult_of) : NULL;
+	struct call *first;
 
+	if (k->state == END)
+		forget_lost(c, k);
 	if (k->state == END && k->consult)
 		consult_part(c, k);
+	first = k->consult_of ? call_of(c, k->consult_of) : NULL;
 	if (first == NULL)
 		return;
 	if (k->state == END) {

@@ -212,12 +212,24 @@ static struct ct_call *call_led_to(struct contract *ct, call_id id)
 	return contract_call(ct, id);
 }
 
+/* A REFER that is taken ends a hold by command, also one that fails in the same step: they talk again. */
+static void refer_ends_hold(struct contract *ct, const struct event *ev, const struct core_out *out)
+{
+	struct ct_leg *l = ev->leg != ID_NONE ? contract_leg(ct, ev->leg) : NULL;
+	struct ct_call *k = l ? contract_call(ct, l->call) : NULL;
+
+	for (unsigned i = 0; k && i < out->nactions; i++)
+		if (out->actions[i].type == ACT_REFER_ACCEPT)
+			k->held = false;
+}
+
 /* A button that was shown works, and one that was not is refused (M2). */
 static void check_buttons(struct contract *ct, const struct event *ev, const struct core_out *out)
 {
 	struct ct_call *k = contract_call(ct, ev->call);
 	bool good = false;
 
+	refer_ends_hold(ct, ev, out);
 	if (k == NULL || ev->leg != ID_NONE)
 		return;
 	for (unsigned i = 0; i < out->nactions; i++)
