@@ -84,6 +84,17 @@ void bridge_hold(struct core *c, struct call *k, struct leg *a, struct leg *b)
 	k->bridge = (struct bridge){BRIDGE_HOLD, 0, a ? a->id : ID_NONE, b ? b->id : ID_NONE, ID_NONE};
 }
 
+/* What l has is said to it once more. While that is music, it is not what `given` says, and whoever it is
+ * with next is told to it. */
+static struct given as_it_has(const struct leg *l)
+{
+	struct given g = l->given;
+
+	if (l->music_rv != 0)
+		g.rv = RV_UNSURE;
+	return g;
+}
+
 /* The other side waits for an answer that would have come from a leg that is gone: it is given what
  * it had (E-056). */
 static void answer_alone(struct core *c, struct leg *l)
@@ -94,7 +105,7 @@ static void answer_alone(struct core *c, struct leg *l)
 		return;
 	act_add(c, ACT_OFFER_ANSWER, l->id)->dir = dir_forced(l->given.told);
 	if (l->oa == OA_RECV_NONE)
-		l->offered = l->given;
+		l->offered = as_it_has(l);
 	l->oa = l->oa == OA_RECV ? OA_IDLE : OA_GIVEN;
 }
 
@@ -195,7 +206,7 @@ void bridge_offer(struct core *c, struct call *k, struct leg *l)
 		return;
 	}
 	act_add(c, ACT_OFFER_ANSWER, l->id)->dir = dir_forced(l->given.told);
-	l->offered = l->given;
+	l->offered = as_it_has(l);
 	l->oa = none ? OA_GIVEN : OA_IDLE;
 }
 

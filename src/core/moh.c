@@ -218,6 +218,8 @@ static void party_answered(struct call *k, struct leg *l, const struct ev_offer 
 		note_change(l, server_of(k, l)); /* a refusal of every stream is its newest session, too */
 	if (e->sdp.what == SDP_ANSWER && !e->sdp.usable) {
 		party_refused(l);
+		if (l->music_rv == 0)
+			l->music_rv = MUSIC_RV_OLD; /* it has the server's session, if without a stream */
 		return;
 	}
 	l->music_rv = l->moh == MOH_NONE || l->offered.from == l->music ? l->offered.rv : MUSIC_RV_OLD;
