@@ -212,15 +212,21 @@ static struct ct_call *call_led_to(struct contract *ct, call_id id)
 	return contract_call(ct, id);
 }
 
-/* A REFER that is taken ends a hold by command, also one that fails in the same step: they talk again. */
+/* A REFER that fails in the step in which it is taken ends a hold by command, and they talk again. What was
+ * held and is led elsewhere is held as it was if it comes back. */
 static void refer_ends_hold(struct contract *ct, const struct event *ev, const struct core_out *out)
 {
 	struct ct_leg *l = ev->leg != ID_NONE ? contract_leg(ct, ev->leg) : NULL;
 	struct ct_call *k = l ? contract_call(ct, l->call) : NULL;
 
-	for (unsigned i = 0; k && i < out->nactions; i++)
-		if (out->actions[i].type == ACT_REFER_ACCEPT)
-			k->held = false;
+	bool taken = false, closed = false;
+
+	for (unsigned i = 0; i < out->nactions; i++)
+		taken = taken || out->actions[i].type == ACT_REFER_ACCEPT;
+	for (unsigned i = 0; i < out->nfacts; i++)
+		closed = closed || out->facts[i].type == FACT_TRANSFER_CLOSED;
+	if (k && taken && closed)
+		k->held = false;
 }
 
 /* A button that was shown works, and one that was not is refused (M2). */
