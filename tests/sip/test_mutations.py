@@ -16,7 +16,9 @@ from ua import Sdp, token
 
 SEEDS = int(os.environ.get("SEGUE_TEST_SEEDS", 12))  # sessions of each case
 FIRST = int(os.environ.get("SEGUE_TEST_SEED", 1))
-COPIES = 6                                            # broken ones of each message
+COPIES = 6                                            # broken ones of each message:
+AFTER = 2                                             # so many after it, the others before
+OLD = 30                                              # messages that may come once more
 
 NUMBERS = [b"0", b"-1", b"1", b"255", b"65536", b"2147483648", b"4294967295", b"4294967296",
            b"99999999999999999999", b"1e9", b"0x10", b""]
@@ -46,11 +48,13 @@ def cut(rng, m):
 
 
 def stop_short(rng, m):
-    return m[:rng.randrange(1, len(m))]
+    return m[:rng.randrange(1, len(m) + 1)]
 
 
 def number(rng, m):
     found = list(re.finditer(rb"\d+", m))
+    if not found:
+        return m
     x = rng.choice(found)
     return m[:x.start()] + rng.choice(NUMBERS) + m[x.end():]
 
@@ -114,13 +118,39 @@ def status(rng, m):
          b"420", b"422", b"481", b"487", b"491", b"503", b"600", b"699", b"700", b"99", b"0", b"65536", b"65636")), m)
 
 
+def tag(rng, m):
+    """From another fork, or out of another dialog, or of none."""
+    return re.sub(rb"(?im)^((?:to|from|t|f)\s*:[^\r\n]*?);tag=[^;\r\n]*", rb"\g<1>" + rng.choice(
+        (b"", b";tag=" + token(6).encode(), b";tag=", b";tag=a;tag=b")), m, count=rng.choice((1, 2)))
+
+
+def other_method(rng, m):
+    """What answers another request: a CANCEL that was never sent, an ACK."""
+    return re.sub(rb"(?im)^(cseq:\s*\d+\s+)\w+", rb"\g<1>" + rng.choice(
+        (b"CANCEL", b"ACK", b"INVITE", b"BYE", b"PRACK", b"NOTIFY", b"cancel", b"X")), m)
+
+
+def via(rng, m):
+    """A Via that wants something."""
+    more = rng.choice((b";received=127.0.0.99", b";received=127.0.0.99;received=127.0.0.99", b";maddr=127.0.0.99",
+                       b";maddr=127.0.0.99;maddr=127.0.0.99", b";rport=1;rport", b";branch=", b";branch=x", b";ttl=0",
+                       b";comp=sigcomp", b", SIP/2.0/UDP 127.0.0.99", b";rport=0"))
+    if rng.random() < .3:
+        m = re.sub(rb";branch=[^;\r\n]*", b"", m, count=1)
+    return re.sub(rb"(?im)^(via:[^\r\n]*)", lambda x: x.group(1) + more, m, count=1)
+
+
+def version(rng, m):
+    return m.replace(b"SIP/2.0", rng.choice((b"SIP/3.0", b"sip/2.0", b"SIP/2.0.0", b"SIP/", b"HTTP/1.1")), 1)
+
+
 def unfinished(rng, m):
     """Without the empty line after the headers, as the end of a datagram allows."""
     return m.partition(b"\r\n\r\n")[0] + rng.choice((b"\r\n", b"\r\n", b"\n", b"\r", b""))
 
 
 WAYS = [flip, cut, stop_short, number, number, double, drop, swap, value, value, header, header, ends,
-        renamed, method, status, status, unfinished, unfinished]
+        renamed, method, status, status, unfinished, unfinished, tag, other_method, via, version]
 
 
 def broken(rng, m):
@@ -139,11 +169,11 @@ def framed(rng, m):
 
 
 class Noise:
-    """Before each message of that user agent come broken copies of it."""
+    """Before each message of that user agent come broken copies of it, some after it, and some of older ones."""
 
     def __init__(self, agent, rng):
         self.agent, self.rng, self.send = agent, rng, agent.transport.send
-        self.sent = 0
+        self.sent, self.old = 0, []
         agent.transport.send = self
         self.input = agent._input
         agent._input = self.quiet
@@ -153,12 +183,16 @@ class Noise:
         attempt(self.input, data, src)
 
     def __call__(self, data, dest):
-        for _ in range(COPIES):
-            bad = broken(self.rng, data)
+        self.old = self.old[-OLD:] + [(data, dest)]
+        for i in range(COPIES + 1):
+            if i == COPIES - AFTER:
+                self._try(data, dest)
+                continue
+            m, to = self.rng.choice(self.old) if self.rng.random() < .2 else (data, dest)
+            bad = broken(self.rng, m)
             if self.agent.transport.name == "TCP":
                 bad = framed(self.rng, bad)
-            self._try(bad, dest)
-        self._try(data, dest)
+            self._try(bad, to)
 
     def _try(self, data, dest):
         try:
