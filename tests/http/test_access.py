@@ -970,6 +970,53 @@ def no_database(lab):
         assert other.nobody().get("//readyz").json["database"] is False
 
 
+class PatientLab(WebLab):
+    """Waits for as long as it may until its calls have ended."""
+
+    def config(self):
+        return super().config().replace('drain = "3s"', 'drain = "1m"')
+
+
+def probed(lab):
+    """The statuses of /healthz and /readyz, and what the latter says; None while nobody listens there."""
+    try:
+        ready = lab.nobody().get("//readyz")
+        return lab.nobody().get("//healthz").status, ready.status, ready.json
+    except OSError:
+        return None
+
+
+@tap.case("readyz is 503 while segued stops, and before the directory has been read once; healthz stays 200")
+def readiness(_):
+    with PatientLab(users=4, peers=2) as other:
+        c, a = talk(other)
+        assert probed(other)[:2] == (200, 200)
+        a.manual.add("BYE")
+        other.daemon.proc.send_signal(signal.SIGTERM)
+        bye = a.expect("BYE")
+        wait("it says that it is stopping", lambda: probed(other)[2]["stopping"])
+        assert probed(other)[:2] == (200, 503) and probed(other)[2]["ok"] is False
+        a.reply(200, req=bye)
+        other.daemon.stop()
+        with open(other.conf) as f:
+            there = f.read()
+        with open(other.conf, "w") as f:
+            f.write(re.sub(r'database = "[^"]*"', 'database = "host=/nowhere dbname=x"', there))
+        for name in os.listdir(other.dir):
+            if name.startswith(("directory", "access")):
+                os.remove(os.path.join(other.dir, name))
+        other.start()
+        wait("it listens", lambda: probed(other))
+        health, status, ready = probed(other)
+        assert (health, status) == (200, 503), (health, status)
+        assert not ready["ok"] and not ready["directory"] and not ready["stopping"] and not ready["database"], ready
+        other.daemon.stop()
+        with open(other.conf, "w") as f:
+            f.write(there)
+        other.restart()
+        wait("it is ready", lambda: (probed(other) or (0, 0))[1] == 200)
+
+
 def login_without(lab):
     try:
         got = lab.nobody().post("/login", {"user": "boss", "password": PASSWORD})
