@@ -17,6 +17,10 @@ const is_mine = v =>
 	v.with_id === app.me.user ||
 	v.parties.some(p => p.user === app.me.user && p.state === "up");
 
+/* Nothing moves under the pointer. */
+const pointed = () => document.querySelector(".main .tight:is(:hover, :has(:focus-visible))");
+
+/* False: the list waits. */
 async function load_today() {
 	today.at = performance.now();
 	try {
@@ -28,18 +32,18 @@ async function load_today() {
 		today.rings = app.store.agents.get(app.me.user)?.state === "ringing" ? 1 : 0; // not missed yet
 		today.row = a.agents.find(r => r.user_name === app.me.user) || null;
 		const l = await api_get(`conversations${api_query({ agent: app.me.user, limit: 6 })}`);
+		app.draw();
+		if (pointed()) return false;
 		today.last = l.conversations.filter(c => c.ended_at);
 	} catch {
-		return; // figures of the day are not worth an alarm
+		return true; // figures of the day are not worth an alarm
 	}
 	app.draw();
+	return true;
 }
 
 const EACH_MS = 60000,
-	watch = watcher(() => {
-		if (document.querySelector(".main .tight:is(:hover, :has(:focus-visible))")) return false;
-		load_today();
-	});
+	watch = watcher(load_today);
 
 function figure(n, word) {
 	return h("div", null, h("b", null, n), h("span.sub", null, word));
@@ -108,7 +112,7 @@ function last_calls() {
 }
 
 export function desk_view() {
-	if (app.store.ready && (!today.at || performance.now() - today.at > EACH_MS)) {
+	if (app.store.ready && (!today.at || (performance.now() - today.at > EACH_MS && !pointed()))) {
 		watch.begun();
 		load_today();
 	} else watch.look();

@@ -29,6 +29,8 @@ function rings_for_me(v) {
 	);
 }
 
+const is_up = v => v.parties.some(p => p.user === app.me.user && p.state === "up");
+
 /* Calls that have begun to ring for me are said aloud. */
 export function pop_changed(before) {
 	for (const raw of app.store.calls.values()) {
@@ -94,9 +96,8 @@ function so_far(v) {
 /* Shown on every page while my phone rings. */
 export function pop() {
 	if (!app.store.ready) return null;
-	const v = [...app.store.calls.values()]
-		.map(call_view)
-		.find(x => rings_for_me(x) && !shut.has(x.id));
+	const all = [...app.store.calls.values()].map(call_view),
+		v = all.find(x => rings_for_me(x) && !shut.has(x.id));
 	if (!v) return null;
 	const t = v.transfer && !v.transfer.outcome ? v.transfer : null,
 		number = v.dial,
@@ -114,7 +115,11 @@ export function pop() {
 	const row = (word, ...what) => [h("dt", null, word), h("dd", null, what)];
 	return h(
 		"section.card.pop",
-		{ key: "pop", "aria-label": `${v.customer} rings` },
+		{
+			key: "pop",
+			class: app.route.place !== "desk" || all.some(x => x !== v && is_up(x)) ? "floats" : null,
+			"aria-label": `${v.customer} rings`,
+		},
 		h(
 			"header",
 			null,

@@ -371,6 +371,50 @@ def pop_floats(lab):
     end(c, a)
 
 
+@tap.case("on the desk a second call that rings moves nothing of the one that goes on")
+def pop_beside(lab):
+    mine = lab.phone()
+    p = lab.page(mine.user)
+    c, a = talk(lab, mine)
+    hold = p.see("button", f"Hold: {customer(c)}")
+    settled = []
+
+    def stands():
+        settled.append(hold.box())
+        return len(settled) > 1 and settled[-1] == settled[-2]
+    p.wait(stands, "the card of the call stands still")
+    second = lab.trunk().invite(mine.number)
+    b = mine.incoming()
+    b.reply(180)
+    p.see("region", f"{customer(second)} rings")
+    assert hold.box() == settled[-1], (hold.box(), settled[-1])
+    second.cancel()
+    b.expect("CANCEL")
+    p.gone("region", f"{customer(second)} rings")
+    end(c, a)
+
+
+@tap.case("the last calls of the desk stand still under the pointer; the day's figures do not wait for it")
+def last_calls_stand(lab):
+    mine, line = lab.phone(), lab.trunk()
+    p = lab.page(mine.user)
+    listed = lambda: len(p.see("region", "My last calls").call(
+        "return [...this.querySelectorAll('li')].map(e => e.innerText)"))
+    answered = lambda: p.see("region", "My day").call("return this.querySelector('.figures b').innerText")
+
+    def short_call():  # as long as the page needs to hear of it
+        c, a = talk(lab, mine, trunk=line)
+        p.see("region", f"Call of {customer(c)}")
+        end(c, a)
+        return c
+    p.hover(p.see("link", customer(short_call())))
+    short_call()
+    p.wait(lambda: answered() == "2", "the day has both calls")
+    assert listed() == 1, "it has moved under the pointer"
+    p.away()
+    p.wait(lambda: listed() == 2, "the list has both calls")
+
+
 @tap.case("the word for who is rung is there also for a page that was opened when it was written already")
 def late_page(lab):
     boss = lab.login("boss")

@@ -38,7 +38,12 @@ LOOK = """(() => {
 	const near = [...document.querySelectorAll('.card .btn + .btn:not(.bare)')].filter(e => seen(e) && !e.closest('.tight')
 		&& Math.abs(e.offsetTop - e.previousElementSibling.offsetTop) < 4
 		&& e.getBoundingClientRect().left - e.previousElementSibling.getBoundingClientRect().right < 6);
-	return { wide, near: near.map(said), small: small.map(said), cut: cut.map(said), thin: [...thin, ...over].map(said) };
+	// the widget beside the page: names of two words, seconds left; and what stands beside the page's name
+	const short = [...document.querySelectorAll('.dock li .clip')].filter(e => e.scrollWidth > e.clientWidth + 1);
+	const below = innerWidth > 1000 ? [...document.querySelectorAll('.head > :is(.net, .theme)')].filter(e =>
+		e.getBoundingClientRect().top > document.querySelector('.head h1').getBoundingClientRect().bottom) : [];
+	return { wide, near: near.map(said), small: small.map(said), cut: cut.map(said),
+		thin: [...thin, ...over, ...short, ...below].map(said) };
 })()"""
 
 
