@@ -1103,7 +1103,7 @@ static int check_text(const struct option *o, const char *text, char *err, size_
 	case OPT_NAMES:
 		return str_eq(text, "*") || only(text, "-_.+") ? 0 : EINVAL;
 	case OPT_NUMBER:
-		return only(text, "+*#") ? 0 : EINVAL;
+		return text[strspn(text, "0123456789+*#")] == '\0' ? 0 : EINVAL;
 	case OPT_HOST:
 		return only(text, "-.") || is_ip(text, AF_INET6) ? 0 : EINVAL;
 	case OPT_PATH:
@@ -1142,6 +1142,27 @@ static int parse_word(const struct option *o, int value, void *dst, char *err, s
 	return store_int(o, value, dst);
 }
 
+/* A step of a chain. If only what follows the `?' is wrong, that is what the message is about. */
+static int parse_fallback(const struct option *o, const char *text, void *dst, char *err, size_t size)
+{
+	const char *mark = strchr(text, '?');
+	struct fallback step;
+	char head[256];
+	size_t n;
+
+	memset(dst, 0, o->size);
+	if (fallback_parse(text, dst) == 0)
+		return 0;
+	memset(dst, 0, o->size);
+	if (mark == NULL || !str_copy_n(head, sizeof(head), text, (size_t)(mark - text)) ||
+		fallback_parse(head, &step))
+		return parse_word(o, -1, dst, err, size);
+	n = (size_t)snprintf(err, size, "expected after `?' one or more, with commas between, of");
+	for (int i = 1; i < cause_count_ && n < size; i++)
+		n += (size_t)snprintf(err + n, size - n, "%s %s", i > 1 ? "," : "", cause_name(i));
+	return EINVAL;
+}
+
 int option_parse(const struct option *o, const char *text, void *dst, char *err, size_t size)
 {
 	switch (o->type) {
@@ -1168,8 +1189,7 @@ int option_parse(const struct option *o, const char *text, void *dst, char *err,
 	case OPT_DIVERSION:
 		return parse_word(o, diversion_parse(text), dst, err, size);
 	case OPT_FALLBACK:
-		memset(dst, 0, o->size);
-		return fallback_parse(text, dst) ? parse_word(o, -1, dst, err, size) : 0;
+		return parse_fallback(o, text, dst, err, size);
 	default:
 		return types[o->type].number ? parse_numeric(o, text, dst, err, size)
 					     : parse_text(o, text, dst, err, size);

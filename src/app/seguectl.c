@@ -419,8 +419,26 @@ static const struct {
 	{"token", 2, 5, "token create NAME SCOPES [USER], token list or token delete NAME", cmd_token},
 };
 
+/* An option that is given and that the command does not know, NULL: none. Left aside in silence it would
+ * let somebody believe that `hangup CALL --leg LEG' ends a leg. */
+static const char *foreign_option(const struct args *a, const char *form)
+{
+	const struct {
+		const char *name;
+		int given;
+	} options[] = {{"--leg", a->leg != NULL}, {"--stay", a->stay}, {"--auto", a->answer_auto},
+		{"--peer", a->peer != NULL}};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (options[i].given && strstr(form, options[i].name) == NULL)
+			return options[i].name;
+	return NULL;
+}
+
 static int run_command(const struct args *a)
 {
+	const char *foreign;
+
 	if (a->words == 0) {
 		fputs(usage, stderr);
 		return 2;
@@ -428,6 +446,8 @@ static int run_command(const struct args *a)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (!str_eq(commands[i].name, a->word[0]))
 			continue;
+		if ((foreign = foreign_option(a, commands[i].form)) != NULL)
+			return wrong(foreign, commands[i].form);
 		if (a->words >= commands[i].least && a->words <= commands[i].most)
 			return commands[i].run(a);
 		fprintf(stderr, "seguectl: expected %s\n", commands[i].form);

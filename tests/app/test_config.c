@@ -290,6 +290,19 @@ static const struct {
 	{"transfer: { fallback = [\"recall:bob\"]; };",
 		"segue.conf:1: transfer.fallback = `recall:bob': expected recall, user:NAME, "
 		"queue:NAME, voicemail, announce:NUMBER or hangup, with ?CAUSE,... after it\n"},
+	{"transfer: { fallback = [\"recall?bussy\"]; };",
+		"segue.conf:1: transfer.fallback = `recall?bussy': expected after `?' one or more, with "
+		"commas between, of busy, no_answer, declined, unreachable, invalid_target, "
+		"media_incompatible, auth, loop, internal, cancelled, closed\n"},
+	{"transfer: { fallback = [\"recall?\"]; };",
+		"segue.conf:1: transfer.fallback = `recall?': expected after `?' one or more, with "
+		"commas between, of busy, no_answer, declined, unreachable, invalid_target, "
+		"media_incompatible, auth, loop, internal, cancelled, closed\n"},
+	{"transfer: { fallback = [\"user:?busy\"]; };",
+		"segue.conf:1: transfer.fallback = `user:?busy': expected recall, user:NAME, "
+		"queue:NAME, voicemail, announce:NUMBER or hangup, with ?CAUSE,... after it\n"},
+	{"transfer: { voicemail_prefix = \"*9x\"; };",
+		"segue.conf:1: transfer.voicemail_prefix = `*9x': expected a number of digits, + * #\n"},
 	{"transfer: { fallback = [\"hangup\", \"recall\"]; };",
 		"segue.conf:1: transfer.fallback[1] = `hangup': expected nothing after it, there "
 		"are 1 "

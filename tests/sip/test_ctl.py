@@ -93,13 +93,18 @@ def cancel_late(lab):
     assert lab.ledger(c).transfers[0]["outcome"] == "completed"
 
 
-@tap.case("a transfer to nobody, of no call, of a call that rings: each refused with a reason")
+@tap.case("a transfer to nobody, of no call, of a call that rings, an option of another command: each refused with a reason")
 def refused(lab):
     c, a = talk(lab)
     call = call_of(lab, c)
     assert "404" in lab.seguectl("transfer", call, "7999999", ok=False)
     assert "nonsense" in lab.seguectl("transfer", "nonsense", "2001", ok=False)
     assert "no call" in lab.seguectl("hangup", "99.99", ok=False)
+    for command in (["hangup", call, "--leg", "1.1"], ["consult", call, "2001", "--stay"],
+                    ["swap", call, "--auto"], ["calls", "--peer", "peer01"]):
+        said = lab.seguectl(*command, ok=False)
+        option = next(w for w in command if w.startswith("--"))
+        assert f"`{option}': expected {command[0]}" in said, said
     end(c, a)
     agent = lab.phone()
     c, a = ring(lab.trunk(), agent.number, agent)
