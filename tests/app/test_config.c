@@ -226,8 +226,10 @@ static const struct {
 					"and backslashes\n"},
 	{"sip: { realm = \"caf\xc3\xa9\"; };", "segue.conf:1: sip.realm = `caf\xc3\xa9': expected ASCII "
 					   "without quotes and backslashes\n"},
+	{"numbers: { country = \"+49\"; };",
+		"segue.conf:1: numbers.country = `+49': expected digits such as 49\n"},
 	{"numbers: { country = \"abc\"; };",
-		"segue.conf:1: numbers.country = `abc': expected digits such as 49\n"},
+		"segue.conf:1: numbers.country = `abc': expected a number of digits, + * #\n"},
 	{"numbers: { area = \"+8\"; };",
 		"segue.conf:1: numbers.area = `+8': expected digits such as 89\n"},
 	{"sip: { };\nsip: { };", "segue.conf:2: duplicate setting name at or before `sip: { };': "
