@@ -790,6 +790,28 @@ static void status_tame(sip_status_t *line)
 		line->st_status = 500;
 }
 
+/* The library limits the first message of a connection, and forgets to limit those that follow it in what
+ * is read at once. To one with a Content-Length of 4294967295 it would write far outside of its memory. */
+static void limit(su_home_t *home)
+{
+	msg_maxsize((msg_t *)home, MESSAGE_MAX);
+}
+
+static issize_t (*extract_body)(msg_t *, msg_pub_t *, char[], isize_t, int);
+
+static issize_t extract_limited(msg_t *msg, msg_pub_t *pub, char b[], isize_t size, int eos)
+{
+	limit(msg_home(msg));
+	return extract_body(msg, pub, b, size, eos);
+}
+
+static issize_t request_read(su_home_t *home, msg_header_t *h, char *text, isize_t size)
+{
+	limit(home);
+	h->sh_class = sip_request_class;
+	return sip_request_class->hc_parse(home, h, text, size);
+}
+
 /*
  * The library's parser of a status line and of a Via, and our look at what they read. It must come with
  * the parsing: the headers of a datagram need not end with an empty line, and nothing else is called
@@ -799,6 +821,7 @@ static issize_t status_read(su_home_t *home, msg_header_t *h, char *text, isize_
 {
 	issize_t n = sip_status_class->hc_parse(home, h, text, size);
 
+	limit(home);
 	h->sh_class = sip_status_class;
 	if (n >= 0)
 		status_tame((sip_status_t *)h);
@@ -822,7 +845,7 @@ static issize_t via_read(su_home_t *home, msg_header_t *h, char *text, isize_t s
 	return n;
 }
 
-static struct msg_hclass_s status_checked, via_checked;
+static struct msg_hclass_s request_checked, status_checked, via_checked;
 
 /* Finds the Via's place by its name for the parser, by its class for whoever adds one. */
 static int watch_via(msg_mclass_t *mc)
@@ -848,6 +871,11 @@ static msg_mclass_t *make_message_class(void)
 
 	if (mc == NULL)
 		return NULL;
+	extract_body = mc->mc_extract_body;
+	mc->mc_extract_body = extract_limited;
+	request_checked = *sip_request_class;
+	request_checked.hc_parse = request_read;
+	mc->mc_request->hr_class = &request_checked;
 	status_checked = *sip_status_class;
 	status_checked.hc_parse = status_read;
 	mc->mc_status->hr_class = &status_checked;

@@ -113,6 +113,26 @@ def huge_answers(lab):
     lab.daemon.wait_log("response_unsent via=a", since=mark)
 
 
+@tap.case("a message of a size that does not exist or is forbidden, alone on a TCP connection and after another: segued lives")
+def sizes(lab):
+    good = request("OPTIONS", "one", f"{STRANGER}:1;BRANCH", transport="TCP")
+    for size in (4294967295, 4294967294, 4294967296, 2147483648, 65537, -1, 18446744073709551615):
+        for method in ("OPTIONS", "INVITE", "ACK"):
+            for before, body in ((b"", b""), (good, b""), (good, b"x"), (good * 3, b"")):
+                m = request(method, "two", f"{STRANGER}:1;BRANCH", transport="TCP")
+                m = m.replace(b"Content-Length: 0", b"Content-Length: %d" % size)
+                tap.note(lambda size=size, method=method: f"{method}, Content-Length: {size}")
+                with socket.create_connection((lab.ip, lab.port), source_address=(STRANGER, 0)) as s, \
+                        contextlib.suppress(ConnectionError):
+                    s.sendall(before + m + body)
+                    s.sendall(b"y" * 1000)
+                    s.shutdown(socket.SHUT_WR)
+                    s.settimeout(20)
+                    while s.recv(65536):
+                        pass
+        alive(lab)
+
+
 @tap.case("a datagram from port 0, to which nothing can be sent: the answer goes to the Via's port")
 def port_zero(lab):
     with datagrams(STRANGER) as s, socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
