@@ -739,7 +739,7 @@ function refresh() {
 			if (d !== mine) return;
 			const known = new Set(mine.targets.map(key_of));
 			d.targets = sorted(a.targets.map(target), d.view.department);
-			if (d.targets.some(t => !known.has(key_of(t)))) arrange();
+			if (!chosen() || d.targets.some(t => !known.has(key_of(t)))) arrange(); // with nobody marked nothing need stand still
 			draw();
 		} catch {
 			return; // the call has gone, which is said elsewhere
@@ -814,6 +814,7 @@ export async function open(v, { retry, typed, how } = {}) {
 	d.loading = false;
 	arrange();
 	judge(typed_number());
+	refresh(); // whoever changed while the list was on its way
 	draw();
 	if (d.eager) send();
 }

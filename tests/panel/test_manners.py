@@ -175,6 +175,23 @@ def alt_keys(lab):
     end(c, a)
 
 
+@tap.case("whose phone comes while the dialog's list is on its way can be chosen, like whose phone came before")
+def comes_meanwhile(lab):
+    p = lab.page()
+    c, a = talk(lab)
+    t = lab.user()
+    p.see("button", f"Transfer {customer(c)}", exact=True)
+    p.slow(2000)  # from here on answers are late; what is pushed is not
+    p.click("button", f"Transfer {customer(c)}", exact=True)
+    p.wait(lambda: asked(p, "targets"), "the list is asked for")
+    lab.login("boss")  # is answered after it
+    t.register()
+    p.type(display(lab, t))
+    p.see("button", f"Send to {first(lab, t)}")
+    p.press("Escape")
+    end(c, a)
+
+
 @tap.case("the widget on a phone: a bar that opens a sheet, from which a call is moved; none on the page of live calls")
 def sheet(lab):
     p = lab.page(place="#/log", width=390, height=844, phone=True)
