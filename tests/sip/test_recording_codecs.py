@@ -150,6 +150,29 @@ def no_ffmpeg(_):
     assert name not in said and sides and rate == 16000, said
 
 
+@tap.case("what cannot be used is named: no such captures, an output that is a file, a capture that is none")
+def unusable(_):
+    tool = os.path.join(SRC, "contrib", "recording-to-wav")
+
+    def said(*words):
+        got = subprocess.run([tool, *words], capture_output=True, text=True)
+        return got.returncode, got.stderr
+    e, name = engines[0], NAME % 0xbad
+    place = os.path.join(e.dir, "by-hand")
+    for sub in ("metadata", "pcaps"):
+        os.makedirs(os.path.join(place, sub))
+    meta, pcap = os.path.join(place, "metadata", "x.txt"), os.path.join(place, "pcaps", "x.pcap")
+    with open(meta, "w") as f, open(pcap, "w") as g:
+        f.write(f"x.pcap\n\n{name}\n")
+        g.write("no capture")
+    status, text = said(os.path.join(e.dir, "nowhere"), e.wavs)
+    assert status == 2 and f"`{e.dir}/nowhere': expected the recording-dir" in text, text
+    status, text = said(place, pcap)
+    assert status == 2 and f"`{pcap}': expected a directory" in text, text
+    status, text = said(place, os.path.join(e.dir, "by-hand-wavs"))
+    assert status == 1 and re.search(rf"{name}: .*x\.pcap is no pcap file", text), text
+
+
 class Lab:
     def __enter__(self):
         engines.append(engine.Engine().__enter__())
