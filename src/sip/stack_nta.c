@@ -39,6 +39,7 @@ struct stack;
 
 #define LISTEN_MAX  16
 #define MESSAGE_MAX 65536
+#define BACKLOG_MAX (1u << 20) /* bytes that may wait in a connection */
 #define MAGIC	    "z9hG4bK" /* before each branch that is unique */
 
 struct listener {
@@ -791,18 +792,24 @@ static void status_tame(sip_status_t *line)
 }
 
 /* The library limits the first message of a connection, and forgets to limit those that follow it in what
- * is read at once. To one with a Content-Length of 4294967295 it would write far outside of its memory. */
-static void limit(su_home_t *home)
-{
-	msg_maxsize((msg_t *)home, MESSAGE_MAX);
-}
-
+ * is read at once: to one with a Content-Length of 4294967295 it would write far outside of its memory.
+ * The limit is also that for what can be read at once behind the beginning of a message, and there it
+ * must not be that of one message: the connection would be closed, and all that waits in it lost. */
 static issize_t (*extract_body)(msg_t *, msg_pub_t *, char[], isize_t, int);
 
 static issize_t extract_limited(msg_t *msg, msg_pub_t *pub, char b[], isize_t size, int eos)
 {
-	limit(msg_home(msg));
-	return extract_body(msg, pub, b, size, eos);
+	issize_t n;
+
+	msg_maxsize(msg, MESSAGE_MAX);
+	n = extract_body(msg, pub, b, size, eos);
+	msg_maxsize(msg, BACKLOG_MAX);
+	return n;
+}
+
+static void limit(su_home_t *home)
+{
+	msg_maxsize((msg_t *)home, BACKLOG_MAX);
 }
 
 static issize_t request_read(su_home_t *home, msg_header_t *h, char *text, isize_t size)

@@ -133,6 +133,28 @@ def sizes(lab):
         alive(lab)
 
 
+@tap.case("a body in two pieces, and behind it more than a message may be long: all is answered, nothing is lost")
+def backlog(lab):
+    body, n = b"b" * 60000, 200
+    first = request("OPTIONS", "first", f"{STRANGER}:1;BRANCH", transport="TCP").replace(
+        b"Content-Length: 0", b"Content-Length: %d" % len(body)) + body
+    rest = b"".join(request("OPTIONS", f"rest{i}", f"{STRANGER}:1;BRANCH", transport="TCP").replace(
+        b"Max-Forwards", b"X-A: " + b"a" * 500 + b"\r\nMax-Forwards") for i in range(n))
+    assert len(rest) > 2 * 65536
+    with socket.create_connection((lab.ip, lab.port), source_address=(STRANGER, 0)) as s:
+        s.settimeout(20)
+        s.sendall(first[:5000])
+        alive(lab)
+        with paused(lab):
+            s.sendall(first[5000:] + rest)
+        heard = b""
+        while heard.count(b"\r\nCSeq: ") < n + 1:
+            got = s.recv(65536)
+            assert got, f"closed after {heard.count(b'CSeq: ')} answers"
+            heard += got
+    alive(lab)
+
+
 @tap.case("a datagram from port 0, to which nothing can be sent: the answer goes to the Via's port")
 def port_zero(lab):
     with datagrams(STRANGER) as s, socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:

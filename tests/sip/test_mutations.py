@@ -184,15 +184,17 @@ class Noise:
 
     def __call__(self, data, dest):
         self.old = self.old[-OLD:] + [(data, dest)]
-        for i in range(COPIES + 1):
-            if i == COPIES - AFTER:
-                self._try(data, dest)
-                continue
-            m, to = self.rng.choice(self.old) if self.rng.random() < .2 else (data, dest)
-            bad = broken(self.rng, m)
-            if self.agent.transport.name == "TCP":
-                bad = framed(self.rng, bad)
-            self._try(bad, to)
+        some = [self._bad(*self.rng.choice(self.old) if self.rng.random() < .2 else (data, dest))
+                for _ in range(COPIES)]
+        some.insert(COPIES - AFTER, (data, dest))
+        if self.agent.transport.name == "TCP" and self.rng.random() < .3:  # read at once
+            some = [(b"".join(m for m, _ in some), dest)]
+        for m, to in some:
+            self._try(m, to)
+
+    def _bad(self, m, dest):
+        bad = broken(self.rng, m)
+        return framed(self.rng, bad) if self.agent.transport.name == "TCP" else bad, dest
 
     def _try(self, data, dest):
         try:
