@@ -519,12 +519,13 @@ function open_stream() {
 }
 
 async function sign_out() {
+	stream?.close(); // the server ends it, and it would begin anew
 	try {
 		await api("POST", "logout");
 	} catch {
+		open_stream();
 		return announce("Not signed out: no connection to segue.");
 	}
-	stream?.close();
 	remember("signed-in", "");
 	location.reload();
 }
