@@ -148,6 +148,20 @@ def wait_heard(expected, timeout=ua.WAIT):
         time.sleep(WINDOW / 4)
 
 
+def apart(ear, mouth, packets=50):
+    """mouth speaks, and nothing of it comes to the ear to which it came before: not now and then, not
+    under something else. wait_heard() is content with a moment in which it is so."""
+    ssrc = struct.pack("!I", mouth.ssrc)
+    assert ear.speakers[ssrc], "it was never heard there, or under another SSRC"
+    before, since = ear.speakers[ssrc], mouth.seq
+    deadline = time.monotonic() + ua.WAIT
+    while mouth.seq < since + packets and time.monotonic() < deadline:
+        time.sleep(PTIME)
+    assert mouth.target() and mouth.seq >= since + packets, "it does not speak"
+    got = ear.speakers[ssrc] - before
+    assert got < packets / 10, f"the party of {ear.tone} Hz got {got} packets of {mouth.tone} Hz"
+
+
 def telephone_event(sdp):
     """The payload number of telephone events in that description (RFC 4733)."""
     found = re.search(r"a=rtpmap:(\d+) telephone-event/", sdp.text)
@@ -170,6 +184,7 @@ class Rtp(Ear):
         self.sock.setblocking(False)
         self.port = self.sock.getsockname()[1]
         self.sources = {}      # address: packets
+        self.speakers = collections.Counter()  # SSRC: packets
         self.strange = []      # what came and is no mu-law
         self.pressed = collections.deque()  # telephone events to be sent yet: (payload, starts)
         self.call = None
@@ -269,6 +284,7 @@ class Rtp(Ear):
             self.strange.append(data)
             return
         self.sources[src] = self.sources.get(src, 0) + 1
+        self.speakers[data[8:12]] += 1
         self.listen(array.array("h", (DECODED[b] for b in data[12 + 4 * (data[0] & 15):])))
 
     # -- both ------------------------------------------------------------------------------
