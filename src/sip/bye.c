@@ -65,7 +65,8 @@ static void close_invite(struct sip_leg *l)
 	if (l->invite == NULL)
 		return;
 	stack_server_bind(l->invite, NULL);
-	if (l->state == SIDE_INCOMING)
+	/* a 2xx that waits for a PRACK is no answer yet (RFC 3261 section 15.1.2) */
+	if (l->state == SIDE_INCOMING || !stack_server_answered(l->invite))
 		reply_simple(l->sip, l, l->invite, 487, NULL);
 	else
 		stack_server_release(l->invite);

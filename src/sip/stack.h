@@ -122,6 +122,8 @@ void stack_reply(struct stack_server *t, msg_t *response);
 /* Sends a 1xx reliably (RFC 3262); its PRACK is answered 200 below. 0 or EPROTO if the peer does
  * not know 100rel. Takes the message over. */
 int stack_reply_reliable(struct stack_server *t, msg_t *response);
+/* Has a final response been sent? */
+bool stack_server_answered(struct stack_server *t);
 /* We are done with it: after a final response, for INVITE 2xx after ACK or silence. */
 void stack_server_release(struct stack_server *t);
 

@@ -527,6 +527,11 @@ int stack_reply_reliable(struct stack_server *t, msg_t *response)
 	return 0;
 }
 
+bool stack_server_answered(struct stack_server *t)
+{
+	return nta_incoming_status(irq_of(t)) >= 200;
+}
+
 void stack_server_release(struct stack_server *t)
 {
 	hold_end(sink_of(irq_of(t)));

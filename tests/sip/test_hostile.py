@@ -200,11 +200,20 @@ def cancel_before_prack(lab):
     a.expect("BYE")
 
 
-@tap.case("a 2xx has waited for a PRACK, but its connection is gone; ACKs come by another: segued lives")
+@tap.case("R-020 a BYE while the 2xx waits for a PRACK: the INVITE is answered 487, both are released")
+def bye_before_prack(lab):
+    c, a, _ = reliable(lab, lab.phone(), lab.trunk())
+    alive(lab)
+    c.bye().expect(200, method="BYE")
+    c.expect(487, method="INVITE")
+    a.expect("BYE")
+
+
+@tap.case("a 2xx has waited for a PRACK or gets a BYE, but its connection is gone; ACKs come by another: segued lives")
 def prack_elsewhere(lab):
     agent, trunk = lab.phone(), lab.trunk()
     ip = trunk.transport.ip
-    for i in range(4):
+    for i in range(8):
         one, two = (socket.create_connection((lab.ip, lab.port), source_address=(ip, 0)) for _ in "12")
         if i % 2:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -226,9 +235,9 @@ def prack_elsewhere(lab):
         a.expect("ACK")
         alive(lab)
         with paused(lab):
-            if i < 2:
+            if i % 4 < 2:
                 one.close()
-            two.sendall(say("PRACK", 2, f";tag={m.to_tag}", f"RAck: {m.get('RSeq')} 1 INVITE\r\n") +
+            two.sendall(say("PRACK" if i < 4 else "BYE", 2, f";tag={m.to_tag}", f"RAck: {m.get('RSeq')} 1 INVITE\r\n") +
                         say("ACK", 1, f";tag={m.to_tag}") + say("ACK", 1))
             one.close()
         alive(lab)
