@@ -7,16 +7,17 @@ import re
 import subprocess
 import sys
 import wave
+from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import engine
 import rtp
 import tap
-from flows import end, joined, pick_up, ring, wait
+from flows import end, final_notify, joined, pick_up, ring, wait
 from segued import SRC, Lab
 
 SILENCE = set()
-RECORDED = 148   # the user whose calls are recorded
+RECORDED, TOO = 148, 146   # the users whose calls are recorded
 engines = []
 
 
@@ -150,6 +151,42 @@ def consulted(lab):
         both(tones, cv, av)
 
 
+@tap.case("M16 E-085 both agents of an attended transfer are recorded: a part for each, nothing of the consultation")
+def attended(lab):
+    cv, av, bv = voices(3)
+    target = lab.named(TOO)
+    target.register()
+    tap.at_end(lambda: target.register(expires=0))
+    c, a = talk(lab, cv, av)
+    a.reinvite(a.sdp.copy(dir="sendonly"))
+    rtp.wait_heard({av: SILENCE})
+    av.follow(None)
+    a2v = rtp.Rtp(rtp.TONES[3])
+    tap.at_end(a2v.close)
+    a2 = a.ua.invite(target.number, sdp=a2v.sdp())
+    b = target.incoming()
+    b.answer(bv.sdp())
+    a2.expect(200, method="INVITE")
+    a2.ack()
+    b.expect("ACK")
+    a2v.follow(a2)
+    bv.follow(b)
+    rtp.wait_heard({bv: {a2v.tone}, a2v: {bv.tone}})
+    captured(a2v, bv)
+    name = quote(f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}", safe="")
+    a.refer(f"<sip:{target.dial}@{lab.domain}?Replaces={name}>")
+    final_notify(a, 200)
+    rtp.wait_heard({cv: {bv.tone}, bv: {cv.tone}})
+    captured(cv, bv)
+    end(c, b)
+    got, led = parts(lab, c)
+    assert [r["state"] for r, _ in got] == ["paused", "ended"] and told(led) == TWICE, (got, led)
+    assert [s["kind"] for s in led.segments] == ["agent", "consult", "agent"], led.segments
+    assert [r["segment_id"] for r, _ in got] == [led.segments[0]["id"], led.segments[2]["id"]], got
+    both(got[0][1], cv, av)
+    both(got[1][1], cv, bv)
+
+
 @tap.case("E-130 M16 a consultation by command that is cancelled: nothing of it is recorded; then C again")
 def by_command(lab):
     cv, av, bv = voices(3)
@@ -220,7 +257,7 @@ def on_consultation(lab):
 def main():
     with engine.Engine() as e:
         engines.append(e)
-        record = (f'record_users = [ "u{RECORDED}" ]; record_hold = false; recordings = "{e.wavs}";')
+        record = (f'record_users = [ "u{RECORDED}", "u{TOO}" ]; record_hold = false; recordings = "{e.wavs}";')
         tap.main(lambda: Lab(conf=e.conf(extra=record)), jobs=1)
 
 
