@@ -156,6 +156,7 @@ static void sync_playing(struct side *s, enum hears want, const char *music)
 	if (want == HEARS_PEER)
 		return;
 	snprintf(path, sizeof(path), "%s/%s.wav", m->cfg.music_dir, name_of(want, music));
+	pair_let_hear(s->pair, me);
 	pair_do(s->pair, want == HEARS_PLACE ? OP_SAY : OP_PLAY, me, path);
 }
 

@@ -82,6 +82,7 @@ struct pair {
 	struct side side[2];
 	char recording[UUID_STRLEN]; /* as the engine was told, "" none */
 	int open;              /* whose offer has no answer yet, or NOBODY */
+	unsigned last;         /* whose description the engine was told last */
 	struct op *ops;        /* the first is under way if `request` is set */
 	uint64_t request;
 	struct pair *prev, *next; /* healing queue */
@@ -155,6 +156,9 @@ unsigned pair_side(const struct pair *p, leg_id id);
 bool pair_exchange(struct pair *p, enum op_kind kind, unsigned from, const char *sdp, size_t len,
 	const char *proto, call_id waits);
 void pair_do(struct pair *p, enum op_kind kind, unsigned side, const char *file);
+/* To be said before something is played to that side: the engine does not play to one whose peer said last
+ * that it sends nothing. Both sides are told again then, that one last. */
+void pair_let_hear(struct pair *p, unsigned side);
 void pair_engine_lost(struct media *m, unsigned engine);
 void pair_heal_some(struct media *m);
 
@@ -170,6 +174,9 @@ void keys_next(struct media *m);
 /* own.c: what we say in the place of a party, into buf. Returns the length. offer: what is answered. */
 size_t own_offer(char *buf, size_t size);
 size_t own_answer(const char *offer, size_t len, char *buf, size_t size);
+/* Does who wrote this description send audio (RFC 3264 section 5.1)? That of its first
+ * stream of audio; the session's where that says nothing. */
+bool own_sends(const char *sdp, size_t len);
 
 /* events.c: the payload number of telephone events in a session description, -1: it has none. */
 int events_number(const char *sdp, size_t len);

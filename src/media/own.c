@@ -161,3 +161,31 @@ size_t own_answer(const char *offer, size_t len, char *buf, size_t size)
 	}
 	return w.at;
 }
+
+/* "a=recvonly". False: the line says nothing of that. */
+static bool direction_of(const char *line, bool *sends)
+{
+	*sends = strcmp(line, "a=sendrecv") == 0 || strcmp(line, "a=sendonly") == 0;
+	return *sends || strcmp(line, "a=recvonly") == 0 || strcmp(line, "a=inactive") == 0;
+}
+
+bool own_sends(const char *sdp, size_t len)
+{
+	struct reader r = {sdp, sdp + len};
+	enum { SESSION, OTHER, AUDIO } part = SESSION;
+	bool all = true, its = true, sends, audio, active;
+	char line[LINE_MAX_], *media, *proto;
+
+	while (next_line(&r, line, sizeof(line))) {
+		if (direction_of(line, &sends)) {
+			all = part == SESSION ? sends : all;
+			its = part == OTHER ? its : sends;
+		} else if (formats_of(line, &audio, &active, &media, &proto) != NULL) {
+			if (part == AUDIO)
+				break;
+			part = audio && active ? AUDIO : OTHER;
+			its = all;
+		}
+	}
+	return its;
+}

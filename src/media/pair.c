@@ -515,11 +515,24 @@ bool pair_exchange(struct pair *p, enum op_kind kind, unsigned from, const char 
 	if (!is_ready(p, kind))
 		return false;
 	p->open = kind == OP_OFFER ? (int)from : NOBODY;
+	p->last = from;
 	str_set(op.proto, proto);
 	n = as_the_engine_sees_it(p, &op, sdp, len, seen, sizeof(seen));
 	op_add(p, &op, n > 0 ? seen : sdp, n > 0 ? n : len);
 	send_next(p);
 	return true;
+}
+
+/* Two whom we hold both answer that they only listen, and C's answer may be told before its music is due. */
+void pair_let_hear(struct pair *p, unsigned side)
+{
+	const struct text *mine = &p->side[side].sdp, *peer = &p->side[1 - side].sdp;
+
+	if (p->last == side || p->open != NOBODY || mine->n == 0 || peer->n == 0 ||
+		own_sends(peer->p, peer->n))
+		return;
+	pair_exchange(p, OP_OFFER, 1 - side, peer->p, peer->n, "", ID_NONE);
+	pair_exchange(p, OP_ANSWER, side, mine->p, mine->n, "", ID_NONE);
 }
 
 void pair_do(struct pair *p, enum op_kind kind, unsigned side, const char *file)

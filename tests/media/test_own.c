@@ -124,6 +124,27 @@ static void events_of_strange_descriptions(void **state)
 		"m=audio 9 RTP/AVP 96 1010 x101\na=rtpmap:96 telephone-event/8000");
 }
 
+static bool sends(const char *sdp)
+{
+	return own_sends(sdp, strlen(sdp));
+}
+
+static void who_sends_by_its_description(void **state)
+{
+	assert_true(sends(HEAD "m=audio 4000 RTP/AVP 0\r\n"));
+	assert_true(sends(HEAD "m=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"));
+	assert_false(sends(HEAD "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=recvonly\r\n"));
+	assert_false(sends(HEAD "m=audio 4000 RTP/AVP 0\na=inactive"));
+	assert_false(sends(HEAD "a=recvonly\r\nm=audio 4000 RTP/AVP 0\r\n"));
+	assert_true(sends(HEAD "a=recvonly\r\nm=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n"));
+	assert_true(sends(HEAD "m=audio 4000 RTP/AVP 0\r\nm=video 5000 RTP/AVP 34\r\na=inactive\r\n"));
+	assert_true(sends(HEAD "m=video 5000 RTP/AVP 34\r\na=inactive\r\nm=audio 4000 RTP/AVP 0\r\n"));
+	assert_false(sends(HEAD "m=audio 0 RTP/AVP 0\r\na=sendrecv\r\nm=audio 4000 RTP/AVP 0\r\n"
+				"a=recvonly\r\n"));
+	assert_true(sends(""));
+	assert_true(sends("m=audio"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +156,7 @@ int main(void)
 		cmocka_unit_test(the_offer_has_both_kinds_of_g711),
 		cmocka_unit_test(events_have_a_number),
 		cmocka_unit_test(events_of_strange_descriptions),
+		cmocka_unit_test(who_sends_by_its_description),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,29 @@ def command(lab):
     end(c, a)
 
 
+@tap.case("a consultation by command: C answers the hold as B answers; C hears music all the while, then A again")
+def late_hold(lab):
+    cv, av, bv = voices()
+    c, a = talk(lab, cv, av)
+    target = lab.phone()
+    call = call_of(lab, c)
+    c.manual = {"INVITE"}
+    lab.seguectl("consult", call, target.number)
+    b = target.incoming()
+    b.reply(180)
+    hold = c.expect("INVITE")
+    b.answer(bv.sdp())   # while segue waits for the engine about this, C answers
+    c.reply(200, c.sdp.copy(dir="recvonly"), req=hold)
+    c.manual = set()
+    bv.follow(b)
+    rtp.wait_heard({av: {bv.tone}, bv: {av.tone}, cv: {MUSIC}})
+    rtp.apart(cv, av)
+    lab.seguectl("cancel", call)
+    b.expect("BYE")
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
 @tap.case("E-054 A's DTMF number differs from B's: after the join each is told the other's own")
 def dtmf(lab):
     cv, av, bv = voices()

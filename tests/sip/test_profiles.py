@@ -190,6 +190,21 @@ def ringback(lab):
     end(c, b)
 
 
+@tap.case("while_ringing = ringback: held by command, C hears music, ringback once B rings, then A again")
+def ringback_by_command(lab):
+    cv, av = voices(2)
+    c, a = heard(lab, lab.trunk(index=ANCHORED), cv, av)
+    target = lab.phone()
+    lab.seguectl("transfer", lab.conversation(c, final=False)["call"], target.number)
+    b = target.incoming()
+    rtp.wait_heard({cv: {MUSIC}, av: SILENCE})   # the engine knows by now that both only listen
+    b.reply(180)
+    rtp.wait_heard({cv: {RINGBACK}, av: SILENCE})
+    b.reply(486)
+    rtp.wait_heard({cv: {av.tone}, av: {cv.tone}})
+    end(c, a)
+
+
 def main():
     with engine.Engine() as e:
         tap.main(lambda: Lab(
