@@ -412,11 +412,22 @@ void runner_keep(struct runner *r, struct keeper *k)
 	r->keeper = k;
 }
 
+/* Before the first message is read: a REFER that had no answer comes again at once. */
+static void say_what_was_taken(struct runner *r, call_id id)
+{
+	uint64_t cmds[8];
+	unsigned n = core_refers(r->core, id, cmds, sizeof(cmds) / sizeof(cmds[0]));
+
+	for (unsigned i = 0; i < n; i++)
+		sip_refer_taken(r->sip, cmds[i]);
+}
+
 /* Its guards run again, and its timeline says what has happened. */
 static unsigned bring_back(struct runner *r, call_id id, struct fact *facts)
 {
 	unsigned n = 0;
 
+	say_what_was_taken(r, id);
 	core_recovered(r->core, id, loop_now_ms(), &r->out);
 	for (unsigned i = 0; i < r->out.nactions; i++)
 		carry_out(r, &r->out.actions[i]);

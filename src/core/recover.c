@@ -146,6 +146,19 @@ void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *ou
 	c->out = NULL;
 }
 
+unsigned core_refers(const struct core *c, call_id id, uint64_t *cmds, unsigned cap)
+{
+	const struct call *k = call_find(c, id);
+	unsigned n = 0;
+
+	if (k && n < cap && k->xfer.sub != SUB_NONE)
+		cmds[n++] = k->xfer.cmd;
+	for (unsigned i = 0; k && i < k->nlegs && n < cap; i++)
+		if (k->legs[i]->notify)
+			cmds[n++] = k->legs[i]->notify;
+	return n;
+}
+
 void recover_told(struct core *c, struct leg *l)
 {
 	bool last = l->fate == FATE_UNTOLD && --c->untold == 0;

@@ -351,7 +351,6 @@ static void *directory_main(void *arg)
 	struct directory *d = arg;
 
 	pthread_setname_np(pthread_self(), "directory");
-	load_copy(d);
 	while (!pg_stopping(&d->waker)) {
 		bool ok = d->conn || connect_db(d);
 
@@ -389,38 +388,6 @@ static void destroy(struct directory *d)
 	free(d->conninfo);
 	free(d->copy_path);
 	free(d);
-}
-
-int directory_start(const char *conninfo, const char *copy_path,
-	const struct directory_hooks *hooks, struct directory **out)
-{
-	struct directory *d = calloc(1, sizeof(*d));
-	int rc;
-
-	*out = NULL;
-	if (!d)
-		return ENOMEM;
-	pthread_mutex_init(&d->mutex, NULL);
-	d->end = &d->first;
-	d->ready_end = &d->ready;
-	d->hooks = *hooks;
-	d->conninfo = strdup(conninfo);
-	d->copy_path = strdup(copy_path ? copy_path : "");
-	str_set(d->trouble, "not connected yet");
-	rc = pg_waker_init(&d->waker);
-	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (rc == 0 && d->fd < 0)
-		rc = errno;
-	if (rc == 0 && (!d->conninfo || !d->copy_path))
-		rc = ENOMEM;
-	if (rc == 0)
-		rc = pthread_create(&d->thread, NULL, directory_main, d);
-	if (rc) {
-		destroy(d);
-		return rc;
-	}
-	*out = d;
-	return 0;
 }
 
 int directory_fd(const struct directory *d)
@@ -481,6 +448,51 @@ static struct note *next_note(struct directory *d)
 	}
 	pthread_mutex_unlock(&d->mutex);
 	return n;
+}
+
+static void deliver_all(struct directory *d)
+{
+	struct note *n;
+
+	while ((n = next_note(d)) != NULL) {
+		deliver(&d->hooks, n);
+		free(n);
+	}
+}
+
+int directory_start(const char *conninfo, const char *copy_path,
+	const struct directory_hooks *hooks, struct directory **out)
+{
+	struct directory *d = calloc(1, sizeof(*d));
+	int rc;
+
+	*out = NULL;
+	if (!d)
+		return ENOMEM;
+	pthread_mutex_init(&d->mutex, NULL);
+	d->end = &d->first;
+	d->ready_end = &d->ready;
+	d->hooks = *hooks;
+	d->conninfo = strdup(conninfo);
+	d->copy_path = strdup(copy_path ? copy_path : "");
+	str_set(d->trouble, "not connected yet");
+	rc = pg_waker_init(&d->waker);
+	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (rc == 0 && d->fd < 0)
+		rc = errno;
+	if (rc == 0 && (!d->conninfo || !d->copy_path))
+		rc = ENOMEM;
+	if (rc == 0) {
+		load_copy(d);
+		deliver_all(d);
+		rc = pthread_create(&d->thread, NULL, directory_main, d);
+	}
+	if (rc) {
+		destroy(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
 }
 
 void directory_dispatch(struct directory *d)

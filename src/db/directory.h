@@ -26,7 +26,7 @@ struct directory_agent {
 	bool by_hand;		/* not written by a segued */
 };
 
-/* Called on the loop thread, from directory_dispatch(). */
+/* Called on the loop thread, from directory_start() and directory_dispatch(). */
 struct directory_hooks {
 	void *arg;
 	void (*user)(void *arg, const struct directory_user *row);
@@ -43,7 +43,8 @@ struct directory_hooks {
 
 struct directory;
 
-/* Starts the thread; copy_path is the file of the last good copy ("" keeps none). 0 or errno. */
+/* Starts the thread; copy_path is the file of the last good copy ("" keeps none). What it holds has been
+ * delivered when this returns: who calls in the next moment is known. 0 or errno. */
 int directory_start(const char *conninfo, const char *copy_path,
 	const struct directory_hooks *hooks, struct directory **out);
 /* Becomes readable when directory_dispatch() has something to deliver. */

@@ -79,6 +79,14 @@ int refer_restore(struct sip_leg *l, uint64_t cmd, uint32_t id, bool asked)
 	return 0;
 }
 
+void sip_refer_taken(struct sip *s, uint64_t cmd)
+{
+	struct refer *r = refer_find(s, cmd);
+
+	if (r != NULL && r->state == REFER_ASKED && r->t == NULL)
+		r->state = REFER_ACTIVE;
+}
+
 /* ---- the dialog of a REFER that came outside of its call's ---- */
 
 static struct dialog *own_new(struct sip *s, struct stack_server *t, const sip_t *request)

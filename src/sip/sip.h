@@ -167,6 +167,9 @@ int sip_keep(struct sip *s, leg_id leg, struct sip_kept *out);
 /* Makes a dialog again, before the first message is read, from as many of the bytes as it needs. Its leg,
  * or ID_NONE: the bytes are damaged or of another version, or there is such a leg already. */
 leg_id sip_restore(struct sip *s, const void *bytes, size_t len, size_t *used);
+/* A REFER that was kept before anybody knew what becomes of it was accepted: when it comes again it is not
+ * another one. */
+void sip_refer_taken(struct sip *s, uint64_t cmd);
 bool sip_has(struct sip *s, leg_id leg);
 /* Ends a restored dialog for which there is no call. */
 void sip_farewell(struct sip *s, leg_id leg, uint16_t status, const char *text);

@@ -66,8 +66,7 @@ class Line:
         elif c.take("ACK", 0):
             self.up = True
         elif self._again():
-            with contextlib.suppress(ConnectionError):
-                c.ua.reply(*c.accepted)
+            self.reply(200, c.sdp)
 
     def _calling(self):
         c = self.call
@@ -97,7 +96,7 @@ class Line:
                 c.send(req)
             return
         if m.status < 300:
-            c.ack(cseq=req.cseq)
+            c.ack(None if req.body else c.fitting(m.sdp), cseq=req.cseq)
         else:
             c.sdp = before
             self.rests = time.monotonic() + random.uniform(0, 1)
@@ -110,21 +109,27 @@ class Line:
         return late
 
     def reply(self, *what):
-        """Over a connection that went with segued nothing can be said any more."""
-        with contextlib.suppress(ConnectionError):
+        """Who called over a connection that is gone is gone as well."""
+        try:
             self.call.reply(*what)
+        except ConnectionError:
+            self.over = True
 
     def pick_up(self):
         self.reply(200, self.call.fitting(self.call.invite.sdp))
 
-    def offer(self, dir):
+    def offer(self, sdp, late=False):
+        """Re-INVITE with that description, or without one."""
         c = self.call
         if self.offered is None and self.rests < time.monotonic():
             self.since = time.monotonic()
-            c.keeps_hold = dir == "sendonly"
-            before, c.sdp = c.sdp, c.sdp.copy(dir=dir)
+            c.keeps_hold = sdp.dir == "sendonly"
+            before, c.sdp = c.sdp, sdp
             self.offered = (None, before)  # from here on theirs crosses ours
-            self.offered = (c.do_invite(c.sdp), before)
+            self.offered = (c.do_invite(None if late else sdp), before)
+
+    def turns(self, dir):
+        self.offer(self.call.sdp.copy(dir=dir))
 
     def hang_up(self):
         c = self.call
@@ -215,7 +220,18 @@ class Crowd:
 
     def holds(self):
         for line in self._some(up=True):
-            line.offer(self.rng.choice(("sendonly", "sendrecv", "inactive", "sendrecv")))
+            line.turns(self.rng.choice(("sendonly", "sendrecv", "inactive", "sendrecv")))
+
+    def moves_its_media(self):
+        for line in self._some(up=True):
+            line.offer(line.call.sdp.copy(port=Sdp().port))
+
+    def asks_for_an_offer(self):
+        for line in self._some(up=True):
+            line.offer(line.call.sdp, late=True)
+
+    def clicks_to_dial(self):
+        self.told(cmd="dial", user=self.rng.choice(self.phones).user, number=self.rng.choice(self.numbers()))
 
     def refers(self):
         for line in self._some(*self.phones, up=True):
@@ -223,7 +239,7 @@ class Crowd:
 
     def asks_first(self):
         for line in self._some(*self.phones, up=True):
-            line.offer("sendonly")
+            line.turns("sendonly")
             self._call(line.call.ua, self.rng.choice(self.numbers()))
 
     def joins_two(self):
@@ -252,7 +268,8 @@ class Crowd:
             self.told(cmd=cmd, call=call, number=self.rng.choice(self.numbers()))
 
     WHAT = ((phones_customer_calls, 20), (answers_one, 30), (early_media, 4), (declines, 5), (hangs_up, 8),
-            (holds, 10), (refers, 14), (asks_first, 8), (joins_two, 10), (supervises, 12))
+            (holds, 10), (moves_its_media, 3), (asks_for_an_offer, 3), (clicks_to_dial, 2), (refers, 14),
+            (asks_first, 8), (joins_two, 10), (supervises, 12))
 
     def death(self):
         """segued is killed and is back. What had just begun is lost, and its people hang up."""
@@ -291,13 +308,13 @@ class Crowd:
             line.pick_up()
         restless = [x for x in self.of(up=True) if x.offered or x.call.sdp.dir != "sendrecv"]
         for line in restless:
-            line.offer("sendrecv")
+            line.turns("sendrecv")
         calls = self.calls()
         for x in calls:
             if x["state"].startswith("CONSULT") or x["state"] == "ASIDE":
                 self.told(cmd="resume", call=x["call"])
-            elif x["interval"] == "holding":
-                self.told(cmd="unhold", call=x["call"])
+            elif x["state"] == "TALK":
+                self.told(cmd="unhold", call=x["call"])  # nothing, if it is not
         alone = [x for x in self.of() if not x.up or len(self.partners(x)) != 1]
         return not restless and all(x["state"] in CALM for x in calls) \
             and len(alone) == sum(x["state"] == "WAIT" for x in calls)
@@ -315,10 +332,15 @@ class Crowd:
         wait("no call is left", lambda: not self.calls(), 60)
 
     def story(self):
-        return "\n".join(f"{x.call.ua.name} {x.call.call_id} {'in' if x.rings else 'out'} up={x.up} over={x.over} "
+        """Of those who are left: what they think, and what was said to whoever hears nobody."""
+        return "\n".join(f"{x.call.ua.name} {x.call.call_id} {'in' if x.rings else 'out'} up={x.up} "
                          f"cancelled={x.cancelled} sdp={x.call.sdp and (x.call.sdp.port, x.call.sdp.dir)} "
-                         f"told={x.call.remote_sdp and x.call.remote_sdp.short()}"
+                         f"told={x.call.remote_sdp and x.call.remote_sdp.short()}" + self.said(x)
                          for x in self.lines if not x.over) + f"\n{self.calls()}"
+
+    def said(self, line):
+        return "" if len(self.partners(line)) == 1 else "".join(
+            f"\n    {m.at % 1000:.3f} {arrow} {m}" for arrow, m in line.call.ua.log if m.call_id == line.call.call_id)
 
 
 class CrowdLab(Lab):

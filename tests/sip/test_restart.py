@@ -23,12 +23,16 @@ def registered(lab):
     c.expect(480, method="INVITE")
 
 
-@tap.case("a phone registered before a kill is called after it")
-def registered_killed(lab):
-    phone = lab.phone()
+def written_down(lab, phone):
     path = os.path.join(lab.dir, "registrations")
     wait("the registration is written down", lambda: os.path.exists(path) and
          phone.user in open(path).read())
+
+
+@tap.case("a phone registered before a kill is called after it")
+def registered_killed(lab):
+    phone = lab.phone()
+    written_down(lab, phone)
     lab.daemon.kill()
     lab.restart()
     c, a = ring(lab.trunk(), phone.number, phone)
@@ -54,6 +58,29 @@ def damaged(lab):
     lab.restart()
     assert lab.daemon.log(r"warn .*registrations_read.* error="), lab.daemon.lines[:20]
     phone.register()
+
+
+@tap.case("who calls in the very moment in which segued is back is not told that nobody has this number")
+def at_once(lab):
+    phone, trunk = lab.phone(), lab.trunk()
+    for _ in range(5):
+        written_down(lab, phone)
+        lab.daemon.kill()
+        lab.start()
+        c = trunk.invite(phone.number)
+        for _ in range(4000):  # sent again and again, to be the first that segued hears
+            rung = phone.take("INVITE", 0.005)
+            if rung or c.holds(range(300, 700)):
+                break
+            c.send(c.last_invite)
+        assert rung, [str(x) for x in c.box]
+        a = phone.calls[rung.call_id]
+        a.reply(180)
+        c.expect(180)
+        c.cancel()
+        c.expect(487, method="INVITE")
+        a.expect("CANCEL")
+        lab.wait_ready()
 
 
 if __name__ == "__main__":

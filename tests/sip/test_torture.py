@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import tap
 from flows import end, joined, ring, talk, transfer, wait
-from segued import Lab
+from segued import USERS, Lab
 from ua import WAIT, Msg, Sdp, token
 
 DROPPED = None
@@ -31,6 +31,8 @@ def method_of(m):
     """Of a response that may lack everything."""
     return (m.get("CSeq").split() or [""])[-1]
 
+
+NOBODY = str(2000 + USERS - 2)  # a user whom no case has a phone of
 
 class Wire:
     """A bare socket on a peer's address: whatever bytes, whatever comes back."""
@@ -72,7 +74,7 @@ class Wire:
         """A sound request, then what the case wants to be different: header=value (with _ for -)
         replaces, drop leaves out, extra adds lines."""
         h = {"Via": self.via(), "Max-Forwards": "70", "From": f"<sip:c@{self.ip}>;tag={token(8)}",
-             "To": f"<sip:2000@{self.lab.domain}>", "Call-ID": token(16) + "@" + self.ip,
+             "To": f"<sip:{NOBODY}@{self.lab.domain}>", "Call-ID": token(16) + "@" + self.ip,
              "CSeq": f"1 {method}", "Contact": f"<sip:c@{self.ip}:{self.port}>"}
         if body:
             h["Content-Type"] = "application/sdp"
@@ -80,7 +82,7 @@ class Wire:
             h[k.replace("_", "-")] = v
         data = body.encode() if isinstance(body, str) else body
         h.setdefault("Content-Length", str(len(data)))
-        lines = [f"{method} {uri or 'sip:2000@' + self.lab.ip} SIP/2.0"]
+        lines = [f"{method} {uri or f'sip:{NOBODY}@{self.lab.ip}'} SIP/2.0"]
         lines += [f"{k}: {v}" for k, v in h.items() if k not in drop] + list(extra)
         return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + data
 
