@@ -183,8 +183,9 @@ void core_restored(struct core *c, call_id id, int64_t now, struct core_out *out
  * records or plays music, and no exchange is under way. The caller then steps EV_RECOVERED for each leg, of
  * all such calls first for those whose dialog is lost. */
 void core_recovered(struct core *c, call_id id, int64_t now, struct core_out *out);
-/* The REFERs (their commands) of this call that were accepted, as far as they matter still: that of the
- * transfer that runs, and those whose final NOTIFY may not have arrived. Fills at most cap; returns how many. */
+/* The REFERs (their commands) of this call that were accepted, as far as they matter still: that of
+ * the transfer that runs, and those whose final NOTIFY may not have arrived. Fills at most cap;
+ * returns how many. */
 unsigned core_refers(const struct core *c, call_id id, uint64_t *cmds, unsigned cap);
 /* The facts that tell who knows nothing of this call what is open of it: the conversation, its visits,
  * the transfer that runs. They are on record already. */

@@ -135,7 +135,7 @@ class Line:
         c = self.call
         if self.over:
             return
-        if self.up:
+        if self.up or c.accepted:
             c.bye()
         elif self.rings:
             self.reply(random.choice((486, 480, 603)))

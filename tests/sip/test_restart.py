@@ -26,7 +26,7 @@ def registered(lab):
 def written_down(lab, phone):
     path = os.path.join(lab.dir, "registrations")
     wait("the registration is written down", lambda: os.path.exists(path) and
-         phone.user in open(path).read())
+         phone.user in open(path, errors="replace").read())
 
 
 @tap.case("a phone registered before a kill is called after it")
