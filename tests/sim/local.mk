@@ -22,11 +22,17 @@ tests_sim_sim_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_sim_sim_LDADD = libcore.a libbase.a
 
 SOAK_EVENTS = 50000000
-.PHONY: soak soak-sim soak-deaths
-soak: soak-sim soak-deaths $(soak_more)
+.PHONY: soak soak-sim soak-deaths soak-wire
+soak: soak-sim soak-deaths soak-wire $(soak_more)
 soak-sim: tests/sim/sim
 	tests/sim/sim --fresh --events $(SOAK_EVENTS)
 # Killed at every moment of each flow, where `make check` has every third.
 soak-deaths: all tests/lib/mortal.so
 	SEGUE_SRC=$(abs_top_srcdir) SEGUE_BUILD=$(abs_builddir) SEGUE_TEST_STEP=1 \
 		python3 $(top_srcdir)/tests/sip/test_deaths.py
+# Crowds of phones, and messages with broken copies of them, that nobody has seen before.
+soak-wire: all
+	for t in crowd mutations; do \
+		SEGUE_SRC=$(abs_top_srcdir) SEGUE_BUILD=$(abs_builddir) SEGUE_TEST_SEEDS=30 SEGUE_TEST_JOBS=2 \
+			SEGUE_TEST_SEED=`date +%s` python3 $(top_srcdir)/tests/sip/test_$$t.py || exit 1; \
+	done
