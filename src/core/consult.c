@@ -736,6 +736,14 @@ static void begin_again(struct core *c, struct call *k, struct call *from)
 	c->live++;
 }
 
+/* What the target had agreed with whom it is with again it has still: who holds it before it is asked anew
+ * can tell it so, with what it has. */
+static void counts_again(struct leg *l)
+{
+	if (l->given.rv == 0 && l->given.from != ID_NONE)
+		l->given.rv = RV_UNSURE;
+}
+
 /* The two talk again. A phone may take the failed transfer for the end of this call, too, and hang up
  * within milliseconds: a caller from outside is not lost then (E-002). Who has called somebody may go. */
 static void talk_again(struct core *c, struct call *from)
@@ -778,6 +786,7 @@ void consult_part_again(struct core *c, struct call *k)
 		a->role = has_called(a, b) ? ROLE_KEPT : ROLE_OWNER;
 	begin_again(c, k, from);
 	if (a) {
+		counts_again(b);
 		talk_again(c, from);
 	} else {
 		call_set_state(c, from, UNDO);
