@@ -110,6 +110,10 @@ const char *sip_remote(struct sip *s, leg_id leg, size_t *len)
 }
 
 /* Nothing is kept of these calls, and none is restored. */
+void sip_refer_taken(struct sip *s, uint64_t cmd)
+{
+}
+
 bool sip_has(struct sip *s, leg_id leg)
 {
 	return false;
