@@ -64,11 +64,13 @@ static call_id partner_of(const struct call *k)
 
 /* A step without facts changes nothing that is worth it, except that dialogs do (a caller who was answered
  * into a queue has one with the ACK) and sessions (who is held may have another one, of which nobody else is
- * told yet), what somebody was told that it is done, and that who has our REFER has said something. */
+ * told yet), what somebody was told that it is done, that who has our REFER has said something, and that a
+ * phone is being told whom it is with: it may show that one from now on (E-058). */
 static bool changes(const struct event *ev, const struct core_out *out)
 {
 	for (unsigned i = 0; i < out->nactions; i++)
-		if (out->actions[i].type == ACT_LEG_FREE || out->actions[i].type == ACT_OFFER_ANSWER)
+		if (out->actions[i].type == ACT_LEG_FREE || out->actions[i].type == ACT_OFFER_ANSWER ||
+			(out->actions[i].type == ACT_OFFER && out->actions[i].offer.party.number[0]))
 			return true;
 	return out->nfacts > 0 || ev->type == EV_ANSWER || ev->type == EV_ACK || ev->type == EV_OA_DONE ||
 	       ev->type == EV_REFER_NOTIFY ||

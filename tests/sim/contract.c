@@ -756,14 +756,18 @@ static void act_hangup(struct contract *ct, const struct action *a, struct ct_le
 	l->since = ct->now;
 }
 
-/* With somebody else's session a phone is told who that is (E-058). Who calls without a number has none. */
-static void check_party_told(struct contract *ct, const struct action *a, const struct ct_leg *l)
+/* With somebody else's session a phone is told who that is (E-058). Who calls without a number has none. So
+ * it is with whoever it had before, if a process died while an offer that named somebody was under way. */
+static void check_party_told(struct contract *ct, const struct action *a, struct ct_leg *l)
 {
 	const struct ct_leg *from = contract_leg(ct, a->from);
 
-	if (from != NULL && from->plays_to == ID_NONE && from->numbered && a->from != l->given.from &&
-		l->given.from != ID_NONE && !l->given.music && a->offer.party.number[0] == '\0')
+	if (from == NULL || from->plays_to != ID_NONE)
+		return;
+	if (from->numbered && (l->unnamed || a->from != l->given.from) && l->given.from != ID_NONE &&
+		!l->given.music && a->offer.party.number[0] == '\0')
 		leg_fail(ct, a, "party-untold", "is not told who it hears");
+	l->unnamed = false;
 }
 
 static void act_offer(struct contract *ct, const struct action *a, struct ct_leg *l)
@@ -779,6 +783,7 @@ static void act_offer(struct contract *ct, const struct action *a, struct ct_leg
 	else if (sdp_passed(ct, a, l, true, &l->offered)) {
 		check_party_told(ct, a, l);
 		l->offer_out = true;
+		l->named = a->offer.party.number[0] != '\0';
 		l->asked++;
 	}
 }
@@ -796,6 +801,7 @@ static void act_offer_answer(struct contract *ct, const struct action *a, struct
 	if (!sdp_passed(ct, a, l, gives, gives ? &l->offered : &l->given))
 		return;
 	l->unsure = false;
+	l->unnamed = l->unnamed && a->from == ID_NONE; /* an answer names nobody */
 	l->offer_in = l->none_in = false;
 	l->ack_due = gives;
 }
@@ -1325,6 +1331,7 @@ static void forget_exchange(struct ct_leg *l)
 {
 	if (l->offer_in || l->none_in || l->ack_due)
 		leg_unsays(l);
+	l->unnamed = l->unnamed || (l->offer_out && l->named);
 	l->offer_in = l->none_in = l->ack_due = l->offer_out = l->owes_ack = false;
 	l->peer_ended = l->hangup_sent = l->cancelling = l->crossed = false;
 	l->must_hang_up = l->must_reject = l->refer_out = l->recorded = false;
