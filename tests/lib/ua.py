@@ -780,11 +780,15 @@ class Call(Inbox):
         try:
             self._reply(m)
         finally:
-            if m.sdp:
+            if m.sdp and not self._has_refused(m):
                 self.remote_sdp = m.sdp
             if m.method == "BYE":
                 self.ended = True
             self.put(m)
+
+    def _has_refused(self, m):
+        answer = self.ua.done.get((m.method, m.branch, m.cseq, m.call_id))
+        return answer is not None and answer.status >= 300
 
     def _reply(self, m):
         """What every phone answers by itself, unless the script does it."""
