@@ -276,12 +276,8 @@ static void answered(struct core *c, struct call *k, struct leg *l, const struct
 	if (l->offered.told != DIR_SENDRECV || l->offered.mode == GIVEN_HOLD)
 		return;
 	if (!relayed && k->bridge.state != BRIDGE_EARLY && holds_without_reason(k, l, n->dir)) {
-		if (p == NULL) { /* held meanwhile: it is asked again when it has a peer, the same one too */
-			bridge_doubt(l);
-			return;
-		}
-		l->reoffers++;
-		l->given.rv = 0;
+		bridge_doubt(l); /* without a peer it is asked when it has one, the same one too */
+		l->reoffers += p != NULL;
 		return;
 	}
 	l->will = (uint8_t)n->dir;
