@@ -628,7 +628,7 @@ static struct call *shell_of_met(struct core *c, const struct call *k)
 
 	if (from == NULL || from->merged_into != k->id || b == NULL)
 		return NULL;
-	return standing_aide(k) || (b->user[0] == '\0' && !b->outbound) ? from : NULL;
+	return standing_aide(k) || (from->customer == b->id && !b->outbound) ? from : NULL;
 }
 
 void consult_ask_undo(struct core *c, struct call *k)
