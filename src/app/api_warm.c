@@ -1,8 +1,8 @@
 /*
  * api_warm: who begins to listen is sent all calls and people at once. Their rows are rendered first, a few
  * in each turn of the loop, and are kept (api_call_row(), api_user_row()); so the snapshot is only put
- * together, whoever comes
- * first, or all at once after a restart. One pass over the calls serves everybody who waits for it.
+ * together, whoever comes first, or all at once after a restart. One pass over the calls serves everybody
+ * who waits for it.
  */
 #include "app/api_internal.h"
 

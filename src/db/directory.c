@@ -450,14 +450,16 @@ static struct note *next_note(struct directory *d)
 	return n;
 }
 
-static void deliver_all(struct directory *d)
+/* False: there is none. */
+static bool deliver_next(struct directory *d)
 {
-	struct note *n;
+	struct note *n = next_note(d);
 
-	while ((n = next_note(d)) != NULL) {
-		deliver(&d->hooks, n);
-		free(n);
-	}
+	if (!n)
+		return false;
+	deliver(&d->hooks, n);
+	free(n);
+	return true;
 }
 
 int directory_start(const char *conninfo, const char *copy_path,
@@ -484,7 +486,8 @@ int directory_start(const char *conninfo, const char *copy_path,
 		rc = ENOMEM;
 	if (rc == 0) {
 		load_copy(d);
-		deliver_all(d);
+		while (deliver_next(d))
+			;
 		rc = pthread_create(&d->thread, NULL, directory_main, d);
 	}
 	if (rc) {
@@ -497,14 +500,8 @@ int directory_start(const char *conninfo, const char *copy_path,
 
 void directory_dispatch(struct directory *d)
 {
-	for (unsigned i = 0; i < DISPATCH_MAX; i++) {
-		struct note *n = next_note(d);
-
-		if (!n)
-			return;
-		deliver(&d->hooks, n);
-		free(n);
-	}
+	for (unsigned i = 0; i < DISPATCH_MAX && deliver_next(d); i++)
+		;
 }
 
 void directory_refresh(struct directory *d)

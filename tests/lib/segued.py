@@ -438,6 +438,12 @@ routes = ({self.routes}{join(self._route)});
         agent.register()
         return agent
 
+    def registered(self, *phones):
+        """Until the registrations of these phones are written down: the next process knows them."""
+        path = os.path.join(self.dir, "registrations")
+        known = lambda: open(path, errors="replace").read() if os.path.exists(path) else ""
+        flows.wait("the registrations are written down", lambda: all(x.user in known() for x in phones))
+
     def trunk(self, trusted=None, index=None):
         """A peer that no other running case has; trusted or not, or a certain one, if it matters."""
         with self.lock:

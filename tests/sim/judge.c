@@ -212,20 +212,25 @@ static struct ct_call *call_led_to(struct contract *ct, call_id id)
 	return contract_call(ct, id);
 }
 
+static bool accepts_refer(const struct core_out *out)
+{
+	for (unsigned i = 0; i < out->nactions; i++)
+		if (out->actions[i].type == ACT_REFER_ACCEPT)
+			return true;
+	return false;
+}
+
 /* A REFER that fails in the step in which it is taken ends a hold by command, and they talk again. What was
  * held and is led elsewhere is held as it was if it comes back. */
 static void refer_ends_hold(struct contract *ct, const struct event *ev, const struct core_out *out)
 {
 	struct ct_leg *l = ev->leg != ID_NONE ? contract_leg(ct, ev->leg) : NULL;
 	struct ct_call *k = l ? contract_call(ct, l->call) : NULL;
+	bool closed = false;
 
-	bool taken = false, closed = false;
-
-	for (unsigned i = 0; i < out->nactions; i++)
-		taken = taken || out->actions[i].type == ACT_REFER_ACCEPT;
 	for (unsigned i = 0; i < out->nfacts; i++)
 		closed = closed || out->facts[i].type == FACT_TRANSFER_CLOSED;
-	if (k && taken && closed)
+	if (k && closed && accepts_refer(out))
 		k->held = false;
 }
 
@@ -258,14 +263,6 @@ static void check_buttons(struct contract *ct, const struct event *ev, const str
 			k->may_cancel, good ? "worked" : "was refused");
 	if (ev->type == EV_TRANSFER && good && !k->may_transfer)
 		contract_fail(ct, "button-transfer", "can_transfer was false, the command worked");
-}
-
-static bool accepts_refer(const struct core_out *out)
-{
-	for (unsigned i = 0; i < out->nactions; i++)
-		if (out->actions[i].type == ACT_REFER_ACCEPT)
-			return true;
-	return false;
 }
 
 /* Who is rung from now on is rung for the REFER, also in the other one of two calls that have met. */

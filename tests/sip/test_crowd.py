@@ -154,6 +154,7 @@ class Crowd:
         self.desk = Desk(lab, *self.phones[3:], wrapup_ms=200)
         self.outside = lab.trunk()
         self.lines = []
+        lab.registered(*self.phones)
         self.connect()
         for x in self.everybody():
             x.box.clear()

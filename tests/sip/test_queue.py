@@ -329,9 +329,7 @@ def rebuilt(_):
         wait("they talk", lambda: agent(own, busy)["state"] == "talking")
         own.seguectl("agent", idle.user, "available")
         d, y = talk(own, plain)  # no queue's call
-        path = os.path.join(own.dir, "registrations")
-        wait("registrations are written down", lambda: os.path.exists(path) and all(
-            p.user in open(path).read() for p in phones))
+        own.registered(*phones)
         own.daemon.kill()
         own.restart()
         wait("all is as it was", lambda: [agent(own, p)["state"] for p in phones] == [

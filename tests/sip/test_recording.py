@@ -119,11 +119,8 @@ def by_phone(lab):
     assert got[0][0]["offset_ms"] < got[1][0]["offset_ms"], got
 
 
-@tap.case("E-130 M16 a consultation by phone that is answered: the consulted party is in no recording; then C again")
-def consulted(lab):
-    cv, av, bv = voices(3)
-    target = lab.phone()
-    c, a = talk(lab, cv, av)
+def asks(a, av, target, bv):
+    """A holds C and asks the target by a call of its own; both have been captured. Returns that call's ends."""
     a.reinvite(a.sdp.copy(dir="sendonly"))
     rtp.wait_heard({av: SILENCE})
     av.follow(None)
@@ -139,6 +136,15 @@ def consulted(lab):
     bv.follow(b)
     rtp.wait_heard({bv: {a2v.tone}, a2v: {bv.tone}})
     captured(a2v, bv)
+    return a2, b
+
+
+@tap.case("E-130 M16 a consultation by phone that is answered: the consulted party is in no recording; then C again")
+def consulted(lab):
+    cv, av, bv = voices(3)
+    target = lab.phone()
+    c, a = talk(lab, cv, av)
+    a2, b = asks(a, av, target, bv)
     end(a2, b)
     av.follow(a)
     a.reinvite(a.sdp.copy(dir="sendrecv"))
@@ -158,21 +164,7 @@ def attended(lab):
     target.register()
     tap.at_end(lambda: target.register(expires=0))
     c, a = talk(lab, cv, av)
-    a.reinvite(a.sdp.copy(dir="sendonly"))
-    rtp.wait_heard({av: SILENCE})
-    av.follow(None)
-    a2v = rtp.Rtp(rtp.TONES[3])
-    tap.at_end(a2v.close)
-    a2 = a.ua.invite(target.number, sdp=a2v.sdp())
-    b = target.incoming()
-    b.answer(bv.sdp())
-    a2.expect(200, method="INVITE")
-    a2.ack()
-    b.expect("ACK")
-    a2v.follow(a2)
-    bv.follow(b)
-    rtp.wait_heard({bv: {a2v.tone}, a2v: {bv.tone}})
-    captured(a2v, bv)
+    a2, b = asks(a, av, target, bv)
     name = quote(f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}", safe="")
     a.refer(f"<sip:{target.dial}@{lab.domain}?Replaces={name}>")
     final_notify(a, 200)

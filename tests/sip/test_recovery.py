@@ -144,9 +144,7 @@ def alone(lab):
     c.expect("INVITE")
     c.expect("ACK")
     lab.daemon.wait_log(" event type=OA_DONE")
-    path = os.path.join(lab.dir, "registrations")
-    wait("A's registration is written down", lambda: os.path.exists(path) and
-         a.ua.user in open(path).read())
+    lab.registered(a.ua)
     restarted(lab)
     again = a.ua.incoming()
     again.reply(180)
@@ -167,9 +165,7 @@ for _how in ("kill", "stop"):
         x = b.incoming()
         x.reply(180)
         final_notify(a, 200)
-        path = os.path.join(lab.dir, "registrations")
-        wait("B's registration is written down", lambda: os.path.exists(path) and
-             b.user in open(path).read())
+        lab.registered(b)
         restarted(lab, how)
         x.ended = True  # nobody knows of that INVITE any more
         wait("C waits there again", lambda: desk.look()["queue"]["waiting"] == 1)

@@ -4,7 +4,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, pick_up, ring, wait
+from flows import end, pick_up, ring
 from segued import Lab
 
 
@@ -23,16 +23,10 @@ def registered(lab):
     c.expect(480, method="INVITE")
 
 
-def written_down(lab, phone):
-    path = os.path.join(lab.dir, "registrations")
-    wait("the registration is written down", lambda: os.path.exists(path) and
-         phone.user in open(path, errors="replace").read())
-
-
 @tap.case("a phone registered before a kill is called after it")
 def registered_killed(lab):
     phone = lab.phone()
-    written_down(lab, phone)
+    lab.registered(phone)
     lab.daemon.kill()
     lab.restart()
     c, a = ring(lab.trunk(), phone.number, phone)
@@ -64,7 +58,7 @@ def damaged(lab):
 def at_once(lab):
     phone, trunk = lab.phone(), lab.trunk()
     for _ in range(5):
-        written_down(lab, phone)
+        lab.registered(phone)
         lab.daemon.kill()
         lab.start()
         c = trunk.invite(phone.number)

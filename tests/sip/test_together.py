@@ -6,7 +6,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import tap
-from flows import end, final_notify, joined, refer, talk, wait
+from flows import end, final_notify, joined, refer, talk
 from segued import Lab
 
 FIRST, SECOND, BOXES = 40, 42, 50
@@ -226,46 +226,46 @@ def recalled_from_mailbox(led, a, cause):
     assert led.conversation["n_blind"] == 0, led.conversation
 
 
-@tap.case("E-124 E-002 killed while the second step of the chain rings: C is not lost, A is rung again")
-def killed_in_chain(lab):
-    boxes, target = lab.trunk(index=BOXES), lab.phone()
+def declined(lab, target):
+    """A sends C to the target, hangs up, and the target is busy: the chain goes on. Returns (C, A)."""
     c, a = talk(lab)
     refer(lab, a, target.number)
     b = target.incoming()
     a.hangup()
     b.reply(486)
-    box = boxes.incoming()
-    box.reply(180)
-    lab.daemon.wait_log(" event type=OA_DONE")
-    path = os.path.join(lab.dir, "registrations")
-    wait("A's registration is written down", lambda: os.path.exists(path) and a.ua.user in open(path).read())
-    lab.daemon.kill()
-    lab.restart()
+    return c, a
+
+
+def back_with(c, a):
+    """A, who is rung again, has C back, and they end it."""
     again = a.ua.incoming()
     again.answer()
     again.expect("ACK")
     joined(c, again)
     end(c, again)
-    led = lab.ledger(c)
-    recalled_from_mailbox(led, a, "unreachable")
+
+
+@tap.case("E-124 E-002 killed while the second step of the chain rings: C is not lost, A is rung again")
+def killed_in_chain(lab):
+    boxes = lab.trunk(index=BOXES)
+    c, a = declined(lab, lab.phone())
+    box = boxes.incoming()
+    box.reply(180)
+    lab.daemon.wait_log(" event type=OA_DONE")
+    lab.registered(a.ua)
+    lab.daemon.kill()
+    lab.restart()
+    back_with(c, a)
+    recalled_from_mailbox(lab.ledger(c), a, "unreachable")
 
 
 @tap.case("E-002 the second step of a chain fails as well, and A is recalled: the step's own row says recalled")
 def recall_after_mailbox(lab):
-    boxes, target = lab.trunk(index=BOXES), lab.phone()
-    c, a = talk(lab)
-    refer(lab, a, target.number)
-    b = target.incoming()
-    a.hangup()
-    b.reply(486)
+    boxes = lab.trunk(index=BOXES)
+    c, a = declined(lab, lab.phone())
     boxes.incoming().reply(486)
-    again = a.ua.incoming()
-    again.answer()
-    again.expect("ACK")
-    joined(c, again)
-    end(c, again)
-    led = lab.ledger(c)
-    recalled_from_mailbox(led, a, "busy")
+    back_with(c, a)
+    recalled_from_mailbox(lab.ledger(c), a, "busy")
 
 
 ROUTES = f"""{{ pattern = "81X."; kind = "external"; target = "{name(FIRST)}"; strip = 2; transfer = true;
