@@ -131,6 +131,7 @@ def merged(lab):
     pick_up(a2, b)
     arrived(a2)
     a_while()
+    p.see("row", f"{agent.number}: Talking, {display(lab, target)}")  # the page has heard of the other one
     p.hover(p.see("row", customer(c)))  # no row goes while the pointer is there
     replaces = quote(f"{a2.call_id};to-tag={a2.remote_tag};from-tag={a2.local_tag}", safe="")
     refer(lab, a, f"<sip:{target.number}@{lab.domain}?Replaces={replaces}>")
