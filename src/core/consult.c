@@ -80,17 +80,23 @@ void consult_make_semi(struct core *c, struct call *k)
 			segment_change(c, k, &k->segs[i]);
 }
 
-/* The caller hung up; the agent and whom he consulted talk on, in a conversation of their own. */
+/* One hung up; the other two talk on. Without the customer they do in a conversation of their own; of a
+ * customer for whom somebody was consulted (by command) the conversation is the same, with that one. */
 void consult_regroup(struct core *c, struct call *k)
 {
 	struct leg *a = owner(k), *b = target(k);
 
 	if (a == NULL || b == NULL)
 		return;
-	record_restart(c, k, a, b);
-	k->customer = ID_NONE;
-	a->role = ROLE_KEPT;
-	b->role = ROLE_OWNER;
+	if (a->id == k->customer) {
+		a->role = ROLE_KEPT;
+		verb_run(c, k, PROMOTE);
+	} else {
+		record_restart(c, k, a, b);
+		k->customer = ID_NONE;
+		a->role = ROLE_KEPT;
+		b->role = ROLE_OWNER;
+	}
 	bridge_connect(c, k, a, b);
 }
 
@@ -618,17 +624,32 @@ static struct leg *standing_aide(const struct call *k)
 	return aide && aide->state == LEG_UP ? aide : NULL;
 }
 
-/* The shell of the call from which the target came, if it could be a call again: the target still
- * stands, and so does the transferor's second dialog; or the target called in from outside, and is
- * not let go because the transferor has hung up. */
-static struct call *shell_of_met(struct core *c, const struct call *k)
+static bool has_called_in(const struct leg *l)
+{
+	return !l->outbound && l->user[0] == '\0';
+}
+
+/* What is left of the call from which the target came: the shell of that call, or if all who began there are
+ * gone, of the one in which the target began. Who has picked the call up here came from nowhere. */
+static struct call *shell_of(struct core *c, const struct call *k, const struct leg *b)
 {
 	struct call *from = k->xfer.met ? call_find(c, k->xfer.met) : NULL;
+	struct call *own = call_find(c, b->id);
+
+	if (k->xfer.met == ID_NONE || own == NULL || own == k)
+		return NULL;
+	return from && from->merged_into == k->id ? from : own;
+}
+
+/* That shell, if it could be a call again: the target still stands, and so does the transferor's second
+ * dialog; or the target called in from outside, and is not let go because the transferor has hung up. */
+static struct call *shell_of_met(struct core *c, const struct call *k)
+{
 	const struct leg *b = answered(k);
 
-	if (from == NULL || from->merged_into != k->id || b == NULL)
+	if (b == NULL || !(standing_aide(k) || has_called_in(b)))
 		return NULL;
-	return standing_aide(k) || (from->customer == b->id && !b->outbound) ? from : NULL;
+	return shell_of(c, k, b);
 }
 
 void consult_ask_undo(struct core *c, struct call *k)
@@ -789,6 +810,7 @@ void consult_part_again(struct core *c, struct call *k)
 		counts_again(b);
 		talk_again(c, from);
 	} else {
+		from->customer = b->id;
 		call_set_state(c, from, UNDO);
 		call_post(from, UNDO_LEFT);
 	}

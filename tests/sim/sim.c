@@ -345,14 +345,16 @@ static call_id named_call(const struct sim *s, const struct event *ev)
 	return v.id;
 }
 
-/* The process is killed in this step, before what it changed is kept and on record. */
+/* The process is killed in this step, before what it changed is kept and on record. A NOTIFY is then not
+ * answered, and so what it says is not said: the next process learns of it if it comes again. */
 static bool ends_before(struct sim *s, const struct event *ev)
 {
 	if (s->death.doom != DOOM_BEFORE)
 		return false;
 	s->out.nactions = s->out.nfacts = 0;
 	s->out.leg = ID_NONE;
-	contract_missed(&s->ct, ev, &s->out);
+	if (ev->type != EV_REFER_NOTIFY)
+		contract_missed(&s->ct, ev, &s->out);
 	s->death.dead = true;
 	return true;
 }

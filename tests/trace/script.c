@@ -754,12 +754,14 @@ static int command_type(const char *name, enum ev *type)
 	return ENOENT;
 }
 
-/* TIME ctl COMMAND [NUMBER|TEXT] [of WHO]; TIME ctl dial NUMBER for USER [by ASKER] [case KEY] [auto] */
+/* TIME ctl COMMAND [NUMBER|TEXT] [of WHO] [as WHO]
+ * TIME ctl dial NUMBER for USER [by ASKER] [case KEY] [auto] */
 static int do_ctl(struct script *s)
 {
-	const char *what = word(s, 2), *of = word_after(s, 3, "of");
+	const char *what = word(s, 2), *of = word_after(s, 3, "of"), *as = word_after(s, 3, "as");
 	struct event ev = {.call = of[0] ? id_call(stage_leg(&s->st, of)->id)
-					 : core_next_call(s->st.sim.core, ID_NONE)};
+					 : core_next_call(s->st.sim.core, ID_NONE),
+		.leg = as[0] ? stage_leg(&s->st, as)->id : ID_NONE};
 
 	if (command_type(what, &ev.type) != 0)
 		return wrong(s, "\"%s\" is no command", what);
