@@ -67,6 +67,15 @@ void str_hex(uint64_t value, char buf[17])
 	buf[16] = '\0';
 }
 
+uint64_t str_hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (s = or_empty(s); *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+	return h;
+}
+
 bool str_eq(const char *a, const char *b)
 {
 	return strcmp(or_empty(a), or_empty(b)) == 0;

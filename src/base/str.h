@@ -34,6 +34,9 @@ const char *str_number(uint64_t value, char buf[STR_NUMBER_MAX]);
 /* Sixteen hexadecimal digits, lower case, terminated. */
 void str_hex(uint64_t value, char buf[17]);
 
+/* FNV-1a, 64 bits: what stands for a name in what the next process reads, too. */
+uint64_t str_hash(const char *s);
+
 static inline bool str_empty(const char *s)
 {
 	return s == NULL || s[0] == '\0';

@@ -90,7 +90,7 @@ struct dir_queue {
 	int64_t handle_ms; /* what a caller takes of an agent's time, a moving average; 0: unknown
 			    */
 	uint64_t entered, answered, in_time, abandoned, overflowed;
-	uint32_t no;
+	uint64_t tag;	 /* of its name, for calls that have been here: the next process reads it, too */
 	uint8_t emptied; /* 1: in that list */
 	uint8_t known;	 /* 1: the directory has told its rules; else a restored call waits in it */
 	struct dir_queue *next_emptied;

@@ -340,7 +340,7 @@ struct waiting {
 	uint8_t speech;         /* enum speech */
 	uint8_t refused;        /* enum cause: why the last queue did not take it, where call.status does
 				 * not say so; NONE: that says it all */
-	uint32_t hops[HOPS_MAX]; /* queues that it has been sent to, by number */
+	uint64_t hops[HOPS_MAX]; /* queues that it has been sent to, by their tags */
 	uint8_t nhops, next_overflow;
 	int16_t seg;            /* of the queue, NO_SEG */
 	uuid seg_id;

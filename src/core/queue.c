@@ -65,7 +65,7 @@ bool core_queue_hours(const struct core *c, const char *queue, int64_t wall, str
 static bool was_there(const struct call *k, const struct dir_queue *q)
 {
 	for (unsigned i = 0; i < k->wait.nhops; i++)
-		if (k->wait.hops[i] == q->no)
+		if (k->wait.hops[i] == q->tag)
 			return true;
 	return k->wait.nhops == HOPS_MAX;
 }
@@ -250,7 +250,7 @@ static void open_visit(struct core *c, struct call *k, const struct dir_queue *q
 
 	str_set(w->queue, q->row.queue);
 	w->next_overflow = 0;
-	w->hops[w->nhops++] = q->no; /* was_there() said that there is room */
+	w->hops[w->nhops++] = q->tag; /* was_there() said that there is room */
 	w->entered = c->ev->now;
 	w->ticket = ++c->acd.serial;
 	w->seg = (int16_t)segment_open_queue(c, k, q->row.queue, q->row.number, &w->seg_id);

@@ -115,6 +115,15 @@ static void str_copy_cuts_between_characters(void **state)
 	assert_string_equal(five, "ab\xc3\xa9");
 }
 
+static void str_hash_is_the_same_everywhere(void **state)
+{
+	(void)state;
+	assert_true(str_hash("") == 0xcbf29ce484222325u);
+	assert_true(str_hash(NULL) == str_hash(""));
+	assert_true(str_hash("a") == 0xaf63dc4c8601ec8cu);
+	assert_true(str_hash("foobar") == 0x85944171f73967e8u);
+}
+
 static void str_append_is_bounded(void **state)
 {
 	char six[6] = "ab";
@@ -478,6 +487,7 @@ int main(void)
 		cmocka_unit_test(id_parse_refuses_what_is_no_id),
 		cmocka_unit_test(str_copy_is_bounded),
 		cmocka_unit_test(str_copy_cuts_between_characters),
+		cmocka_unit_test(str_hash_is_the_same_everywhere),
 		cmocka_unit_test(str_append_is_bounded),
 		cmocka_unit_test(str_compares),
 		cmocka_unit_test(uuid_is_version_7),
