@@ -396,11 +396,16 @@ void bridge_play_owed(struct core *c, struct leg *l)
 
 /* ---- the reconciler -------------------------------------------------------------------------- */
 
+static bool is_connected(const struct given *g)
+{
+	return g->mode == GIVEN_CONNECT || g->mode == GIVEN_STANDS;
+}
+
 /* l was given what p said last, in the direction that p wants. */
 static bool has_newest(const struct leg *l, const struct leg *p)
 {
 	return l->given.from == p->id && l->given.rv == p->rv && l->given.told == p->will &&
-	       l->given.mode == GIVEN_CONNECT;
+	       is_connected(&l->given);
 }
 
 /* The leg said no to just this, and nothing has changed since. */
@@ -502,7 +507,7 @@ static bool bring_up_to_date(struct core *c, struct call *k, struct leg *l, stru
 		was_refused(l, &(struct given){p->id, p->rv, p->will, GIVEN_CONNECT}))
 		return false;
 	if (k->bridge.rounds >= ROUNDS_MAX) {
-		l->given = (struct given){p->id, p->rv, p->will, GIVEN_CONNECT};
+		l->given = (struct given){p->id, p->rv, p->will, GIVEN_STANDS};
 		return true;
 	}
 	k->bridge.rounds++;
@@ -543,7 +548,7 @@ static bool hear_early(struct core *c, struct call *k, struct leg *l, const stru
 	const struct given early = {p->id, p->rv, DIR_SENDRECV, GIVEN_CONNECT};
 
 	if (l->state != LEG_UP || !is_free(l) || p->rv == 0 || was_refused(l, &early) ||
-		(l->given.from == p->id && l->given.rv == p->rv && l->given.mode == GIVEN_CONNECT))
+		(l->given.from == p->id && l->given.rv == p->rv && is_connected(&l->given)))
 		return false;
 	if (k->bridge.rounds >= ROUNDS_MAX)
 		return false;
@@ -553,13 +558,18 @@ static bool hear_early(struct core *c, struct call *k, struct leg *l, const stru
 	return true;
 }
 
+/* It was told that nobody listens to it. What only stands it was not told. */
+static bool knows_hold(const struct leg *l)
+{
+	return l->given.mode == GIVEN_HOLD || (l->given.mode != GIVEN_STANDS && dir_holds(l->given.told));
+}
+
 /* Held by us: told so with the session it has. The row that holds it says for whom. */
 static bool hold(struct core *c, struct leg *l)
 {
 	struct given held;
 
-	if (l == NULL || l->state != LEG_UP || l->oa != OA_IDLE || l->given.rv == 0 ||
-		l->given.mode == GIVEN_HOLD || dir_holds(l->given.told))
+	if (l == NULL || l->state != LEG_UP || l->oa != OA_IDLE || l->given.rv == 0 || knows_hold(l))
 		return false;
 	held = (struct given){l->given.from, l->given.rv, DIR_SENDONLY, GIVEN_HOLD};
 	if (was_refused(l, &held))

@@ -152,7 +152,12 @@ struct given {
 	uint8_t mode;  /* enum given_mode */
 };
 #define RV_UNSURE UINT16_MAX /* as given.rv: what it has is not known (recover.c) */
-enum given_mode { GIVEN_CONNECT, GIVEN_HOLD, GIVEN_MUSIC /* only in flight: moh.c */ };
+enum given_mode {
+	GIVEN_CONNECT,
+	GIVEN_HOLD,
+	GIVEN_MUSIC, /* only in flight: moh.c */
+	GIVEN_STANDS /* it was not: two who never stop changing are not asked any more (ROUNDS_MAX) */
+};
 
 /* Music from a SIP server, for a leg that is held and that no media engine plays to. */
 #define MOH_LIST(X)                                                                                \

@@ -212,7 +212,7 @@ static void tell_queue(struct centre *ce, unsigned i, bool gone)
 	row->leave_empty = (enum empty_rule)below(ce, empty_rule_count_);
 	row->entry = (enum queue_entry)below(ce, queue_entry_count_);
 	str_set(row->announce, chance(ce, 40) ? "en" : "");
-	row->announce_after_ms = below(ce, 8000);
+	row->announce_after_ms = 1000 + below(ce, 7000); /* the table takes no less */
 	row->announce_every_ms = chance(ce, 70) ? 2000 + below(ce, 8000) : 0;
 	str_set(row->music, chance(ce, 40) ? "jazz" : "");
 	while (row->noverflow < 3 && chance(ce, 50))
