@@ -51,10 +51,11 @@ static bool is_about_music(const struct leg *l)
 	return (l->oa == OA_SENT || l->oa == OA_GLARE) && l->offered.mode == GIVEN_MUSIC;
 }
 
-/* What it was given last, or is about to be, is not what `given` says: music, or nothing for its sake. */
+/* What it was given last, or is about to be, is not what `given` says: music, or nothing for its sake. Whom it
+ * may show stays in doubt. */
 static void forget_music(struct leg *l)
 {
-	if (l->music_rv != 0 || is_about_music(l))
+	if ((l->music_rv != 0 || is_about_music(l)) && l->given.rv != RV_UNSURE)
 		l->given.rv = 0;
 }
 
@@ -227,10 +228,10 @@ void bridge_unsettle(struct call *k)
 }
 
 /* What it has is no version that anybody ever said: whatever it is to have next, to be held too, it is
- * told. */
+ * told. So it is of who was to be given something else anyway: it may show somebody else by now. */
 void bridge_doubt(struct leg *l)
 {
-	if (l->given.rv == 0 || l->given.from == ID_MUSIC)
+	if (l->given.from == ID_NONE || l->given.from == ID_MUSIC)
 		return;
 	l->given.rv = RV_UNSURE;
 	l->given.told = DIR_SENDRECV;

@@ -174,25 +174,6 @@ static void set_free(struct core *c, struct call *k, const char *outcome, const 
 	segment_sync(c, k);
 }
 
-void consult_part(struct core *c, struct call *k)
-{
-	struct call *first = k->consult_of ? call_of(c, k->consult_of) : NULL;
-	struct call *second = k->consult ? call_of(c, k->consult) : NULL;
-
-	if (first) {
-		unlink_calls(first, k);
-		set_free(c, k, "completed", "transfer");
-	}
-	if (second == NULL)
-		return;
-	unlink_calls(k, second);
-	if (k->word == R_DONE) /* it goes on elsewhere, and so does the customer */
-		set_free(c, second, "transferred", "transfer");
-	else
-		set_free(c, second, "customer_left", "customer");
-	recording_sync(c, second); /* no step of its own comes for it */
-}
-
 /* The other one of two calls that belong together; NULL: it is not there, or its id is that of a call which
  * has nothing to do with this one. */
 static struct call *still_linked(const struct core *c, const struct call *k, call_id to)
@@ -215,6 +196,27 @@ void consult_recovered(struct core *c, struct call *k)
 		if (k->open == RECORD_OPEN)
 			set_free(c, k, "completed", "system");
 	}
+}
+
+void consult_part(struct core *c, struct call *k)
+{
+	struct call *first, *second;
+
+	consult_recovered(c, k); /* it may not have been told yet; what has its id now is another call */
+	first = k->consult_of ? call_of(c, k->consult_of) : NULL;
+	second = k->consult ? call_of(c, k->consult) : NULL;
+	if (first) {
+		unlink_calls(first, k);
+		set_free(c, k, "completed", "transfer");
+	}
+	if (second == NULL)
+		return;
+	unlink_calls(k, second);
+	if (k->word == R_DONE) /* it goes on elsewhere, and so does the customer */
+		set_free(c, second, "transferred", "transfer");
+	else
+		set_free(c, second, "customer_left", "customer");
+	recording_sync(c, second); /* no step of its own comes for it */
 }
 
 /* The consultation is over. It led to nothing, and is on record with the conversation that it was

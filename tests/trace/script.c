@@ -1045,16 +1045,22 @@ static int do_clock(struct script *s)
 	return 0;
 }
 
+static int do_told(struct script *s)
+{
+	stage_tell_fates(&s->st);
+	return 0;
+}
+
 static int do_kill(struct script *s)
 {
 	stage_kill(&s->st, atoll(word(s, 2)) * 1000);
-	return 0;
+	return has_word(s, 3, "untold") ? 0 : do_told(s);
 }
 
 static int do_stop(struct script *s)
 {
 	stage_stop(&s->st, atoll(word(s, 2)) * 1000);
-	return 0;
+	return has_word(s, 3, "untold") ? 0 : do_told(s);
 }
 
 static int do_snapshot(struct script *s)
@@ -1073,7 +1079,7 @@ static int do_now(struct script *s)
 		{"state", do_state}, {"agent", do_agent}, {"silent", do_reach}, {"heard", do_reach},
 		{"member", do_member_now}, {"queue", do_queue_now}, {"hours", do_hours_now},
 		{"config", do_config_now},
-		{"clock", do_clock}, {"kill", do_kill}, {"stop", do_stop},
+		{"clock", do_clock}, {"kill", do_kill}, {"stop", do_stop}, {"told", do_told},
 		{"snapshot", do_snapshot}};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -667,6 +667,12 @@ static void go_down(struct stage *st, enum ending how, int64_t down_ms)
 	st->now += down_ms;
 	fprintf(st->out, "%10.3f  # another process is there\n", (double)st->now / 1000);
 	sim_die(&st->sim, st->now, how, LORE_AT_ONCE, on_told, st);
+	if (st->sim.failed)
+		snprintf(st->error, sizeof(st->error), "%s: %s", st->sim.rule, st->sim.text);
+}
+
+void stage_tell_fates(struct stage *st)
+{
 	sim_fates(&st->sim, st->now, on_told, st);
 	if (st->sim.failed)
 		snprintf(st->error, sizeof(st->error), "%s: %s", st->sim.rule, st->sim.text);

@@ -81,6 +81,8 @@ void stage_snapshot(struct stage *st);
 void stage_kill(struct stage *st, int64_t down_ms);
 /* It is stopped in order and leaves the calls to the next one (control.keep_calls). */
 void stage_stop(struct stage *st, int64_t down_ms);
+/* The adapters of the new one say which dialogs are there again. */
+void stage_tell_fates(struct stage *st);
 /* The configuration is read again. */
 void stage_reload(struct stage *st, const struct core_config *cfg);
 
