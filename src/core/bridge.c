@@ -51,8 +51,8 @@ static bool is_about_music(const struct leg *l)
 	return (l->oa == OA_SENT || l->oa == OA_GLARE) && l->offered.mode == GIVEN_MUSIC;
 }
 
-/* What it was given last, or is about to be, is not what `given` says: music, or nothing for its sake. Whom it
- * may show stays in doubt. */
+/* What it was given last, or is about to be, is not what `given` says: music, or nothing for its sake. Whom
+ * it may show stays in doubt. */
 static void forget_music(struct leg *l)
 {
 	if ((l->music_rv != 0 || is_about_music(l)) && l->given.rv != RV_UNSURE)
