@@ -139,7 +139,7 @@ static const struct property calls[] = {
 };
 
 static const struct property call[] = {
-	{"id", TEXT, ALWAYS, "Id of the call, such as 17.2."},
+	{"id", TEXT, ALWAYS, "Id of the call, such as 17.841858. No call after a restart has it."},
 	{"conversation", UUID, OR_NULL, "Id of its conversation: the key of all that is on record."},
 	{"kind", TEXT, ALWAYS, "From where to where.", .words = words_of_call_kind},
 	{"state", TEXT, ALWAYS, "Its state for people.", .choice = API_SHOWN_STATES},

@@ -28,6 +28,7 @@
 #endif
 
 #define KNOWN_MS 3000 /* calls of the run before wait so long for the directory */
+#define GEN_US 62500  /* one slot has fewer calls than that, and a start takes longer */
 
 struct daemon {
 	const char *path; /* of the configuration */
@@ -45,6 +46,7 @@ struct daemon {
 	struct api *api; /* NULL: http.listen is empty */
 	int signals;
 	struct loop_watch *signal_watch;
+	uint32_t first_gen; /* of call ids: by the time, which is ahead of all that were given before */
 	call_id *recovered; /* of the run before; NULL: none, or the core knows what they have lost */
 	unsigned nrecovered;
 	int known_fd; /* -1: nobody waits for the directory */
@@ -95,6 +97,7 @@ static int reload(void *arg, config_problem_fn *fn, void *fn_arg)
 	config_keep_fixed(cfg, d->cfg, note_restart, &notes);
 	free(d->cfg);
 	d->cfg = cfg;
+	cfg->core.first_gen = d->first_gen;
 	log_open(cfg->log_target, cfg->log_level);
 	core_reconfigure(d->core, &cfg->core);
 	recorder_reconfigure(d->recorder, &cfg->core);
@@ -182,6 +185,8 @@ static int directory_open(struct daemon *d)
 
 static int core_open(struct daemon *d)
 {
+	d->first_gen = (uint32_t)(loop_wall_us() / GEN_US) & ((1u << ID_GEN_BITS) - 1);
+	d->cfg->core.first_gen = d->first_gen;
 	d->core = core_create(&d->cfg->core, d->cfg->node);
 	d->recorder = recorder_create(d->cfg->recorder_events, &d->cfg->core, d->cfg->node);
 	if (d->core == NULL || d->recorder == NULL)

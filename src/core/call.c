@@ -38,7 +38,7 @@ static bool slot_take(struct core *c, uint32_t *index)
 		c->free_slot = c->slots[*index].next_free;
 	} else if (slots_grow(c)) {
 		*index = c->nslots++;
-		c->slots[*index].gen = 0;
+		c->slots[*index].gen = c->cfg.first_gen;
 	} else {
 		return false;
 	}

@@ -124,6 +124,9 @@ struct numbering {
 };
 
 struct core_config {
+	uint32_t first_gen; /* of ids: a slot's first call has the next one, so that what had an id in the
+			     * process before is not taken for a call of this one */
+
 	/* guards, milliseconds */
 	int64_t setup_ms;    /* a first call rings this long before 408/480 goes back */
 	int64_t ring_ms;     /* T_ring: a transfer target rings this long (E-026) */

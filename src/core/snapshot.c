@@ -108,7 +108,7 @@ static int claim_slot(struct core *c, call_id id)
 		c->slots_cap = cap;
 	}
 	for (; c->nslots <= want; c->nslots++)
-		c->slots[c->nslots] = (struct slot){NULL, 0, UINT32_MAX};
+		c->slots[c->nslots] = (struct slot){NULL, c->cfg.first_gen, UINT32_MAX};
 	c->slots[want].gen = id_gen(id);
 	return 0;
 }

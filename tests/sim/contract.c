@@ -369,6 +369,7 @@ static void ev_oa_done(struct contract *ct, const struct event *ev, struct ct_le
 	bool good = ev->offer.status >= 200 && ev->offer.status < 300;
 
 	l->offer_out = l->ack_due = false;
+	l->unknown = !good && (l->unknown || l->unsure);
 	l->hold_failed = l->unsure = false;
 	l->oa_failed = !good || (ev->offer.sdp.what == SDP_ANSWER && !ev->offer.sdp.usable);
 	if (!good)
@@ -800,7 +801,7 @@ static void act_offer_answer(struct contract *ct, const struct action *a, struct
 		leg_fail(ct, a, "offer-no-sdp", "nothing was given before");
 	if (!sdp_passed(ct, a, l, gives, gives ? &l->offered : &l->given))
 		return;
-	l->unsure = false;
+	l->unsure = l->unknown = false;
 	l->unnamed = l->unnamed && a->from == ID_NONE; /* an answer names nobody */
 	l->offer_in = l->none_in = false;
 	l->ack_due = gives;

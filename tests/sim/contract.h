@@ -63,6 +63,7 @@ struct ct_leg {
 	bool oa_failed;	   /* the last exchange was refused */
 	bool hold_failed;  /* .. before the present process */
 	bool unsure;	   /* what it has the present process cannot know: it is to be asked, or asks */
+	bool unknown;	   /* it was asked for that, and refused */
 	bool named;	   /* our last OFFER said whom it is with */
 	bool unnamed;	   /* .. and was under way when a process died: whom it shows nobody knows */
 	bool kept;	   /* the process that died had written its dialog down */

@@ -542,7 +542,13 @@ static bool keeps_waiting(enum dir d)
 	return d == DIR_SENDONLY || d == DIR_INACTIVE;
 }
 
-/* Time is booked as talk only while two living dialogs have each other's media. */
+static bool is_known(const struct ct_leg *l)
+{
+	return l == NULL || (!l->untold && !l->unsure && !l->unknown);
+}
+
+/* Time is booked as talk only while two living dialogs have each other's media. After a restart nobody knows
+ * what they have until they are asked: the answer that made it talk may have died with the process. */
 static void check_booking(struct contract *ct, const struct call_view *v)
 {
 	const struct leg_view *kept = with_role(v, "kept"), *owner = with_role(v, "owner");
@@ -551,7 +557,7 @@ static void check_booking(struct contract *ct, const struct call_view *v)
 	char id[ID_STRLEN];
 
 	if (v->interval == NULL || strcmp(v->interval, "talking") != 0 ||
-		strcmp(v->state, "END") == 0 || (a && a->untold) || (b && b->untold))
+		strcmp(v->state, "END") == 0 || !is_known(a) || !is_known(b))
 		return;
 	if (a == NULL || b == NULL || a->state != CT_UP || b->state != CT_UP ||
 		a->given.from != b->id || b->given.from != a->id)

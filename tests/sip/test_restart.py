@@ -1,5 +1,6 @@
 """What outlives the daemon: registrations."""
 import os
+import re
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
@@ -75,6 +76,30 @@ def at_once(lab):
         c.expect(487, method="INVITE")
         a.expect("CANCEL")
         lab.wait_ready()
+
+
+def call_id(lab):
+    """The id of the one call that there is."""
+    return re.search(r"^(\d+\.\d+) ", lab.seguectl("calls"), re.M)[1]
+
+
+@tap.case("an id of the process before is no id of a call of now, in whatever order they come")
+def other_ids(lab):
+    phone = lab.phone()
+    lab.registered(phone)
+    c, _ = ring(lab.trunk(), phone.number, phone)
+    before = call_id(lab)
+    c.cancel()
+    c.expect(487, method="INVITE")
+    lab.daemon.kill()
+    lab.restart()
+    c, a = ring(lab.trunk(), phone.number, phone)
+    now = call_id(lab)
+    assert before.split(".")[0] == now.split(".")[0] and before != now, (before, now)
+    refused = lab.seguectl("hangup", before, ok=False)
+    assert f"no call {before}" in refused, refused
+    pick_up(c, a)
+    end(c, a)
 
 
 if __name__ == "__main__":
