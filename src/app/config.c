@@ -611,20 +611,49 @@ static void tell_core(struct app_config *cfg)
 	}
 }
 
-/* `immediate` is what refer_progress was called before. */
-static void take_old_words(struct sip_config *sip)
+/* `immediate` is what refer_progress was called before. The two may not say different things. */
+static void take_old_word(struct reader *r, const char *list, unsigned i, enum refer_progress *progress)
 {
+	config_setting_t *at = find_member(r, list, i, "refer_progress");
+
+	if (*progress != REFER_PROGRESS_IMMEDIATE && at != NULL &&
+		str_eq(config_setting_name(at), "refer_progress"))
+		problem(r, find_member(r, list, i, "immediate"),
+			"%s[%u].immediate = `true': expected no other refer_progress beside it than "
+			"\"immediate\"",
+			list, i + 1);
+	*progress = REFER_PROGRESS_IMMEDIATE;
+}
+
+static void take_old_words(struct reader *r)
+{
+	struct sip_config *sip = &r->cfg->sip;
+
 	for (unsigned i = 0; i < sip->npeers; i++)
 		if (sip->peers[i].immediate)
-			sip->peers[i].progress = REFER_PROGRESS_IMMEDIATE;
+			take_old_word(r, "peers", i, &sip->peers[i].progress);
 	for (unsigned i = 0; i < sip->ndevices; i++)
 		if (sip->devices[i].immediate)
-			sip->devices[i].progress = REFER_PROGRESS_IMMEDIATE;
+			take_old_word(r, "devices", i, &sip->devices[i].progress);
+}
+
+static void check_engines(struct reader *r)
+{
+	const struct media_config *m = &r->cfg->media;
+
+	for (unsigned i = 0; i < m->nengine; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (str_eq(m->engine[i], m->engine[j]))
+				problem(r, find_setting(r, "media.engines"),
+					"media.engines[%u] = `%s': expected another engine, "
+					"media.engines[%u] is this one",
+					i + 1, m->engine[i], j + 1);
 }
 
 static void check_together(struct reader *r)
 {
-	take_old_words(&r->cfg->sip);
+	take_old_words(r);
+	check_engines(r);
 	check_listeners(r);
 	check_times(r);
 	check_texts(r);

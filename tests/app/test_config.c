@@ -365,6 +365,15 @@ static const struct {
 		"segue.conf:1: peers[1].password: expected a peers[1].username with it\n"},
 	{"peers: ( { name = \"p\"; address = [\"h\"]; username = \"u\"; password = 12345; } );",
 		"segue.conf:1: peers[1].password: expected some text, in double quotes\n"},
+	{"peers: ( { name = \"p\"; address = [\"h\"]; refer_progress = \"real\";\nimmediate = true; } );",
+		"segue.conf:2: peers[1].immediate = `true': expected no other refer_progress beside it "
+		"than \"immediate\"\n"},
+	{"devices: ( { user_agent = \"d\"; immediate = true; refer_progress = \"real\"; } );",
+		"segue.conf:1: devices[1].immediate = `true': expected no other refer_progress beside it "
+		"than \"immediate\"\n"},
+	{"media: { engines = [\"127.0.0.1:2223\", \"127.0.0.1:2224\",\n\"127.0.0.1:2223\"]; };",
+		"segue.conf:1: media.engines[3] = `127.0.0.1:2223': expected another engine, "
+		"media.engines[1] is this one\n"},
 	{"control: { node = 3; };\npeers: ( { name = \"p\"; address = [\"h\"]; node = 3; } );",
 		"segue.conf:2: peers[1].node = `3': expected another number than control.node, "
 		"which is this one\n"},
