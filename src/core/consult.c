@@ -808,8 +808,8 @@ void consult_part_again(struct core *c, struct call *k)
 	if (a)
 		a->role = has_called(a, b) ? ROLE_KEPT : ROLE_OWNER;
 	begin_again(c, k, from);
+	counts_again(b);
 	if (a) {
-		counts_again(b);
 		talk_again(c, from);
 	} else {
 		from->customer = b->id;
