@@ -19,11 +19,6 @@ void consult_open_onhook(struct core *c, struct call *k);
 void consult_locate(struct core *c, struct call *k);   /* asks which node has what is replaced */
 void consult_adopt(struct core *c, struct call *k);    /* the met call's other party joins this one */
 
-/* ---- verbs of a join that failed: everybody goes back to where he was (R-035, R-036) ------------ */
-void consult_ask_undo(struct core *c, struct call *k);   /* posts UNDO_ and how they came together */
-void consult_note_undone(struct core *c, struct call *k); /* for the record; the consultation goes on */
-void consult_part_again(struct core *c, struct call *k); /* what ADOPT has done, the other way round */
-
 /* ---- a second call of the same person ---------------------------------------------------------- */
 
 /* A user begins call k: if he has the other side of a call on hold, k is a consultation for it. */

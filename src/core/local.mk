@@ -47,6 +47,8 @@ libcore_a_SOURCES = \
 	src/core/transfer.tbl \
 	src/core/types.c \
 	src/core/types.h \
+	src/core/undo.c \
+	src/core/undo.h \
 	src/core/verbs.c \
 	src/core/verbs.h \
 	src/core/view.c

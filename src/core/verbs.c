@@ -5,19 +5,10 @@
 #include "core/verbs.h"
 
 #include "core/consult.h"
+#include "core/undo.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct leg *kept(const struct call *k)
-{
-	return call_role(k, ROLE_KEPT);
-}
-
-static struct leg *owner(const struct call *k)
-{
-	return call_role(k, ROLE_OWNER);
-}
 
 /* How a party that is dropped now ends, by what has happened. */
 struct ending {
@@ -1003,8 +994,8 @@ void verb_run(struct core *c, struct call *k, enum verb v)
 		[REGROUP] = consult_regroup, [ASK_ONHOOK] = consult_ask_onhook,
 		[OPEN_ONHOOK] = consult_open_onhook, [ADOPT] = consult_adopt,
 		[OPEN_PICKUP] = consult_open_pickup, [SEAT_TAKER] = consult_seat_taker,
-		[ASK_UNDO] = consult_ask_undo,
-		[NOTE_UNDONE] = consult_note_undone, [PART_AGAIN] = consult_part_again,
+		[ASK_UNDO] = undo_ask,
+		[NOTE_UNDONE] = undo_note, [PART_AGAIN] = undo_part_again,
 		[PASS_ON] = passing_on, [DO_OURSELVES] = passing_back,
 		[TELL_PROGRESS] = v_tell_progress, [CLOSE_RELEASED] = passing_close_released,
 		[OPEN_XFER] = v_open_xfer,

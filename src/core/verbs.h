@@ -45,6 +45,21 @@ enum verb { VERB_END, VERB_LIST(VERB_ENUM_) verb_count_ };
 
 void verb_run(struct core *c, struct call *k, enum verb v);
 
+static inline struct leg *kept(const struct call *k)
+{
+	return call_role(k, ROLE_KEPT);
+}
+
+static inline struct leg *owner(const struct call *k)
+{
+	return call_role(k, ROLE_OWNER);
+}
+
+static inline struct leg *target(const struct call *k)
+{
+	return call_role(k, ROLE_TARGET);
+}
+
 /* The row of the running transfer in the ledger, and its line in the timeline. `to` is the segment
  * that the transfer led to, NULL for none. */
 void xfer_open_row(struct core *c, struct call *k);
