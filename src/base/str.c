@@ -67,13 +67,11 @@ void str_hex(uint64_t value, char buf[17])
 	buf[16] = '\0';
 }
 
-uint64_t str_hash(const char *s)
+uint64_t str_hash(uint64_t h, const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-
 	for (s = or_empty(s); *s; s++)
 		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-	return h;
+	return (h ^ 0xff) * 0x100000001b3u;
 }
 
 bool str_eq(const char *a, const char *b)

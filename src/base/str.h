@@ -34,8 +34,10 @@ const char *str_number(uint64_t value, char buf[STR_NUMBER_MAX]);
 /* Sixteen hexadecimal digits, lower case, terminated. */
 void str_hex(uint64_t value, char buf[17]);
 
-/* FNV-1a, 64 bits: what stands for a name in what the next process reads, too. */
-uint64_t str_hash(const char *s);
+/* FNV-1a, 64 bits, of s behind what h stands for (STR_HASH: nothing). The end of a string counts. It is the
+ * same in every process. NULL counts as "". */
+#define STR_HASH 0xcbf29ce484222325u
+uint64_t str_hash(uint64_t h, const char *s);
 
 static inline bool str_empty(const char *s)
 {

@@ -227,7 +227,7 @@ struct dir_queue *roster_queue(struct core *c, const char *name)
 	if ((q = calloc(1, sizeof(*q))) == NULL)
 		abort();
 	str_set(q->row.queue, name);
-	q->tag = str_hash(name);
+	q->tag = str_hash(STR_HASH, name);
 	q->hours.gone = true;
 	HASH_ADD(by_name, c->queues, row.queue, strlen(q->row.queue), q);
 	return q;

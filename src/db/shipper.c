@@ -9,6 +9,7 @@
 #include "db/shipper.h"
 
 #include "base/log.h"
+#include "base/str.h"
 #include "db/batch.h"
 #include "db/pg.h"
 #include "db/statements.h"
@@ -322,12 +323,12 @@ static bool send_statement(struct shipper *s, unsigned i)
 	const char *values[1 + GROUP_COLUMNS_MAX] = {(const char *)&outbox};
 	int lengths[1 + GROUP_COLUMNS_MAX] = {4}, formats[1 + GROUP_COLUMNS_MAX];
 	unsigned oids[GROUP_COLUMNS_MAX], group = statement_group(i), n = batch_types(group, oids);
-	char name[16];
+	char name[STR_NUMBER_MAX + 1], number[STR_NUMBER_MAX];
 
 	for (unsigned k = 0; k <= n; k++)
 		formats[k] = 1;
 	batch_columns(s->batch, group, values + 1, lengths + 1);
-	snprintf(name, sizeof(name), "s%u", i);
+	str_put(name, "s", str_number(i, number));
 	return PQsendQueryPrepared(s->conn, name, (int)n + 1, values, lengths, formats, 1);
 }
 

@@ -484,10 +484,28 @@ static bool is_helper(struct slice name)
 	return false;
 }
 
+static bool is_assigned(struct slice number)
+{
+	for (unsigned i = 0; i < sizeof(assigned) / sizeof(assigned[0]); i++)
+		if (slice_is(number, assigned[i].number))
+			return !is_helper(slice_str(assigned[i].name));
+	return false;
+}
+
+/* Both begin with a codec whose number is everybody's, as most do: no need to read their attributes. */
+static bool share_first(struct slice a, struct slice b)
+{
+	struct slice first = slice_word(&a);
+
+	return slice_eq(first, slice_word(&b)) && is_assigned(first);
+}
+
 static bool share_codec(const struct sdp_stream *a, const struct sdp_stream *b)
 {
 	static struct codecs of_a, of_b; /* too large for the stack of a deep call */
 
+	if (share_first(a->formats, b->formats))
+		return true;
 	codecs_of(a, &of_a);
 	codecs_of(b, &of_b);
 	for (unsigned i = 0; i < of_a.n; i++)

@@ -73,14 +73,20 @@ static inline struct slice slice_trim(struct slice s)
  * there was no such byte. */
 static inline struct slice slice_cut(struct slice s, const char *set, struct slice *rest)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] != '\0' && strchr(set, s.p[i])) {
-			*rest = slice_of(s.p + i + 1, s.n - i - 1);
-			return slice_of(s.p, i);
-		}
+	const char *at = NULL;
+
+	if (set[0] != '\0' && set[1] == '\0') /* as nearly all are: one byte */
+		at = s.n > 0 ? (const char *)memchr(s.p, set[0], s.n) : NULL;
+	else
+		for (size_t i = 0; i < s.n && at == NULL; i++)
+			if (s.p[i] != '\0' && strchr(set, s.p[i]))
+				at = s.p + i;
+	if (at == NULL) {
+		*rest = slice_of(NULL, 0);
+		return s;
 	}
-	*rest = slice_of(NULL, 0);
-	return s;
+	*rest = slice_of(at + 1, s.n - (size_t)(at + 1 - s.p));
+	return slice_of(s.p, (size_t)(at - s.p));
 }
 
 /* Next word between blanks and tabs; *s moves behind it. n is 0 at the end. */

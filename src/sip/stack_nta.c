@@ -248,13 +248,6 @@ uint64_t stack_malformed(const struct stack *s)
 
 /* ---- server transactions ------------------------------------------------------------------ */
 
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-	for (; text != NULL && *text != '\0'; text++)
-		h = (h ^ (uint8_t)*text) * 1099511628211u;
-	return (h ^ 0xff) * 1099511628211u;
-}
-
 static void heard_forget(struct stack *s, int64_t now)
 {
 	while (s->oldest != NULL && s->oldest->until <= now) {
@@ -273,16 +266,16 @@ static void heard_forget(struct stack *s, int64_t now)
  * datagram) an ACK for that would end us. */
 static bool is_merged(struct stack *s, const sip_t *r)
 {
-	char number[16];
+	char number[STR_NUMBER_MAX];
 	struct timespec ts;
 	struct heard *h;
 	uint64_t key;
 	int64_t now;
 
-	snprintf(number, sizeof(number), "%u", (unsigned)r->sip_cseq->cs_seq);
-	key = hash_text(14695981039346656037u, r->sip_call_id->i_id);
-	key = hash_text(hash_text(key, r->sip_from->a_tag), number);
-	key = hash_text(key, r->sip_cseq->cs_method_name);
+	key = str_hash(STR_HASH, r->sip_call_id->i_id);
+	key = str_hash(key, r->sip_from->a_tag);
+	key = str_hash(key, str_number((unsigned)r->sip_cseq->cs_seq, number));
+	key = str_hash(key, r->sip_cseq->cs_method_name);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now = ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 	heard_forget(s, now);
@@ -393,6 +386,19 @@ static int listener_of(struct stack *s, tport_t *tp)
 	return -1;
 }
 
+/* As su_inet_ntop(), which prints IPv4 by sprintf(): every request has its source written out. */
+static const char *address_text(const su_sockaddr_t *su, char *buf, size_t size)
+{
+	const uint8_t *b = (const uint8_t *)SU_ADDR(su);
+	char n[4][STR_NUMBER_MAX];
+
+	if (su->su_family != AF_INET)
+		return su_inet_ntop(su->su_family, SU_ADDR(su), buf, size);
+	str_join(buf, size, (const char *const[]){str_number(b[0], n[0]), ".", str_number(b[1], n[1]), ".",
+				    str_number(b[2], n[2]), ".", str_number(b[3], n[3]), NULL});
+	return buf;
+}
+
 static void source_of(struct stack *s, msg_t *msg, tport_t *tp, struct stack_addr *from)
 {
 	su_sockaddr_t *su = msg_addr(msg);
@@ -400,7 +406,7 @@ static void source_of(struct stack *s, msg_t *msg, tport_t *tp, struct stack_add
 	memset(from, 0, sizeof(*from));
 	from->listener = listener_of(s, tp);
 	str_set(from->proto, from->listener >= 0 ? s->listener[from->listener].proto : "udp");
-	su_inet_ntop(su->su_family, SU_ADDR(su), from->host, sizeof(from->host));
+	address_text(su, from->host, sizeof(from->host));
 	from->port = ntohs(su->su_port);
 }
 
@@ -759,12 +765,11 @@ static void via_set_source(su_home_t *home, sip_via_t *v)
 
 	if (v->v_received != NULL)
 		param_drop(v, "received");
-	if ((!v6 && su->su_family != AF_INET) ||
-		su_inet_ntop(su->su_family, SU_ADDR(su), ip, sizeof(ip)) == NULL)
+	if ((!v6 && su->su_family != AF_INET) || address_text(su, ip, sizeof(ip)) == NULL)
 		return;
 	if (su->su_port == 0) /* nothing can be sent there */
 		param_drop(v, "rport");
-	snprintf(host, sizeof(host), v6 ? "[%s]" : "%s", ip);
+	str_put(host, v6 ? "[" : "", ip, v6 ? "]" : "");
 	if (!str_ieq(host, v->v_host))
 		msg_header_replace_param(home, v->v_common, su_sprintf(home, "received=%s", ip));
 }
