@@ -28,7 +28,7 @@
 #endif
 
 #define KNOWN_MS 3000 /* calls of the run before wait so long for the directory */
-#define GEN_US 62500  /* one slot has fewer calls than that, and a start takes longer */
+#define GEN_US 62500  /* no slot has calls more often than that, and no start takes less */
 
 struct daemon {
 	const char *path; /* of the configuration */

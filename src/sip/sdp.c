@@ -430,14 +430,23 @@ struct codecs {
 	struct slice name[SDP_FORMATS_MAX];
 };
 
+/* NULL: it is nobody's. */
+static const char *assigned_name(struct slice number)
+{
+	for (unsigned i = 0; i < sizeof(assigned) / sizeof(assigned[0]); i++)
+		if (slice_is(number, assigned[i].number))
+			return assigned[i].name;
+	return NULL;
+}
+
 static void name_assigned(struct codecs *cs)
 {
-	for (unsigned i = 0; i < cs->n; i++)
-		for (unsigned j = 0; j < sizeof(assigned) / sizeof(assigned[0]); j++)
-			if (slice_is(cs->name[i], assigned[j].number)) {
-				cs->name[i] = slice_str(assigned[j].name);
-				break;
-			}
+	for (unsigned i = 0; i < cs->n; i++) {
+		const char *name = assigned_name(cs->name[i]);
+
+		if (name)
+			cs->name[i] = slice_str(name);
+	}
 }
 
 /* "PCMU/8000/1" is "PCMU/8000". */
@@ -484,20 +493,12 @@ static bool is_helper(struct slice name)
 	return false;
 }
 
-static bool is_assigned(struct slice number)
-{
-	for (unsigned i = 0; i < sizeof(assigned) / sizeof(assigned[0]); i++)
-		if (slice_is(number, assigned[i].number))
-			return !is_helper(slice_str(assigned[i].name));
-	return false;
-}
-
 /* Both begin with a codec whose number is everybody's, as most do: no need to read their attributes. */
 static bool share_first(struct slice a, struct slice b)
 {
 	struct slice first = slice_word(&a);
 
-	return slice_eq(first, slice_word(&b)) && is_assigned(first);
+	return slice_eq(first, slice_word(&b)) && assigned_name(first) != NULL;
 }
 
 static bool share_codec(const struct sdp_stream *a, const struct sdp_stream *b)

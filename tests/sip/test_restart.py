@@ -1,4 +1,4 @@
-"""What outlives the daemon: registrations."""
+"""What outlives the daemon: registrations; and what does not: ids of calls."""
 import os
 import re
 import sys
